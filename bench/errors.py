@@ -1,0 +1,74 @@
+"""Errors a user can act on: each says what, where and what next, and owns its exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of `run_bench.py` (see CONTRIBUTING.md)."""
+
+    OK = 0
+    GATE = 1
+    USAGE = 2
+    MISSING = 3
+    FAILED_CELLS = 4
+    INTERRUPTED = 130
+
+
+class BenchError(Exception):
+    """A failure with a sentence for the user and, where one exists, the next step.
+
+    Args:
+        what: One sentence: what is wrong and where (file, name, row).
+        next_step: What to do now, usually a command; empty when `what` says it all.
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, what: str, next_step: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  next: {self.next_step}" if self.next_step else self.what
+
+
+class UsageError(BenchError):
+    """A name, option or value that does not exist or does not fit."""
+
+    exit_code = ExitCode.USAGE
+
+
+class MissingError(BenchError):
+    """Weights, data or a reference that is not there, is damaged, or is not what it should be."""
+
+    exit_code = ExitCode.MISSING
+
+
+class GateError(BenchError):
+    """A run is worse than its baseline."""
+
+    exit_code = ExitCode.GATE
+
+
+class FailedCells(BenchError):
+    """The run finished, but some pictures or cells failed; everything else is kept."""
+
+    exit_code = ExitCode.FAILED_CELLS
+
+
+class PictureError(BenchError):
+    """One picture that cannot be used; becomes a failed row, never the end of a run."""
+
+    exit_code = ExitCode.FAILED_CELLS
+
+
+def unknown_name(kind: str, name: str, known: list[str]) -> UsageError:
+    """The error for a name that is not known: close names first, then all of them."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return UsageError(f"unknown {kind} {name!r}", f"{hint}known: {', '.join(sorted(known))}")
