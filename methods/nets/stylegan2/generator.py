@@ -1,0 +1,197 @@
+"""StyleGAN2's generator, one class for every size; the state dict has rosinality's tensor names (stylegan2 card, section 5).
+
+The synthesis is a chain of convolution layers 0, 1, 2, ...; layer k reads style row k and noise map k, and every even layer is
+followed by a to-RGB that reads row k + 1. `advance` runs any stretch of the chain, so a method can take features out, change
+them and go on (StyleRes, WarpRes, HFGI, FeatureStyle) without a generator of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from methods.nets.stylegan2.layers import EqualLinear, ModulatedConv, _Kernel, fused_leaky_relu, upsample_rgb
+
+Noise = Literal["stored", "random", "none"]
+CONFIG_F = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Sizes of a generator. The default is config-f at 1024 px (the FFHQ generator).
+
+    Attributes:
+        size: Output height and width, a power of two.
+        style_dim: Length of z and w (512 in every released model).
+        mapping_layers: Linear layers of the mapping network.
+        channels: Channels of each resolution from 4 to `size`.
+    """
+
+    size: int = 1024
+    style_dim: int = 512
+    mapping_layers: int = 8
+    channels: Mapping[int, int] = field(default_factory=lambda: dict(CONFIG_F))
+
+    @property
+    def log_size(self) -> int:
+        return self.size.bit_length() - 1
+
+    @property
+    def rows(self) -> int:
+        """L, the number of style rows: 18 at 1024, 16 at 512, 10 at 64."""
+        return 2 * self.log_size - 2
+
+    @property
+    def layers(self) -> int:
+        """Convolution layers (= noise maps): 17 at 1024."""
+        return 2 * self.log_size - 3
+
+    @staticmethod
+    def layer_size(layer: int) -> int:
+        """Output height of a convolution layer: 4, 8, 8, 16, 16, ..."""
+        return 4 << ((layer + 1) // 2)
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the synthesis stands after `layer` layers have run.
+
+    Attributes:
+        x: Features (N, C, h, w), after noise, bias and activation.
+        rgb: Sum of the to-RGB outputs so far, (N, 3, h', w'); None before the first.
+        layer: The next layer to run.
+    """
+
+    x: Tensor
+    rgb: Tensor | None
+    layer: int
+
+    def with_features(self, x: Tensor) -> State:
+        return replace(self, x=x)
+
+
+class _Scalar(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+
+class _Bias(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+
+class StyledConv(nn.Module):
+    """Modulated convolution, noise, bias and activation."""
+
+    def __init__(self, inputs: int, outputs: int, style_dim: int, *, up: bool) -> None:
+        super().__init__()
+        self.conv = ModulatedConv(inputs, outputs, 3, style_dim, up=up)
+        self.noise = _Scalar()
+        self.activate = _Bias(outputs)
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        x = self.conv(x, w)
+        if noise is not None:
+            x = x + self.noise.weight * noise
+        return fused_leaky_relu(x, self.activate.bias)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to RGB without demodulation, added to the up-sampled skip."""
+
+    def __init__(self, inputs: int, style_dim: int, *, up: bool) -> None:
+        super().__init__()
+        self.conv = ModulatedConv(inputs, 3, 1, style_dim, demod=False)
+        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+        if up:
+            self.upsample = _Kernel(gain=4.0)
+
+    def forward(self, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
+        rgb = self.conv(x, w) + self.bias
+        return rgb if skip is None else rgb + upsample_rgb(skip, self.upsample.kernel)
+
+
+class _Constant(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.input = nn.Parameter(torch.randn(1, channels, 4, 4))
+
+
+class Generator(nn.Module):
+    """StyleGAN2 generator. `forward(codes)` is the inversion format's call: W+ codes in, picture out, stored noise."""
+
+    def __init__(self, config: GeneratorConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or GeneratorConfig()
+        channels, dim = config.channels, config.style_dim
+        self.style = nn.ModuleDict(
+            {str(i): EqualLinear(dim, dim, lr_mul=0.01, act=True) for i in range(1, config.mapping_layers + 1)}
+        )
+        self.input = _Constant(channels[4])
+        self.conv1 = StyledConv(channels[4], channels[4], dim, up=False)
+        self.to_rgb1 = ToRGB(channels[4], dim, up=False)
+        self.convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList()
+        for power in range(3, config.log_size + 1):
+            inputs, outputs = channels[2 ** (power - 1)], channels[2**power]
+            self.convs.append(StyledConv(inputs, outputs, dim, up=True))
+            self.convs.append(StyledConv(outputs, outputs, dim, up=False))
+            self.to_rgbs.append(ToRGB(outputs, dim, up=True))
+        self.noises = nn.Module()
+        for layer in range(config.layers):
+            size = config.layer_size(layer)
+            self.noises.register_buffer(f"noise_{layer}", torch.randn(1, 1, size, size))
+
+    def mapping(self, z: Tensor) -> Tensor:
+        """w (N, D) of z (N, D): pixel norm, then the mapping layers; no truncation."""
+        w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+        for layer in self.style.values():
+            w = layer(w)
+        return w
+
+    def broadcast(self, w: Tensor) -> Tensor:
+        """Codes (N, L, D) of one w (N, D) for all rows."""
+        return w[:, None].expand(-1, self.config.rows, -1)
+
+    @torch.no_grad()
+    def mean_latent(self, samples: int = 4096, *, seed: int = 0) -> Tensor:
+        """Mean w (D,) over random z of a seeded stream."""
+        random = torch.Generator().manual_seed(seed)
+        z = torch.randn(samples, self.config.style_dim, generator=random)
+        return self.mapping(z.to(self.input.input)).mean(0)
+
+    def advance(
+        self, state: State | None, codes: Tensor, stop: int | None = None, *, noise: Noise = "stored"
+    ) -> State:
+        """Run layers `state.layer` .. `stop` - 1 (all that are left by default) with codes (N, L, D).
+
+        `state` None starts at the learned constant. The RGB skip is carried along.
+        """
+        stop = self.config.layers if stop is None else stop
+        if state is None:
+            state = State(self.input.input.expand(len(codes), -1, -1, -1), None, 0)
+        x, rgb = state.x, state.rgb
+        for layer in range(state.layer, stop):
+            conv = self.conv1 if layer == 0 else self.convs[layer - 1]
+            x = conv(x, codes[:, layer], self._noise(layer, x, noise))
+            if layer % 2 == 0:
+                to_rgb = self.to_rgb1 if layer == 0 else self.to_rgbs[layer // 2 - 1]
+                rgb = to_rgb(x, codes[:, layer + 1], rgb)
+        return State(x, rgb, stop)
+
+    def forward(self, codes: Tensor, *, noise: Noise = "stored") -> Tensor:
+        """Picture (N, 3, size, size), unbounded, nominal range [-1, 1], of codes (N, L, D)."""
+        rgb = self.advance(None, codes, noise=noise).rgb
+        assert rgb is not None
+        return rgb
+
+    def _noise(self, layer: int, x: Tensor, noise: Noise) -> Tensor | None:
+        if noise == "none":
+            return None
+        stored: Tensor = getattr(self.noises, f"noise_{layer}")
+        return stored if noise == "stored" else torch.randn(len(x), 1, *stored.shape[2:], device=x.device, dtype=x.dtype)
