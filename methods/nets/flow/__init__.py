@@ -1,0 +1,18 @@
+"""Dense flow networks: GLU-Net heads of Warp Consistency, their blocks and picture pyramids ("flow" card)."""
+
+from methods.nets.flow.glunet import FlowConfig, FlowHead, Flows, build_head
+from methods.nets.flow.network import FlowNet, estimate_flow
+from methods.nets.flow.vgg_pyramid import Pyramid, PyramidConfig
+from methods.nets.flow.warp import warp
+
+__all__ = [
+    "FlowConfig",
+    "FlowHead",
+    "FlowNet",
+    "Flows",
+    "Pyramid",
+    "PyramidConfig",
+    "build_head",
+    "estimate_flow",
+    "warp",
+]

@@ -1,0 +1,82 @@
+"""A flow network on pictures: a pyramid and a head, and the way from 0..255 pictures to a full-size flow."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods.nets.flow.glunet import FlowConfig, Flows, build_head
+from methods.nets.flow.vgg_pyramid import Pyramid, PyramidConfig
+from methods.nets.flow.warp import resize_flow, scale_flow
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class FlowNet(nn.Module):
+    """Flow between pictures. `FlowNet(FlowConfig(kind=...))` is the released network, VGG16 included.
+
+    Args:
+        config: Of the head; its channels must be the pyramid's.
+        pyramid: Of the pictures; VGG16 when None.
+    """
+
+    def __init__(self, config: FlowConfig | None = None, pyramid: PyramidConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or FlowConfig()
+        pyramid = pyramid or PyramidConfig(ceil_pool=self.config.kind == "warpc_semantic_glunet")
+        self.pyramid = Pyramid(pyramid)
+        self.head = build_head(self.config)
+
+    def forward(
+        self,
+        target: Tensor,
+        source: Tensor,
+        small: tuple[Tensor, Tensor] | None = None,
+    ) -> Flows:
+        """Flow from target to source, TARGET FIRST.
+
+        Args:
+            target, source: Normalised pictures (N, 3, h, w); see `normalise`.
+            small: The same two at `config.picture` square; None when they are that size already, which saves a pyramid.
+
+        Returns:
+            `Flows` in pixels; flow1 is (N, 2, h / 4, w / 4) in the released networks.
+        """
+        count = len(target)
+        maps = self.pyramid(torch.cat((target, source)))
+        full = (type(maps)(*(m[:count] for m in maps)), type(maps)(*(m[count:] for m in maps)))
+        if small is None:
+            return self.head(*full)
+        maps = self.pyramid(torch.cat(small))
+        return self.head(type(maps)(*(m[:count] for m in maps)), type(maps)(*(m[count:] for m in maps)), full)
+
+
+def normalise(pictures: Tensor) -> Tensor:
+    """Pictures (N, 3, h, w) in [-1, 1] by ImageNet's mean and deviation."""
+    mean, std = (pictures.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
+    return ((pictures + 1) / 2 - mean) / std
+
+
+def estimate_flow(network: FlowNet, source: Tensor, target: Tensor) -> Tensor:
+    """Full-size flow between two pictures of any size, SOURCE FIRST as in the authors' helper.
+
+    Args:
+        network: In eval mode.
+        source, target: (N, 3, H, W) in [0, 255].
+
+    Returns:
+        (N, 2, H, W) on the target's grid, in its pixels, pointing to the source.
+    """
+    height, width = target.shape[-2:]
+    side = network.config.picture
+    grain = network.config.middle_stride
+    size = (max(height // grain * grain, side), max(width // grain * grain, side))
+    full = [_prepare(picture, size) for picture in (target, source)]
+    small = None if size == (side, side) else tuple(_prepare(picture, (side, side)) for picture in (target, source))
+    flow = network(*full, small=small).flow1
+    return scale_flow(resize_flow(flow, (height, width)), width / size[1], height / size[0])
+
+
+def _prepare(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    return normalise(F.interpolate(pictures, size=size, mode="area") / 127.5 - 1)
