@@ -1,0 +1,207 @@
+"""Reading checkpoints: weights only, no code of the file ever runs, and a bad file is named for what it is.
+
+Authors' files are `torch.save` dictionaries of many layouts and come back as they are; ours are safetensors whose metadata
+carries the configuration. Ground floor: imports only `bench.errors`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from bench.errors import MissingError
+
+# What an authors' file may hold beside tensors and plain containers. Namespace is inert: attribute storage, no code.
+ALLOWED_GLOBALS: tuple[Any, ...] = (argparse.Namespace,)
+_FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you already have)"
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Content of a checkpoint file, tensors on the CPU.
+
+    Authors' files: the dictionary as saved. Ours (safetensors): {"state_dict": {name: tensor}, "metadata": {key: value}},
+    metadata values parsed from JSON. Tensors may be memory-mapped: copy what you keep (`load_strict` does).
+
+    Raises:
+        MissingError: No such file, empty, a web page, truncated, asks for code, not a checkpoint, or NaN in a tensor (named).
+    """
+    path = Path(path)
+    head = _head(path)
+    content = _read_safetensors(path) if _is_safetensors(path, head) else _read_torch(path, head)
+    if not isinstance(content, dict):
+        raise MissingError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors", _FETCH)
+    check_finite(content, path.name)
+    return content
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write one of our checkpoints atomically; metadata values are stored as JSON."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, partial, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
+    os.replace(partial, path)
+
+
+def file_digest(path: str | Path) -> str:
+    """Hex SHA-256 of a file's bytes; remembered while size and modification time stay."""
+    status = Path(path).stat()
+    return _digest(str(Path(path).resolve()), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: str, size: int, modified: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state_dict_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The named tensors of a checkpoint: under "state_dict" if there is one, else at the top level."""
+    inner = content.get("state_dict", content)
+    return {name: value for name, value in inner.items() if isinstance(value, Tensor)}
+
+
+def take(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors below `prefix` ("encoder."), without it."""
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def options_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Training options ("opts"), stored as a dict or an argparse.Namespace; empty when there are none."""
+    options = content.get("opts") or {}
+    return dict(vars(options)) if isinstance(options, argparse.Namespace) else dict(options)
+
+
+def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Load `tensors` into `module` (also one built on the meta device), copying; every name must be there and none more.
+
+    `num_batches_tracked` counters may be missing (files older than the counter) and are never needed.
+
+    Raises:
+        MissingError: Names the missing and unexpected tensors and wrong shapes of `what`.
+    """
+    own = module.state_dict()
+    counters = {name for name in own if name.endswith("num_batches_tracked")}
+    problems = []
+    if missing := [name for name in own if name not in tensors and name not in counters]:
+        problems.append(f"missing {_some(missing)}")
+    if unexpected := [n for n in tensors if n not in own and not n.endswith("num_batches_tracked")]:
+        problems.append(f"unexpected {_some(unexpected)}")
+    for name, value in own.items():
+        if name in tensors and tensors[name].shape != value.shape:
+            problems.append(f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(value.shape)}")
+    if problems:
+        raise MissingError(f"{what} does not fit: {'; '.join(problems[:4])}", "check that this is the right file (weights ls)")
+    copies = {
+        name: tensors[name].detach().to(value.dtype, copy=True).contiguous()
+        if name in tensors
+        else torch.zeros(value.shape, dtype=value.dtype)
+        for name, value in own.items()
+    }
+    module.load_state_dict(copies, strict=True, assign=True)
+
+
+def check_finite(content: Mapping[str, Any], where: str) -> None:
+    """Raise MissingError naming the first tensor that holds NaN or infinity; optimizer states are not looked at."""
+    for name, tensor in _tensors(content):
+        # A sum is one pass without a mask in memory; only a suspicious one is looked at again.
+        if tensor.is_floating_point() and tensor.numel() and not math.isfinite(float(tensor.detach().sum())):
+            if torch.isnan(tensor).any():
+                raise MissingError(f"tensor {name!r} of {where} holds NaN: the file is damaged or a diverged training", _FETCH)
+            if torch.isinf(tensor).any():
+                raise MissingError(f"tensor {name!r} of {where} holds infinity: the file is damaged", _FETCH)
+
+
+def _tensors(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    for key, value in content.items():
+        if isinstance(value, Tensor):
+            yield f"{prefix}{key}", value
+        elif isinstance(value, Mapping) and "optimizer" not in str(key):
+            yield from _tensors(value, "" if key == "state_dict" else f"{prefix}{key}.")
+
+
+def _some(names: list[str], count: int = 3) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
+def _head(path: Path) -> bytes:
+    if not path.exists():
+        raise MissingError(f"no checkpoint at {path}", _FETCH)
+    if path.is_dir():
+        raise MissingError(f"{path} is a folder, not a checkpoint file", "name the file in it")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+    if not head:
+        raise MissingError(f"{path} is empty (0 bytes): the download did not start or was cut off", _FETCH)
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
+        raise MissingError(f"{path} is a web page (HTML), not a checkpoint: the server answered with its download or quota page", _FETCH)
+    if head.startswith(b"version https://git-lfs"):
+        raise MissingError(f"{path} is a Git LFS pointer, not the file itself", "git lfs pull, or download the file itself")
+    return head
+
+
+def _is_safetensors(path: Path, head: bytes) -> bool:
+    return path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{" and not head.startswith(b"PK"))
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+            metadata = {key: _parsed(value) for key, value in (file.metadata() or {}).items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise MissingError(f"{path} is a truncated or damaged safetensors file ({error})", _FETCH) from None
+    return {"state_dict": tensors, "metadata": metadata}
+
+
+def _parsed(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _read_torch(path: Path, head: bytes) -> Any:
+    zipped = head.startswith(b"PK")
+    if zipped and not zipfile.is_zipfile(path):
+        size = path.stat().st_size
+        raise MissingError(f"{path} is a truncated zip archive ({size:,} bytes): the download was cut off", _FETCH)
+    try:
+        with torch.serialization.safe_globals(list(ALLOWED_GLOBALS)):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError, TypeError,
+            IndexError, AssertionError, zipfile.BadZipFile, UnicodeDecodeError, MemoryError) as error:
+        raise _refusal(path, zipped, error) from None
+
+
+def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
+    text = str(error)
+    if named := re.search(r"GLOBAL ([\w.]+)|(?:global|function|class):? ?`?([\w]+(?:\.[\w]+)+)`?", text):
+        name = named[1] or named[2]
+        return MissingError(
+            f"{path} is a pickle that asks for the forbidden global {name}; nothing of it was run",
+            "use the authors' plain checkpoint (tensors and options only); files that need code are never loaded",
+        )
+    if zipped:
+        return MissingError(f"{path} is a zip archive but not a whole PyTorch checkpoint (damaged or truncated)", _FETCH)
+    return MissingError(f"{path} is not a PyTorch checkpoint, or a truncated one ({type(error).__name__})", _FETCH)

@@ -1,0 +1,196 @@
+"""Names of methods and how each is built. A newcomer is one folder `methods/<name>/adapter.py` with a METHODS tuple.
+
+Plug-ins of other distributions come by the entry point group "warpres_bench.methods": each entry point loads to a
+`MethodEntry` or a sequence of them. A plug-in cannot take a built-in's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.contract import Domain, Method
+from bench.errors import UsageError, unknown_name
+from bench.weights.load import file_digest, read_checkpoint
+
+GROUP = "warpres_bench.methods"
+_ROOT = Path(__file__).parent
+_NO_METHODS = {"nets", "training"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint file, read.
+
+    Attributes:
+        path: Where it lies, for messages.
+        content: As `read_checkpoint` gives it.
+    """
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Metadata of one of our safetensors files; empty for authors' files."""
+        return self.content.get("metadata", {})
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """One name of the registry.
+
+    Attributes:
+        name: "e4e", "psp+warpres", ...
+        build: (entry, domain, checkpoints) -> the method on the CPU, in eval mode.
+        domains: Domains the method exists for.
+        files: What the checkpoint files are, in words; their number is how many are needed.
+        folders: Folders under methods/ whose code decides the numbers (besides nets/); the adapter's own by default.
+        summary: One line for `ls methods`.
+        golden: Names of the parity data behind the method ("e4e_ffhq", ...).
+        origin: "built-in", or the distribution a plug-in comes from; set by the registry.
+    """
+
+    name: str
+    build: Callable[[MethodEntry, Domain, Sequence[Checkpoint]], Method]
+    domains: tuple[Domain, ...] = ("faces",)
+    files: tuple[str, ...] = ("the authors' checkpoint",)
+    folders: tuple[str, ...] = ()
+    summary: str = ""
+    golden: tuple[str, ...] = ()
+    origin: str = "built-in"
+
+
+def load_method(
+    name: str,
+    *,
+    domain: Domain = "faces",
+    checkpoint: str | Path | Sequence[str | Path],
+    device: str | torch.device = "cpu",
+) -> Method:
+    """Load a method, ready to run, in eval mode and without gradients.
+
+    Args:
+        name: Registry name.
+        domain: "faces" or "cars".
+        checkpoint: The authors' file, several where the method needs them (any order), or one of ours (safetensors).
+        device: Where its networks go.
+
+    Returns:
+        The method, with the attribute `digest`: hex SHA-256 over the files and the code that decides its numbers.
+
+    Raises:
+        UsageError: Unknown name or domain, or a wrong number of files.
+        MissingError: A file that is absent, damaged, or of something else.
+    """
+    entry = find(name)
+    if domain not in entry.domains:
+        raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
+    paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
+    checkpoints = [Checkpoint(path, read_checkpoint(path)) for path in paths]
+    ours = len(checkpoints) == 1 and bool(checkpoints[0].metadata)
+    if len(paths) != len(entry.files) and not ours:
+        raise UsageError(f"{name} needs {len(entry.files)} file(s), got {len(paths)}", f"give: {'; '.join(entry.files)}")
+    method: Any = entry.build(entry, domain, checkpoints)
+    del checkpoints
+    if isinstance(method, torch.nn.Module):
+        method = method.eval().requires_grad_(False).to(device)
+    method.digest = method_digest(entry, paths)
+    return method
+
+
+def find(name: str) -> MethodEntry:
+    """The entry of a name. Raises UsageError with close names."""
+    known = entries()
+    if name not in known:
+        raise unknown_name("method", name, list(known))
+    return known[name]
+
+
+def method_names() -> list[str]:
+    """Every known name, sorted."""
+    return sorted(entries())
+
+
+@lru_cache(maxsize=1)
+def entries() -> Mapping[str, MethodEntry]:
+    """All entries by name, built-in ones first. Raises UsageError when two claim one name."""
+    found: dict[str, MethodEntry] = {}
+    for module in sorted(pkgutil.iter_modules([str(_ROOT)]), key=lambda info: info.name):
+        if module.ispkg and module.name not in _NO_METHODS and (_ROOT / module.name / "adapter.py").is_file():
+            adapter = importlib.import_module(f"methods.{module.name}.adapter")
+            for entry in adapter.METHODS:
+                _add(found, _owned(entry, module.name, "built-in"))
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        loaded = point.load()
+        for entry in [loaded] if isinstance(loaded, MethodEntry) else loaded:
+            _add(found, _owned(entry, "", point.dist.name if point.dist else point.value))
+    return found
+
+
+def _owned(entry: MethodEntry, folder: str, origin: str) -> MethodEntry:
+    from dataclasses import replace
+
+    return replace(entry, folders=entry.folders or ((folder,) if folder else ()), origin=origin)
+
+
+def _add(found: dict[str, MethodEntry], entry: MethodEntry) -> None:
+    if entry.name in found:
+        raise UsageError(
+            f"method name {entry.name!r} is claimed by {found[entry.name].origin} and by {entry.origin}",
+            "rename one of them; names are never shadowed",
+        )
+    found[entry.name] = entry
+
+
+def method_digest(entry: MethodEntry, paths: Sequence[Path]) -> str:
+    """Hex SHA-256 over the checkpoint files (in any order) and the code of the entry's folders, methods/nets and its builder."""
+    whole = hashlib.sha256(entry.name.encode())
+    for digest in sorted(file_digest(path) for path in paths):
+        whole.update(digest.encode())
+    whole.update(_code_digest((*entry.folders, "nets")).encode())
+    return whole.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _code_digest(folders: tuple[str, ...]) -> str:
+    whole = hashlib.sha256()
+    sources = [_ROOT / "canvas.py"]
+    for folder in folders:
+        sources += sorted((_ROOT / folder).rglob("*.py"))
+    for source in sources:
+        whole.update(source.relative_to(_ROOT).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
+    return whole.hexdigest()
+
+
+def describe() -> list[dict[str, Any]]:
+    """What `ls methods` shows: name, domains, files, summary, origin and parity cards of every method, as plain data."""
+    cards = parity_cards()
+    return [
+        {
+            "name": entry.name,
+            "domains": list(entry.domains),
+            "files": list(entry.files),
+            "summary": entry.summary,
+            "origin": entry.origin,
+            "parity": [cards[name] for name in entry.golden if name in cards],
+        }
+        for _, entry in sorted(entries().items())
+    ]
+
+
+def parity_cards() -> dict[str, dict[str, Any]]:
+    """Parity cards by golden name: {"golden", "largest_deviation", "tolerance", "date", ...}; empty outside a checkout."""
+    import json
+
+    folder = _ROOT.parent / "tests" / "parity" / "cards"
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
