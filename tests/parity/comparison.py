@@ -1,0 +1,154 @@
+"""Comparing tensors with a golden, in the forms the goldens are stored in, and keeping the score for the parity card."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests.parity.goldens import golden
+
+CARDS = Path(__file__).parent / "cards"
+Scale = Literal["element", "max", "rms"]
+
+
+@dataclass
+class Comparison:
+    """One golden: `check` compares an array, `card` says how it went.
+
+    Attributes:
+        name: Golden ("e4e_ffhq").
+        scale: How the relative part of the tolerance is meant: of each element, of the largest, or `atol * max(1, rms)`.
+        atol, rtol: Tolerances, from the golden's meta.
+        pictures: Which pictures of the golden's batch were run, where not all.
+        deviations: Array -> (largest absolute deviation, its share of the tolerance).
+    """
+
+    name: str
+    scale: Scale = "element"
+    atol: float = 2e-4
+    rtol: float = 1e-4
+    pictures: slice = slice(None)
+    deviations: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, pictures: slice = slice(None)) -> Comparison:
+        """A comparison with the rule and the numbers of the golden's own meta."""
+        tolerance = golden(name)[1]["tolerance"]
+        if isinstance(tolerance, dict) and "cpu_float32" in tolerance:
+            atol, rtol = (float(value) for value in re.findall(r"[ar]tol ([\d.e-]+)", tolerance["cpu_float32"]))
+            return cls(name, "element", atol, rtol, pictures)
+        if isinstance(tolerance, dict):
+            return cls(name, "max", tolerance["atol"], tolerance["rtol"], pictures)
+        found = re.search(r"<= ([\d.e-]+) \* max\(1, rms", tolerance)
+        assert found, f"no rule for {tolerance!r}"
+        return cls(name, "rms", float(found[1]), 0.0, pictures)
+
+    def expected(self, key: str) -> np.ndarray:
+        return golden(self.name)[0][key]
+
+    def check(self, key: str, actual: Tensor | np.ndarray, expected: np.ndarray | None = None) -> None:
+        """Assert that `actual` is the golden's array `key` (or `expected`, a part of it) within tolerance."""
+        expected = self.expected(key) if expected is None else expected
+        values = actual.detach().cpu().numpy() if isinstance(actual, Tensor) else np.asarray(actual)
+        assert values.shape == expected.shape, f"{self.name}:{key} has shape {values.shape}, expected {expected.shape}"
+        deviation = np.abs(values.astype(np.float64) - expected.astype(np.float64))
+        allowed = self._allowed(expected.astype(np.float64))
+        share = float((deviation / allowed).max())
+        old = self.deviations.get(key, (0.0, 0.0))
+        self.deviations[key] = (max(old[0], float(deviation.max())), max(old[1], share))
+        assert share <= 1, f"{self.name}:{key} deviates by {deviation.max():.2e}, {share:.1f} times the tolerance"
+
+    def check_all(self, arrays: dict[str, Tensor]) -> None:
+        """`check` every array of a summary, those that the golden has."""
+        known = [key for key in arrays if key in golden(self.name)[0]]
+        assert known, f"{self.name} has none of {list(arrays)}"
+        for key in known:
+            self.check(key, arrays[key])
+
+    def _allowed(self, expected: np.ndarray) -> Any:
+        if self.scale == "element":
+            return self.atol + self.rtol * np.abs(expected)
+        if self.scale == "max":
+            return self.atol + self.rtol * np.abs(expected).max()
+        return self.atol * max(1.0, float(np.sqrt(np.mean(expected**2))))
+
+    def card(self, method: str = "", domain: str = "") -> dict[str, Any]:
+        """The parity card: largest deviation, the array it is in, tolerance and date."""
+        worst = max(self.deviations, key=lambda key: self.deviations[key][1])
+        rule = {"element": "atol + rtol |b|", "max": "atol + rtol max|b|", "rms": "atol max(1, rms b)"}[self.scale]
+        return {
+            "golden": self.name,
+            "method": method,
+            "domain": domain,
+            "arrays": len(self.deviations),
+            "largest_deviation": float(f"{max(value for value, _ in self.deviations.values()):.2e}"),
+            "largest_share_of_tolerance": float(f"{self.deviations[worst][1]:.3f}"),
+            "worst_array": worst,
+            "tolerance": {"rule": rule, "atol": self.atol, "rtol": self.rtol},
+            "device": "cpu float32",
+            "torch": torch.__version__.split("+")[0],
+            "date": datetime.date.today().isoformat(),
+        }
+
+    def write_card(self, method: str = "", domain: str = "") -> None:
+        CARDS.mkdir(exist_ok=True)
+        text = json.dumps(self.card(method, domain), indent=1)
+        (CARDS / f"{self.name}.json").write_text(text + "\n")
+
+
+def pooled(x: Tensor, size: int = 64) -> Tensor:
+    return F.adaptive_avg_pool2d(x, size)
+
+
+def windows(x: Tensor, side: int = 32, axis: int = 1) -> Tensor:
+    """Two full-resolution windows at (H/4, W/4) and (H/2, W/2), stacked on `axis`."""
+    h, w = x.shape[-2:]
+    corners = ((h // 4, w // 4), (h // 2, w // 2))
+    return torch.stack([x[..., top : top + side, left : left + side] for top, left in corners], axis)
+
+
+def channel_groups(x: Tensor, groups: int) -> Tensor:
+    """Consecutive channels averaged into `groups` equal groups."""
+    return x.unflatten(1, (groups, -1)).mean(2)
+
+
+def picture_summary(name: str, x: Tensor) -> dict[str, Tensor]:
+    """A picture in the form of the pSp, e4e, StyleTransformer and StyleGAN2 goldens."""
+    return {
+        f"{name}_pool": pooled(x),
+        f"{name}_crop": windows(x, axis=0),
+        f"{name}_mean": x.mean(),
+        f"{name}_std": x.std(),
+    }
+
+
+def feature_summary(name: str, x: Tensor) -> dict[str, Tensor]:
+    """A feature (N, C, h, w) in the form of the same goldens."""
+    height, width = x.shape[-2:]
+    window = 8 if min(height, width) >= 16 else min(height, width) // 2
+    pool = channel_groups(x, 16)
+    return {
+        f"{name}_pool": F.adaptive_avg_pool2d(pool, (min(16, height), min(16, width))),
+        f"{name}_crop": windows(x[:, :: x.shape[1] // 16], window, axis=0),
+        f"{name}_mean": x.mean(),
+        f"{name}_std": x.std(),
+    }
+
+
+def batch_summary(name: str, x: Tensor) -> dict[str, Tensor]:
+    """A picture in the form of the ReStyle and HyperStyle goldens: everything per picture."""
+    return {
+        f"{name}_pool": pooled(x),
+        f"{name}_crop": windows(x),
+        f"{name}_mean": x.mean((2, 3)),
+        f"{name}_std": x.std((2, 3), unbiased=False),
+    }
