@@ -1,0 +1,73 @@
+"""Data sets by name.
+
+A newcomer is one module in this folder with a `KINDS` tuple, or an entry point "warpres_bench.data".
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from bench.data.listing import FileDataset, Kind, Listing, some
+from bench.errors import MissingError, UsageError, unknown_name
+
+__all__ = ["FileDataset", "Kind", "Listing", "kind_of", "kinds", "list_pictures", "open_dataset"]
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """All kinds of data set by name; built-in ones win over plug-ins of the same name."""
+    found: dict[str, Kind] = {}
+    for module in pkgutil.iter_modules(__path__):
+        for kind in getattr(import_module(f"{__name__}.{module.name}"), "KINDS", ()):
+            found[kind.name] = kind
+    for point in entry_points(group="warpres_bench.data"):
+        if point.name not in found:
+            found[point.name] = point.load()
+    return found
+
+
+def kind_of(name: str) -> Kind:
+    """The kind called `name`, aliases included. Raises UsageError with close names."""
+    for kind in kinds().values():
+        if name in (kind.name, *kind.aliases):
+            return kind
+    raise unknown_name("data set", name, list(kinds()))
+
+
+def list_pictures(name: str, root: Path | str, split: str = "test") -> Listing:
+    """What a split of a data set expects and has, without opening a picture. Raises MissingError or UsageError."""
+    kind, folder = kind_of(name), Path(root)
+    if split not in kind.splits:
+        raise UsageError(f"{kind.name} has no split {split!r}", f"splits: {', '.join(kind.splits)}")
+    if not folder.is_dir():
+        raise MissingError(f"{folder}: no such folder", kind.source)
+    return kind.listing(folder, split)
+
+
+def open_dataset(name: str, root: Path | str, split: str = "test", limit: int | None = None) -> FileDataset:
+    """Open a data set: names, labels and files are checked, no picture is read.
+
+    Args:
+        name: "celebahq", "stanford-cars" ("cars"), "folder", "folder-cars" or a plug-in's.
+        root: Its folder.
+        split: A split of that kind, usually "test"; "all" is whatever pictures are there.
+        limit: Take the first `limit` pictures of the split only.
+
+    Raises UsageError for a name or split that does not exist, MissingError for files that are absent or contradict
+    the data set.
+    """
+    listing = list_pictures(name, root, split)
+    entries = listing.entries[:limit]
+    missing = [entry.name for entry in entries if entry.path is None]
+    kind = kind_of(name)
+    if missing:
+        check = f"python run_bench.py data check --data {kind.name} --root {root}"
+        fault = f"{root}: {len(missing)} of {len(entries)} {split} pictures are missing: {some(missing)}"
+        raise MissingError(fault, f"{check}, or --split all for the pictures that are there")
+    if not entries:
+        raise MissingError(f"{root}: no pictures of {kind.name}, split {split}", kind.source)
+    return FileDataset(kind.name, kind.domain, entries)

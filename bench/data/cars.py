@@ -1,0 +1,87 @@
+"""Stanford Cars in the three layouts of the protocol card (section 1.4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.data.listing import Entry, Kind, Listing, picture_files
+from bench.data.splits import CARS_TEST, CARS_TRAIN, cars_names
+from bench.errors import MissingError
+
+SPLITS = ("test", "train", "all")
+SOURCE = (
+    "Stanford Cars' own address is dead (github.com/pytorch/vision/issues/7545): bring a copy with "
+    "cars_test/00001.jpg to 08041.jpg, or car_ims/ with cars_annos.mat, or a plain folder of the test pictures"
+)
+
+
+def listing(root: Path, split: str) -> Listing:
+    """Pictures of a split. The layout is told by what is there; "all" is every picture found.
+
+    - A: `cars_test/` and `cars_train/` (also below `stanford_cars/`), names by the rule 00001.jpg to 08041.jpg /
+      08144.jpg.
+    - B: `car_ims/` with `cars_annos.mat`, whose field `test` decides.
+    - C: a plain folder of test pictures; when its names are the numbers of layout A they must be complete.
+    """
+    for base in (root, root / "stanford_cars"):
+        if (base / "cars_test").is_dir() or (base / "cars_train").is_dir():
+            return _folders(base, split)
+        if (base / "car_ims").is_dir():
+            return _single_folder(base, split)
+    return _plain(root, split)
+
+
+def _folders(base: Path, split: str) -> Listing:
+    parts = ("train", "test") if split == "all" else (split,)
+    entries: list[Entry] = []
+    for part in parts:
+        found = {path.name: path for path in picture_files(base / f"cars_{part}")}
+        names = sorted(found) if split == "all" else cars_names(part)
+        prefix = f"{part}-" if split == "all" else ""
+        entries += [Entry(prefix + name, found.get(name)) for name in names]
+    return Listing(entries, ["layout with cars_train/ and cars_test/"])
+
+
+def _single_folder(base: Path, split: str) -> Listing:
+    found = {path.name: path for path in picture_files(base / "car_ims")}
+    notes = ["layout with car_ims/"]
+    if split == "all":
+        return Listing([Entry(name, found[name]) for name in sorted(found)], notes)
+    marks = _test_marks(base / "cars_annos.mat")
+    names = sorted(name for name, is_test in marks.items() if is_test == (split == "test"))
+    expected = CARS_TEST if split == "test" else CARS_TRAIN
+    doubt = f"cars_annos.mat marks {len(names)} {split} pictures, expected {expected}"
+    doubts = [] if len(names) == expected else [doubt]
+    return Listing([Entry(name, found.get(name)) for name in names], notes, doubts)
+
+
+def _plain(root: Path, split: str) -> Listing:
+    found = {path.name: path for path in picture_files(root)}
+    notes = ["a plain folder, all of it taken for test pictures"]
+    if split == "train":
+        raise MissingError(f"{root}: a plain folder has no train split", SOURCE)
+    if split == "test" and found and set(found) <= set(cars_names("test")):
+        return Listing([Entry(name, found.get(name)) for name in cars_names("test")], notes)
+    doubts = [] if len(found) == CARS_TEST else [f"{len(found)} pictures, Stanford Cars' test split has {CARS_TEST}"]
+    return Listing([Entry(name, found[name]) for name in sorted(found)], notes, doubts)
+
+
+def _test_marks(path: Path) -> dict[str, bool]:
+    """File name -> is it a test picture, from layout B's annotation file."""
+    from scipy.io import loadmat
+
+    if not path.exists():
+        raise MissingError(f"{path}: missing; it says which pictures of car_ims/ are test pictures", SOURCE)
+    try:
+        rows = loadmat(path, squeeze_me=True)["annotations"]
+        return {Path(_text(row["relative_im_path"])).name: bool(int(row["test"])) for row in rows}
+    except (KeyError, ValueError, TypeError, OSError, NotImplementedError) as error:
+        raise MissingError(f"{path}: cannot be read as cars_annos.mat ({error})", SOURCE) from error
+
+
+def _text(value: Any) -> str:
+    return str(value.item() if hasattr(value, "item") else value)
+
+
+KINDS = (Kind("stanford-cars", "cars", SPLITS, SOURCE, listing, aliases=("cars",)),)

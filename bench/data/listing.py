@@ -1,0 +1,119 @@
+"""What a data set's reader finds under a folder, before a picture is opened, and the `Dataset` made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bench.contract import Domain, Picture
+from bench.data.pictures import SUFFIXES, FilePicture, decode
+from bench.data.splits import checksum
+from bench.errors import MissingError, PictureError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture a split expects: its name, its file (None when it is not there) and its labels."""
+
+    name: str
+    path: Path | None
+    attributes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures of a split in order of evaluation, and in words what they were found by.
+
+    Attributes:
+        entries: In order; a missing file keeps its place.
+        notes: Facts for people ("labels from the shipped split"), one line each.
+        doubts: Things that look wrong but do not stop a run, one line each.
+    """
+
+    entries: Sequence[Entry]
+    notes: Sequence[str] = ()
+    doubts: Sequence[str] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """Names without a file."""
+        return [entry.name for entry in self.entries if entry.path is None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of data set: what a module of this folder offers as `KINDS`.
+
+    Attributes:
+        name: Registry name ("celebahq").
+        domain: "faces" or "cars".
+        splits: Names `listing` understands; the first is the default of the tables.
+        source: Where such data is to be had, in one or two sentences.
+        listing: (root, split) -> Listing. Raises MissingError when a file contradicts what the data set is.
+        aliases: Other names for it.
+    """
+
+    name: str
+    domain: Domain
+    splits: tuple[str, ...]
+    source: str
+    listing: Callable[[Path, str], Listing]
+    aliases: tuple[str, ...] = ()
+
+
+class FileDataset:
+    """A `bench.contract.Dataset` of picture files.
+
+    Attributes:
+        name, domain, pictures: As in the contract.
+        checksum: zlib.crc32 of the names in order, the split's fingerprint.
+    """
+
+    def __init__(self, name: str, domain: Domain, entries: Iterable[Entry]) -> None:
+        self.name = name
+        self.domain = domain
+        self._paths: dict[str, Path] = {}
+        pictures: list[Picture] = []
+        for entry in entries:
+            if entry.path is None:
+                raise MissingError(f"{name}: the file of {entry.name} is missing")
+            self._paths[entry.name] = entry.path
+            pictures.append(FilePicture(entry.name, entry.path, dict(entry.attributes)))
+        self.pictures: Sequence[Picture] = tuple(pictures)
+        self.checksum = checksum(picture.name for picture in pictures)
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """Labels that every picture has: what a subset expression may name."""
+        names = [set(picture.attributes) for picture in self.pictures]
+        return frozenset(set.intersection(*names)) if names else frozenset()
+
+    def path(self, picture: Picture) -> Path:
+        """The picture's file. Raises PictureError for a picture of another data set."""
+        if picture.name not in self._paths:
+            raise PictureError(f"{picture.name}: no picture of {self.name}")
+        return self._paths[picture.name]
+
+    def read(self, picture: Picture) -> np.ndarray:
+        """Pixels as uint8 (H, W, 3) RGB. Raises PictureError when the file cannot be used."""
+        return decode(self.path(picture))
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Picture files directly in a folder, hidden ones left out, sorted by name; [] when it is no folder."""
+    if not folder.is_dir():
+        return []
+    try:
+        found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    except OSError as error:
+        raise MissingError(f"{folder}: cannot be listed ({error.strerror or error})") from error
+    return sorted(found, key=lambda path: path.name)
+
+
+def some(names: Sequence[str], count: int = 5) -> str:
+    """The first few of many names, for a sentence."""
+    head = ", ".join(names[:count])
+    return f"{head}, ..." if len(names) > count else head
