@@ -1,4 +1,4 @@
-"""Matching costs between two feature maps: global, local, mutual, and neighbourhood consensus ("flow" card, sections 2-6)."""
+"""Matching costs of two feature maps: global, local, mutual, neighbourhood consensus ("flow" card, sections 2-6)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def local_correlation(target: Tensor, source: Tensor, radius: int = 4) -> Tensor
 
     Channel k = (dy + radius) * (2 * radius + 1) + (dx + radius) compares target (y, x) with source (y + dy, x + dx).
     Tiles of 2r x 2r target positions meet their 4r x 4r source windows in one matrix product, and the wanted products
-    are read off its diagonals: three times the arithmetic of the plain formula, at the speed of a matrix product, in both directions.
+    are read off its diagonals: three times the arithmetic of the plain formula, at the speed of a matrix product,
+    forwards and backwards.
 
     Args:
         target: (N, C, h, w), source: (N, C, h, w).
@@ -52,7 +53,7 @@ def local_correlation(target: Tensor, source: Tensor, radius: int = 4) -> Tensor
     Returns:
         (N, (2 * radius + 1)^2, h, w).
     """
-    batch, channels, height, width = target.shape
+    channels, height, width = target.shape[1:]
     tile, side = 2 * radius, 2 * radius + 1
     rows, columns = -(-height // tile), -(-width // tile)
     spare = (columns * tile - width, rows * tile - height)

@@ -1,4 +1,7 @@
-"""Flow decoders: matching costs in, features and a flow out ("flow" card, sections 4 and 5). Tensor names are the authors'."""
+"""Flow decoders: matching costs in, features and a flow out ("flow" card, sections 4 and 5).
+
+Tensor names are the authors'.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from torch.nn import functional as F
 
 from methods.nets.flow.warp import bilinear_kernel
 
-WIDTHS = (128, 128, 96, 64, 32)
+Widths = tuple[int, ...]
+WIDTHS: Widths = (128, 128, 96, 64, 32)
+REFINE_WIDTHS: Widths = (128, 128, 128, 96, 64, 32)
 SLOPE = 0.1
 
 
@@ -37,7 +42,7 @@ def leaky(x: Tensor) -> Tensor:
 class ResidualDecoder(nn.Module):
     """WarpC-GLU-Net's decoder. Forward: (N, in, h, w) -> features (N, 32, h, w) and flow or mapping (N, 2, h, w)."""
 
-    def __init__(self, channels_in: int, head: str = "predict_flow", widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, channels_in: int, head: str = "predict_flow", widths: Widths = WIDTHS) -> None:
         super().__init__()
         for k, (before, after) in enumerate(zip((channels_in, *widths), widths, strict=False)):
             self.add_module(f"conv_{k}", normed(before, after))
@@ -63,7 +68,7 @@ def _skip(channels_in: int, channels_out: int) -> nn.Sequential:
 class DenseDecoder(nn.Module):
     """SemanticGLU-Net's decoder: each convolution sees all before it, newest first. (N, in, h, w) -> features, flow."""
 
-    def __init__(self, channels_in: int, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, channels_in: int, widths: Widths = WIDTHS) -> None:
         super().__init__()
         channels = channels_in
         for k, width in enumerate(widths):
@@ -82,7 +87,7 @@ class DenseDecoder(nn.Module):
 class MappingDecoder(nn.Module):
     """SemanticGLU-Net's top decoder: a plain chain. (N, in, h, w) -> features, mapping (N, 2, h, w)."""
 
-    def __init__(self, channels_in: int, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, channels_in: int, widths: Widths = WIDTHS) -> None:
         super().__init__()
         for k, (before, after) in enumerate(zip((channels_in, *widths), widths, strict=False)):
             self.add_module(f"conv{k}", normed(before, after, activation=nn.ReLU()))
@@ -95,9 +100,9 @@ class MappingDecoder(nn.Module):
         return x, self.final(x)
 
 
-def add_refinement(head: nn.Module, prefix: str, channels_in: int) -> None:
+def add_refinement(head: nn.Module, prefix: str, channels_in: int, widths: Widths = REFINE_WIDTHS) -> None:
     """Put the seven dilated convolutions `<prefix>1` .. `<prefix>7` into `head`."""
-    widths, dilations = (128, 128, 128, 96, 64, 32), (1, 2, 4, 8, 16, 1)
+    dilations = (1, 2, 4, 8, 16, 1)
     for k, (before, after, dilation) in enumerate(zip((channels_in, *widths), widths, dilations, strict=False)):
         head.add_module(f"{prefix}{k + 1}", normed(before, after, dilation, nn.LeakyReLU(SLOPE)))
     head.add_module(f"{prefix}7", conv3x3(widths[-1], 2))

@@ -17,7 +17,15 @@ from torch.nn import functional as F
 
 from bench.errors import UsageError
 from methods.nets.flow.correlation import global_correlation, l2_normalise, local_correlation, mutual_matching
-from methods.nets.flow.decoders import ResidualDecoder, add_refinement, leaky, refine, upsampler
+from methods.nets.flow.decoders import (
+    REFINE_WIDTHS,
+    WIDTHS,
+    ResidualDecoder,
+    add_refinement,
+    leaky,
+    refine,
+    upsampler,
+)
 from methods.nets.flow.warp import mapping_to_flow, resize_flow, scale_flow, warp
 
 FlowKind = Literal["warpc_glunet", "warpc_semantic_glunet"]
@@ -33,6 +41,8 @@ class FlowConfig:
         grid: n, cells a side of the coarsest map; the others have 2n and 4n.
         channels: Of the coarse, middle and fine map.
         radius: Of the local correlations.
+        decoder_widths: Of the five convolutions of each decoder.
+        refine_widths: Of the six dilated convolutions of each refinement.
     """
 
     kind: FlowKind = "warpc_glunet"
@@ -40,6 +50,8 @@ class FlowConfig:
     grid: int = 16
     channels: tuple[int, int, int] = (512, 256, 128)
     radius: int = 4
+    decoder_widths: tuple[int, ...] = WIDTHS
+    refine_widths: tuple[int, ...] = REFINE_WIDTHS
 
     @property
     def middle_stride(self) -> int:
@@ -63,8 +75,8 @@ class Maps(NamedTuple):
 class Flows(NamedTuple):
     """Flows from coarse to fine, each (N, 2, h, w) in pixels; `flow1` is the result.
 
-    `flow4` (n cells) and `flow3` (2n) belong to the small square picture, `flow2` (2n) and `flow1` (4n) to the full one.
-    As in the released network, flow3 is expressed in pixels of the full picture.
+    `flow4` (n cells) and `flow3` (2n) belong to the small square picture, `flow2` (2n) and `flow1` (4n) to the full
+    one. As in the released network, flow3 is expressed in pixels of the full picture.
     """
 
     flow4: Tensor
@@ -74,7 +86,7 @@ class Flows(NamedTuple):
 
 
 class FlowHead(nn.Module):
-    """Coarse-to-fine flow from given feature maps. Tensor names are those of the released file, less its `pyramid.*`."""
+    """Coarse-to-fine flow from given feature maps. Tensor names: the released file's, without its `pyramid.*`."""
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
@@ -83,21 +95,21 @@ class FlowHead(nn.Module):
         self.decoder4 = self._top_decoder(config.grid**2 + 2)
         self.deconv4 = upsampler(2)
         self.decoder3 = self._decoder(costs + 2)
-        add_refinement(self, "dc_conv", self.decoder3.features)
+        add_refinement(self, "dc_conv", self.decoder3.features, config.refine_widths)
         self.decoder2 = self._decoder(costs + 2)
         self.deconv2 = upsampler(2)
         self.upfeat2 = upsampler_features(self.decoder2.features)
         self.decoder1 = self._decoder(costs + 4)
-        add_refinement(self, "l_dc_conv", self.decoder1.features)
+        add_refinement(self, "l_dc_conv", self.decoder1.features, config.refine_widths)
 
     def _top_decoder(self, channels: int) -> nn.Module:
-        return ResidualDecoder(channels, head="final")
+        return ResidualDecoder(channels, head="final", widths=self.config.decoder_widths)
 
     def _decoder(self, channels: int) -> ResidualDecoder:
-        return ResidualDecoder(channels)
+        return ResidualDecoder(channels, widths=self.config.decoder_widths)
 
     def match(self, target: Tensor, source: Tensor) -> Tensor:
-        """Global matching costs of coarse maps (N, C, n, n): (N, n^2 source positions, n, n), unit length over the sources."""
+        """Global costs of coarse maps (N, C, n, n): (N, n^2 source positions, n, n), unit length over the sources."""
         costs = global_correlation(l2_normalise(target), l2_normalise(source))
         costs = mutual_matching(_six(costs, source)).flatten(2, 3)[:, 0]
         return l2_normalise(F.relu(costs))

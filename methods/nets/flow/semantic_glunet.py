@@ -24,10 +24,10 @@ class SemanticFlowHead(FlowHead):
         self.NeighConsensus = NeighbourhoodConsensus()
 
     def _top_decoder(self, channels: int) -> nn.Module:
-        return MappingDecoder(channels)
+        return MappingDecoder(channels, self.config.decoder_widths)
 
     def _decoder(self, channels: int) -> DenseDecoder:  # type: ignore[override]
-        return DenseDecoder(channels)
+        return DenseDecoder(channels, self.config.decoder_widths)
 
     def match(self, target: Tensor, source: Tensor) -> Tensor:
         """Global costs of coarse maps, each beside its own half-size copy: (N, n^2 source positions, n, n)."""

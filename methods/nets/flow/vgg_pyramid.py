@@ -1,4 +1,4 @@
-"""Feature maps of pictures for the flow heads: VGG16's, or a small network of the same build ("flow" card, section 3)."""
+"""Feature maps of pictures for the flow heads: VGG16's, or a small network's of that build ("flow" card, section 3)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class PyramidConfig:
     """Build of a pyramid.
 
     Attributes:
-        widths: Convolution widths level by level; every level but the first ends in a 2x2 max-pool. The last three levels'
-            outputs are the fine, middle and coarse map.
+        widths: Convolution widths level by level; every level but the first ends in a 2x2 max-pool. The last three
+            levels' outputs are the fine, middle and coarse map.
         ceil_pool: Whether pooling keeps an odd last row (SemanticGLU-Net; no difference when sizes divide).
     """
 
@@ -47,7 +47,7 @@ class Pyramid(nn.Module):
             self.add_module(f"level_{level}", nn.Sequential(*layers))
 
     def forward(self, pictures: Tensor) -> Maps:
-        """Maps of normalised pictures (N, 3, h, w): for VGG16 at h / 16, h / 8 and h / 4, non-negative, after the pool."""
+        """Maps of normalised pictures (N, 3, h, w), non-negative, after the pool: VGG16's at h / 16, h / 8, h / 4."""
         outputs = []
         for level in range(len(self.config.widths)):
             pictures = self.get_submodule(f"level_{level}")(pictures)

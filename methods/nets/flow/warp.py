@@ -1,8 +1,8 @@
 """What a flow is, and how it moves things ("flow" card, section 2).
 
-A flow (N, 2, h, w) lives on the TARGET grid and points to the SOURCE: source position = target position + flow. Channel 0 is
-x (right positive), channel 1 is y (down positive). `warp` takes it in cells of the warped map; networks speak in pixels of
-the picture, and `scale_flow` goes between the two.
+A flow (N, 2, h, w) lives on the TARGET grid and points to the SOURCE: source position = target position + flow.
+Channel 0 is x (right positive), channel 1 is y (down positive). `warp` takes it in cells of the warped map; networks
+speak in pixels of the picture, and `scale_flow` goes between the two.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
         flow: (N, 2, h, w), in cells of this very grid.
 
     Returns:
-        (N, C, h, w). Zero flow gives the input back (up to 5e-7); flow x = +1 gives the right-hand neighbour and an empty
-        last column.
+        (N, C, h, w). Zero flow gives the input back (up to 5e-7); flow x = +1 gives the right-hand neighbour and an
+        empty last column.
     """
     height, width = features.shape[-2:]
     position = pixel_grid(flow) + flow

@@ -1,0 +1,1 @@
+"""StyleRes: residual features beside the codes ("styleres" card). WarpRes builds on this room."""
