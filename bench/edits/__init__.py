@@ -1,0 +1,1 @@
+"""Latent edits: cards, directions, strengths, and finding new directions."""

@@ -1,0 +1,96 @@
+"""Direction files: tensors out of .pt, .npy and .safetensors without running anything, spread to one row a layer."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.errors import MissingError
+
+SHAPES = "[D], [1, D], [L, D], [1, L, D] or [1, L*D]"
+
+
+def read_tensor(path: Path, key: str = "") -> Tensor:
+    """One float32 tensor of a file; `key` names it in a file of several.
+
+    Raises MissingError: no such file, a damaged one, one that asks for code to be run, no such key, values that are
+        not finite.
+    """
+    content = read_file(path)
+    if isinstance(content, dict):
+        if not key:
+            raise MissingError(f"{path}: holds {', '.join(sorted(map(str, content)))}; the card names no key")
+        if key not in content:
+            raise MissingError(f"{path}: has no tensor {key!r}, only {', '.join(sorted(map(str, content)))}")
+        content = content[key]
+    return _finite(content, path, key)
+
+
+def read_file(path: Path) -> Any:
+    """What a direction file holds: a tensor, or a dictionary of tensors. Weights-only; arrays without pickle."""
+    if not path.exists():
+        raise MissingError(f"{path}: no such direction file")
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".npy":
+            return torch.from_numpy(np.load(path, allow_pickle=False))
+        if suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise MissingError(f"{path}: holds more than tensors and was not loaded ({_first_line(error)})") from error
+    except Exception as error:
+        raise MissingError(f"{path}: cannot be read as a direction file ({_first_line(error)})") from error
+
+
+def spread(vector: Tensor, latent_rows: int, dim: int, path: Path, *, cut: bool = False) -> Tensor:
+    """A direction as (L, D), from the shapes [D], [1, D], [L, D], [1, L, D] and [1, L*D].
+
+    Args:
+        vector: float32, any of those shapes.
+        latent_rows: L of the generator.
+        dim: D, or 0 to take it from the vector.
+        path: For the message.
+        cut: A direction of more rows than L is cut to L where its rows are all equal (18 to 16 rows for cars).
+
+    Raises MissingError for another shape or another number of rows.
+    """
+    shape = list(vector.shape)
+    rows = vector[0] if vector.dim() == 3 and shape[0] == 1 else vector
+    if rows.dim() == 1:
+        rows = rows[None]
+    if rows.dim() != 2:
+        raise MissingError(f"{path}: a direction of shape {shape}; accepted are {SHAPES}")
+    width = rows.shape[1]
+    if dim and width != dim and rows.shape[0] == 1 and width % dim == 0:
+        rows = rows.reshape(-1, dim)
+    elif dim and width != dim:
+        raise MissingError(f"{path}: a direction of shape {shape} for codes of width {dim}; accepted are {SHAPES}")
+    if rows.shape[0] == 1:
+        return rows.expand(latent_rows, -1).clone()
+    if cut and rows.shape[0] > latent_rows and bool((rows == rows[:1]).all()):
+        rows = rows[:latent_rows]
+    if rows.shape[0] != latent_rows:
+        raise MissingError(f"{path}: a direction of {rows.shape[0]} rows; the generator's codes have {latent_rows}")
+    return rows.clone()
+
+
+def _finite(value: Any, path: Path, key: str) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise MissingError(f"{path}: {key or 'the file'} is a {type(value).__name__}, not a tensor")
+    tensor = value.detach().to(torch.float32)
+    bad = int((~torch.isfinite(tensor)).sum())
+    if bad:
+        raise MissingError(f"{path}: {bad} of {tensor.numel()} values are NaN or infinite")
+    return tensor
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

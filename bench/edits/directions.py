@@ -1,0 +1,223 @@
+"""From cards to directions, and from edit names to the passes of a run (protocol card, section 4)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bench.contract import Direction, EditPass
+from bench.edits.cards import Card, Column, find_card
+from bench.edits.direction_files import read_tensor, spread
+from bench.errors import MissingError, UsageError
+
+Mode = Literal["fixed", "sweep", "matched"]
+RECONSTRUCTION = EditPass("reconstruction", None, 0.0)
+
+
+def load_direction(
+    card: Card,
+    files: Callable[[str], Path],
+    *,
+    generator: str,
+    latent_rows: int,
+    method: str | None = None,
+) -> Direction:
+    """Load and check the direction of a card.
+
+    Args:
+        card: See `find_card`.
+        files: Resolves the card's file name to a path.
+        generator: The generator the codes belong to; a card for another one is refused by name.
+        latent_rows: L, rows of the W+ codes.
+        method: Takes this method's own direction where the card has one.
+
+    Returns:
+        A direction whose vector is float32 (L, D), zero outside the card's layers.
+
+    Raises:
+        UsageError: The card is for another generator or other methods.
+        MissingError: The file is absent or damaged, or its tensor does not fit card and generator.
+    """
+    card = card.for_method(method)
+    if card.generator != generator:
+        raise UsageError(f"the edit {card.name!r} is a direction for {card.generator}; this generator is {generator}")
+    path = files(card.file)
+    mask = _layer_mask(card, latent_rows)
+    if card.rule == "set_coordinate":
+        return _coordinate(card, path, mask)
+    tensor = read_tensor(path, card.key)
+    if card.shape and tuple(tensor.shape) != card.shape:
+        raise MissingError(f"{path}: a direction of shape {list(tensor.shape)}, the card says {list(card.shape)}")
+    vector = spread(tensor, latent_rows, card.dim, path, cut=card.domain == "cars")
+    vector = _normalised(vector, card, path) * mask
+    return Direction(card.name, "add", vector, _digest(card, [vector]))
+
+
+def plan_passes(
+    names: Iterable[str],
+    files: Callable[[str], Path],
+    *,
+    generator: str,
+    latent_rows: int,
+    method: str | None = None,
+    mode: Mode = "fixed",
+    strengths: Mapping[str, Sequence[float]] | None = None,
+    matched: Mapping[str, float] | None = None,
+    attributes: Collection[str] | None = None,
+    cards: Sequence[Path] = (),
+) -> list[EditPass]:
+    """The passes of a run: the reconstruction first, then each edit's columns.
+
+    Args:
+        names: Edits ("smile") or single columns of them ("smile+").
+        files: Resolves direction files.
+        generator, latent_rows, method: As for `load_direction`.
+        mode: "fixed": the card's strengths. "sweep": one pass a strength, columns "smile+1.5". "matched": the
+            strengths of `matched`, by column, found with `bench.edits.matched` for this method.
+        strengths: Edit name -> strengths that replace the card's: magnitudes for fixed columns (one number), the grid
+            of a sweep.
+        attributes: Labels that the data set has; a column whose subset needs another one takes all pictures.
+        cards: Further card files.
+
+    Raises UsageError for a name that does not exist, and what `load_direction` raises.
+    """
+    passes = [RECONSTRUCTION]
+    for name in names:
+        card, wanted = _resolve(name, generator, cards)
+        direction = load_direction(card, files, generator=generator, latent_rows=latent_rows, method=method)
+        card = card.for_method(method)
+        for column in _columns(card, wanted, mode, (strengths or {}).get(card.name), matched):
+            inputs, reals = (_subset(expression, attributes) for expression in (column.inputs, column.reals))
+            passes.append(EditPass(column.name, direction, column.strength, inputs, reals))
+    return _unique(passes)
+
+
+def direction_folders(folders: Sequence[Path]) -> Callable[[str], Path]:
+    """A resolver that looks for direction files in these folders, first match wins.
+
+    It raises MissingError with the command that fetches the file.
+    """
+
+    def resolve(name: str) -> Path:
+        for folder in folders:
+            if (folder / name).exists():
+                return folder / name
+        places = ", ".join(map(str, folders)) or "no folder"
+        raise MissingError(
+            f"direction file {name} is in none of: {places}", f"python run_bench.py weights fetch {name}"
+        )
+
+    return resolve
+
+
+def _coordinate(card: Card, path: Path, mask: Tensor) -> Direction:
+    """A GANSpace edit from {"mean" [1, D], "comp" [K, 1, D], "std" [K]}."""
+    assert card.component is not None
+    components = read_tensor(path, card.key or "comp")
+    mean, std = read_tensor(path, "mean").flatten(), read_tensor(path, "std").flatten()
+    width, count = mean.numel(), std.numel()
+    if components.numel() != count * width or (card.dim and width != card.dim):
+        shapes = f"comp {list(components.shape)}, mean [{width}], std [{count}]"
+        raise MissingError(f"{path}: {shapes} do not fit together for codes of width {card.dim or width}")
+    if card.component >= count:
+        raise MissingError(f"{path}: has {count} components; the edit {card.name!r} is number {card.component}")
+    component = components.reshape(count, width)[card.component].clone()
+    scale = float(std[card.component])
+    vector = component * mask
+    digest = _digest(card, [vector, component, mean, torch.tensor(scale)])
+    return Direction(card.name, "set_coordinate", vector, digest, component, mean.clone(), scale)
+
+
+def _layer_mask(card: Card, latent_rows: int) -> Tensor:
+    first, last = card.layers or (0, latent_rows)
+    if last > latent_rows:
+        fault = f"changes rows {first} to {last - 1}; the generator's codes have {latent_rows}"
+        raise MissingError(f"the edit {card.name!r} {fault}")
+    mask = torch.zeros(latent_rows, 1)
+    mask[first:last] = 1.0
+    return mask
+
+
+def _normalised(vector: Tensor, card: Card, path: Path) -> Tensor:
+    if card.normalise == "none":
+        return vector
+    norm = vector.norm() if card.normalise == "unit_total" else vector.norm(dim=1, keepdim=True)
+    if bool((norm == 0).any()):
+        raise MissingError(f"{path}: the direction has no length")
+    return vector / norm
+
+
+def _digest(card: Card, tensors: Sequence[Tensor]) -> str:
+    """SHA-256 over what the edit does; the card's prose and the strengths are not part of it."""
+    meaning = [card.name, card.generator, card.rule, list(card.layers), card.component]
+    digest = hashlib.sha256(json.dumps(meaning).encode())
+    for tensor in tensors:
+        digest.update(tensor.contiguous().numpy().astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _resolve(name: str, generator: str, cards: Sequence[Path]) -> tuple[Card, str]:
+    """The card of "smile" or "smile+", and the single column wanted ("" for all)."""
+    if name[-1:] in ("+", "-"):
+        card = find_card(name[:-1], generator, cards)
+        if name not in [column.name for column in card.columns]:
+            has = ", ".join(column.name for column in card.columns)
+            raise UsageError(f"the edit {card.name!r} has no column {name!r}", f"its columns: {has}")
+        return card, name
+    return find_card(name, generator, cards), ""
+
+
+def _columns(
+    card: Card,
+    wanted: str,
+    mode: Mode,
+    strengths: Sequence[float] | None,
+    matched: Mapping[str, float] | None,
+) -> list[Column]:
+    columns = [column for column in card.columns if wanted in ("", column.name)]
+    if mode == "sweep":
+        return _sweep(card, strengths or card.sweep)
+    if mode == "matched":
+        absent = [column.name for column in columns if column.name not in (matched or {})]
+        if absent:
+            raise UsageError(f"no matched strength for {', '.join(absent)}")
+        return [Column(c.name, (matched or {})[c.name], c.inputs, c.reals) for c in columns]
+    if strengths is None:
+        return columns
+    if len(strengths) != 1 or strengths[0] <= 0:
+        raise UsageError(f"the edit {card.name!r} takes one strength above 0, got {list(strengths)}")
+    return [Column(c.name, _signed(strengths[0], c.strength), c.inputs, c.reals) for c in columns]
+
+
+def _sweep(card: Card, strengths: Sequence[float]) -> list[Column]:
+    if not strengths:
+        raise UsageError(f"the edit {card.name!r} has no sweep", "give the strengths, e.g. --strengths 1,2,3")
+    columns = []
+    for strength in strengths:
+        # A sweep's step uses the pictures of the fixed column that goes the same way.
+        model = next((c for c in card.columns if c.strength * strength > 0), card.columns[0])
+        columns.append(Column(f"{card.name}{strength:+g}", float(strength), model.inputs, model.reals))
+    return columns
+
+
+def _signed(size: float, like: float) -> float:
+    return size if like >= 0 else -size
+
+
+def _subset(expression: str, attributes: Collection[str] | None) -> str:
+    known = attributes is None or expression == "all" or expression.partition("=")[0] in attributes
+    return expression if known else "all"
+
+
+def _unique(passes: Sequence[EditPass]) -> list[EditPass]:
+    """Each column once, where it was first asked for."""
+    kept: dict[str, EditPass] = {}
+    for item in passes:
+        kept.setdefault(item.column, item)
+    return list(kept.values())

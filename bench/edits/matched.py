@@ -1,0 +1,110 @@
+"""Strengths for equal achieved change: how far a method must be pushed until the attribute has moved as far as
+asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Match:
+    """The outcome of a search.
+
+    Attributes:
+        strength: The strength to use.
+        change: Mean change measured at it.
+        reached: Is `change` within the tolerance of the target?
+        trials: (strength, change) of every measurement, in order.
+    """
+
+    strength: float
+    change: float
+    reached: bool
+    trials: tuple[tuple[float, float], ...]
+
+
+def match_strength(
+    measure: Callable[[float], float],
+    target: float,
+    *,
+    start: float,
+    limit: float,
+    tolerance: float = 0.02,
+    max_trials: int = 12,
+) -> Match:
+    """Find the strength at which the mean change of an attribute is `target`.
+
+    Bracket by doubling from `start`, then false position with the Illinois rule, which keeps the bracket and needs no
+    derivative. The change at strength 0 is 0 by definition and is not measured.
+
+    Args:
+        measure: strength -> mean change of the attribute over the pictures, in the attribute's unit. Each call is a
+            pass of the generator, so the search is frugal.
+        target: Change wanted, not 0; its sign is the attribute's, not the strength's.
+        start: First strength tried; its sign says which way to go.
+        limit: Largest magnitude of strength to try.
+        tolerance: Allowed error, as a share of the target.
+        max_trials: Most measurements.
+
+    Returns:
+        The best strength found. `reached` is False when the method saturates below the target, or the trials run out.
+
+    Raises UsageError for a target or start of 0, a start beyond the limit, and a measurement that is not finite.
+    """
+    if target == 0 or start == 0 or abs(start) > limit or tolerance <= 0:
+        raise UsageError(f"cannot match a change of {target:g} from strength {start:g} within {limit:g}")
+    search = _Search(measure, target, tolerance * abs(target), max_trials)
+    low, low_error = 0.0, -abs(target)
+    high = start
+    high_error = search.error(high)
+    while high_error < 0 and search.open and abs(high) < limit:
+        low, low_error = high, high_error
+        high = math.copysign(min(2 * abs(high), limit), start)
+        high_error = search.error(high)
+    if high_error >= 0:
+        search.close_in(low, low_error, high, high_error)
+    return search.best()
+
+
+class _Search:
+    """Measurements made so far; errors are signed so that below 0 means "not far enough"."""
+
+    def __init__(self, measure: Callable[[float], float], target: float, allowed: float, max_trials: int) -> None:
+        self.measure, self.target, self.allowed, self.max_trials = measure, target, allowed, max_trials
+        self.trials: list[tuple[float, float]] = []
+
+    @property
+    def open(self) -> bool:
+        done = any(abs(change - self.target) <= self.allowed for _, change in self.trials)
+        return not done and len(self.trials) < self.max_trials
+
+    def error(self, strength: float) -> float:
+        change = float(self.measure(strength))
+        if not math.isfinite(change):
+            raise UsageError(f"the change at strength {strength:g} is {change}; it must be a number")
+        self.trials.append((strength, change))
+        return (change - self.target) * math.copysign(1.0, self.target)
+
+    def close_in(self, low: float, low_error: float, high: float, high_error: float) -> None:
+        side = 0
+        while self.open and high_error > low_error:
+            middle = (low * high_error - high * low_error) / (high_error - low_error)
+            error = self.error(middle)
+            if error < 0:
+                low, low_error = middle, error
+                # Illinois: the end that stays put twice counts half, or it would stay for ever.
+                high_error = high_error / 2 if side == -1 else high_error
+                side = -1
+            else:
+                high, high_error = middle, error
+                low_error = low_error / 2 if side == 1 else low_error
+                side = 1
+
+    def best(self) -> Match:
+        strength, change = min(self.trials, key=lambda trial: (abs(trial[1] - self.target), abs(trial[0])))
+        return Match(strength, change, abs(change - self.target) <= self.allowed, tuple(self.trials))
