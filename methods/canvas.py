@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from bench.contract import Domain, Inversion, stage
-from bench.errors import UsageError
+from bench.errors import MissingError, UsageError
 from methods.nets.stylegan2 import Generator, State
 
 
@@ -90,4 +92,14 @@ def average_rows(latent_avg: Tensor, rows: int) -> Tensor:
     More rows than the generator has (18 for a 16-row car generator) are cut, as the authors' guard does.
     """
     average = latent_avg.detach().float().reshape(-1, latent_avg.shape[-1])
+    if 1 < len(average) < rows:
+        raise MissingError(f"latent_avg has {len(average)} rows, expected 1 or {rows}", "check the checkpoint's domain")
     return average.expand(rows, -1) if len(average) == 1 else average[:rows]
+
+
+def latent_avg_of(content: Mapping[str, Any], where: object) -> Tensor:
+    """The top-level "latent_avg" of an authors' file."""
+    average = content.get("latent_avg")
+    if not isinstance(average, Tensor):
+        raise MissingError(f"{where} has no latent_avg, which the codes are relative to", "use the authors' released file")
+    return average

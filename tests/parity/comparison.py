@@ -28,7 +28,6 @@ class Comparison:
         name: Golden ("e4e_ffhq").
         scale: How the relative part of the tolerance is meant: of each element, of the largest, or `atol * max(1, rms)`.
         atol, rtol: Tolerances, from the golden's meta.
-        pictures: Which pictures of the golden's batch were run, where not all.
         deviations: Array -> (largest absolute deviation, its share of the tolerance).
     """
 
@@ -36,21 +35,20 @@ class Comparison:
     scale: Scale = "element"
     atol: float = 2e-4
     rtol: float = 1e-4
-    pictures: slice = slice(None)
     deviations: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, pictures: slice = slice(None)) -> Comparison:
+    def of(cls, name: str) -> Comparison:
         """A comparison with the rule and the numbers of the golden's own meta."""
         tolerance = golden(name)[1]["tolerance"]
         if isinstance(tolerance, dict) and "cpu_float32" in tolerance:
             atol, rtol = (float(value) for value in re.findall(r"[ar]tol ([\d.e-]+)", tolerance["cpu_float32"]))
-            return cls(name, "element", atol, rtol, pictures)
+            return cls(name, "element", atol, rtol)
         if isinstance(tolerance, dict):
-            return cls(name, "max", tolerance["atol"], tolerance["rtol"], pictures)
+            return cls(name, "max", tolerance["atol"], tolerance["rtol"])
         found = re.search(r"<= ([\d.e-]+) \* max\(1, rms", tolerance)
         assert found, f"no rule for {tolerance!r}"
-        return cls(name, "rms", float(found[1]), 0.0, pictures)
+        return cls(name, "rms", float(found[1]), 0.0)
 
     def expected(self, key: str) -> np.ndarray:
         return golden(self.name)[0][key]

@@ -40,9 +40,9 @@ def comparison(request: pytest.FixtureRequest) -> Iterator[Callable[..., Compari
     """
     made: dict[str, tuple[Comparison, str, str]] = {}
 
-    def make(name: str, *, method: str = "", domain: str = "", pictures: slice = slice(None)) -> Comparison:
+    def make(name: str, *, method: str = "", domain: str = "") -> Comparison:
         if name not in made:
-            made[name] = (Comparison.of(name, pictures), method, domain)
+            made[name] = (Comparison.of(name), method, domain)
         return made[name][0]
 
     failures = request.session.testsfailed

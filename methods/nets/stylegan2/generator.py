@@ -36,6 +36,11 @@ class GeneratorConfig:
     mapping_layers: int = 8
     channels: Mapping[int, int] = field(default_factory=lambda: dict(CONFIG_F))
 
+    @classmethod
+    def config_f(cls, size: int) -> GeneratorConfig:
+        """The released configuration at an output size (1024 faces, 512 cars)."""
+        return cls(size=size, channels={side: width for side, width in CONFIG_F.items() if side <= size})
+
     @property
     def log_size(self) -> int:
         return self.size.bit_length() - 1

@@ -1,0 +1,95 @@
+"""pSp: one W+ row per style head (psp card). Also home of what pSp and e4e share: the pyramid encoder before a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.contract import Domain, Inversion, stage
+from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.signature import expect
+from methods.canvas import Canvas, CodesMethod, latent_avg_of
+from methods.nets.configs import from_dict
+from methods.nets.pyramid import PyramidConfig, PyramidEncoder, Wiring
+from methods.nets.stylegan2 import Generator, GeneratorConfig
+from methods.registry import Checkpoint, MethodEntry
+
+_SIZES = {"faces": 1024, "cars": 512}
+
+
+class PyramidMethod(CodesMethod):
+    """A pyramid encoder and a generator: codes = encoder(x) + latent_avg, picture = G(codes)."""
+
+    def __init__(
+        self, name: str, canvas: Canvas, encoder: PyramidEncoder, generator: Generator, latent_avg: Tensor
+    ) -> None:
+        super().__init__(name, canvas, generator, latent_avg)
+        self.encoder = encoder
+
+    def invert(self, images: Tensor) -> Inversion:
+        return Inversion(self.encode(images)[0])
+
+    def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """W+ codes (N, L, D) including latent_avg, and the backbone's taps c0..c3 (c1 is F_0 of StyleRes and WarpRes)."""
+        self.canvas.check(images)
+        with stage("encode"):
+            codes, taps = self.encoder.encode(images)
+            return codes + self.latent_avg, taps
+
+
+def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> PyramidMethod:
+    """pSp or e4e (by the entry's name) from the authors' file or one of ours."""
+    file = checkpoints[0]
+    expect(file.content, file.path, entry.name, domain)
+    tensors = state_dict_of(file.content)
+    if file.metadata:
+        encoder, canvas, generator = _ours(file.metadata["config"], domain)
+        average = tensors["latent_avg"]
+    else:
+        encoder, canvas, generator = _released(domain, "rows" if entry.name == "psp" else "deltas")
+        average = latent_avg_of(file.content, file.path)
+    return assemble(entry.name, tensors, str(file.path), encoder, canvas, generator, average)
+
+
+def _released(domain: Domain, wiring: Wiring) -> tuple[PyramidConfig, Canvas, GeneratorConfig]:
+    generator = GeneratorConfig.config_f(_SIZES[domain])
+    return PyramidConfig(rows=generator.rows, wiring=wiring), Canvas.of(domain, generator.size), generator
+
+
+def _ours(config: Mapping[str, Any], domain: Domain) -> tuple[PyramidConfig, Canvas, GeneratorConfig]:
+    generator = from_dict(GeneratorConfig, config["generator"])
+    return from_dict(PyramidConfig, config["encoder"]), Canvas.of(domain, generator.size), generator
+
+
+def assemble(
+    name: str,
+    tensors: Mapping[str, Tensor],
+    where: str,
+    encoder_config: PyramidConfig,
+    canvas: Canvas,
+    generator_config: GeneratorConfig,
+    average: Tensor,
+) -> PyramidMethod:
+    """The method of tensors named "encoder.*" and "decoder.*", loaded strictly."""
+    with torch.device("meta"):
+        encoder = PyramidEncoder(replace(encoder_config, rows=generator_config.rows))
+        generator = Generator(generator_config)
+    load_strict(encoder, take(tensors, "encoder."), f"{where}: encoder")
+    load_strict(generator, take(tensors, "decoder."), f"{where}: decoder")
+    return PyramidMethod(name, canvas, encoder, generator, average)
+
+
+METHODS = (
+    MethodEntry(
+        name="psp",
+        build=build,
+        domains=("faces",),
+        files=("psp_ffhq_encode.pt",),
+        summary="pSp (Richardson et al. 2021): one W+ row per style head",
+        golden=("psp_ffhq",),
+    ),
+)

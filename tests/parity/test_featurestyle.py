@@ -1,0 +1,105 @@
+"""FeatureStyle equals the authors' network: codes, feature maps, pictures and edits; its two files in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from methods import load_method
+from methods.featurestyle.adapter import FeatureStyle, FeatureStyleInversion
+from tests.filling import fill, golden_image
+from tests.parity.comparison import Comparison, channel_groups, pooled, windows
+from tests.parity.goldens import golden
+
+pytestmark = pytest.mark.parity
+NAME = "feature_style_ffhq"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The method and what it gave for the golden's two pictures."""
+
+    method: FeatureStyle
+    images: Tensor
+    inversion: FeatureStyleInversion
+    delta: Tensor
+
+
+@pytest.fixture(scope="module")
+def run(filled) -> Iterator[Run]:  # noqa: ANN001
+    with filled(NAME) as paths:
+        method = load_method("featurestyle", checkpoint=paths[::-1])
+    assert isinstance(method, FeatureStyle)
+    images = golden_image(0, 2, 1024)
+    delta = torch.from_numpy(fill("edit_direction", (18, 512), ["normal", 0.3]))
+    yield Run(method, images, method.invert(images), delta)
+
+
+@pytest.fixture(scope="module")
+def expected(comparison) -> Comparison:  # noqa: ANN001
+    return comparison(NAME, method="featurestyle", domain="faces")
+
+
+def _picture(name: str, x: Tensor) -> dict[str, Tensor]:
+    return {
+        f"{name}_pool": pooled(x),
+        f"{name}_crop": windows(x),
+        f"{name}_mean": x.mean((0, 2, 3)),
+        f"{name}_std": x.transpose(0, 1).flatten(1).std(1),
+    }
+
+
+def _feature(name: str, x: Tensor) -> dict[str, Tensor]:
+    return {
+        f"{name}_pool": channel_groups(x, 32),
+        f"{name}_crop": windows(x[:, :4], 8),
+        f"{name}_mean": x.mean(),
+        f"{name}_std": x.std(),
+    }
+
+
+def test_codes_and_features(run: Run, expected: Comparison) -> None:
+    expected.check("x256_crop", run.method.encoder.shrink(run.images)[:, :, 64:96, 64:96])
+    expected.check("codes", run.inversion.codes)
+    expected.check_all(_feature("F", run.inversion.features))
+    expected.check_all(_feature("G5", run.inversion.own))
+    moved = run.method.generator.advance(None, run.inversion.codes + run.delta, 5).x
+    expected.check_all(_feature("G5_edit", moved))
+    expected.check_all(_feature("F_edit", run.method.moved_features(run.inversion, moved)))
+
+
+def test_pictures(run: Run, expected: Comparison) -> None:
+    method, parts = run.method, [run.inversion[i : i + 1] for i in range(2)]
+    expected.check_all(_picture("base_img", torch.cat([method.synthesise(part.codes) for part in parts])))
+    expected.check_all(_picture("inv_img", torch.cat([method.edit(part) for part in parts])))
+    expected.check_all(_picture("edit_img", torch.cat([method.edit(part, run.delta) for part in parts])))
+
+
+def test_every_array_was_compared(expected: Comparison) -> None:
+    if not expected.deviations:
+        pytest.skip("the comparisons did not run")
+    assert set(expected.deviations) == set(golden(NAME)[0])
+
+
+def test_sizes(run: Run) -> None:
+    assert run.method.input_size == run.method.output_size == (1024, 1024)
+
+
+def test_one_picture_equals_a_batch(run: Run) -> None:
+    images = golden_image(5, 2, 1024)
+    both = run.method.invert(images)
+    for i in range(2):
+        alone = run.method.invert(images[i : i + 1])
+        np.testing.assert_allclose(alone.codes, both.codes[i : i + 1], atol=1e-4)
+        np.testing.assert_allclose(alone.features, both.features[i : i + 1], atol=1e-4)
+
+
+def test_zero_delta_is_the_reconstruction(run: Run) -> None:
+    part = run.inversion[:1]
+    moved = run.method.edit(part, torch.zeros(18, 512))
+    np.testing.assert_allclose(moved, run.method.edit(part), atol=1e-5)
