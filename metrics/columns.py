@@ -1,0 +1,214 @@
+"""What a column of a protocol is made of: a look at each picture, and a comparison of two looks or of two sets of them.
+
+A kind of column ("frechet", "lpips", ...) is a frozen dataclass whose fields are its options in the protocol file:
+
+    @kind("lpips")
+    @dataclass(frozen=True)
+    class Lpips(PairKind):
+        net: Literal["alex", "vgg"]
+
+`PairKind` gives one value a picture, `SetKind` one value a set. A new kind is one module in this package; there is no
+list of them: `known_kinds()` imports the modules and sees what registered itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contract import Domain
+from bench.errors import MissingError
+
+
+class NoValue(Exception):  # noqa: N818  (an answer, not an error)
+    """A comparison that has no value for this picture; the text is the reason shown in rows and tables."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a look gives for a picture it can say nothing about ("no face found")."""
+
+    reason: str
+
+
+class Batch:
+    """Stored pictures of one size on their way through the networks; each form is made once.
+
+    Attributes:
+        pixels: uint8 (h, w, 3) RGB arrays.
+    """
+
+    def __init__(self, pixels: Sequence[np.ndarray], device: torch.device) -> None:
+        self.pixels = pixels
+        self.device = device
+
+    @cached_property
+    def uint8(self) -> Tensor:
+        """uint8 (N, 3, h, w) on the device."""
+        return torch.from_numpy(np.stack(self.pixels)).permute(0, 3, 1, 2).contiguous().to(self.device)
+
+    @cached_property
+    def signed(self) -> Tensor:
+        """float32 (N, 3, h, w) in [-1, 1]: /255, then (x - 0.5) / 0.5, as the lineage's loaders do."""
+        return (self.uint8.float() / 255 - 0.5) / 0.5
+
+
+# One piece a picture, whatever the comparison needs; a `Refusal` where there is nothing to compare.
+Look = Callable[[Batch], Sequence[Any]]
+
+
+class World(Protocol):
+    """The networks of a synthetic world, as `synthetic-1` uses them; given from outside, since metrics know no world.
+
+    All take float32 (N, 3, h, w) in [-1, 1]. `digest` is a hex SHA-256 of their weights.
+    """
+
+    @property
+    def digest(self) -> str: ...
+
+    def features(self, images: Tensor) -> Sequence[Tensor]:
+        """Feature maps, fine to coarse: a list of (N, C, h, w)."""
+        ...
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """One vector a picture for the Fréchet distance, (N, D)."""
+        ...
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Identity embeddings of length 1, (N, E)."""
+        ...
+
+
+@dataclass
+class Tools:
+    """What kinds may ask for while a judge is put together.
+
+    Attributes:
+        domain: "faces" or "cars".
+        device: Where networks run.
+        weights: Path of an auxiliary network by registry name; raises MissingError.
+        world: The synthetic world's networks, or None.
+        looks: Looks by key: columns that need the same look share it.
+        used: Registry name -> path of every file asked for, for the judge's digest.
+    """
+
+    domain: Domain
+    device: torch.device
+    weights: Callable[[str], Path]
+    world: World | None = None
+    looks: dict[Hashable, Look] = field(default_factory=dict)
+    used: dict[str, Path] = field(default_factory=dict)
+    _shared: dict[Hashable, Any] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        """Path of the network `name`, remembered for the digest. Raises MissingError with the command that gets it."""
+        if name not in self.used:
+            self.used[name] = Path(self.weights(name))
+        return self.used[name]
+
+    def look(self, key: Hashable, make: Callable[[], Look]) -> Hashable:
+        """Register the look `key` unless another column did, and return the key."""
+        if key not in self.looks:
+            self.looks[key] = make()
+        return key
+
+    def shared(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """A network several looks use, made once."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        return self._shared[key]
+
+    def need_world(self) -> World:
+        """The world's networks. Raises MissingError when none were given."""
+        if self.world is None:
+            raise MissingError(
+                "the synthetic world's networks were not given", "use a synthetic preset, or another protocol"
+            )
+        return self.world
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair column ready to run: which look it needs and how two pieces become a number (raises NoValue)."""
+
+    look: Hashable
+    compare: Callable[[Any, Any], float]
+
+
+class PairKind(Protocol):
+    """Options of a column with one value a picture; registered with `@kind`."""
+
+    def needs(self) -> tuple[str, ...]:
+        """Registry names of the networks it cannot do without ("world" for the synthetic ones)."""
+        ...
+
+    def prepare(self, tools: Tools) -> Pair: ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A set metric with what its interval is made of.
+
+    Attributes:
+        value: The metric.
+        influences: float64 (n,) for the generated and (m,) for the reference set: how much each picture moves the
+            value, to first order, times the size of its set; both have mean zero.
+        floor: Smallest possible value, 0 for a distance, None where the estimator may be negative.
+    """
+
+    value: float
+    influences: tuple[np.ndarray, np.ndarray]
+    floor: float | None = 0.0
+
+
+class SetKind(Protocol):
+    """Options of a column with one value a set; registered with `@kind`."""
+
+    def needs(self) -> tuple[str, ...]: ...
+
+    def shares(self) -> str | None:
+        """Stem of the column whose features it uses, or None when it has its own."""
+        ...
+
+    def prepare(self, tools: Tools) -> Hashable:
+        """The key of the look whose pieces are the features, float32 (D,) arrays; not called when features are shared."""
+        ...
+
+    def measure(self, features: np.ndarray, reference: np.ndarray) -> Estimate:
+        """The metric between (n, D) and (m, D) features. Raises NoValue when the sets are too small."""
+        ...
+
+
+_KINDS: dict[str, type] = {}
+K = TypeVar("K", bound=type)
+
+
+def kind(name: str) -> Callable[[K], K]:
+    """Register a kind of column under the name that protocol files use."""
+
+    def register(cls: K) -> K:
+        if _KINDS.setdefault(name, cls) is not cls and _KINDS[name].__module__ != cls.__module__:
+            raise ValueError(f"two kinds of column are called {name!r}: {_KINDS[name].__module__} and {cls.__module__}")
+        _KINDS[name] = cls
+        return cls
+
+    return register
+
+
+@cache
+def known_kinds() -> Mapping[str, type]:
+    """All registered kinds, after importing the modules of this package (not of its sub-packages, which may be heavy)."""
+    import metrics
+
+    for module in pkgutil.iter_modules(metrics.__path__, "metrics."):
+        importlib.import_module(module.name)
+    return _KINDS

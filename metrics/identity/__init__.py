@@ -1,0 +1,113 @@
+"""Identity columns: how alike the persons on two pictures are, as the cosine of two embeddings.
+
+The network is one choice, how the face gets to it another: `group_crop` (fixed crop, no detector), `mtcnn` (the
+lineage's detector and fit) or `insightface`. Source: protocol card 3.4, identity card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metrics.columns import Batch, Look, Pair, Refusal, Tools, kind
+
+if TYPE_CHECKING:
+    from methods.nets.irse import IRSEEmbedder
+
+# uint8 (h, w, 3) -> (5, 2) landmarks in pixels, or None where there is no face.
+Detector = Callable[[np.ndarray], np.ndarray | None]
+
+
+@kind("identity")
+@dataclass(frozen=True)
+class Identity:
+    """Identity similarity column, -1 to 1; higher is better.
+
+    Attributes:
+        network: "curricularface" (IR-101, the metric) or "arcface-irse50" (methods train on it: a diagnosis only).
+        alignment: "group_crop", "mtcnn" or "insightface".
+        softmax: For "mtcnn": its P-Net's score is normalised along the picture's "width" (as published) or over the two
+            classes ("channel", as meant).
+        fit: For the detectors: "lineage" (error in picture pixels, mirrored-target quirk) or "umeyama" (error in the
+            crop).
+        detector_size: For "insightface": the side in pixels its detector looks at, a multiple of 32.
+        threshold: For "insightface": smallest detection score.
+    """
+
+    network: Literal["curricularface", "arcface-irse50"]
+    alignment: Literal["group_crop", "mtcnn", "insightface"]
+    softmax: Literal["width", "channel"] = "width"
+    fit: Literal["lineage", "umeyama"] = "lineage"
+    detector_size: int = 256
+    threshold: float = 0.5
+
+    def needs(self) -> tuple[str, ...]:
+        detector = {"group_crop": (), "mtcnn": ("mtcnn",), "insightface": ("insightface-buffalo_l",)}[self.alignment]
+        return (self.network, *detector)
+
+    def prepare(self, tools: Tools) -> Pair:
+        # Ask for every file before the first is read: a missing detector should cost no time.
+        for name in self.needs():
+            tools.path(name)
+        return Pair(tools.look(self, lambda: self._look(tools)), _cosine)
+
+    def _look(self, tools: Tools) -> Look:
+        network = tools.shared(self.network, lambda: self._network(tools))
+        if self.alignment == "group_crop":
+            return lambda batch: _embed(network, _group_crops(batch))
+        detect, fit = self._detector(tools), self._fit()
+
+        def look(batch: Batch) -> Sequence[Any]:
+            crops = [_aligned(pixels, detect, fit) for pixels in batch.pixels]
+            found = [crop for crop in crops if crop is not None]
+            embeddings = iter(_embed(network, torch.stack(found).to(batch.device)) if found else [])
+            return [Refusal("no face found") if crop is None else next(embeddings) for crop in crops]
+
+        return look
+
+    def _network(self, tools: Tools) -> IRSEEmbedder:
+        from .networks import LOADERS
+
+        return LOADERS[self.network](tools.path(self.network)).to(tools.device)
+
+    def _detector(self, tools: Tools) -> Detector:
+        if self.alignment == "mtcnn":
+            from .mtcnn import load_mtcnn
+
+            return load_mtcnn(tools.path("mtcnn"), softmax=self.softmax).to(tools.device).landmarks
+        from .insightface import load_detector
+
+        return load_detector(tools.path("insightface-buffalo_l"), side=self.detector_size, threshold=self.threshold)
+
+    def _fit(self) -> Callable[[np.ndarray], np.ndarray]:
+        from . import alignment
+
+        return alignment.lineage_fit if self.fit == "lineage" else alignment.umeyama_fit
+
+
+def _cosine(generated: np.ndarray, original: np.ndarray) -> float:
+    return float(generated.astype(np.float64) @ original.astype(np.float64))
+
+
+def _embed(network: IRSEEmbedder, crops: Tensor) -> Sequence[np.ndarray]:
+    return list(network(crops).float().cpu().numpy())
+
+
+def _group_crops(batch: Batch) -> Tensor:
+    from .alignment import group_crop, to_256
+
+    if tuple(batch.signed.shape[2:]) == (256, 256):
+        return group_crop(batch.signed)
+    return group_crop(Batch([to_256(pixels) for pixels in batch.pixels], batch.device).signed)
+
+
+def _aligned(pixels: np.ndarray, detect: Detector, fit: Callable[[np.ndarray], np.ndarray]) -> Tensor | None:
+    from .alignment import to_signed, warp
+
+    points = detect(pixels)
+    return None if points is None else to_signed(warp(pixels, fit(points)))

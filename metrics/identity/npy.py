@@ -1,0 +1,89 @@
+"""Reading `.npy` files that hold a pickled dictionary of arrays, without letting the pickle run anything."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import MissingError
+
+# What rebuilding arrays and dictionaries takes, under the module names of NumPy 1 and 2; everything else is refused.
+_ALLOWED = {
+    (module, name)
+    for module, names in {
+        "numpy.core.multiarray": ("_reconstruct", "scalar"),
+        "numpy._core.multiarray": ("_reconstruct", "scalar"),
+        "numpy": ("ndarray", "dtype"),
+        "collections": ("OrderedDict",),
+        "_codecs": ("encode",),
+    }.items()
+    for name in names
+}
+_NEXT = "run_bench.py weights fetch mtcnn"
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"asks for {module}.{name}")
+        return super().find_class(module, name)
+
+
+def read_arrays(path: Path, names: Iterable[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
+    """Dictionaries {tensor name: array} of `<name>.npy`, found in the folder or archive `path`, or beside the file
+    `path`.
+
+    Raises:
+        MissingError: No such file, damaged, or its pickle asks for anything but arrays.
+    """
+    members = _members(path)
+    found = {}
+    for name in names:
+        if f"{name}.npy" not in members:
+            raise MissingError(f"{name}.npy is not in {path}", _NEXT)
+        found[name] = _dictionary(members[f"{name}.npy"], f"{name}.npy of {path}")
+    return found
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    if path.is_file() and path.suffix == ".npy":
+        path = path.parent
+    try:
+        if path.is_dir():
+            return {file.name: file.read_bytes() for file in path.rglob("*.npy")}
+        if path.is_file() and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return {Path(name).name: archive.read(name) for name in archive.namelist() if name.endswith(".npy")}
+        with tarfile.open(path) as archive:
+            files = [member for member in archive if member.isfile() and member.name.endswith(".npy")]
+            return {Path(file.name).name: archive.extractfile(file).read() for file in files}  # type: ignore[union-attr]
+    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise MissingError(f"{path} cannot be read as a folder or archive of .npy files ({error})", _NEXT) from None
+
+
+def _dictionary(content: bytes, where: str) -> Mapping[str, np.ndarray]:
+    file = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(file)
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        _, _, dtype = reader(file)
+        if dtype != np.dtype(object):
+            raise MissingError(f"{where} holds an array, not a dictionary of arrays", _NEXT)
+        holder = _ArraysOnly(file, encoding="latin1").load()
+    except pickle.UnpicklingError as error:
+        raise MissingError(
+            f"{where} is refused: its pickle {error}, which is not an array; nothing was run", _NEXT
+        ) from None
+    except (ValueError, EOFError, IndexError, AttributeError, TypeError, KeyError) as error:
+        raise MissingError(f"{where} is damaged ({error})", _NEXT) from None
+    inner = holder.item() if isinstance(holder, np.ndarray) and holder.size == 1 else holder
+    if not isinstance(inner, Mapping) or not all(isinstance(value, np.ndarray) for value in inner.values()):
+        raise MissingError(f"{where} does not hold a dictionary of arrays", _NEXT)
+    return inner

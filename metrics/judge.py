@@ -1,0 +1,195 @@
+"""A protocol with its networks loaded: pictures in, numbers out (`bench.contract.Judge`).
+
+    judge = load_judge("paper-1", domain="faces", weights=registry.path, device="cpu")
+    kept = [judge.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
+    made = [judge.store(judge.to_uint8(picture)) for picture in pictures]
+    for scored in map(judge.score, judge.describe(made), judge.describe(kept)): ...
+
+Every network sees every stored picture once, in batches; comparing two descriptions runs no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contract import Domain, Scored
+from bench.errors import MissingError
+from bench.weights.load import file_digest
+
+from . import pictures
+from .columns import Batch, Look, NoValue, Pair, Refusal, Tools, World
+from .protocol import Column, ProtocolFile, load_protocol
+
+Description = Mapping[Hashable, Any]
+
+
+@dataclass
+class ProtocolJudge:
+    """The judge of one protocol and domain; made by `load_judge`. Attributes as in `bench.contract.Judge`, and:
+
+    Attributes:
+        rules: The protocol file.
+        domain: "faces" or "cars".
+    """
+
+    rules: ProtocolFile
+    domain: Domain
+    digest: str
+    missing: Mapping[str, str]
+    _pairs: Mapping[str, Pair] = field(repr=False)
+    _sets: Mapping[str, Hashable] = field(repr=False)
+    _looks: Mapping[Hashable, Look] = field(repr=False)
+    _device: torch.device = field(repr=False)
+    _batch: int = field(repr=False)
+
+    @property
+    def protocol(self) -> str:
+        return self.rules.name
+
+    @property
+    def pair_metrics(self) -> tuple[str, ...]:
+        return tuple(self._pairs)
+
+    @property
+    def set_metrics(self) -> tuple[str, ...]:
+        """Stems of set metrics that can be measured here. Those that share features with another have none of their
+        own.
+        """
+        stems = [column.stem for column in self.rules.of(self.domain) if column.is_set]
+        return tuple(stem for stem in stems if stem not in self.missing)
+
+    def store(self, pixels: np.ndarray) -> np.ndarray:
+        """A full-size uint8 (H, W, 3) picture as the protocol keeps it. Raises PictureError for anything else."""
+        return pictures.store(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
+
+    def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
+        """As `store`, but never through JPEG: what the floor row "real JPEG against real PNG" compares with."""
+        return pictures.resized(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
+
+    def to_uint8(self, image: Tensor) -> np.ndarray:
+        """A generated float (3, H, W) picture as uint8 (H, W, 3). Raises PictureError when it holds NaN or infinity."""
+        return pictures.to_uint8(image, self.rules.pictures.uint8)
+
+    @torch.inference_mode()
+    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Description]:
+        """Look at stored pictures, uint8 (h, w, 3) each, once with every network; one description each, in order."""
+        descriptions: list[dict[Hashable, Any]] = []
+        for start in range(0, len(stored), self._batch):
+            batch = Batch(stored[start : start + self._batch], self._device)
+            pieces = {key: look(batch) for key, look in self._looks.items()}
+            descriptions += [{key: piece[i] for key, piece in pieces.items()} for i in range(len(batch.pixels))]
+        return descriptions
+
+    @torch.inference_mode()
+    def score(self, generated: Description, original: Description) -> Scored:
+        """Compare two descriptions of one picture; the order matters (MS-SSIM guesses its range from the generated
+        one).
+        """
+        values: dict[str, float] = {}
+        failures: dict[str, str] = {}
+        for stem, pair in self._pairs.items():
+            try:
+                values[stem] = _compared(pair, generated[pair.look], original[pair.look])
+            except NoValue as reason:
+                failures[stem] = str(reason)
+        features = {stem: np.asarray(generated[look], dtype=np.float32) for stem, look in self._sets.items()}
+        return Scored(values, features, failures)
+
+
+def _compared(pair: Pair, generated: Any, original: Any) -> float:
+    for piece, which in ((generated, "generated"), (original, "original")):
+        if isinstance(piece, Refusal):
+            raise NoValue(f"{piece.reason} in the {which} picture")
+    value = pair.compare(generated, original)
+    if not math.isfinite(value):
+        raise NoValue("the value is NaN or infinite")
+    return value
+
+
+def load_judge(
+    protocol_name: str | Path,
+    *,
+    domain: Domain,
+    weights: Callable[[str], Path],
+    device: torch.device | str,
+    world: World | None = None,
+    batch: int = 8,
+) -> ProtocolJudge:
+    """Load a protocol and the networks of its columns.
+
+    Args:
+        protocol_name: "paper-1", "standard-1", "synthetic-1", or a path to a file of that form.
+        domain: Columns of the other domain are left out ("id" has no meaning for cars).
+        weights: Path of an auxiliary network by registry name ("inception-imagenet", "inception-fid",
+            "alexnet-imagenet", "vgg16-imagenet", "curricularface", "mtcnn", "insightface-buffalo_l"); raises
+            MissingError where it is not there, and the columns that need it are then `missing` with that reason.
+            Nothing stands in for them.
+        device: Where the networks run.
+        world: The synthetic world's networks, for protocols that use them.
+        batch: Pictures looked at together.
+
+    Raises:
+        UsageError: Unknown protocol, or a file that does not parse.
+        MissingError: A network's file is there but damaged, or holds another network.
+    """
+    rules = load_protocol(protocol_name)
+    tools = Tools(domain, torch.device(device), weights, world)
+    missing = _missing(rules.of(domain), tools)
+    pairs: dict[str, Pair] = {}
+    sets: dict[str, Hashable] = {}
+    for column in rules.of(domain):
+        if column.stem in missing:
+            continue
+        if not column.is_set:
+            pairs[column.stem] = column.options.prepare(tools)
+        elif column.options.shares() is None:
+            sets[column.stem] = column.options.prepare(tools)
+    return ProtocolJudge(rules, domain, _digest(rules, tools), missing, pairs, sets, tools.looks, tools.device, batch)
+
+
+def missing_columns(
+    rules: ProtocolFile, domain: Domain, weights: Callable[[str], Path], world: World | None = None
+) -> Mapping[str, str]:
+    """Stem -> why it cannot be measured here and the command that changes that, without loading any network."""
+    return _missing(rules.of(domain), Tools(domain, torch.device("cpu"), weights, world))
+
+
+def _missing(columns: Sequence[Column], tools: Tools) -> dict[str, str]:
+    missing: dict[str, str] = {}
+    for column in columns:
+        for name in column.options.needs():
+            try:
+                tools.need_world() if name == "world" else tools.path(name)
+            except MissingError as error:
+                missing[column.stem] = f"{error.what}; {error.next_step}" if error.next_step else error.what
+                break
+    for column in columns:
+        source = column.options.shares() if column.is_set else None
+        if source in missing:
+            missing[column.stem] = missing[source]
+    return missing
+
+
+def _digest(rules: ProtocolFile, tools: Tools) -> str:
+    digest = hashlib.sha256(f"{rules.digest} {tools.domain}".encode())
+    for name, path in sorted(tools.used.items()):
+        digest.update(f"\n{name} {_path_digest(path)}".encode())
+    if tools.world is not None and any("world" in column.options.needs() for column in rules.of(tools.domain)):
+        digest.update(f"\nworld {tools.world.digest}".encode())
+    return digest.hexdigest()
+
+
+def _path_digest(path: Path) -> str:
+    if not path.is_dir():
+        return file_digest(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return " ".join(f"{file.relative_to(path).as_posix()} {file_digest(file)}" for file in files)

@@ -1,0 +1,112 @@
+"""LPIPS through the `lpips` package (version 0.1), with its backbone from a file of ours: nothing is downloaded.
+
+The package compares two pictures at a time; here each picture's normalised features are computed once and kept, then
+any two can be compared. Same numbers, each network sees each picture once. Source: protocol card 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import MissingError
+from bench.weights.load import read_checkpoint, state_dict_of
+
+from .columns import Batch, Look, Pair, Tools, kind
+
+BACKBONES = {"alex": "alexnet-imagenet", "vgg": "vgg16-imagenet"}
+
+
+class Perceptual(nn.Module):
+    """LPIPS split in two: `features` of pictures, `distance` between two pictures' features.
+
+    Args:
+        net: "alex" or "vgg".
+        backbone: torchvision names -> tensors, `features.N.weight` and `features.N.bias`; others are ignored.
+        what: Name of the backbone's file, for errors.
+
+    Raises:
+        MissingError: The backbone lacks a tensor, or one has another shape.
+    """
+
+    def __init__(self, net: str, backbone: Mapping[str, Tensor], what: str = "backbone") -> None:
+        import lpips
+
+        super().__init__()
+        # The package draws a random backbone before ours goes in: leave the caller's random state alone.
+        with torch.random.fork_rng(devices=[]):
+            self.lpips = lpips.LPIPS(net=net, version="0.1", pretrained=True, pnet_rand=True, verbose=False)
+        _load_backbone(self.lpips.net, backbone, what)
+        self.requires_grad_(False)
+        self.eval()
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """The linear layers, one a feature map."""
+        return list(self.lpips.lins)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """float32 (N, 3, h, w) in [-1, 1] -> feature maps (N, C, h', w'), of length 1 over channels."""
+        import lpips
+
+        maps = self.lpips.net(self.lpips.scaling_layer(images))
+        return [lpips.normalize_tensor(feature) for feature in maps]
+
+    def distance(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+        """Per-layer distances (layers, N) between features; their sum over layers is LPIPS."""
+        return torch.stack(
+            [layer((a - b) ** 2).mean(dim=(1, 2, 3)) for layer, a, b in zip(self.layers, first, second, strict=True)]
+        )
+
+
+def _load_backbone(network: nn.Module, backbone: Mapping[str, Tensor], what: str) -> None:
+    own = dict(network.named_parameters())
+    with torch.no_grad():
+        for name, parameter in own.items():
+            # Ours is "slice2.3.weight" where torchvision says "features.3.weight".
+            official = "features." + name.split(".", 1)[1]
+            if official not in backbone:
+                raise MissingError(
+                    f"{what} lacks the tensor {official!r}", "check that this is the right file (weights ls)"
+                )
+            if backbone[official].shape != parameter.shape:
+                shape, expected = tuple(backbone[official].shape), tuple(parameter.shape)
+                raise MissingError(f"{what}: {official} has shape {shape}, expected {expected}")
+            parameter.copy_(backbone[official])
+
+
+def load_perceptual(net: str, path: Path) -> Perceptual:
+    """LPIPS 0.1 with the torchvision ImageNet backbone in `path` and the linear weights of the package."""
+    return Perceptual(net, state_dict_of(read_checkpoint(path)), path.name)
+
+
+@kind("lpips")
+@dataclass(frozen=True)
+class Lpips:
+    """LPIPS column, version 0.1, on the stored picture in [-1, 1]; `net` "alex" or "vgg"."""
+
+    net: Literal["alex", "vgg"]
+
+    def needs(self) -> tuple[str, ...]:
+        return (BACKBONES[self.net],)
+
+    def prepare(self, tools: Tools) -> Pair:
+        path = tools.path(BACKBONES[self.net])
+        network: Perceptual = tools.shared(
+            ("lpips", self.net), lambda: load_perceptual(self.net, path).to(tools.device)
+        )
+
+        def make() -> Look:
+            def look(batch: Batch) -> Sequence[list[Tensor]]:
+                maps = network.features(batch.signed)
+                return [[feature[i : i + 1] for feature in maps] for i in range(len(batch.pixels))]
+
+            return look
+
+        key = tools.look(("lpips", self.net), make)
+        return Pair(key, lambda generated, original: float(network.distance(generated, original).sum()))

@@ -1,0 +1,251 @@
+"""Protocols: every choice behind a number, in one file, with a name that the number carries (`fid@paper-1`).
+
+A protocol file says how pictures are kept before anything looks at them, which columns there are and what each is made
+of, what happens to a picture without a value, and how intervals are drawn. `metrics/protocols/*.toml` are ours and
+explain every column; a path to a file of the same form works as well. A protocol that has been used is never edited: a
+change is a new name. Source: protocol card, sections 0-3 and 7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.contract import Domain
+from bench.errors import UsageError, unknown_name
+
+from .columns import PairKind, SetKind, known_kinds
+from .schema import build
+
+FOLDER = Path(__file__).parent / "protocols"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How a picture is kept, `[pictures]` of the file; both sides of every comparison go through this.
+
+    Attributes:
+        input: What a method is fed: "stored" (the picture as kept here) or "original" (as the data set has it).
+        resize: From full size to the kept size: "pil_bicubic" (antialiased), "tensor_bilinear" (not antialiased: the
+            mean of the central pixels) or "nearest". Same size in and out changes nothing.
+        faces, cars: Kept size, (height, width).
+        storage: "jpeg" (PIL's baseline encoder, 4:2:0) or "memory" (lossless).
+        jpeg_quality: Only with "jpeg"; 75 is PIL's default.
+        uint8: Generated float to byte: "truncate" (v * 255 cut off) or "round" (to nearest).
+    """
+
+    input: Literal["stored", "original"]
+    resize: Literal["pil_bicubic", "tensor_bilinear", "nearest"]
+    faces: tuple[int, int]
+    cars: tuple[int, int]
+    storage: Literal["jpeg", "memory"]
+    uint8: Literal["truncate", "round"]
+    jpeg_quality: int = 75
+
+    def size(self, domain: Domain) -> tuple[int, int]:
+        """(height, width) pictures of `domain` are kept at."""
+        return self.faces if domain == "faces" else self.cars
+
+
+@dataclass(frozen=True)
+class Failures:
+    """What a picture without a value does to the mean, `[failures]` of the file.
+
+    Attributes:
+        rule: "skip" leaves it out; "zero" counts it as 0 in columns where more is better (0 is what two unrelated
+            pictures get) and leaves it out of distances, which have no worst value. The count of such pictures is in
+            every cell.
+    """
+
+    rule: Literal["skip", "zero"]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Which pictures count and how intervals are drawn, `[numbers]` of the file.
+
+    Attributes:
+        pictures: "all": every picture of the pass, an incomplete last batch too.
+        smallest_set: Fewest pictures on either side for a set metric; below it the cell has no value.
+        confidence: Of the intervals.
+        resamples: Bootstrap resamples of the pictures.
+        seed: Of the resampling.
+    """
+
+    pictures: Literal["all"] = "all"
+    smallest_set: int = 2
+    confidence: float = 0.95
+    resamples: int = 2000
+    seed: int = 2020
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a protocol.
+
+    Attributes:
+        stem: Name before the "@".
+        title: Heading in tables.
+        better: Which way is better.
+        what: What the number means, in a sentence or two.
+        kind: Name of the kind that makes it.
+        domains: Where it applies.
+        options: The kind's own options.
+    """
+
+    stem: str
+    title: str
+    better: Literal["lower", "higher"]
+    what: str
+    kind: str
+    domains: tuple[str, ...]
+    options: Any
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it has one value a set (FID) and not one a picture (LPIPS)."""
+        return hasattr(self.options, "measure")
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The keys of a `[[columns]]` table that every kind has."""
+
+    stem: str
+    title: str
+    better: Literal["lower", "higher"]
+    what: str
+    kind: str
+    domains: tuple[Literal["faces", "cars"], ...] = ("faces", "cars")
+
+
+@dataclass(frozen=True)
+class ProtocolFile:
+    """A protocol, read and checked.
+
+    Attributes:
+        name: Equals the file's name without ".toml".
+        title: One line.
+        pictures, failures, numbers: The tables of the file.
+        columns: In table order, those of all domains.
+        digest: Hex SHA-256 of the file's meaning: comments, line ends, `title` and `what` do not count.
+    """
+
+    name: str
+    title: str
+    pictures: Pictures
+    failures: Failures
+    numbers: Numbers
+    columns: tuple[Column, ...]
+    digest: str
+
+    def of(self, domain: Domain) -> tuple[Column, ...]:
+        """The columns that apply to `domain`."""
+        return tuple(column for column in self.columns if domain in column.domains)
+
+    def column(self, stem: str) -> Column:
+        """The column called `stem`. Raises UsageError with close names."""
+        for column in self.columns:
+            if column.stem == stem:
+                return column
+        raise unknown_name(f"column of {self.name}", stem, [column.stem for column in self.columns])
+
+
+def protocol_names() -> list[str]:
+    """Names of the protocols that come with the suite, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_protocol(name: str | Path) -> ProtocolFile:
+    """Read a protocol by name ("paper-1") or from a path ending in ".toml".
+
+    Raises:
+        UsageError: Unknown name, unknown or missing key, wrong value, or a file that is not TOML; names file and key.
+    """
+    path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise unknown_name("protocol", str(name), protocol_names())
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a TOML file: {error}") from None
+    return _parse(content, path)
+
+
+def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
+    known = ["name", "title", "pictures", "failures", "numbers", "columns"]
+    for key in content:
+        if key not in known:
+            raise unknown_name(f"key in {path.name}", key, known)
+    for key in ("name", "title", "pictures", "failures", "columns"):
+        if key not in content:
+            raise UsageError(f"{path.name} lacks {key!r}")
+    if content["name"] != path.stem:
+        raise UsageError(f"{path.name} calls itself {content['name']!r}", "a protocol's name is its file's name")
+    columns = tuple(_column(table, path.name) for table in content["columns"])
+    _check_columns(columns, path.name)
+    return ProtocolFile(
+        name=content["name"],
+        title=content["title"],
+        pictures=build(Pictures, content["pictures"], f"[pictures] of {path.name}"),
+        failures=build(Failures, content["failures"], f"[failures] of {path.name}"),
+        numbers=build(Numbers, content.get("numbers", {}), f"[numbers] of {path.name}"),
+        columns=columns,
+        digest=_digest(content),
+    )
+
+
+def _column(table: Mapping[str, Any], file: str) -> Column:
+    where = f"column {table.get('stem', '?')!r} of {file}"
+    common = {field.name for field in fields(_Head)}
+    kinds = known_kinds()
+    if "kind" not in table:
+        raise UsageError(f"{where} lacks the key 'kind'", f"known: {', '.join(sorted(kinds))}")
+    if table["kind"] not in kinds:
+        raise unknown_name(f"kind in {where}", str(table["kind"]), sorted(kinds))
+    own = {field.name for field in fields(kinds[table["kind"]])}
+    for key in table:
+        if key not in common | own:
+            raise unknown_name(f"key in {where}", key, sorted(common | own))
+    head = build(_Head, {key: value for key, value in table.items() if key in common}, where)
+    options = build(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
+    return Column(head.stem, head.title, head.better, head.what, head.kind, head.domains, options)
+
+
+def _check_columns(columns: tuple[Column, ...], file: str) -> None:
+    stems = [column.stem for column in columns]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise UsageError(f"{file} has two columns called {stem!r}")
+        if not stem.isidentifier():
+            raise UsageError(f"{file}: {stem!r} cannot be a column's name", "letters, digits and _ only")
+    sources = {column.stem for column in columns if column.is_set and column.options.shares() is None}
+    for column in columns:
+        if column.is_set and column.options.shares() not in sources | {None}:
+            raise unknown_name(f"features for {column.stem!r} in {file}:", column.options.shares(), sorted(sources))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    meaning = {key: value for key, value in content.items() if key != "title"}
+    meaning["columns"] = [
+        {key: value for key, value in table.items() if key not in ("title", "what")} for table in content["columns"]
+    ]
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+
+__all__ = [
+    "Column",
+    "Failures",
+    "Numbers",
+    "PairKind",
+    "Pictures",
+    "ProtocolFile",
+    "SetKind",
+    "load_protocol",
+    "protocol_names",
+]

@@ -1,0 +1,130 @@
+"""From the rows of one (method, pass, protocol) to the cells of a table: value, interval, N, failures.
+
+A pure function: rows in, cells out, the same whatever their order, batch size or rank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.contract import Domain
+
+from .columns import NoValue
+from .intervals import estimate_interval, mean_interval
+from .protocol import Column, ProtocolFile, load_protocol
+
+# Key of a failure that concerns the whole picture, in place of a column's stem.
+WHOLE_PICTURE = "*"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table, with what it needs to be believed.
+
+    Attributes:
+        value: None when there is nothing to measure (no picture left, or too few for a set metric).
+        low, high: Ends of the 95 % interval (confidence of the protocol); None where there is none.
+        n: Pictures in the value (generated ones, for a set metric).
+        failed: Pictures without a value; under "zero" they are part of n, under "skip" they are not.
+        rule: What was done with those: "skip" or "zero".
+        reference_n: Real pictures compared with, for a set metric.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    failed: int
+    rule: str
+    reference_n: int | None = None
+
+
+def summarise(
+    values: Sequence[Mapping[str, float]],
+    failures: Sequence[Mapping[str, str]],
+    features: Mapping[str, np.ndarray],
+    reference_features: Mapping[str, np.ndarray],
+    protocol: ProtocolFile | str,
+    *,
+    domain: Domain = "faces",
+    paired: bool = False,
+) -> Mapping[str, Cell]:
+    """The cells of one method and pass, by `<stem>@<protocol>`.
+
+    Args:
+        values: One mapping a picture, stem -> value; empty for a picture that failed.
+        failures: As long as `values`, stem -> reason; {"*": reason} for a picture that failed as a whole.
+        features: Stem -> float32 (n, D) of the pictures that did not fail, in the order of `values`.
+        reference_features: Stem -> float32 (m, D) of the real pictures the pass is compared with.
+        protocol: The protocol file, or its name.
+        domain: Columns of the other domain have no cell.
+        paired: Row i of `features` and of `reference_features` is one picture; narrows the interval where that is so.
+
+    A column with neither values nor failures nor features (its network is missing) has no cell.
+    """
+    rules = protocol if isinstance(protocol, ProtocolFile) else load_protocol(protocol)
+    cells: dict[str, Cell] = {}
+    for column in rules.of(domain):
+        if column.is_set:
+            cell = _set_cell(column, rules, features, reference_features, failures, paired)
+        else:
+            cell = _pair_cell(column, rules, values, failures)
+        if cell is not None:
+            cells[f"{column.stem}@{rules.name}"] = cell
+    return cells
+
+
+def effective_rule(column: Column, rules: ProtocolFile) -> str:
+    """ "zero" only where the protocol says so and 0 is a bad value (more is better); sets and distances always "skip"."""
+    return "zero" if rules.failures.rule == "zero" and column.better == "higher" and not column.is_set else "skip"
+
+
+def _pair_cell(
+    column: Column,
+    rules: ProtocolFile,
+    values: Sequence[Mapping[str, float]],
+    failures: Sequence[Mapping[str, str]],
+) -> Cell | None:
+    known = [row[column.stem] for row in values if column.stem in row]
+    sound = [value for value in known if math.isfinite(value)]
+    reasons = sum(
+        column.stem in failure or (WHOLE_PICTURE in failure and column.stem not in row)
+        for row, failure in zip(values, failures, strict=True)
+    )
+    failed = reasons + len(known) - len(sound)
+    if not known and not any(column.stem in failure for failure in failures):
+        return None
+    rule = effective_rule(column, rules)
+    counted = sound + [0.0] * failed if rule == "zero" else sound
+    if not counted:
+        return Cell(None, None, None, 0, failed, rule)
+    low, high = mean_interval(counted, rules.numbers)
+    return Cell(math.fsum(counted) / len(counted), low, high, len(counted), failed, rule)
+
+
+def _set_cell(
+    column: Column,
+    rules: ProtocolFile,
+    features: Mapping[str, np.ndarray],
+    reference: Mapping[str, np.ndarray],
+    failures: Sequence[Mapping[str, str]],
+    paired: bool,
+) -> Cell | None:
+    stem = column.options.shares() or column.stem
+    if stem not in features or stem not in reference:
+        return None
+    made, real = features[stem], reference[stem]
+    failed = sum(WHOLE_PICTURE in failure or stem in failure for failure in failures)
+    empty = Cell(None, None, None, len(made), failed, "skip", len(real))
+    if min(len(made), len(real)) < rules.numbers.smallest_set:
+        return empty
+    try:
+        estimate = column.options.measure(made, real)
+    except NoValue:
+        return empty
+    low, high = estimate_interval(estimate, rules.numbers, paired=paired and len(made) == len(real))
+    return Cell(estimate.value, low, high, len(made), failed, "skip", len(real))

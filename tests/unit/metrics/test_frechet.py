@@ -1,0 +1,121 @@
+"""The Fréchet distance against reference values, its speed, and its influence values against brute force."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from metrics.columns import NoValue
+from metrics.frechet import frechet_distance, frechet_estimate
+from tests.filling import fill
+from tests.unit.metrics.reference import reference
+
+CASES = reference("frechet")["cases"]
+# Square-root based references differ from the exact value by up to 2e-6 where covariances are singular.
+SINGULAR = {"rank_deficient", "constant_column", "identical", "identical_rank_deficient", "relu_f32"}
+
+
+def matrices(case: str) -> tuple[np.ndarray, np.ndarray]:
+    """The feature matrices of a case, as the reference file describes them."""
+
+    def f(name: str, shape: tuple[int, int], *rule: float) -> np.ndarray:
+        return fill(f"metrics.{name}", shape, ["normal", *rule], dtype="float64")
+
+    match case:
+        case "well":
+            return f("well.a", (200, 16), 1.0), f("well.b", (160, 16), 0.7, 0.3)
+        case "correlated":
+            mix = f("corr.mix", (24, 24), 0.3)
+            return f("corr.a", (150, 24), 1.0) @ mix, f("corr.b", (180, 24), 1.0) @ mix.T + 0.1
+        case "rank_deficient":
+            return f("rank.a", (24, 64), 1.0), f("rank.b", (30, 64), 1.2, 0.2)
+        case "nearly_singular":
+            scale = 10 ** np.linspace(0, -6, 32)
+            return f("near.a", (100, 32), 1.0) * scale, f("near.b", (100, 32), 1.0) * scale * 1.1 + 0.01
+        case "constant_column":
+            a, b = f("dead.a", (80, 12), 1.0), f("dead.b", (90, 12), 1.0, 0.5)
+            a[:, 3:7], b[:, 3:6] = 0, 0
+            return a, b
+        case "identical":
+            return (a := f("same.a", (60, 20), 1.0)), a
+        case "identical_rank_deficient":
+            return (a := f("same2.a", (10, 20), 1.0)), a
+        case "shift_only":
+            return (a := f("shift.a", (60, 20), 1.0)), a + 0.25
+        case "relu_f32":
+            a = np.maximum(f("relu.a", (90, 48), 0.4, 0.1), 0)
+            b = np.maximum(f("relu.b", (70, 48), 0.45, 0.12), 0)
+            return a.astype(np.float32), b.astype(np.float32)
+    raise AssertionError(f"no rule for the case {case}")
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_reference(case: str) -> None:
+    a, b = matrices(case)
+    expected = CASES[case]
+    assert a.sum(dtype=np.float64) == pytest.approx(expected["a_sum"], rel=1e-12)
+    assert b.sum(dtype=np.float64) == pytest.approx(expected["b_sum"], rel=1e-12)
+    value = frechet_distance(a, b)
+    tolerance = {"abs": 1e-5} if case in SINGULAR else {"rel": 1e-9}
+    assert value == pytest.approx(expected["value"], **tolerance)
+    # The reference's own route is ours: it is met far closer than the tolerance allows.
+    assert value == pytest.approx(expected["value"], rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_symmetric_and_never_negative(case: str) -> None:
+    a, b = matrices(case)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-9, abs=1e-9)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(a, a) >= 0
+
+
+def test_order_of_rows_does_not_matter() -> None:
+    a, b = matrices("rank_deficient")
+    assert frechet_distance(a[::-1], b) == pytest.approx(frechet_distance(a, b), rel=1e-12)
+
+
+def test_true_size_takes_seconds() -> None:
+    rng = np.random.default_rng(0)
+    scale = np.linspace(1, 0.01, 2048)
+    a = (rng.standard_normal((1339, 2048)) * scale).astype(np.float32)
+    b = (rng.standard_normal((1485, 2048)) * scale * 1.1).astype(np.float32)
+    # Processor time, not the wall's: other work on the machine is not ours to fail for.
+    start = time.process_time()
+    estimate = frechet_estimate(a, b)
+    assert time.process_time() - start < 15
+    assert np.isfinite(estimate.value)
+
+
+@pytest.mark.parametrize(("n", "m", "width"), [(40, 30, 60), (60, 50, 20), (60, 15, 20)])
+def test_influence_is_the_derivative_by_weight(n: int, m: int, width: int) -> None:
+    """A picture repeated many times among many copies of the set moves the value by its influence / number of copies."""
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((n, width)), rng.standard_normal((m, width)) * 1.3 + 0.2
+    estimate = frechet_estimate(a, b)
+
+    def weighted(extra: float, row: int) -> float:
+        weight = np.full(n, (1 - extra) / n)
+        weight[row] += extra
+        mean = weight @ a
+        left = (a - mean) * np.sqrt(weight * n / (n - 1))[:, None]
+        right = (b - b.mean(0)) / np.sqrt(m - 1)
+        shift = mean - b.mean(0)
+        root = np.linalg.svd(left @ right.T, compute_uv=False).sum()
+        return float(shift @ shift + (left**2).sum() + (right**2).sum() - 2 * root)
+
+    step = 1e-5
+    for row in (0, n // 2, n - 1):
+        slope = (weighted(step, row) - weighted(-step, row)) / (2 * step)
+        assert estimate.influences[0][row] == pytest.approx(slope, rel=1e-4, abs=1e-5)
+    assert estimate.influences[0].mean() == pytest.approx(0, abs=1e-9)
+    assert estimate.influences[1].mean() == pytest.approx(0, abs=1e-9)
+    swapped = frechet_estimate(b, a)
+    np.testing.assert_allclose(swapped.influences[1], estimate.influences[0], rtol=1e-8, atol=1e-8)
+
+
+def test_too_few_pictures_have_no_distance() -> None:
+    with pytest.raises(NoValue):
+        frechet_distance(np.zeros((1, 4)), np.zeros((5, 4)))

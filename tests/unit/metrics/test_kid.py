@@ -1,0 +1,64 @@
+"""KID against reference values and against torch-fidelity's own function."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from metrics.columns import NoValue
+from metrics.kid import kernel_matrices, kid, mmd2_of_all
+from tests.unit.metrics.reference import reference
+from tests.unit.metrics.test_frechet import matrices
+
+CASES = reference("kid")["cases"]
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_reference(case: str) -> None:
+    a, b = matrices(case)
+    expected = CASES[case]
+
+    def value(seed: int) -> float:
+        return kid(a, b, subsets=expected["subsets"], subset_size=expected["subset_size"], seed=seed).value
+
+    theirs = expected["torch_fidelity_seed2020"]["kernel_inception_distance_mean"]
+    assert value(2020) == pytest.approx(theirs, rel=1e-9)
+    assert value(7) == pytest.approx(expected["stylegan_formula_seed7"], rel=1e-9)
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_reference_of_all_pictures(case: str) -> None:
+    a, b = matrices(case)
+    expected = CASES[case]
+    assert kid(a, b, subsets=0).value == pytest.approx(expected["unbiased_all"], rel=1e-9)
+    assert mmd2_of_all(kernel_matrices(a, b), biased=True) == pytest.approx(expected["biased_all"], rel=1e-9, abs=1e-12)
+
+
+def test_subset_follows_the_number_of_pictures() -> None:
+    """With fewer pictures than the subset size torch-fidelity refuses; here the subset shrinks to N."""
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((30, 8)), rng.standard_normal((25, 8)) + 0.3
+    theirs = kid_features_to_metric(
+        torch.from_numpy(a), torch.from_numpy(b), kid_subsets=7, kid_subset_size=25, rng_seed=3, verbose=False
+    )
+    ours = kid(a, b, subsets=7, subset_size=1000, seed=3)
+    assert ours.value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-12)
+
+
+def test_influence_predicts_the_spread() -> None:
+    rng = np.random.default_rng(0)
+    values, predicted = [], []
+    for _ in range(200):
+        a, b = rng.standard_normal((60, 8)), rng.standard_normal((80, 8)) * 1.2 + 0.3
+        estimate = kid(a, b, subsets=0)
+        values.append(estimate.value)
+        predicted.append(sum(part.var() / len(part) for part in estimate.influences))
+    assert np.sqrt(np.mean(predicted)) == pytest.approx(np.std(values), rel=0.25)
+
+
+def test_too_few_pictures_have_no_distance() -> None:
+    with pytest.raises(NoValue):
+        kid(np.zeros((1, 4)), np.zeros((5, 4)))
