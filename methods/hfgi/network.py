@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.nets.irse import Bottleneck
+from methods.nets.irse import IRSEConfig, Unit
 from methods.nets.stylegan2.layers import fused_leaky_relu
+
+_PLAIN = IRSEConfig(squeeze_excite=False)
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ def _merge(width_in: int, middle: int, width: int) -> nn.Sequential:
     return nn.Sequential(_unit(width_in, middle), _unit(middle, width), _unit(width, width))
 
 
-def _unit(width_in: int, width: int, stride: int = 1) -> Bottleneck:
-    return Bottleneck(width_in, width, stride, squeeze=False)
+def _unit(width_in: int, width: int, stride: int = 1) -> Unit:
+    return Unit(width_in, width, stride, _PLAIN)
 
 
 class Alignment(nn.Module):
@@ -60,8 +62,9 @@ class Alignment(nn.Module):
     A small U-Net that predicts the aligned residual itself, not a flow.
     """
 
-    def __init__(self, config: HfgiConfig) -> None:
+    def __init__(self, config: HfgiConfig | None = None) -> None:
         super().__init__()
+        config = config or HfgiConfig()
         full, half, quarter, eighth = config.align_widths
         self.conv_layer1 = _stem(6, full)
         self.conv_layer2 = _down(full, half)
@@ -114,8 +117,9 @@ def _condition(width_in: int, width: int) -> nn.Sequential:
 class Consultation(nn.Module):
     """Consultation encoder: turns the aligned residual into a scale and a shift of the generator's features."""
 
-    def __init__(self, config: HfgiConfig) -> None:
+    def __init__(self, config: HfgiConfig | None = None) -> None:
         super().__init__()
+        self.config = config = config or HfgiConfig()
         full, half, quarter = config.consult_widths
         self.conv_layer1 = _stem(3, full)
         self.conv_layer2 = _down(full, half)

@@ -6,11 +6,14 @@ leave the last layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+from methods.nets.irse import IRSE, IRSEConfig
+from methods.nets.pyramid import upsample_add
 
 
 @dataclass(frozen=True)
@@ -18,18 +21,23 @@ class TransformerConfig:
     """Sizes of the token path; the defaults are the released faces network.
 
     Attributes:
-        tokens: Learned query tokens (18 faces, 16 cars): the rows of the codes.
-        width: Token length; equals the pyramid's width and the style length D.
+        backbone: The IR-SE network; its last three stages make the pyramid, its last width is the tokens' length.
+        tokens: n, learned query tokens (18 faces, 16 cars): the rows of the codes.
         heads: Attention heads.
         feedforward: Hidden width of each layer's feed-forward part.
         dropout: Used in training only.
     """
 
+    backbone: IRSEConfig = field(default_factory=IRSEConfig)
     tokens: int = 18
-    width: int = 512
     heads: int = 4
     feedforward: int = 1024
     dropout: float = 0.1
+
+    @property
+    def width(self) -> int:
+        """C, length of a token; equals the style length D."""
+        return self.backbone.widths[-1]
 
 
 def memory(features: Tensor) -> Tensor:
@@ -38,11 +46,10 @@ def memory(features: Tensor) -> Tensor:
 
 
 class TokenDecoder(nn.Module):
-    """Queries z and the coarse, medium and fine layers (post-norm decoder layers: self-attention, cross-attention, MLP)."""
+    """Queries z and three post-norm decoder layers, coarse to fine: self-attention, cross-attention, feed-forward."""
 
-    def __init__(self, config: TransformerConfig | None = None) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.config = config = config or TransformerConfig()
         self.z = nn.Parameter(torch.randn(1, config.tokens, config.width))
         self.coarse, self.medium, self.fine = (
             nn.TransformerDecoderLayer(
@@ -65,3 +72,37 @@ class TokenDecoder(nn.Module):
         first = self.coarse(query.expand(len(c3), -1, -1), memory(c3))
         second = self.medium(first, memory(p2))
         return first, second, self.fine(second, memory(p1))
+
+
+class StyleTransformerEncoder(IRSE):
+    """Backbone, pyramid and tokens: pictures (N, 3, h, w) in [-1, 1] -> codes without latent_avg."""
+
+    def __init__(self, config: TransformerConfig | None = None) -> None:
+        config = config or TransformerConfig()
+        super().__init__(config.backbone)
+        self.config = config
+        fine, middle, width = config.backbone.widths[-3:]
+        self.latlayer1 = nn.Conv2d(middle, width, 1)
+        self.latlayer2 = nn.Conv2d(fine, width, 1)
+        self.tokens = TokenDecoder(config)
+
+    def encode(self, images: Tensor, query: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Codes (N, n, D) without latent_avg, and the backbone's taps c0..c3 (F_0 of StyleRes and WarpRes is c1).
+
+        Args:
+            images: float32 (N, 3, h, w) in [-1, 1].
+            query: (1 or N, n, D), the tokens z through a generator's mapping network (`queries`).
+        """
+        taps = self.taps(images)
+        return self.tokens(query, self.pyramid(taps))[-1], taps
+
+    def pyramid(self, taps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """c3, p2 and p1, (N, D, h, w) each, of the backbone's taps."""
+        c1, c2, c3 = taps[-3:]
+        p2 = upsample_add(c3, self.latlayer1(c2))
+        return c3, p2, upsample_add(p2, self.latlayer2(c1))
+
+
+def queries(z: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
+    """Queries (1, n, D) of tokens z (1, n, D): each goes alone through `mapping`, (n, D) -> (n, D)."""
+    return mapping(z[0])[None]

@@ -1,0 +1,85 @@
+"""StyleTransformer: one pass of queries over the picture's features gives the codes (style_transformer card)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from bench.contract import Domain, Inversion, stage
+from bench.weights.load import load_strict, options_of, state_dict_of, take
+from bench.weights.signature import expect
+from methods.canvas import Canvas, CodesMethod, latent_avg_of
+from methods.nets.configs import from_dict
+from methods.nets.stylegan2 import Generator, GeneratorConfig
+from methods.registry import Checkpoint, MethodEntry
+from methods.styletransformer.names import encoder_names, unwrapped
+from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig, queries
+
+_SIZES: dict[Domain, int] = {"faces": 1024, "cars": 512}
+
+
+class StyleTransformer(CodesMethod):
+    """The method on given networks. The generator's mapping network was trained along: it makes the queries."""
+
+    def __init__(
+        self, name: str, canvas: Canvas, generator: Generator, encoder: StyleTransformerEncoder, latent_avg: Tensor
+    ) -> None:
+        super().__init__(name, canvas, generator, latent_avg)
+        self.encoder = encoder
+
+    def invert(self, images: Tensor) -> Inversion:
+        """Invert float32 (N, 3, *input_size) in [-1, 1]."""
+        self.canvas.check(images)
+        with stage("encode"):
+            return Inversion(self.encode(images)[0])
+
+    def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Codes (N, L, D) with latent_avg, and the backbone's taps c0..c3."""
+        query = queries(self.encoder.tokens.z, self.generator.mapping)
+        rows, taps = self.encoder.encode(images, query)
+        # A file may carry more tokens than the generator has rows; all attend to each other, the first ones are read.
+        return rows[:, : self.latent_rows] + self.latent_avg, taps
+
+
+def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> StyleTransformer:
+    """From the authors' file or one of ours ("encoder.*", "decoder.*", "latent_avg"; configs in the metadata)."""
+    file = checkpoints[0]
+    expect(file.content, file.path, entry.name, domain)
+    tensors = state_dict_of(file.content)
+    encoder_tensors = encoder_names(take(tensors, "encoder."))
+    if file.metadata:
+        config = file.metadata["config"]
+        sizes = from_dict(TransformerConfig, config["encoder"])
+        generator_sizes = from_dict(GeneratorConfig, config["generator"])
+        average = tensors["latent_avg"]
+    else:
+        sizes, generator_sizes = _released(encoder_tensors), GeneratorConfig.config_f(_SIZES[domain])
+        average = latent_avg_of(file.content, file.path)
+        if not options_of(file.content).get("start_from_latent_avg", True):
+            average = torch.zeros_like(average)
+    with torch.device("meta"):
+        encoder, generator = StyleTransformerEncoder(sizes), Generator(generator_sizes)
+    load_strict(encoder, encoder_tensors, f"{file.path}: encoder")
+    load_strict(generator, unwrapped(take(tensors, "decoder.")), f"{file.path}: decoder")
+    canvas = Canvas.of(domain, generator_sizes.size)
+    return StyleTransformer(entry.name, canvas, generator, encoder, average)
+
+
+def _released(tensors: Mapping[str, Tensor]) -> TransformerConfig:
+    # The published code says 18 tokens for every domain, the released car file holds as many as it has rows: ask the file.
+    tokens = tensors.get("tokens.z")
+    return TransformerConfig() if tokens is None else TransformerConfig(tokens=tokens.shape[1])
+
+
+METHODS = (
+    MethodEntry(
+        name="styletransformer",
+        build=build,
+        domains=("faces", "cars"),
+        files=("the faces or cars checkpoint of StyleTransformer",),
+        summary="StyleTransformer (Hu et al. 2022): queries attend to the picture's features, coarse to fine",
+        golden=("style_transformer_ffhq", "style_transformer_cars"),
+    ),
+)
