@@ -1,0 +1,111 @@
+"""ReStyle over e4e or pSp: codes refined by looking at the input and the current reconstruction (restyle card 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.contract import Domain, Inversion, announce, stage
+from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.signature import expect
+from methods.canvas import Canvas, CodesMethod, latent_avg_of
+from methods.nets.configs import from_dict
+from methods.nets.resnet34 import ResNetConfig
+from methods.nets.stylegan2 import Generator, GeneratorConfig
+from methods.registry import Checkpoint, MethodEntry
+from methods.restyle.network import RestyleConfig, RestyleEncoder, restyle_encoder
+
+_SIZES = {"faces": 1024, "cars": 512}
+
+
+class Restyle(CodesMethod):
+    """The refinement loop: codes += encoder(input, picture), `iterations` times, starting at latent_avg and its picture."""
+
+    def __init__(
+        self,
+        name: str,
+        canvas: Canvas,
+        encoder: RestyleEncoder,
+        generator: Generator,
+        latent_avg: Tensor,
+        iterations: int,
+    ) -> None:
+        super().__init__(name, canvas, generator, latent_avg)
+        self.encoder, self.iterations = encoder, iterations
+        self._average_picture: Tensor | None = None
+
+    def average_picture(self) -> Tensor:
+        """The picture of latent_avg at input size, (1, 3, *input_size); made once, it depends on the checkpoint alone."""
+        if self._average_picture is None or self._average_picture.device != self.latent_avg.device:
+            self._average_picture = self._feedback(self.latent_avg[None])
+        return self._average_picture
+
+    def invert(self, images: Tensor) -> Inversion:
+        self.canvas.check(images)
+        picture = self.average_picture().expand_as(images)
+        codes = self.latent_avg.expand(len(images), -1, -1)
+        for step in range(self.iterations):
+            with stage("encode"):
+                codes = codes + self.encoder(torch.cat([images, picture], 1))
+                announce("codes", codes)
+            # The last step's picture is the reconstruction, made by `edit`.
+            if step < self.iterations - 1:
+                picture = self._feedback(codes)
+        return Inversion(codes)
+
+    def _feedback(self, codes: Tensor) -> Tensor:
+        with stage("synthesise"):
+            full = self.synthesise(codes)
+            announce("picture", full)
+            # Not clamped: the encoder was trained on what the generator gives.
+            return F.adaptive_avg_pool2d(full, self.input_size)
+
+
+def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> Restyle:
+    """From the authors' file or one of ours; "restyle" is over e4e, "restyle-psp" over pSp."""
+    file = checkpoints[0]
+    expect(file.content, file.path, entry.name, domain)
+    tensors = state_dict_of(file.content)
+    if file.metadata:
+        given = file.metadata["config"]
+        config, sizes = from_dict(RestyleConfig, given["encoder"]), from_dict(GeneratorConfig, given["generator"])
+        average = tensors["latent_avg"]
+    else:
+        sizes = GeneratorConfig.config_f(_SIZES[domain])
+        config = _released(entry.name, domain, sizes.rows)
+        average = latent_avg_of(file.content, file.path)
+    with torch.device("meta"):
+        encoder, generator = restyle_encoder(config), Generator(sizes)
+    load_strict(encoder, take(tensors, "encoder."), f"{file.path}: encoder")
+    load_strict(generator, take(tensors, "decoder."), f"{file.path}: decoder")
+    return Restyle(entry.name, Canvas.of(domain, sizes.size), encoder, generator, average, config.iterations)
+
+
+def _released(name: str, domain: Domain, rows: int) -> RestyleConfig:
+    wiring = "rows" if name == "restyle-psp" else "deltas"
+    if domain == "faces":
+        return RestyleConfig(rows=rows, wiring=wiring)
+    return RestyleConfig(irse=None, resnet=ResNetConfig(), rows=rows, wiring=wiring)
+
+
+METHODS = (
+    MethodEntry(
+        name="restyle",
+        build=build,
+        domains=("faces", "cars"),
+        files=("restyle_e4e_ffhq_encode.pt, or the cars one",),
+        summary="ReStyle over e4e (Alaluf et al. 2021): five rounds of residual encoding",
+        golden=("restyle_e4e_ffhq", "restyle_e4e_cars"),
+    ),
+    MethodEntry(
+        name="restyle-psp",
+        build=build,
+        domains=("faces", "cars"),
+        files=("restyle_psp_ffhq_encode.pt or restyle_psp_cars_encode.pt",),
+        summary="ReStyle over pSp (Alaluf et al. 2021): the same loop, harder to edit",
+        golden=("restyle_psp_ffhq",),
+    ),
+)
