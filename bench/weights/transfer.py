@@ -88,7 +88,10 @@ def download(
 
 
 def finish(part: Path, target: Path, expected: Expected) -> str:
-    """Check a whole `.part` file and give it its name; returns its SHA-256. Raises RefusedError, and removes the part."""
+    """Check a whole `.part` file and give it its name; returns its SHA-256.
+
+    Raises RefusedError, and removes the part, when it is a web page, a piece, or not the file expected.
+    """
     found = digest_of(part)
     fault = _page_fault(part) or _mismatch(part, found, expected) or _broken_archive(part, target.name)
     if fault:
