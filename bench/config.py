@@ -38,17 +38,17 @@ class EditsConfig:
 
     Attributes:
         names: Cards of `bench/edits/cards`.
-        strengths: Card name -> strength that replaces the card's.
+        strengths: Card name -> strength that replaces the card's; several for a sweep.
         files: Folder with the authors' direction files, where cards need them.
         mode: "fixed", "sweep" or "matched" (equal achieved change).
-        grid: Strengths of a sweep.
+        cards: Further card files.
     """
 
     names: tuple[str, ...] = ()
-    strengths: Mapping[str, float] = field(default_factory=dict)
+    strengths: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     files: str = ""
     mode: Literal["fixed", "sweep", "matched"] = "fixed"
-    grid: tuple[float, ...] = ()
+    cards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class Config:
         weights: Which family of checkpoints methods take by default: "synthetic" or "released".
         checkpoints: Method -> files, instead of the default ones.
         variants: Further method names (see `Variant`).
+        plugins: Modules or files that add methods.
+        filled_weights: The checkpoints are a test pattern; every report says that its numbers mean nothing.
     """
 
     preset: str = DEFAULT_PRESET
@@ -103,6 +105,7 @@ class Config:
     checkpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
+    filled_weights: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     edits: EditsConfig = field(default_factory=EditsConfig)
     run: RunConfig = field(default_factory=RunConfig)
@@ -139,7 +142,8 @@ def load_config(
         MissingError: The file is not there or is no TOML.
     """
     layer = _read_toml(file) if file is not None else {}
-    name = preset or layer.pop("preset", None) or DEFAULT_PRESET
+    own = layer.pop("preset", None)
+    name = preset or own or DEFAULT_PRESET
     if name not in preset_names():
         raise unknown_name("preset", str(name), preset_names())
     config = _overlay(Config(preset=name), _read_toml(PRESETS / f"{name}.toml"), f"preset {name}")

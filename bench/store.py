@@ -26,6 +26,10 @@ IDENTITY = (
     "protocol_digest",
 )  # fmt: skip
 
+# The real pictures' own rows; floors and the references of set metrics come from them.
+REAL = "real"
+ORIGINAL = "original"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -269,13 +273,18 @@ def read_rows(run: Path, manifest: Mapping[str, Any] | None = None) -> list[Row]
 
 
 def _is_current(row: Row, manifest: Mapping[str, Any]) -> bool:
-    passes = {(p["column"], p["edit_digest"], float(p["strength"])) for p in manifest["passes"]}
-    return (
-        manifest["methods"].get(row.method, {}).get("digest") == row.method_digest
-        and manifest["protocols"].get(row.protocol, {}).get("digest") == row.protocol_digest
-        and manifest["pictures"].get(row.picture, {}).get("digest") == row.picture_digest
-        and (row.column, row.edit_digest, float(row.strength)) in passes
-    )
+    if (
+        manifest["protocols"].get(row.protocol, {}).get("digest") != row.protocol_digest
+        or manifest["pictures"].get(row.picture, {}).get("digest") != row.picture_digest
+    ):
+        return False
+    if row.method == REAL:
+        return row.column == ORIGINAL
+    method = manifest["methods"].get(row.method, {})
+    return method.get("digest") == row.method_digest and method["passes"].get(row.column) == {
+        "edit_digest": row.edit_digest,
+        "strength": row.strength,
+    }
 
 
 def load_features(run: Path, rows: Sequence[Row], stem: str) -> np.ndarray:

@@ -1,0 +1,121 @@
+"""Run methods over pictures and edits, judge them, and write tables, plots and a page.
+
+A run is found again by what was asked: the same command carries on where it
+stopped, and computes nothing that is there already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.config import Config, load_config, preset_names
+from bench.errors import UsageError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what to run")
+    what.add_argument("--preset", help=f"where to start from: {', '.join(preset_names())}")
+    what.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the preset's shape")
+    what.add_argument("--methods", metavar="A,B", help="methods (ls methods)")
+    what.add_argument("--edits", metavar="A,B", help="edits (ls edits)")
+    what.add_argument("--protocols", metavar="A,B", help="how it is measured (ls protocols)")
+    what.add_argument("--data", metavar="DIR|NAME", help="folder of the data set, or a data set's name")
+    what.add_argument("--split", help="split of the data set")
+    what.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    what.add_argument(
+        "--checkpoint", action="append", default=[], metavar="NAME=FILE",
+        help="checkpoint of a method (again for each file)",
+    )  # fmt: skip
+    what.add_argument("--strength", action="append", default=[], metavar="EDIT=S", help="strength of an edit")
+    what.add_argument("--directions", metavar="DIR", help="folder of the edits' direction files")
+    what.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods")
+    how = parser.add_argument_group("how to run")
+    how.add_argument("--output", metavar="DIR", help="where runs lie (default: runs)")
+    how.add_argument("--name", help="name of the run (default: made of what is asked)")
+    how.add_argument("--seed", type=int, help="seed of everything random")
+    how.add_argument("--device", help="auto, cpu, cuda or mps")
+    how.add_argument("--batch", type=int, metavar="N", help="pictures held at a time; numbers do not depend on it")
+    again = how.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="carry on where the run stopped (the default)")
+    again.add_argument("--fresh", action="store_true", help="forget the run's results and start again")
+    how.add_argument("--dry-run", action="store_true", help="print the plan and what is missing, run nothing")
+    how.add_argument("--json", action="store_true", help="the answer as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    config = configuration(options)
+    from bench.cli import running
+
+    return running.run(config, options)
+
+
+def configuration(options: argparse.Namespace) -> Config:
+    """The configuration of a command line."""
+    layer: dict[str, Any] = {"data": {}, "edits": {}, "run": {}}
+    _put(layer, "methods", _names(options.methods, "--methods"))
+    _put(layer, "protocols", _names(options.protocols, "--protocols"))
+    _put(layer["edits"], "names", _names(options.edits, "--edits", empty=True))
+    _put(layer["edits"], "files", options.directions)
+    _put(layer["edits"], "strengths", _strengths(options.strength))
+    for key in ("split", "limit"):
+        _put(layer["data"], key, getattr(options, key))
+    _put(layer["data"], _data_key(options.data), options.data)
+    for key in ("output", "name", "seed", "device", "batch"):
+        _put(layer["run"], key, getattr(options, key))
+    _put(layer, "checkpoints", _checkpoints(options.checkpoint))
+    _put(layer, "plugins", options.plugin or None)
+    return load_config(options.preset, options.config, layer)
+
+
+def _put(layer: dict[str, Any], key: str, value: Any) -> None:
+    if value is not None:
+        layer[key] = value
+
+
+def _names(text: str | None, option: str, *, empty: bool = False) -> list[str] | None:
+    """Names separated by commas; "none" or nothing means no edits at all."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["none"] and empty:
+        return []
+    if not names and not empty:
+        raise UsageError(f"{option} names nothing", f"{option} a,b")
+    return names
+
+
+def _data_key(value: str | None) -> str:
+    """A data set's name where it is one and no folder is called so; else its folder."""
+    return "root" if value is None or any(mark in value for mark in "/\\.~") or Path(value).exists() else "name"
+
+
+def _pairs(items: list[str], option: str) -> list[tuple[str, str]]:
+    for item in items:
+        if "=" not in item or item.startswith("=") or item.endswith("="):
+            raise UsageError(f"{option} {item!r} is not NAME=VALUE", f"{option} warpres=file")
+    return [(name, value) for name, _, value in (item.partition("=") for item in items)]
+
+
+def _checkpoints(items: list[str]) -> dict[str, list[str]] | None:
+    files: dict[str, list[str]] = {}
+    for name, value in _pairs(items, "--checkpoint"):
+        files.setdefault(name, []).extend(value.split(","))
+    return files or None
+
+
+def _strengths(items: list[str]) -> dict[str, list[float]] | None:
+    strengths: dict[str, list[float]] = {}
+    for name, value in _pairs(items, "--strength"):
+        try:
+            strengths[name] = [float(part) for part in value.split(",")]
+        except ValueError:
+            raise UsageError(f"--strength {name}={value}: not a number", "--strength smile=3") from None
+    return strengths or None
+
+
+def announce(text: str) -> None:
+    """Talk goes to stderr; the answer alone to stdout."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,214 @@
+"""The run itself: assemble, check, run the engine, write reports; the heavy half of the `run` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import store
+from bench.assembly import Assembly, assemble, manifest
+from bench.config import Config
+from bench.engine import Engine
+from bench.errors import ExitCode, MissingError, UsageError
+from bench.plan import Cell, disk_bytes
+from bench.shard import Shard, from_environment
+from bench.snapshots import Snapshots
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Run a configuration; returns the exit code."""
+    shard = from_environment()
+    assembly = assemble(config, shard)
+    folder = config.run_folder()
+    if options.dry_run:
+        return _dry_run(config, assembly, folder, options.json)
+    assembly.refuse_if_incomplete()
+    for need in assembly.needs:
+        _tell(f"not measured: {need.name}: {need.reason}" + (f"\n  next: {need.command}" if need.command else ""))
+    if options.fresh and shard.rank == 0:
+        _forget(folder)
+    record = manifest(config, assembly, options.words)
+    with store.ShardWriter(folder, shard.name) as writer:
+        store.write_manifest(folder, record)
+        _run_engine(assembly, folder, writer, shard)
+    return _finish(assembly, folder, record, shard, as_json=options.json)
+
+
+def _run_engine(assembly: Assembly, folder: Path, writer: store.ShardWriter, shard: Shard) -> None:
+    work = assembly.work
+    done = {row.key for row in store.read_rows(folder)} | writer.keys
+    todo = [row for index, row in work.rows() if row.key not in done and shard.owns(index // work.group)]
+    if not todo:
+        _tell("nothing to compute: all results are there")
+        return
+    _check_disk(folder, work, len(todo))
+    snapshots = Snapshots(folder, work.pictures, work.grid_pictures, work.observers)
+    _tell(f"{folder}: {len(todo)} results to compute, {len(work.pictures)} pictures, on {work.device}")
+    with _Bar(len(todo)) as bar:
+        engine = Engine(work, writer, done, shard, snapshots, bar)
+        try:
+            engine.run()
+        finally:
+            _write_timing(folder, engine, work.device)
+
+
+def _finish(assembly: Assembly, folder: Path, record: dict[str, Any], shard: Shard, *, as_json: bool) -> int:
+    """Reports when every shard's rows are there; else say what is still missing."""
+    from bench.cli.reporting import report
+
+    rows = store.read_rows(folder, record)
+    there = {row.key for row in rows}
+    missing = sum(row.key not in there for _, row in assembly.work.rows())
+    if missing:
+        _tell(f"part {shard.rank + 1} of {shard.size} is done; {missing} results of other parts are still missing")
+        _tell(f"  next: when they are done, python run_bench.py report {folder}")
+        print(folder)
+        return int(ExitCode.OK)
+    text, answer = report(folder, record, rows)
+    print(json.dumps(answer, ensure_ascii=False) if as_json else f"{text}\n{folder}")
+    failed = [row for row in rows if row.status == "failed"]
+    if not failed:
+        return int(ExitCode.OK)
+    _tell(f"error: {len(failed)} of {len(rows)} results failed; the others are kept")
+    for reason, count in _reasons(failed):
+        _tell(f"  {count} x {reason}")
+    return int(ExitCode.FAILED_CELLS)
+
+
+def _reasons(failed: Sequence[store.Row], most: int = 10) -> list[tuple[str, int]]:
+    counts: dict[str, int] = {}
+    for row in failed:
+        reason = (
+            f"{row.picture}: {row.reason}" if (row.reason or "").startswith("input:") else f"{row.method}: {row.reason}"
+        )
+        counts[reason] = counts.get(reason, 0) + 1
+    return sorted(counts.items(), key=lambda item: -item[1])[:most]
+
+
+def _dry_run(config: Config, assembly: Assembly, folder: Path, as_json: bool) -> int:
+    """Print cells, what is missing with the command that gets it, and the forecast."""
+    done = {row.key for row in store.read_rows(folder)} if (folder / "rows").is_dir() else set()
+    cells = assembly.work.cells(done)
+    todo = sum(cell.pictures - cell.done for cell in cells)
+    size = disk_bytes(assembly.work)
+    if as_json:
+        needs = [vars(need) for need in assembly.needs]
+        plan = {"run": str(folder), "cells": [vars(cell) for cell in cells], "missing": needs, "disk_bytes": size}
+        print(json.dumps(plan, ensure_ascii=False))
+        return int(ExitCode.OK)
+    print(f"run       {folder}\npictures  {len(assembly.work.pictures)} of {config.data.name}, {config.data.split}")
+    print(f"results   {todo} to compute, {sum(cell.done for cell in cells)} there\n")
+    print(_cells_table(cells))
+    for need in assembly.needs:
+        print(f"\nmissing   {need.name}: {need.reason}" + (f"\n  next:   {need.command}" if need.command else ""))
+    print(f"\ndisk      about {size / 1e6:.0f} MB\ntime      {_forecast(folder, assembly, cells)}")
+    return int(ExitCode.OK)
+
+
+def _cells_table(cells: Sequence[Cell]) -> str:
+    lines = [f"{'method':<26}{'pass':<16}{'protocol':<14}{'pictures':>9}{'done':>7}"]
+    lines += [f"{c.method:<26}{c.column:<16}{c.protocol:<14}{c.pictures:>9}{c.done:>7}" for c in cells]
+    return "\n".join(lines)
+
+
+def _forecast(folder: Path, assembly: Assembly, cells: Sequence[Cell]) -> str:
+    """From this machine's own stage times of the same run, where there are any."""
+    timing = read_timing(folder)
+    seconds, known = 0.0, True
+    for contestant in assembly.work.contestants:
+        todo = sum(cell.pictures - cell.done for cell in cells if cell.method == contestant.name)
+        record = timing.get("methods", {}).get(contestant.name)
+        if todo and not (record and record.get("results")):
+            known = False
+        elif todo:
+            seconds += todo * record["seconds"] / record["results"]
+    if not known:
+        return "not known before the first pictures of each method; run with --limit 8 to find out"
+    return f"about {seconds / 60:.1f} min of networks on this machine"
+
+
+def _check_disk(folder: Path, work: Any, results: int) -> None:
+    """Refuse to start what would fill the disk."""
+    needed = disk_bytes(work)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise MissingError(
+            f"{folder} needs about {needed / 1e6:.0f} MB for {results} results, {free / 1e6:.0f} MB are free",
+            "free some space, or choose another folder with --output",
+        )
+
+
+def _forget(folder: Path) -> None:
+    """Remove a run's results, and nothing else: a folder that is no run is left alone."""
+    if not folder.exists():
+        return
+    if not (folder / "manifest.json").is_file() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not a run of ours: it has no manifest.json", "remove it yourself, or use --name")
+    with store.explain_write_errors(folder):
+        for name in ("rows", "pictures", "tables", "plots", "grids"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for name in ("index.html", "timing.json", "manifest.json"):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _write_timing(folder: Path, engine: Engine, device: str) -> None:
+    """Add this process's stage times to the run's; never read by a score table."""
+    timing = read_timing(folder)
+    methods = timing.setdefault("methods", {})
+    for name, clock in engine.clocks.items():
+        record = methods.setdefault(name, {"seconds": 0.0, "results": 0, "stages": {}})
+        record["results"] += engine.made.get(name, 0)
+        for stage, spent in clock.record().items():
+            own = record["stages"].setdefault(stage, {"seconds": 0.0, "calls": 0})
+            own["seconds"] = round(own["seconds"] + spent["seconds"], 6)
+            own["calls"] += spent["calls"]
+            record["seconds"] = round(record["seconds"] + spent["seconds"], 6)
+    timing |= {"device": device, "group": engine.work.group}
+    store.write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
+
+
+def read_timing(folder: Path) -> dict[str, Any]:
+    """Stage times of earlier processes; {} where there are none or they cannot be read."""
+    try:
+        timing = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return timing if isinstance(timing, dict) else {}
+
+
+class _Bar:
+    """Progress with time left on stderr; a line every ten seconds where stderr is no terminal."""
+
+    def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
+        terminal = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total,
+            unit="result",
+            file=sys.stderr,
+            mininterval=0.3 if terminal else 10.0,
+            dynamic_ncols=terminal,
+            ncols=None if terminal else 80,
+            smoothing=0.05,
+        )
+
+    def __call__(self, count: int, what: str) -> None:
+        if what:
+            self._bar.set_description_str(what, refresh=False)
+        self._bar.update(count)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,393 @@
+"""The loop: read and describe each real picture once, invert once, edit many, judge, store.
+
+Numbers must not depend on what was asked beside them. So every network call sees a whole group: picture i always sits
+at place i % group in a batch of exactly that many, whatever the limit, the rank or what was done before a kill; places
+without a picture to do hold zeros. Different edits share a call (each place has its own latent change), so none is wasted.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contract import EditPass, Inversion, Judge, Method, Scored, listen
+from bench.errors import BenchError, MissingError
+from bench.plan import Contestant, Work
+from bench.preparation import to_input
+from bench.shard import Shard
+from bench.snapshots import Snapshots
+from bench.store import Row, ShardWriter
+from bench.timing import StageClock, synchroniser
+
+Progress = Callable[[int, str], None]
+
+
+@dataclass
+class RealGroup:
+    """The real pictures of one group: pixels, and per protocol how they are stored and what was seen in them."""
+
+    number: int
+    indices: range
+    pixels: dict[int, np.ndarray] = field(default_factory=dict)
+    problems: dict[int, str] = field(default_factory=dict)
+    stored: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
+    described: dict[str, dict[int, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One generated picture to make: picture index, pass, and the protocols that lack it."""
+
+    index: int
+    edit: EditPass
+    judges: tuple[Judge, ...]
+
+
+class Engine:
+    """Runs a `Work` into a shard's writer.
+
+    Args:
+        done: Keys that exist in any shard; they are not made again.
+        progress: Called with a number of finished rows and what is being done.
+    """
+
+    def __init__(
+        self, work: Work, writer: ShardWriter, done: set[str], shard: Shard, snapshots: Snapshots, progress: Progress
+    ) -> None:
+        self.work, self.writer, self.done, self.shard = work, writer, done, shard
+        self.snapshots, self.progress = snapshots, progress
+        self.clocks: dict[str, StageClock] = {}
+        self.made: dict[str, int] = {}
+        self._loaded: dict[str, Method] = {}
+        self._members = {edit.inputs: work.members(edit) for c in work.contestants for edit in c.passes}
+
+    def run(self) -> None:
+        """Make every missing row of this shard. Raises MissingError when the disk or the memory is full."""
+        _be_reproducible(self.work.seed)
+        with torch.inference_mode():
+            for groups in self._chunks():
+                reals = {group: self._real_group(group) for group in groups}
+                bases: dict[Any, Any] = {}
+                for contestant in self.work.contestants:
+                    tasks = {group: self._missing(contestant, real) for group, real in reals.items()}
+                    if any(tasks.values()):
+                        for group, missing in tasks.items():
+                            self._contest(contestant, reals[group], missing, bases)
+                self.writer.sync()
+
+    def _chunks(self) -> Iterator[list[int]]:
+        """This shard's groups that lack something, as many at a time as `batch` allows."""
+        size = max(1, self.work.batch // self.work.group)
+        chunk: list[int] = []
+        for group in range(self.work.groups):
+            if self.shard.owns(group) and self._lacks(group):
+                chunk.append(group)
+                if len(chunk) == size:
+                    yield chunk
+                    chunk = []
+        if chunk:
+            yield chunk
+
+    def _indices(self, group: int) -> range:
+        first = group * self.work.group
+        return range(first, min(first + self.work.group, len(self.work.pictures)))
+
+    def _lacks(self, group: int) -> bool:
+        real = RealGroup(group, self._indices(group))
+        return any(self._real_rows(real)) or any(self._missing(c, real) for c in self.work.contestants)
+
+    def _missing(self, contestant: Contestant, real: RealGroup) -> list[Task]:
+        tasks = []
+        for edit in contestant.passes:
+            for index in real.indices:
+                if index in self._members[edit.inputs]:
+                    rows = ((judge, self.work.row(index, contestant, edit, judge)) for judge in self.work.judges)
+                    judges = tuple(judge for judge, row in rows if row.key not in self.done)
+                    if judges:
+                        tasks.append(Task(index, edit, judges))
+        return tasks
+
+    # --- real pictures
+
+    def _real_rows(self, real: RealGroup) -> list[tuple[int, Judge, Row]]:
+        rows = [(i, judge, self.work.row(i, None, None, judge)) for i in real.indices for judge in self.work.judges]
+        return [item for item in rows if item[2].key not in self.done]
+
+    def _real_group(self, number: int) -> RealGroup:
+        """Read, store and describe a group of real pictures; append their rows."""
+        real = RealGroup(number, self._indices(number))
+        self.progress(0, "reading")
+        for index in real.indices:
+            try:
+                real.pixels[index] = self.work.dataset.read(self.work.pictures[index])
+            except Exception as error:
+                real.problems[index] = f"input: {_reason(error)}"
+        for judge in self.work.judges:
+            name = judge.protocol
+            real.stored[name] = {index: judge.store(pixels) for index, pixels in real.pixels.items()}
+            seen, problems = self._describe(judge, real.stored[name])
+            real.described[name] = seen
+            real.problems.update({index: f"input: {why}" for index, why in problems.items()})
+        for index, stored in real.stored[self.work.judges[0].protocol].items():
+            self.snapshots.real(index, stored)
+        self._append([self._real_row(real, *item) for item in self._real_rows(real)], "real")
+        return real
+
+    def _real_row(self, real: RealGroup, index: int, judge: Judge, row: Row) -> tuple[Row, dict[str, np.ndarray]]:
+        if index in real.problems:
+            return _failed(row, real.problems[index]), {}
+        seen = real.described[judge.protocol][index]
+        scored = judge.score(seen, seen)
+        # A picture compared with itself says nothing; what counts are its features and what could not be seen in it.
+        return _filled(row, {}, dict(scored.failures)), dict(scored.features)
+
+    def _describe(self, judge: Judge, stored: dict[int, np.ndarray]) -> tuple[dict[int, Any], dict[int, str]]:
+        """Descriptions of a group's stored pictures by index, each at its place; those that fail are told apart."""
+        if not stored:
+            return {}, {}
+        blank = np.zeros_like(next(iter(stored.values())))
+        places = {index % self.work.group: index for index in stored}
+        batch = [stored[places[p]] if p in places else blank for p in range(self.work.group)]
+        try:
+            seen = judge.describe(batch)
+            return {index: seen[place] for place, index in places.items()}, {}
+        except Exception as error:
+            _stop_if_hopeless(error)
+            if len(stored) == 1:
+                return {}, {next(iter(stored)): _reason(error)}
+        parts = [self._describe(judge, {index: picture}) for index, picture in stored.items()]
+        return {k: v for seen, _ in parts for k, v in seen.items()}, {k: v for _, bad in parts for k, v in bad.items()}
+
+    # --- methods
+
+    def _contest(self, contestant: Contestant, real: RealGroup, tasks: list[Task], bases: dict[Any, Any]) -> None:
+        """Make a method's missing rows of one group."""
+        unusable = [task for task in tasks if task.index in real.problems]
+        self._append([e for task in unusable for e in self._failures(contestant, task, real.problems[task.index])], "")
+        tasks = [task for task in tasks if task.index not in real.problems]
+        for source in sorted({self.work.inputs[judge.protocol] for task in tasks for judge in task.judges}):
+            if source == "original":
+                self._process(contestant, real, _only(tasks, self._fed(source)), real.pixels, ("original", bases))
+                continue
+            for judge in self._fed(source):
+                pixels = real.stored[judge.protocol]
+                self._process(contestant, real, _only(tasks, (judge,)), pixels, (judge.protocol, bases))
+
+    def _fed(self, source: str) -> tuple[Judge, ...]:
+        return tuple(judge for judge in self.work.judges if self.work.inputs[judge.protocol] == source)
+
+    def _process(
+        self,
+        contestant: Contestant,
+        real: RealGroup,
+        tasks: list[Task],
+        pixels: dict[int, np.ndarray],
+        shared: tuple[str, dict[Any, Any]],
+    ) -> None:
+        """Invert the group once and make the tasks from it; where that fails, picture by picture."""
+        if not tasks:
+            return
+        method = self._load(contestant)
+        wanted = sorted({task.index for task in tasks})
+        try:
+            clock = self.clocks[contestant.name]
+            with listen(stages=clock):
+                inversion = self._invert(method, {i: pixels[i] for i in real.pixels}, (real.number, *shared))
+            for delta, lane in self._lanes(tasks, inversion):
+                announced: dict[str, Tensor] = {}
+                with listen(stages=clock, values=announced.__setitem__):
+                    images = method.edit(inversion, delta).float().cpu()
+                self._judge(contestant, real, lane, images, announced)
+                tasks = [task for task in tasks if task not in lane]
+        except Exception as error:
+            _stop_if_hopeless(error)
+            if len(wanted) == 1 and len(real.pixels) == 1:
+                self._append([e for task in tasks for e in self._failures(contestant, task, _reason(error))], "")
+                return
+            for index in wanted:
+                alone = RealGroup(
+                    real.number, real.indices, {index: real.pixels[index]}, {}, real.stored, real.described
+                )
+                own = [task for task in tasks if task.index == index]
+                self._process(contestant, alone, own, pixels, (shared[0], {}))
+
+    def _invert(
+        self, method: Method, pixels: dict[int, np.ndarray], where: tuple[int, str, dict[Any, Any]]
+    ) -> Inversion:
+        number, source, bases = where
+        height, width = method.input_size
+        images = torch.zeros(self.work.group, 3, height, width)
+        for index, picture in pixels.items():
+            images[index % self.work.group] = to_input(picture, method)
+        images = images.to(self.work.device)
+        # Methods over one base encoder run it once: they name it by `base_digest` and take its result.
+        sharing: Any = method
+        base = getattr(sharing, "base_digest", None)
+        if base is None:
+            return method.invert(images)
+        key = (base, number, source)
+        if key not in bases:
+            bases[key] = sharing.invert_base(images)
+        inversion: Inversion = sharing.invert_from(images, bases[key])
+        return inversion
+
+    def _lanes(self, tasks: list[Task], inversion: Inversion) -> Iterator[tuple[Tensor | None, list[Task]]]:
+        """Calls of `edit`: the reconstructions, then each place's edits, one of every place a call."""
+        plain = [task for task in tasks if task.edit.direction is None]
+        if plain:
+            yield None, plain
+        queues: dict[int, list[Task]] = {}
+        for task in tasks:
+            if task.edit.direction is not None:
+                queues.setdefault(task.index % self.work.group, []).append(task)
+        while queues:
+            lane = [queue.pop(0) for queue in queues.values()]
+            queues = {place: queue for place, queue in queues.items() if queue}
+            delta = torch.zeros_like(inversion.codes)
+            for task in lane:
+                place = task.index % self.work.group
+                assert task.edit.direction is not None
+                delta[place] = task.edit.direction.delta(inversion.codes[place : place + 1], task.edit.strength)[0]
+            yield delta, lane
+
+    def _judge(
+        self,
+        contestant: Contestant,
+        real: RealGroup,
+        lane: Sequence[Task],
+        images: Tensor,
+        announced: dict[str, Tensor],
+    ) -> None:
+        """Store, describe and score what one call made; append the rows."""
+        entries: list[tuple[Row, dict[str, np.ndarray]]] = []
+        broken = {
+            task.index: "the output has NaN or infinite values"
+            for task in lane
+            if not _finite(images, self._place(task))
+        }
+        for judge in self.work.judges:
+            asked = [task for task in lane if judge in task.judges]
+            good = [task for task in asked if task.index not in broken]
+            pixels = {task.index: judge.to_uint8(images[self._place(task)]) for task in good}
+            stored = {index: judge.store(picture) for index, picture in pixels.items()}
+            seen, problems = self._describe(judge, stored)
+            for task in asked:
+                row = self.work.row(task.index, contestant, task.edit, judge)
+                why = broken.get(task.index) or problems.get(task.index)
+                if why:
+                    entries.append((_failed(row, why), {}))
+                    continue
+                scored = judge.score(seen[task.index], real.described[judge.protocol][task.index])
+                values = self._values(task, pixels[task.index], announced)
+                entries.append(_scored(row, scored, values))
+                if judge is self.work.judges[0]:
+                    own = values[2]
+                    self.snapshots.edited(task.index, contestant.name, task.edit, stored[task.index], own)
+        self._append(entries, contestant.name)
+
+    def _place(self, task: Task) -> int:
+        return task.index % self.work.group
+
+    def _values(
+        self, task: Task, pixels: np.ndarray, announced: dict[str, Tensor]
+    ) -> tuple[dict[str, float], dict[str, str], dict[str, np.ndarray]]:
+        """What the observers say, and what the method announced of this picture."""
+        place = self._place(task)
+        own = {name: value[place].float().cpu().numpy() for name, value in announced.items() if len(value) > place}
+        values: dict[str, float] = {}
+        failures: dict[str, str] = {}
+        for observer in self.work.observers:
+            said = observer.observe(self.work.pictures[task.index], task.edit, pixels, own)
+            values.update(said.values)
+            failures.update(said.failures)
+        return values, failures, own
+
+    def _failures(self, contestant: Contestant, task: Task, why: str) -> list[tuple[Row, dict[str, np.ndarray]]]:
+        rows = (self.work.row(task.index, contestant, task.edit, judge) for judge in task.judges)
+        return [(_failed(row, why), {}) for row in rows]
+
+    def _append(self, entries: Sequence[tuple[Row, dict[str, np.ndarray]]], what: str) -> None:
+        self.writer.append(entries)
+        self.done.update(row.key for row, _ in entries)
+        self.made[what] = self.made.get(what, 0) + len(entries)
+        self.progress(len(entries), what)
+
+    def _load(self, contestant: Contestant) -> Method:
+        """The loaded method; the ones used longest ago make room where only so many may stay."""
+        if contestant.name not in self._loaded:
+            most = self.work.loaded_methods
+            while most and len(self._loaded) >= most:
+                del self._loaded[next(iter(self._loaded))]
+                gc.collect()
+            self.progress(0, f"loading {contestant.name}")
+            self._loaded[contestant.name] = contestant.load()
+            self.clocks.setdefault(contestant.name, StageClock(synchroniser(self.work.device)))
+        method = self._loaded.pop(contestant.name)
+        self._loaded[contestant.name] = method
+        return method
+
+
+def _only(tasks: Sequence[Task], judges: Sequence[Judge]) -> list[Task]:
+    """The tasks with only these judges; those that none of them lacks are left out."""
+    cut = [Task(task.index, task.edit, tuple(judge for judge in task.judges if judge in judges)) for task in tasks]
+    return [task for task in cut if task.judges]
+
+
+def _finite(images: Tensor, place: int) -> bool:
+    return bool(torch.isfinite(images[place]).all())
+
+
+def _failed(row: Row, why: str) -> Row:
+    return _replace(row, status="failed", reason=why)
+
+
+def _filled(row: Row, values: dict[str, float], failures: dict[str, str]) -> Row:
+    """The row with its values; one that is no finite number becomes a failure of that column."""
+    bad = {stem: f"the value is {value}" for stem, value in values.items() if not np.isfinite(value)}
+    good = {stem: float(value) for stem, value in values.items() if stem not in bad}
+    return _replace(row, values=good, failures={**failures, **bad})
+
+
+def _scored(
+    row: Row, scored: Scored, observed: tuple[dict[str, float], dict[str, str], Any]
+) -> tuple[Row, dict[str, np.ndarray]]:
+    values, failures = {**scored.values, **observed[0]}, {**scored.failures, **observed[1]}
+    features = {stem: vector for stem, vector in scored.features.items() if np.isfinite(vector).all()}
+    failures.update({stem: "the features have NaN" for stem in scored.features if stem not in features})
+    return _filled(row, values, failures), features
+
+
+def _replace(row: Row, **changes: Any) -> Row:
+    from dataclasses import replace
+
+    return replace(row, **changes)
+
+
+def _reason(error: Exception) -> str:
+    """One line for a row: what a user error says, or kind and message of any other."""
+    text = error.what if isinstance(error, BenchError) else f"{type(error).__name__}: {error}".rstrip(": ")
+    return text.splitlines()[0][:300]
+
+
+def _stop_if_hopeless(error: Exception) -> None:
+    """Errors that the next picture would meet too end the run; everything done so far is kept."""
+    if isinstance(error, MissingError):
+        raise error
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
+        raise MissingError(
+            "out of memory", "free some, use --device cpu, or set run.group = 1 in a --config file; the run carries on"
+        ) from error
+
+
+def _be_reproducible(seed: int) -> None:
+    torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
