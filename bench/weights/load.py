@@ -12,7 +12,8 @@ import json
 import math
 import os
 import pickle
-import re
+import pickletools
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -28,6 +29,7 @@ from bench.errors import MissingError
 
 # What an authors' file may hold beside tensors and plain containers. Namespace is inert: attribute storage, no code.
 ALLOWED_GLOBALS: tuple[Any, ...] = (argparse.Namespace,)
+_KNOWN_GLOBALS = ("torch.", "collections.OrderedDict", "argparse.Namespace", "builtins.set", "builtins.bytearray")
 _FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you already have)"
 
 
@@ -187,7 +189,9 @@ def _read_torch(path: Path, head: bytes) -> Any:
         size = path.stat().st_size
         raise MissingError(f"{path} is a truncated zip archive ({size:,} bytes): the download was cut off", _FETCH)
     try:
-        with torch.serialization.safe_globals(list(ALLOWED_GLOBALS)):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(list(ALLOWED_GLOBALS)):
+            # PyTorch warns of pickle protocols that it may not know; what it does not know is refused anyway.
+            warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError, TypeError,
             IndexError, AssertionError, zipfile.BadZipFile, UnicodeDecodeError, MemoryError) as error:
@@ -195,9 +199,7 @@ def _read_torch(path: Path, head: bytes) -> Any:
 
 
 def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
-    text = str(error)
-    if named := re.search(r"GLOBAL ([\w.]+)|(?:global|function|class):? ?`?([\w]+(?:\.[\w]+)+)`?", text):
-        name = named[1] or named[2]
+    if name := _forbidden(path, zipped):
         return MissingError(
             f"{path} is a pickle that asks for the forbidden global {name}; nothing of it was run",
             "use the authors' plain checkpoint (tensors and options only); files that need code are never loaded",
@@ -205,3 +207,39 @@ def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
     if zipped:
         return MissingError(f"{path} is a zip archive but not a whole PyTorch checkpoint (damaged or truncated)", _FETCH)
     return MissingError(f"{path} is not a PyTorch checkpoint, or a truncated one ({type(error).__name__})", _FETCH)
+
+
+def _forbidden(path: Path, zipped: bool) -> str:
+    """The first global of a refused pickle that is not on the allow-list, found by reading its opcodes, never running them."""
+    for stream in _pickles(path, zipped):
+        strings: list[str] = []
+        try:
+            for opcode, argument, _ in pickletools.genops(stream):
+                if isinstance(argument, str) and opcode.name != "GLOBAL":
+                    strings.append(argument)
+                name = ""
+                if opcode.name in ("GLOBAL", "INST"):
+                    name = str(argument).replace(" ", ".")
+                elif opcode.name == "STACK_GLOBAL" and len(strings) >= 2:
+                    name = ".".join(strings[-2:])
+                if name and not name.startswith(_KNOWN_GLOBALS):
+                    return name
+        except Exception:  # a damaged stream ends the search, whatever is wrong with it
+            continue
+    return ""
+
+
+def _pickles(path: Path, zipped: bool) -> Iterator[Any]:
+    if zipped:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    if name.endswith(".pkl"):
+                        yield archive.read(name)
+        except (zipfile.BadZipFile, OSError):
+            return
+        return
+    with path.open("rb") as file:
+        # PyTorch's old format is a row of pickles: magic number, protocol, system, content, keys.
+        for _ in range(4):
+            yield file
