@@ -100,8 +100,8 @@ class StyledConv(nn.Module):
         self.noise = _Scalar()
         self.activate = _Bias(outputs)
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        x = self.conv(x, w)
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, offset: Tensor | None = None) -> Tensor:
+        x = self.conv(x, w, offset)
         if noise is not None:
             x = x + self.noise.weight * noise
         return fused_leaky_relu(x, self.activate.bias)
@@ -171,11 +171,18 @@ class Generator(nn.Module):
         return self.mapping(z.to(self.input.input)).mean(0)
 
     def advance(
-        self, state: State | None, codes: Tensor, stop: int | None = None, *, noise: Noise = "stored"
+        self,
+        state: State | None,
+        codes: Tensor,
+        stop: int | None = None,
+        *,
+        noise: Noise = "stored",
+        offsets: Mapping[int, Tensor] | None = None,
     ) -> State:
         """Run layers `state.layer` .. `stop` - 1 (all that are left by default) with codes (N, L, D).
 
         `state` None starts at the learned constant. The RGB skip is carried along.
+        `offsets`: layer -> relative change of its weights per picture, (N, out, in, 3, 3) or (N, out, in, 1, 1) (HyperStyle).
         """
         stop = self.config.layers if stop is None else stop
         if state is None:
@@ -183,7 +190,7 @@ class Generator(nn.Module):
         x, rgb = state.x, state.rgb
         for layer in range(state.layer, stop):
             conv = self.conv1 if layer == 0 else self.convs[layer - 1]
-            x = conv(x, codes[:, layer], self._noise(layer, x, noise))
+            x = conv(x, codes[:, layer], self._noise(layer, x, noise), (offsets or {}).get(layer))
             if layer % 2 == 0:
                 to_rgb = self.to_rgb1 if layer == 0 else self.to_rgbs[layer // 2 - 1]
                 rgb = to_rgb(x, codes[:, layer + 1], rgb)

@@ -79,9 +79,16 @@ class ModulatedConv(nn.Module):
         if up:
             self.blur = _Kernel(gain=4.0)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, offset: Tensor | None = None) -> Tensor:
+        """`offset` (N, out, in, k, k) or (N, out, in, 1, 1) makes the weight of each picture W * (1 + offset)."""
+        if offset is not None:
+            pictures = [self._forward(x[i : i + 1], w[i : i + 1], self.weight[0] * (1 + offset[i])) for i in range(len(x))]
+            return torch.cat(pictures)
+        return self._forward(x, w, self.weight[0])
+
+    def _forward(self, x: Tensor, w: Tensor, weight: Tensor) -> Tensor:
         style = self.modulation(w)
-        weight = self.weight[0] * self.scale
+        weight = weight * self.scale
         x = x * style[:, :, None, None]
         if self.up:
             x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)

@@ -1,0 +1,158 @@
+"""HyperStyle: W codes, and weight offsets that tune the generator to the picture (hyperstyle card, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.contract import Domain, Inversion, announce, stage
+from bench.errors import UsageError
+from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.signature import expect, recognise
+from methods.canvas import Canvas, CodesMethod, edited, latent_avg_of
+from methods.hyperstyle.names import shared_tensors, tuned_layers
+from methods.hyperstyle.network import HyperConfig, HyperNet, WEncoder
+from methods.nets.configs import from_dict
+from methods.nets.stylegan2 import Generator, GeneratorConfig
+from methods.registry import Checkpoint, MethodEntry
+
+_SIZES = {"faces": 1024, "cars": 512}
+_W_ENCODER = "hyperstyle's W encoder"
+
+
+@dataclass(frozen=True)
+class HyperInversion(Inversion):
+    """W codes and the summed weight offsets.
+
+    Attributes:
+        offsets: Convolution layer -> (N, out, in, 3, 3) or (N, out, in, 1, 1), relative to the generator's weights.
+    """
+
+    offsets: Mapping[int, Tensor]
+
+
+class HyperStyle(CodesMethod):
+    """The method on given networks; latent_avg is the HyperStyle file's, not the W encoder file's."""
+
+    stages = ("encode", "hypernet", "synthesise")
+
+    def __init__(
+        self,
+        name: str,
+        canvas: Canvas,
+        w_encoder: WEncoder,
+        hypernet: HyperNet,
+        generator: Generator,
+        latent_avg: Tensor,
+        iterations: int,
+    ) -> None:
+        super().__init__(name, canvas, generator, latent_avg)
+        self.w_encoder, self.hypernet, self.iterations = w_encoder, hypernet, iterations
+
+    def invert(self, images: Tensor) -> HyperInversion:
+        self.canvas.check(images)
+        with stage("encode"):
+            codes = self.w_encoder(images)[:, None] + self.latent_avg
+        offsets: dict[int, Tensor] = {}
+        for _ in range(self.iterations):
+            picture = self._feedback(codes, offsets)
+            with stage("hypernet"):
+                step = self.hypernet(torch.cat([images, picture], 1))
+                for layer, offset in step.items():
+                    offsets[layer] = offsets[layer] + offset if layer in offsets else offset
+                    announce(f"offset {layer}", offsets[layer])
+        return HyperInversion(codes, offsets)
+
+    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
+        """Picture (N, 3, H, W); the offsets stay as they are, only the codes change."""
+        assert isinstance(inversion, HyperInversion)
+        with stage("synthesise"):
+            return self._tuned(edited(inversion.codes, delta), inversion.offsets)
+
+    def _tuned(self, codes: Tensor, offsets: Mapping[int, Tensor]) -> Tensor:
+        rgb = self.generator.advance(None, codes, offsets=offsets).rgb
+        assert rgb is not None
+        return self.canvas.crop(rgb)
+
+    def _feedback(self, codes: Tensor, offsets: Mapping[int, Tensor]) -> Tensor:
+        with stage("synthesise"):
+            full = self._tuned(codes, offsets)
+            announce("picture", full)
+            return F.adaptive_avg_pool2d(full, self.input_size)
+
+
+def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> HyperStyle:
+    """From the authors' two files in any order (HyperStyle's and its W encoder's), or one of ours."""
+    if checkpoints[0].metadata:
+        return _ours(entry.name, domain, checkpoints[0])
+    main, w_file = _sorted(checkpoints, domain)
+    tensors = shared_tensors(state_dict_of(main.content))
+    config = HyperConfig(tuned=tuned_layers(tensors, main.path))
+    networks = _networks(config, GeneratorConfig.config_f(_SIZES[domain]), Canvas.of(domain, _SIZES[domain]))
+    # The W encoder's file has a decoder and a latent_avg too; the authors' code throws them away.
+    encoder = take(state_dict_of(w_file.content), "encoder.")
+    average = latent_avg_of(main.content, main.path)
+    return _assembled(entry.name, networks, config, encoder, str(w_file.path), tensors, str(main.path), average)
+
+
+def _ours(name: str, domain: Domain, file: Checkpoint) -> HyperStyle:
+    expect(file.content, file.path, name, domain)
+    given, tensors = file.metadata["config"], state_dict_of(file.content)
+    config, sizes = from_dict(HyperConfig, given["hyper"]), from_dict(GeneratorConfig, given["generator"])
+    networks = _networks(config, sizes, Canvas.of(domain, sizes.size))
+    where = str(file.path)
+    return _assembled(name, networks, config, take(tensors, "encoder."), where, tensors, where, tensors["latent_avg"])
+
+
+def _sorted(checkpoints: Sequence[Checkpoint], domain: Domain) -> tuple[Checkpoint, Checkpoint]:
+    """HyperStyle's file and the W encoder's, told apart by content."""
+    main = [file for file in checkpoints if not recognise(file.content).fits(_W_ENCODER)]
+    w_encoder = [file for file in checkpoints if file not in main]
+    if len(main) != 1 or len(w_encoder) != 1:
+        seen = "; ".join(f"{file.path} looks like {recognise(file.content)}" for file in checkpoints)
+        raise UsageError(f"hyperstyle needs its own file and its W encoder's, got: {seen}", "give one of each")
+    expect(main[0].content, main[0].path, "hyperstyle", domain)
+    expect(w_encoder[0].content, w_encoder[0].path, "hyperstyle", domain, part=_W_ENCODER)
+    return main[0], w_encoder[0]
+
+
+_Networks = tuple[Canvas, WEncoder, HyperNet, Generator]
+
+
+def _networks(config: HyperConfig, sizes: GeneratorConfig, canvas: Canvas) -> _Networks:
+    with torch.device("meta"):
+        encoder = WEncoder(config.w_encoder, sizes.style_dim)
+        return canvas, encoder, HyperNet(config, sizes, canvas.input_size[1]), Generator(sizes)
+
+
+def _assembled(
+    name: str,
+    networks: _Networks,
+    config: HyperConfig,
+    encoder: Mapping[str, Tensor],
+    encoder_from: str,
+    tensors: Mapping[str, Tensor],
+    where: str,
+    average: Tensor,
+) -> HyperStyle:
+    canvas, w_encoder, hypernet, generator = networks
+    load_strict(w_encoder, encoder, f"{encoder_from}: W encoder")
+    load_strict(hypernet, take(tensors, "hypernet."), f"{where}: hypernet")
+    load_strict(generator, take(tensors, "decoder."), f"{where}: decoder")
+    return HyperStyle(name, canvas, w_encoder, hypernet, generator, average, config.iterations)
+
+
+METHODS = (
+    MethodEntry(
+        name="hyperstyle",
+        build=build,
+        domains=("faces", "cars"),
+        files=("hyperstyle_ffhq.pt or hyperstyle_cars.pt", "its W encoder: faces_w_encoder.pt or cars_w_encoder.pt"),
+        summary="HyperStyle (Alaluf et al. 2022): W codes and generator weights tuned by a hypernetwork",
+        golden=("hyperstyle_ffhq", "hyperstyle_cars"),
+    ),
+)

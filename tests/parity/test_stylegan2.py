@@ -1,0 +1,63 @@
+"""The generator and the discriminator compute what the authors' compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from bench.weights.load import load_strict
+from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from tests import filling
+from tests.parity.comparison import channel_groups, feature_summary, picture_summary
+
+pytestmark = pytest.mark.parity
+
+
+def built(network: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    load_strict(network, tensors, "filled")
+    return network.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("size", [1024, 512])
+def test_mapping_features_pictures_truncation_and_mixing(size: int, comparison: Callable[..., Any]) -> None:
+    expected = comparison(f"stylegan2_{size}", method="stylegan2", domain="faces" if size == 1024 else "cars")
+    tensors = filling.tensors(f"stylegan2_{size}")
+    average = tensors.pop("latent_avg")
+    generator: Generator = built(Generator(GeneratorConfig.config_f(size)), tensors)
+    rows = generator.config.rows
+    z = torch.from_numpy(filling.fill("z", (2, 512), ["normal", 1.0]))
+    w = generator.mapping(z)
+    expected.check("w", w)
+
+    codes = torch.from_numpy(filling.fill("w_plus", (2, rows, 512), ["normal", 0.7]))
+    last = generator.config.layers
+    stops = {"g4": 1, "g8b": 3, "g16b": 5, "g32a": 6, "g32b": 7, "g64a": 8, "g64b": 9, f"g{size}b": last}
+    state = None
+    for name, stop in stops.items():
+        state = generator.advance(state, codes, stop)
+        expected.check_all(feature_summary(name, state.x))
+    assert state is not None and state.rgb is not None
+    expected.check_all(picture_summary("image", state.rgb))
+
+    truncated = generator.broadcast(average + 0.7 * (w - average))
+    expected.check_all(picture_summary("trunc", generator(truncated)))
+    if size == 512:
+        mixed = torch.cat([w[:1, None].expand(-1, 5, -1), w[1:, None].expand(-1, rows - 5, -1)], 1)
+        expected.check("mix_latent", mixed)
+        expected.check_all(picture_summary("mix", generator(mixed)))
+
+
+@pytest.mark.parametrize(("size", "batch"), [(256, 8), (512, 2), (1024, 2)])
+def test_scores_of_the_discriminator(size: int, batch: int, comparison: Callable[..., Any]) -> None:
+    name = f"stylegan2_discriminator_{size}"
+    expected = comparison(name, method="stylegan2")
+    network: Discriminator = built(Discriminator(DiscriminatorConfig(size=size)), filling.tensors(name))
+    images = filling.golden_image(0, batch, size)
+    first = network.convs[1](network.convs[0](images))
+    expected.check_all(feature_summary("blk1", first))
+    last = network.convs[2:](first)
+    expected.check("last_pool", channel_groups(last, 16))
+    expected.check("score", network(images))
