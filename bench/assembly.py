@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from bench.config import Config
 from bench.errors import MissingError, UsageError, unknown_name
 from bench.locate import AbsentError, checkpoint_files, direction_files, network_path
-from bench.plan import Contestant, InputSource, Need, Work, subset_labels
+from bench.plan import Contestant, InputSource, Need, Work, edit_digest, subset_labels
+from bench.plugins import load_plugins
 from bench.shard import Shard
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def assemble(config: Config, shard: Shard | None = None) -> Assembly:
         UsageError: A name that does not exist, an edit that does not fit.
         MissingError: No data set, no directions.
     """
-    load_plugins(config)
+    load_plugins(config.plugins)
     dataset = open_data(config)
     device = device_of(config, shard or Shard())
     needs: list[Need] = []
@@ -86,36 +87,6 @@ def device_of(config: Config, shard: Shard) -> str:
     if (name.startswith("cuda") and not cuda) or (name == "mps" and not mps):
         raise UsageError(f"--device {name}: no such device on this machine", "use --device cpu or auto")
     return f"cuda:{shard.local_rank % torch.cuda.device_count()}" if name == "cuda" else name
-
-
-def load_plugins(config: Config) -> None:
-    """Import the modules of `--plugin` (a module's name or a file) and add the methods of their METHODS tuples."""
-    from methods import registry
-
-    for name in config.plugins:
-        module = _import(name)
-        if not hasattr(module, "METHODS"):
-            raise UsageError(f"plug-in {name} has no METHODS", "see the registry's documentation for its form")
-        for entry in module.METHODS:
-            registry.register(entry, origin=name)
-
-
-def _import(name: str) -> Any:
-    import importlib
-    import importlib.util
-
-    path = Path(name)
-    try:
-        if path.suffix != ".py":
-            return importlib.import_module(name)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise MissingError(f"plug-in {name}: no such file")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    except ImportError as error:
-        raise MissingError(f"plug-in {name} cannot be imported: {error}") from error
 
 
 def open_data(config: Config) -> Dataset:
@@ -294,8 +265,6 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
         contestant = present.get(name)
         record[name] = {"title": config.variants[name].title} if name in config.variants else {}
         if contestant is not None:
-            from bench.plan import edit_digest
-
             record[name] |= {
                 "digest": contestant.digest,
                 "files": [{"name": file, "sha256": digest} for file, digest in contestant.files],

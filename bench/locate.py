@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,3 +104,13 @@ def direction_files(config: Config) -> Callable[[str], Path]:
         return network_path(name)
 
     return resolve
+
+
+def files_of(method: str, domain: Domain, given: Sequence[str], preset: str | None) -> tuple[Path, ...]:
+    """Checkpoint files of one method for commands outside a run: those given, else the preset's family's."""
+    from bench.config import load_config
+    from methods.registry import find
+
+    entry = find(method)
+    config = load_config(preset, command_line={"checkpoints": {method: list(given)}} if given else None)
+    return checkpoint_files(config, method, domain, entry)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -53,3 +55,38 @@ class StageClock:
     def record(self) -> dict[str, Any]:
         """Plain data: {stage: {"seconds", "calls"}}."""
         return {name: {"seconds": round(self.seconds[name], 6), "calls": self.calls[name]} for name in self.seconds}
+
+
+def cpu_name() -> str:
+    """The processor's name, as the system says it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def reset_peak_memory(device: str) -> None:
+    """Start a new measurement of the largest memory in use, where the system can."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def peak_memory(device: str) -> int | None:
+    """Largest memory in use since `reset_peak_memory`, in bytes: the GPU's, or this process's on the CPU; else None."""
+    import torch
+
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+    except (OSError, StopIteration, ValueError):
+        return None

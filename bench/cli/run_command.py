@@ -55,9 +55,9 @@ def run(options: argparse.Namespace) -> int:
 def configuration(options: argparse.Namespace) -> Config:
     """The configuration of a command line."""
     layer: dict[str, Any] = {"data": {}, "edits": {}, "run": {}}
-    _put(layer, "methods", _names(options.methods, "--methods"))
-    _put(layer, "protocols", _names(options.protocols, "--protocols"))
-    _put(layer["edits"], "names", _names(options.edits, "--edits", empty=True))
+    _put(layer, "methods", names(options.methods, "--methods"))
+    _put(layer, "protocols", names(options.protocols, "--protocols"))
+    _put(layer["edits"], "names", names(options.edits, "--edits", empty=True))
     _put(layer["edits"], "files", options.directions)
     _put(layer["edits"], "strengths", _strengths(options.strength))
     for key in ("split", "limit"):
@@ -65,7 +65,7 @@ def configuration(options: argparse.Namespace) -> Config:
     _put(layer["data"], _data_key(options.data), options.data)
     for key in ("output", "name", "seed", "device", "batch"):
         _put(layer["run"], key, getattr(options, key))
-    _put(layer, "checkpoints", _checkpoints(options.checkpoint))
+    _put(layer, "checkpoints", checkpoints(options.checkpoint))
     _put(layer, "plugins", options.plugin or None)
     return load_config(options.preset, options.config, layer)
 
@@ -75,7 +75,7 @@ def _put(layer: dict[str, Any], key: str, value: Any) -> None:
         layer[key] = value
 
 
-def _names(text: str | None, option: str, *, empty: bool = False) -> list[str] | None:
+def names(text: str | None, option: str, *, empty: bool = False) -> list[str] | None:
     """Names separated by commas; "none" or nothing means no edits at all."""
     if text is None:
         return None
@@ -99,7 +99,7 @@ def _pairs(items: list[str], option: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in (item.partition("=") for item in items)]
 
 
-def _checkpoints(items: list[str]) -> dict[str, list[str]] | None:
+def checkpoints(items: list[str]) -> dict[str, list[str]] | None:
     files: dict[str, list[str]] = {}
     for name, value in _pairs(items, "--checkpoint"):
         files.setdefault(name, []).extend(value.split(","))

@@ -1,0 +1,42 @@
+"""Conformance tests of a method, a plug-in's too: the contract, determinism,
+independence of the batch, and that inverting once equals recomputing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from bench.cli.printing import show
+from bench.errors import ExitCode
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method")
+    parser.add_argument("--domain", choices=("faces", "cars"), default="faces")
+    parser.add_argument(
+        "--checkpoint", action="append", default=[], metavar="FILE", help="its files (default: the registry's)"
+    )
+    parser.add_argument("--preset", help="whose checkpoint to take where none is given (default: synthetic)")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods"
+    )
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace) -> int:
+    from bench.locate import files_of
+    from bench.plugins import load_plugins
+    from methods.conformance import check
+
+    load_plugins(options.plugin)
+    files = files_of(options.method, options.domain, options.checkpoint, options.preset)
+    findings = check(options.method, domain=options.domain, checkpoint=files, device=options.device)
+    rows = [finding if isinstance(finding, dict) else vars(finding) for finding in findings]
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False, default=str))
+    else:
+        plain = [{**row, "result": "ok" if row["passed"] else "FAILED"} for row in rows]
+        show(plain, ("name", "result", "detail"))
+    return int(ExitCode.OK if all(row["passed"] for row in rows) else ExitCode.FAILED_CELLS)

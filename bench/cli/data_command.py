@@ -1,0 +1,34 @@
+"""Look at a data set's folder: what is there, what is missing, and where such
+data is to be had; a line a problem.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from bench.errors import ExitCode
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("check",))
+    parser.add_argument("--root", required=True, metavar="DIR")
+    parser.add_argument("--data", metavar="NAME", help="kind of data set (default: told by what is in the folder)")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--quick", action="store_true", help="look at headers only, decode nothing")
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from bench.data.check import guess, inspect
+
+    root = Path(options.root)
+    name = options.data or guess(root)
+    report = inspect(name, root, options.split, thorough=not options.quick)
+    if options.json:
+        print(json.dumps({"data": name, **vars(report)}, ensure_ascii=False))
+    else:
+        print("\n".join(report.lines))
+    return int(ExitCode.MISSING if report.problems else ExitCode.OK)

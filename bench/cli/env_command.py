@@ -1,0 +1,48 @@
+"""Versions, devices and folders: what to send along with a question."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace) -> int:
+    found = environment()
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        for name, value in found.items():
+            print(f"{name:<18}{value}")
+    return 0
+
+
+def environment() -> dict[str, Any]:
+    """Name -> value of everything that numbers and times may depend on."""
+    import torch
+
+    from bench.assembly import versions
+    from bench.timing import cpu_name
+    from bench.weights.registry import home
+
+    cuda = torch.cuda.is_available()
+    return {
+        **versions(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "vector units": torch.backends.cpu.get_cpu_capability(),
+        "cuda": ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())) if cuda else "none",
+        "mps": torch.backends.mps.is_available(),
+        "weights folder": str(home()),
+        "free disk here": f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB",
+    }

@@ -1,0 +1,55 @@
+"""Compare two runs over the same pictures: exit 1 when the second is worse than
+the first in any cell, 0 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.errors import ExitCode
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", type=Path, metavar="RUN_A", help="the run to hold against")
+    parser.add_argument("second", type=Path, metavar="RUN_B", help="the run that must not be worse")
+    parser.add_argument("--tolerance", type=float, default=0.02, help="allowed change, share of the value (0.02)")
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace) -> int:
+    from bench.gate import check_comparable, compare
+    from bench.store import read_manifest
+    from reports.columns import metric, split_column
+
+    manifests = [read_manifest(folder) for folder in (options.first, options.second)]
+    check_comparable(*manifests)
+    first, second = (
+        _cells(folder, manifest) for folder, manifest in zip((options.first, options.second), manifests, strict=True)
+    )
+    findings = compare(first, second, lambda column: metric(split_column(column)[0]).better, options.tolerance)
+    closed = [finding for finding in findings if finding.verdict in ("worse", "missing")]
+    if options.json:
+        print(json.dumps({"worse": bool(closed), "cells": [vars(finding) for finding in findings]}))
+    else:
+        for finding in findings:
+            if finding.verdict in ("worse", "missing", "better"):
+                where = f"{finding.method}, {finding.edit}, {finding.column}"
+                change = f"{_number(finding.before)} -> {_number(finding.after)}"
+                print(f"{finding.verdict:<8}{where}: {change} {finding.detail}".rstrip())
+        print(f"{len(findings)} cells: {len(closed)} worse or missing")
+    return int(ExitCode.GATE if closed else ExitCode.OK)
+
+
+def _cells(folder: Path, manifest: dict[str, Any]) -> Any:
+    from bench.store import REAL, read_rows
+    from bench.summaries import summarise_run
+
+    cells = summarise_run(folder, manifest, read_rows(folder, manifest))
+    return {block: found for block, found in cells.items() if block[0] != REAL}
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"

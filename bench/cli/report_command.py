@@ -1,0 +1,33 @@
+"""Make a run's tables, plots and page again from its rows; no network is
+loaded. Rows of several shards are merged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from bench.cli.printing import tell
+from bench.errors import ExitCode, MissingError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a run's folder (runs/<name>)")
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace) -> int:
+    from bench.cli.reporting import report
+    from bench.store import read_manifest, read_rows
+
+    manifest = read_manifest(options.folder)
+    rows = read_rows(options.folder, manifest)
+    if not rows:
+        raise MissingError(f"{options.folder} has no results yet", "run its command: " + " ".join(manifest["command"]))
+    text, answer = report(options.folder, manifest, rows)
+    print(json.dumps(answer, ensure_ascii=False) if options.json else f"{text}\n{options.folder}")
+    failed = sum(row.status == "failed" for row in rows)
+    if failed:
+        tell(f"{failed} of {len(rows)} results failed")
+    return int(ExitCode.OK)

@@ -1,0 +1,26 @@
+"""Write the synthetic world to disk in the layout of CelebA-HQ, for other
+programs and for the reader of that data set.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.store import explain_write_errors
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("export",))
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--split", default="test", help="train, val or test")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+
+
+def run(options: argparse.Namespace) -> int:
+    from bench.synthetic.export import export
+
+    with explain_write_errors(options.folder):
+        export(options.folder, split=options.split, limit=options.limit)
+    print(options.folder)
+    return 0

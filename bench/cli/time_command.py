@@ -1,0 +1,109 @@
+"""Time methods at batch 1: invert + reconstruct, a second edit, each stage, and
+what share of this machine's convolution peak that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.cli.printing import tell
+from bench.cli.run_command import checkpoints, names
+from bench.errors import ExitCode
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", help="whose methods and checkpoints (default: synthetic)")
+    parser.add_argument("--methods", metavar="A,B", help="methods (default: the preset's)")
+    parser.add_argument("--domain", choices=("faces", "cars"), help="default: the preset's")
+    parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FILE", help="checkpoint of a method")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the CPU")
+    parser.add_argument("--samples", type=int, default=10, metavar="N", help="timed pictures a method (paper: 2000)")
+    parser.add_argument("--warm-up", type=int, default=20, metavar="N", help="most pictures before them")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast, with its deviation")
+    parser.add_argument("--legacy-async", action="store_true", help="do not wait for the GPU (diagnosis only)")
+    parser.add_argument("--into", type=Path, metavar="RUN", help="keep the times in a run's timing.json")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods"
+    )
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace) -> int:
+    import torch
+
+    from bench.config import load_config
+    from bench.harness import Settings, measure
+    from bench.plugins import load_plugins
+    from bench.timing import cpu_name
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    load_plugins(options.plugin)
+    layer = {"methods": names(options.methods, "--methods"), "checkpoints": checkpoints(options.checkpoint)}
+    config = load_config(options.preset, command_line={key: value for key, value in layer.items() if value})
+    domain = options.domain or ("cars" if "cars" in config.preset else "faces")
+    methods = {name: _load(config, name, domain, options.device) for name in config.methods}
+    settings = Settings(options.samples, options.warm_up, 3, options.bf16, options.legacy_async)
+    cuda = options.device.startswith("cuda")
+    hardware = torch.cuda.get_device_name(options.device) if cuda else cpu_name()
+    result = {"hardware": hardware, "torch": torch.__version__} | measure(methods, options.device, settings, tell)
+    if options.into:
+        _keep(options.into, result)
+    print(json.dumps(result) if options.json else _text(result))
+    return int(ExitCode.OK)
+
+
+def _load(config: Any, name: str, domain: Any, device: str) -> Any:
+    from bench.locate import checkpoint_files
+    from methods import load_method
+    from methods.registry import find
+
+    variant = config.variants.get(name)
+    method = variant.method if variant else name
+    tell(f"loading {name}")
+    files = checkpoint_files(config, name, domain, find(method))
+    return load_method(method, domain=domain, checkpoint=files, device=device)
+
+
+def _keep(folder: Path, result: dict[str, Any]) -> None:
+    """Put the times beside the run's own, so that its page and the paper's runtime column show them."""
+    from bench.cli.running import read_timing
+    from bench.store import read_manifest, write_atomic
+
+    read_manifest(folder)
+    timing = read_timing(folder)
+    for name, record in result["methods"].items():
+        timing.setdefault("methods", {}).setdefault(name, {}).update(record)
+    timing["device"] = result["hardware"]
+    timing["harness"] = {key: value for key, value in result.items() if key != "methods"}
+    write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
+
+
+def _text(result: dict[str, Any]) -> str:
+    peak = f"{result['peak_gmacs_fp32']:.0f}"
+    lines = [f"{result['hardware']}, {result['threads']} threads, torch {result['torch']}; peak {peak} GMAC/s fp32"]
+    if "peak_gmacs_bf16" in result:
+        lines[0] += f", {result['peak_gmacs_bf16']:.0f} bf16"
+    lines += ["", f"{'method':<22}{'median':>9}{'IQR':>17}{'2nd edit':>10}{'GMAC':>8}{'share':>7}{'memory':>9}"]
+    for name, found in result["methods"].items():
+        low, high = found["iqr"]
+        memory = f"{found['peak_memory_bytes'] / 1e9:.1f} GB" if found["peak_memory_bytes"] else ""
+        line = f"{name:<22}{_s(found['median']):>9}{_s(low) + ' - ' + _s(high):>17}"
+        line += f"{_s(found['second_edit']['median']):>10}{found['gmacs']:>8.1f}{found['efficiency']:>7.0%}{memory:>9}"
+        lines.append(line)
+        stages = ", ".join(f"{stage} {_s(times['median'])}" for stage, times in found["stages"].items())
+        lines.append(f"    {stages}")
+        if found["unsteady"]:
+            lines.append("    unsteady: the 90th percentile is more than 1.2 times the median")
+        if "bf16_deviation" in found:
+            off = found["bf16_deviation"]
+            lines.append(f"    bf16 deviates by at most {off['max']:.4f}, {off['mean']:.5f} on average")
+    return "\n".join(lines)
+
+
+def _s(seconds: float) -> str:
+    return f"{seconds:.2f}s" if seconds >= 1 else f"{seconds * 1000:.1f}ms"
