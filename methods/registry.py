@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from bench.contract import Domain, Method
-from bench.errors import UsageError, unknown_name
-from bench.weights.load import file_digest, read_checkpoint
+from bench.errors import MissingError, UsageError, unknown_name
+from bench.weights.load import file_digest, read_checkpoint, state_dict_of
 
 GROUP = "warpres_bench.methods"
 _ROOT = Path(__file__).parent
@@ -54,6 +54,7 @@ class MethodEntry:
         build: (entry, domain, checkpoints) -> the method on the CPU, in eval mode.
         domains: Domains the method exists for.
         files: What the checkpoint files are, in words; their number is how many are needed.
+        optional: Further files that may be given, in words.
         folders: Folders under methods/ whose code decides the numbers (besides nets/); the adapter's own by default.
         summary: One line for `ls methods`.
         golden: Names of the parity data behind the method ("e4e_ffhq", ...).
@@ -64,6 +65,7 @@ class MethodEntry:
     build: Callable[[MethodEntry, Domain, Sequence[Checkpoint]], Method]
     domains: tuple[Domain, ...] = ("faces",)
     files: tuple[str, ...] = ("the authors' checkpoint",)
+    optional: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     summary: str = ""
     golden: tuple[str, ...] = ()
@@ -82,7 +84,8 @@ def load_method(
     Args:
         name: Registry name.
         domain: "faces" or "cars".
-        checkpoint: The authors' file, several where the method needs them (any order), or one of ours (safetensors).
+        checkpoint: The authors' file, several where the method needs them (any order), or ours (safetensors), in one
+            file or in parts (generator, encoder, what was trained on them).
         device: Where its networks go.
 
     Returns:
@@ -97,15 +100,35 @@ def load_method(
         raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
     paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
     checkpoints = [Checkpoint(path, read_checkpoint(path)) for path in paths]
-    ours = len(checkpoints) == 1 and bool(checkpoints[0].metadata)
-    if len(paths) != len(entry.files) and not ours:
-        raise UsageError(f"{name} needs {len(entry.files)} file(s), got {len(paths)}", f"give: {'; '.join(entry.files)}")
+    if checkpoints and all(file.metadata for file in checkpoints):
+        checkpoints = [merged(checkpoints)]
+    elif not len(entry.files) <= len(paths) <= len(entry.files) + len(entry.optional):
+        wanted = "; ".join((*entry.files, *(f"perhaps {file}" for file in entry.optional)))
+        raise UsageError(f"{name} needs {len(entry.files)} file(s), got {len(paths)}", f"give: {wanted}")
     method: Any = entry.build(entry, domain, checkpoints)
     del checkpoints
     if isinstance(method, torch.nn.Module):
         method = method.eval().requires_grad_(False).to(device)
     method.digest = method_digest(entry, paths)
     return method
+
+
+def merged(files: Sequence[Checkpoint]) -> Checkpoint:
+    """Our files as one: all tensors, and all parts of the configuration (a generator, an encoder, what builds on them).
+
+    Raises:
+        MissingError: Where two files hold the same tensor or part.
+    """
+    tensors: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    for file in files:
+        for into, values in ((tensors, state_dict_of(file.content)), (config, file.metadata["config"])):
+            if twice := sorted(into.keys() & values.keys()):
+                raise MissingError(f"{file.path} and another file both hold {twice[0]}", "give each part once")
+            into.update(values)
+    methods = " or ".join(str(file.metadata.get("method", "")) for file in files)
+    metadata = {**files[0].metadata, "method": methods, "config": config}
+    return Checkpoint(files[0].path, {"state_dict": tensors, "metadata": metadata})
 
 
 def find(name: str) -> MethodEntry:
@@ -135,6 +158,15 @@ def entries() -> Mapping[str, MethodEntry]:
         for entry in [loaded] if isinstance(loaded, MethodEntry) else loaded:
             _add(found, _owned(entry, "", point.dist.name if point.dist else point.value))
     return found
+
+
+def register(entry: MethodEntry, *, origin: str) -> None:
+    """Add an entry in this process alone, as `--plugin` does. Raises UsageError when the name is taken by another one."""
+    known = entries()
+    assert isinstance(known, dict)
+    owned = _owned(entry, "", origin)
+    if known.get(entry.name) != owned:
+        _add(known, owned)
 
 
 def _owned(entry: MethodEntry, folder: str, origin: str) -> MethodEntry:

@@ -29,8 +29,8 @@ class ResidualConfig:
         width: Channels inside; 128 for "paper", 512 for the others.
         base_channels: Of the encoder features F_0.
         feature_channels: Of the generator features F_g and F_e, and of F_a.
-        init: "zero_last" starts E_2 at zero, so that training begins at the base encoder's own picture. Only where E_2's
-            last block changes the channel number: an identity shortcut cannot start at zero.
+        init: "zero_last" starts E_2 at zero, so that training begins at the base encoder's own picture. Only where
+            E_2's last block changes the channel number: an identity shortcut cannot start at zero.
     """
 
     arch: Arch = "paper"
@@ -206,7 +206,8 @@ def build_residual(config: ResidualConfig) -> tuple[nn.Module, nn.Module]:
         assert isinstance(last, ResBlock)
         if last.shortcut_layer is None:
             raise UsageError(
-                f"init = zero_last cannot silence arch {config.arch!r} at width {config.width}: its last block adds its input",
+                f"init = zero_last cannot silence arch {config.arch!r} at width {config.width}: "
+                "its last block adds its input",
                 "use arch paper with a width other than feature_channels, or init = torch_default",
             )
         last.silence()

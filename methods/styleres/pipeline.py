@@ -85,6 +85,8 @@ class Rendered(NamedTuple):
 class StyleRes(nn.Module):
     """E_1 and E_2 with the steps around them."""
 
+    stages: tuple[str, ...] = ("prefix", "residual", "refine", "synthesise")
+
     def __init__(self, config: StyleResConfig | None = None) -> None:
         super().__init__()
         self.config = config or StyleResConfig()

@@ -50,6 +50,8 @@ class WarpResConfig(StyleResConfig):
 class WarpRes(StyleRes):
     """E_1, E_2, flow adapters (or picture pyramid) and flow head: all that is trained, and how it runs."""
 
+    stages = ("prefix", "residual", "flow", "refine", "synthesise")
+
     def __init__(self, config: WarpResConfig | None = None) -> None:
         config = config or WarpResConfig()
         super().__init__(config)

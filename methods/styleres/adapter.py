@@ -1,0 +1,150 @@
+"""StyleRes, and StyleRes on other base encoders, behind the contract ("styleres" card).
+
+`ResidualMethod` also carries WarpRes: what differs is the `StyleRes` object it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from bench.contract import Domain, Inversion
+from bench.errors import MissingError
+from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.signature import expect
+from methods.canvas import Canvas, edited, latent_avg_of
+from methods.nets.configs import from_dict
+from methods.nets.pyramid import PyramidConfig
+from methods.nets.stylegan2 import Generator, GeneratorConfig, State
+from methods.psp.adapter import assemble
+from methods.registry import Checkpoint, MethodEntry
+from methods.styleres.bases import BASES, base_method, ours_of, pick
+from methods.styleres.names import generator_tensors, residual_tensors
+from methods.styleres.pipeline import Prefix, Prepared, StyleRes, StyleResConfig
+
+
+class Base(Protocol):
+    """A W+ method that StyleRes or WarpRes is built on: pSp, e4e, StyleTransformer."""
+
+    canvas: Canvas
+    generator: Generator
+    latent_rows: int
+
+    def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Codes (N, L, D) with latent_avg, and the backbone's taps."""
+        ...
+
+
+@dataclass(frozen=True)
+class ResidualInversion(Inversion):
+    """The invert-once set.
+
+    Attributes:
+        residual: F_a (N, C, r, r).
+        features: F_g (N, C, r, r), the generator of the unedited codes at the tap.
+        rgb: The RGB skip there, (N, 3, r / 2, r / 2).
+        source: Maps of the unedited picture for the flow, coarse to fine; empty without one.
+    """
+
+    residual: Tensor
+    features: Tensor
+    rgb: Tensor | None
+    source: tuple[Tensor, ...]
+
+
+class ResidualMethod(nn.Module):
+    """A base encoder with E_1, E_2 and, in WarpRes, the flow."""
+
+    def __init__(self, name: str, base: Base, model: StyleRes) -> None:
+        super().__init__()
+        self.name, self.base, self.model = name, base, model
+        self.canvas = base.canvas
+        self.domain = self.canvas.domain
+        self.input_size, self.output_size = self.canvas.input_size, self.canvas.output_size
+        self.latent_rows = base.latent_rows
+        self.stages = ("encode", *model.stages)
+
+    def invert(self, images: Tensor) -> ResidualInversion:
+        """Invert float32 (N, 3, *input_size) in [-1, 1]."""
+        codes, taps = self.base.encode(images)
+        prepared = self.model.prepare(self.base.generator, codes, taps[self.model.config.base_tap])
+        state = prepared.prefix.state
+        return ResidualInversion(codes, prepared.residual, state.x, state.rgb, prepared.source)
+
+    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
+        """Picture (N, 3, H, W), with `delta` (L, D) or (N, L, D) added to the codes."""
+        assert isinstance(inversion, ResidualInversion)
+        codes = None if delta is None else edited(inversion.codes, delta)
+        rendered = self.model.render(self.base.generator, self._prepared(inversion), codes)
+        return self.canvas.crop(rendered.picture)
+
+    def _prepared(self, inversion: ResidualInversion) -> Prepared:
+        state = State(inversion.features, inversion.rgb, self.model.config.tap_layer + 1)
+        return Prepared(inversion.codes, inversion.residual, Prefix(state, ()), inversion.source)
+
+
+def build_released(domain: Domain, file: Checkpoint) -> tuple[Base, StyleRes]:
+    """Base and StyleRes of the authors' file: encoder, generator and E_1, E_2 in one."""
+    encoder, generator = file.content.get("e4e"), file.content.get("generator_smooth")
+    if not isinstance(encoder, dict) or not isinstance(generator, dict):
+        raise MissingError(f"{file.path} lacks e4e or generator_smooth", "give the authors' styleres_ffhq.pth")
+    tensors = {f"encoder.{name}": value for name, value in encoder.items()}
+    tensors |= {f"decoder.{name}": value for name, value in generator_tensors(generator).items()}
+    sizes = GeneratorConfig()
+    average = latent_avg_of(file.content, file.path)
+    where = str(file.path)
+    base = assemble("e4e", tensors, where, PyramidConfig(), Canvas.of(domain, sizes.size), sizes, average)
+    return base, load_model(StyleRes, StyleResConfig(), residual_tensors(generator), f"{where}: E_1 and E_2")
+
+
+def load_model(kind: type[StyleRes], config: StyleResConfig, tensors: dict[str, Tensor], what: str) -> StyleRes:
+    """A StyleRes or WarpRes with its tensors, loaded strictly."""
+    with torch.device("meta"):
+        model = kind(config)
+    load_strict(model, tensors, what)
+    return model
+
+
+def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> ResidualMethod:
+    """StyleRes of the authors' file; or X+styleres of X's file, our trained parts and perhaps a shared generator."""
+    base_name, _, _ = entry.name.rpartition("+")
+    released = pick(checkpoints, "styleres", ours=False)
+    if released is not None and base_name in ("", "e4e") and len(checkpoints) == 1:
+        expect(released.content, released.path, "styleres", domain)
+        base, model = build_released(domain, released)
+        return ResidualMethod(entry.name, base, model)
+    trained = ours_of(checkpoints, "styleres", entry, domain)
+    config = from_dict(StyleResConfig, trained.metadata["config"]["styleres"])
+    model = load_model(StyleRes, config, take(state_dict_of(trained.content), "styleres."), str(trained.path))
+    return ResidualMethod(entry.name, cast(Base, base_method(base_name or "e4e", domain, checkpoints)), model)
+
+
+GENERATOR = "a generator to share (stylegan2-ffhq-config-f.pt or styleres_ffhq.pth)"
+
+METHODS = (
+    MethodEntry(
+        name="styleres",
+        build=build,
+        domains=("faces", "cars"),
+        files=("styleres_ffhq.pth",),
+        folders=("psp", "e4e", "styleres"),
+        summary="StyleRes (Pehlivan et al. 2023): residual features added inside the generator",
+        golden=("styleres_ffhq",),
+    ),
+    *(
+        MethodEntry(
+            name=f"{base}+styleres",
+            build=build,
+            domains=domains,
+            files=(f"{base}'s checkpoint", "our trained styleres.safetensors"),
+            optional=(GENERATOR,),
+            folders=tuple(dict.fromkeys(("psp", base, "styleres"))),
+            summary=f"StyleRes on {base}",
+        )
+        for base, domains in BASES.items()
+    ),
+)

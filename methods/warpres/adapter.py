@@ -1,0 +1,92 @@
+"""WarpRes on any base encoder, and the released StyleRes with a pretrained flow ("warpres" card)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+
+from bench.contract import Domain
+from bench.errors import MissingError
+from bench.weights.load import load_strict, state_dict_of, take
+from methods.nets.configs import from_dict
+from methods.nets.flow.glunet import FlowConfig, FlowKind
+from methods.nets.flow.names import flow_kind, flow_tensors
+from methods.nets.flow.network import FlowNet
+from methods.registry import Checkpoint, MethodEntry
+from methods.styleres.adapter import GENERATOR, Base, ResidualMethod, build_released, load_model
+from methods.styleres.bases import BASES, base_method, ours_of, pick
+from methods.styleres.network import ResidualConfig
+from methods.warpres.network import WarpRes, WarpResConfig
+
+
+def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> ResidualMethod:
+    """X+warpres (e4e without an X) from X's file, our trained parts and perhaps a shared generator."""
+    base_name, _, _ = entry.name.rpartition("+")
+    trained = ours_of(checkpoints, "warpres", entry, domain)
+    config = from_dict(WarpResConfig, trained.metadata["config"]["warpres"])
+    model = load_model(WarpRes, config, take(state_dict_of(trained.content), "warpres."), str(trained.path))
+    return ResidualMethod(entry.name, cast(Base, base_method(base_name or "e4e", domain, checkpoints)), model)
+
+
+def build_untrained(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> ResidualMethod:
+    """The released StyleRes with a released flow network between its E_1 and E_2, nothing trained for it."""
+    released, flow = pick(checkpoints, "styleres", ours=False), pick(checkpoints, "a GLU-Net flow network", ours=False)
+    if released is None or flow is None:
+        raise MissingError(f"{entry.name} needs two files", f"give: {'; '.join(entry.files)}")
+    base, styleres = build_released(domain, released)
+    network = load_flow_net(flow)
+    with torch.device("meta"):
+        model = WarpRes(
+            WarpResConfig(
+                residual=ResidualConfig(arch="styleres", width=512),
+                flow=network.config,
+                flow_source="pictures",
+                pyramid=network.pyramid.config,
+            )
+        )
+    model.extractor, model.injector = styleres.extractor, styleres.injector
+    model.head, model.pyramid = network.head, network.pyramid
+    return ResidualMethod(entry.name, base, model)
+
+
+def load_flow_net(file: Checkpoint, kind: FlowKind | None = None) -> FlowNet:
+    """A released WarpC network, VGG16 included, loaded strictly; `kind` is read from the tensors when None."""
+    tensors = state_dict_of(file.content)
+    with torch.device("meta"):
+        network = FlowNet(FlowConfig(kind=kind or flow_kind(tensors)))
+    load_strict(network, flow_tensors(tensors), str(file.path))
+    return network
+
+
+METHODS = (
+    MethodEntry(
+        name="warpres",
+        build=build,
+        domains=("faces", "cars"),
+        files=("e4e's checkpoint", "our trained warpres.safetensors"),
+        optional=(GENERATOR,),
+        folders=("psp", "e4e", "styleres", "warpres"),
+        summary="WarpRes (Yildirim et al. 2023): residual features that follow the edit through a learned flow",
+    ),
+    *(
+        MethodEntry(
+            name=f"{base}+warpres",
+            build=build,
+            domains=domains,
+            files=(f"{base}'s checkpoint", "our trained warpres.safetensors"),
+            optional=(GENERATOR,),
+            folders=tuple(dict.fromkeys(("psp", base, "styleres", "warpres"))),
+            summary=f"WarpRes on {base}",
+        )
+        for base, domains in BASES.items()
+    ),
+    MethodEntry(
+        name="styleres+flow",
+        build=build_untrained,
+        files=("styleres_ffhq.pth", "WarpCGLUNet_megadepth.pth or another released WarpC network"),
+        folders=("psp", "e4e", "styleres", "warpres"),
+        summary="The released StyleRes with a pretrained flow between E_1 and E_2; nothing trained for it",
+    ),
+)
