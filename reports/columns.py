@@ -1,0 +1,86 @@
+"""The catalogue of columns: how a metric is called, which way is better, and the sentence that explains it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+Better = Literal["down", "up", "none"]
+Group = Literal["scores", "truth", "details"]
+ARROWS: dict[Better, str] = {"down": "↓", "up": "↑", "none": ""}
+_BETTER: dict[str, Better] = {"lower": "down", "higher": "up", "down": "down", "up": "up", "none": "none"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One entry of `columns.toml`.
+
+    Attributes:
+        stem: The column's stem, as in `stem@protocol`.
+        label: Heading.
+        better: Which way is better.
+        decimals: Digits after the point in tables for people; CSV has all digits.
+        where: Passes that show it: "all", "reconstruction" or "edits".
+        group: Table it belongs to; "details" is in the CSV files only.
+        help: One or two sentences for the reader.
+        place: Position among the columns.
+    """
+
+    stem: str
+    label: str
+    better: Better
+    decimals: int
+    where: Literal["all", "reconstruction", "edits"]
+    group: Group
+    help: str
+    place: int
+
+    @property
+    def arrow(self) -> str:
+        return ARROWS[self.better]
+
+    def shown_for(self, reconstruction: bool) -> bool:
+        """Whether a pass of that kind shows this metric in a table."""
+        return self.where in ("all", "reconstruction" if reconstruction else "edits")
+
+
+@cache
+def _catalogue() -> dict[str, Metric]:
+    with (Path(__file__).parent / "columns.toml").open("rb") as file:
+        entries = tomllib.load(file)
+    return {stem: Metric(stem=stem, place=place, **entry) for place, (stem, entry) in enumerate(entries.items())}
+
+
+def metric(stem: str, about: Mapping[str, Any] | None = None) -> Metric:
+    """The catalogue's entry for a stem, or a plain one with the stem as its label.
+
+    `about` is what the protocol itself says of the column (title, better, what); it has the last word.
+    """
+    known = _catalogue()
+    found = known.get(stem) or _unlisted(stem, len(known))
+    if not about:
+        return found
+    better = _BETTER.get(str(about.get("better", "")), found.better)
+    return replace(found, label=about.get("title") or found.label, better=better, help=about.get("what") or found.help)
+
+
+def _unlisted(stem: str, place: int) -> Metric:
+    group: Group = "truth" if stem.startswith(("truth_", "flow_")) else "scores"
+    where: Literal["all", "edits"] = "edits" if group == "truth" else "all"
+    return Metric(stem, stem, "none", 3, where, group, f"No description on file for {stem!r}.", place)
+
+
+def split_column(column: str) -> tuple[str, str]:
+    """`stem@protocol` taken apart; a column without a protocol is refused.
+
+    Raises:
+        ValueError: The column names no protocol, so it could be mixed with others unseen.
+    """
+    stem, at, protocol = column.partition("@")
+    if not (stem and at and protocol):
+        raise ValueError(f"column {column!r} names no protocol; expected `stem@protocol`")
+    return stem, protocol

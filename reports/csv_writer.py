@@ -1,0 +1,77 @@
+"""CSV: every digit, for machines. Wide (one row a method) and long (one row a number)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from reports.inputs import Facts, Pass, Summaries, interval, number
+from reports.tables import ORIGINAL, Entry, Table
+
+_LONG = (
+    "protocol", "method", "pass", "strength", "metric", "value", "low", "high", "n", "failed", "rule", "status", "note",
+)  # fmt: skip
+
+
+def wide(table: Table) -> str:
+    """One row a method; five fields a column: the value, then :low, :high, :n and :failed.
+
+    A field is empty where there is no number; the last field of the row says why.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    fields = [f"{column.name}{part}" for column in table.columns for part in ("", ":low", ":high", ":n", ":failed")]
+    writer.writerow(["method", "kind", *fields, "notes"])
+    for row in table.rows:
+        cells = [text for entry in row.entries for text in _cell(entry)]
+        writer.writerow([row.name, row.kind, *cells, "; ".join(_reasons(table, row.entries))])
+    return out.getvalue()
+
+
+def _cell(entry: Entry) -> tuple[str, str, str, str, str]:
+    counted = entry.n or entry.failed
+    return (
+        exact(entry.value),
+        exact(entry.low),
+        exact(entry.high),
+        str(entry.n) if counted else "",
+        str(entry.failed) if counted else "",
+    )
+
+
+def _reasons(table: Table, entries: Sequence[Entry]) -> list[str]:
+    return list(dict.fromkeys(table.notes[entry.note - 1] for entry in entries if entry.note))
+
+
+def exact(value: float | None) -> str:
+    """The shortest text that reads back as the same float64; empty for None."""
+    return "" if value is None else repr(float(value))
+
+
+def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str) -> str:
+    """One row a number of one protocol, sorted by method, pass and metric; also the metrics no table shows."""
+    strengths = {item.column: item.strength for item in passes}
+    rows: list[list[str]] = []
+    for (method, column), cells in summaries.items():
+        for name, cell in cells.items():
+            stem, _, own = name.partition("@")
+            if own != protocol:
+                continue
+            low, high = interval(cell) or (None, None)
+            value = number(cell)
+            strength = exact(strengths.get(column, 0.0 if column == ORIGINAL else None))
+            status = "ok" if value is not None else "failed" if cell.failed else "empty"
+            numbers = [exact(value), exact(low), exact(high), str(cell.n), str(cell.failed)]
+            rows.append([protocol, method, column, strength, stem, *numbers, cell.rule, status, ""])
+    for method, why in facts.absent_methods.items():
+        rows.append([protocol, method, *[""] * 9, why.status, why.sentence()])
+    for name, why in facts.absent_columns.items():
+        stem, _, own = name.partition("@")
+        if own == protocol:
+            rows.append([protocol, "", "", "", stem, *[""] * 6, why.status, why.sentence()])
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_LONG)
+    writer.writerows(sorted(rows, key=lambda row: (row[1], row[2], row[4])))
+    return out.getvalue()

@@ -1,0 +1,48 @@
+"""The list of what failed, from a run's rows: which picture, where, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class FailedRow(Protocol):
+    """The part of `bench.store.Row` that is read here."""
+
+    @property
+    def picture(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def column(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def failures(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Failures of one kind: the same method, pass, metric and reason; `pictures` in order."""
+
+    method: str
+    column: str
+    what: str
+    reason: str
+    pictures: tuple[str, ...]
+
+
+def collect(rows: Iterable[FailedRow]) -> list[Failure]:
+    """Failures grouped by method, pass, metric and reason, sorted. A picture that failed as a whole has no metric."""
+    found: dict[tuple[str, str, str, str], set[str]] = {}
+    for row in rows:
+        if row.status == "failed":
+            found.setdefault((row.method, row.column, "", row.reason or "no reason given"), set()).add(row.picture)
+        for stem, reason in row.failures.items():
+            found.setdefault((row.method, row.column, f"{stem}@{row.protocol}", reason), set()).add(row.picture)
+    return [Failure(*key, tuple(sorted(pictures))) for key, pictures in sorted(found.items())]

@@ -1,0 +1,176 @@
+"""What the reports are made of: cells, passes, and the facts of a manifest. No model, no picture, no clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from reports.columns import Metric, metric
+
+
+class Cell(Protocol):
+    """One number of a summary, with its doubt.
+
+    Attributes:
+        value: The number, in the unit of its column; None when there is none.
+        low, high: Bounds of the 95 % interval; None when there is none.
+        n: Pictures that count.
+        failed: Pictures that gave no value.
+        rule: What a failure counts as ("skip", "zero").
+    """
+
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def rule(self) -> str: ...
+
+
+class Pass(Protocol):
+    """The part of `bench.contract.EditPass` that a report reads."""
+
+    @property
+    def column(self) -> str: ...
+    @property
+    def strength(self) -> float: ...
+
+
+Summaries = Mapping[tuple[str, str], Mapping[str, Cell]]
+"""(method, pass) -> column `stem@protocol` -> cell."""
+
+
+def number(cell: Cell | None) -> float | None:
+    """The finite value of a cell, or None."""
+    if cell is None or cell.value is None or not math.isfinite(cell.value):
+        return None
+    return float(cell.value)
+
+
+def interval(cell: Cell | None) -> tuple[float, float] | None:
+    """The finite 95 % interval of a cell that has a value, or None."""
+    if cell is None or number(cell) is None or cell.low is None or cell.high is None:
+        return None
+    if not (math.isfinite(cell.low) and math.isfinite(cell.high)):
+        return None
+    return float(cell.low), float(cell.high)
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Why something is not in the table, and what changes that.
+
+    Attributes:
+        status: What the cell says: "missing" or "not released".
+        reason: One sentence.
+        command: What to run next; empty when nothing helps.
+    """
+
+    status: str
+    reason: str
+    command: str = ""
+
+    @classmethod
+    def read(cls, value: Any) -> Absence:
+        """From a manifest: a sentence, or a mapping with status, reason and command (or next_step)."""
+        if not isinstance(value, Mapping):
+            return cls("missing", str(value))
+        command = str(value.get("command") or value.get("next_step") or value.get("next") or "")
+        return cls(str(value.get("status", "missing")), str(value.get("reason", "")), command)
+
+    def sentence(self) -> str:
+        text = self.reason or self.status
+        return f"{text} Get it: {self.command}" if self.command else text
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The part of a manifest that tables and the page read; every key is optional there.
+
+    Attributes:
+        run: Name of the run.
+        command: Command line, as typed.
+        paper_table: 1, 2 or 3 when the run follows a table of the paper ("paper_table").
+        titles: Method -> name to print ("methods": {name: {"title": ...}}).
+        methods: Methods that were asked for, in order, also those that could not run.
+        references: Rows that are no methods: floors and "no edit" ("references": {name: title}).
+        absent_methods, absent_columns: Method, or `stem@protocol`, -> why it is not there
+            ("missing": {"methods": ..., "columns": ...}).
+        columns: `stem@protocol` -> what the protocol says of it: title, better, what
+            ("protocols": {name: {"columns": [{"stem": ..., ...}]}}).
+        filled: Networks whose weights are a test pattern ("filled_weights": true or names): numbers mean nothing.
+    """
+
+    run: str = ""
+    command: str = ""
+    paper_table: int | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
+    methods: tuple[str, ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
+    absent_methods: Mapping[str, Absence] = field(default_factory=dict)
+    absent_columns: Mapping[str, Absence] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    filled: tuple[str, ...] = ()
+
+    def metric(self, stem: str, protocol: str) -> Metric:
+        """How a column is written: the protocol's own words, then the catalogue's."""
+        return metric(stem, self.columns.get(f"{stem}@{protocol}"))
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> Facts:
+        """Read a manifest; unknown keys are left alone, absent keys mean "none"."""
+        methods = manifest.get("methods") or {}
+        missing = manifest.get("missing") or {}
+        table = manifest.get("paper_table")
+        return cls(
+            run=str(manifest.get("run") or manifest.get("name") or ""),
+            command=_command(manifest.get("command", "")),
+            paper_table=int(table) if table in (1, 2, 3) else None,
+            titles=_titles(methods),
+            methods=tuple(str(name) for name in methods),
+            references={str(name): str(title) for name, title in _pairs(manifest.get("references"))},
+            absent_methods={str(name): Absence.read(why) for name, why in _pairs(missing.get("methods"))},
+            absent_columns={str(name): Absence.read(why) for name, why in _pairs(missing.get("columns"))},
+            columns=_columns(manifest.get("protocols")),
+            filled=_filled(manifest.get("filled_weights")),
+        )
+
+
+def _command(value: Any) -> str:
+    import shlex
+
+    return value if isinstance(value, str) else shlex.join(str(part) for part in value)
+
+
+def _pairs(value: Any) -> Sequence[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, Mapping) else []
+
+
+def _titles(methods: Any) -> dict[str, str]:
+    found = {name: about.get("title") for name, about in _pairs(methods) if isinstance(about, Mapping)}
+    return {str(name): str(title) for name, title in found.items() if title}
+
+
+def _columns(protocols: Any) -> dict[str, Mapping[str, Any]]:
+    return {
+        f"{column['stem']}@{name}": column
+        for name, about in _pairs(protocols)
+        if isinstance(about, Mapping)
+        for column in about.get("columns") or ()
+    }
+
+
+def _filled(value: Any) -> tuple[str, ...]:
+    if not value:
+        return ()
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return ("all networks",) if value is True else (str(value),)
+    return tuple(str(name) for name in value)

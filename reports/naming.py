@@ -1,0 +1,91 @@
+"""How methods, passes and edits are written for readers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+RECONSTRUCTION = "reconstruction"
+REFERENCE_TITLES = {
+    "real": "Real, not edited",
+    "real-halves": "Real, two halves",
+    "real-jpeg": "Real, as JPEG",
+    "truth": "True edit",
+    "teacher": "Teacher flow",
+    "zero-flow": "Zero flow",
+}
+_METHOD_TITLES = {
+    "psp": "pSp",
+    "e4e": "e4e",
+    "restyle": "ReStyle",
+    "restyle-psp": "ReStyle (pSp)",
+    "hyperstyle": "HyperStyle",
+    "hfgi": "HFGI",
+    "styletransformer": "StyleTransformer",
+    "featurestyle": "FeatureStyle",
+    "styleres": "StyleRes",
+    "warpres": "WarpRes",
+}
+# The paper's order: base encoders first, the two residual methods last.
+_ORDER = {name: place for place, name in enumerate(_METHOD_TITLES)}
+_PASS = re.compile(r"^(?P<edit>.*?)(?P<sign>[+-]?)(?:@(?P<variant>.+))?$")
+
+
+@dataclass(frozen=True)
+class PassName:
+    """A pass taken apart: "smile+@2.0" is edit "smile", sign "+", variant "2.0"."""
+
+    column: str
+    edit: str
+    sign: str
+    variant: str
+
+    @property
+    def block(self) -> str:
+        """Heading of the table block: "Reconstruction", "Smile", "Smile @ 2.0"."""
+        title = capitalised(self.edit.replace("_", " "))
+        return f"{title} @ {self.variant}" if self.variant else title
+
+    @property
+    def title(self) -> str:
+        """Reader's name of this one pass: "Reconstruction", "Smile +", "Pose −"."""
+        sign = self.sign.replace("-", "−")
+        variant = f" @ {self.variant}" if self.variant else ""
+        return capitalised(self.edit.replace("_", " ")) + (f" {sign}" if sign else "") + variant
+
+
+def split_pass(column: str) -> PassName:
+    """Take the name of a pass apart; never fails, a plain name has no sign and no variant."""
+    match = _PASS.match(column)
+    assert match is not None
+    edit, sign = match["edit"], match["sign"]
+    return PassName(column, edit or column, sign, match["variant"] or "")
+
+
+def capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def method_title(name: str, titles: Mapping[str, str]) -> str:
+    """Printed name of a method or reference row; combinations keep their plus ("pSp+WarpRes")."""
+    if name in titles:
+        return titles[name]
+    if name in REFERENCE_TITLES:
+        return REFERENCE_TITLES[name]
+    return "+".join(_METHOD_TITLES.get(part, part) for part in name.split("+"))
+
+
+def is_reference(name: str, references: Mapping[str, str]) -> bool:
+    """Whether a row is a floor or a yardstick and takes no part in the ranking."""
+    return name in references or name in REFERENCE_TITLES
+
+
+def in_reading_order(names: Iterable[str]) -> list[str]:
+    """Methods in the paper's order; the others after them by name."""
+
+    def place(name: str) -> tuple[int, int, str]:
+        parts = name.split("+")
+        return (_ORDER.get(parts[0], len(_ORDER)), len(parts) and _ORDER.get(parts[-1], len(_ORDER)), name)
+
+    return sorted(set(names), key=place)

@@ -1,0 +1,120 @@
+"""One `index.html` with everything in it: tables, figures, grids, failures, the manifest. Nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.columns import Metric
+from reports.failures import Failure
+from reports.grids import Grid
+from reports.inputs import Facts
+from reports.naming import method_title, split_pass
+from reports.numbers import count_text, interval_text, value_text
+from reports.plots import Drawing
+from reports.tables import Table
+from reports.timing_table import Timings
+from reports.verdict import verdicts
+
+_LONG_LISTS = ("pictures",)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything the page shows.
+
+    Attributes:
+        tables: Score tables, then those in the paper's layout.
+        drawings, grids: Figures and picture grids.
+        failures: What failed.
+        timings: Runtimes, or None.
+        facts, manifest: The run's record of itself.
+        files: Names of the other files of the report, relative to the page.
+    """
+
+    tables: Sequence[Table]
+    drawings: Sequence[Drawing]
+    grids: Sequence[Grid]
+    failures: Sequence[Failure]
+    timings: Timings | None
+    facts: Facts
+    manifest: Mapping[str, Any]
+    files: Sequence[str]
+
+
+def render(content: Content) -> str:
+    """The page as text. Everything from outside is escaped; pictures are data URIs."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        uri=_uri, value=value_text, interval=interval_text, count=count_text, method=_method(content.facts), edit=_edit
+    )
+    return str(
+        environment.get_template("index.html.j2").render(
+            css=(folder / "style.css").read_text(encoding="utf-8"),
+            content=content,
+            facts=content.facts,
+            verdicts=[(table.title, sentences) for table in content.tables if (sentences := verdicts(table))],
+            record=_record(content.manifest),
+            manifest_text=_manifest_text(content.manifest),
+            explained=_explained,
+        )
+    )
+
+
+def _uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _method(facts: Facts) -> Any:
+    titles = {**facts.titles, **facts.references}
+    return lambda name: method_title(name, titles)
+
+
+def _edit(column: str) -> str:
+    return split_pass(column).title
+
+
+def _explained(table: Table) -> list[Metric]:
+    """The metrics of a table, each once, in the order of its columns."""
+    return list({column.metric.stem: column.metric for column in table.columns}.values())
+
+
+def _record(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The manifest's main facts as rows of a small table."""
+    data = manifest.get("data") or {}
+    rows = [
+        ("Preset", manifest.get("preset")),
+        ("Pictures", _words(data)),
+        ("Seed", manifest.get("seed")),
+        ("Device", manifest.get("device")),
+        ("Protocols", ", ".join(manifest.get("protocols") or ())),
+        ("Versions", _words(manifest.get("versions") or {})),
+    ]
+    return [(name, str(value)) for name, value in rows if value not in (None, "", {})]
+
+
+def _words(values: Any) -> str:
+    if not isinstance(values, Mapping):
+        return str(values)
+    return ", ".join(f"{key} {value}" for key, value in values.items() if isinstance(value, str | int | float))
+
+
+def _manifest_text(manifest: Mapping[str, Any]) -> str:
+    shown = dict(manifest)
+    for name in _LONG_LISTS:
+        if name in shown and len(shown[name]) > 8:
+            shown[name] = f"{len(shown[name])} entries, in manifest.json"
+    return json.dumps(shown, indent=1, ensure_ascii=False, default=str)

@@ -1,0 +1,202 @@
+"""The paper's tables: their layout filled with our numbers, the published ones beside them, and the difference."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from reports.columns import Metric
+from reports.csv_writer import exact
+from reports.inputs import Cell, Facts, Summaries, number
+from reports.naming import method_title, split_pass
+from reports.tables import DASH, Block, Column, Entry, Notes, Row, Table, entry, marked, method_rows, picture_counts
+
+FOLDER = Path(__file__).parent / "published"
+RUNTIME = Metric(
+    "runtime", "Runtime", "down", 4, "all", "details", "Seconds a picture, encoding and generating, batch of one.", 0
+)
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """One table of the paper as printed: column ids of its CSV, and row -> column id -> number."""
+
+    which: int
+    columns: tuple[str, ...]
+    rows: Mapping[str, Mapping[str, float]]
+
+
+@cache
+def _layout() -> dict[str, Any]:
+    with (FOLDER / "layout.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+@cache
+def published_table(which: int) -> PublishedTable:
+    """Table 1, 2 or 3 of the paper. Raises ValueError for any other number."""
+    if which not in (1, 2, 3):
+        raise ValueError(f"the paper has tables 1, 2 and 3, not {which}")
+    with (FOLDER / f"table{which}.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    columns = tuple(name for name in lines[0] if name != "method")
+    return PublishedTable(which, columns, {line["method"]: {c: float(line[c]) for c in columns} for line in lines})
+
+
+def stands_beside(protocol: str) -> bool:
+    """Whether the published numbers may be shown beside a protocol: only the one that measures as the authors did."""
+    return protocol == "paper-1"
+
+
+def paper_table(
+    which: int,
+    summaries: Summaries,
+    facts: Facts,
+    protocol: str,
+    with_published: bool = True,
+    runtimes: Mapping[str, float] | None = None,
+) -> Table:
+    """Table `which` of the paper in its own layout, with our numbers under one protocol.
+
+    Published numbers stand in a row below each of ours when asked for and when the protocol allows it. `runtimes`
+    (method -> seconds a picture) adds the paper's runtime column; without it there is none, since score tables hold
+    no clock.
+    """
+    source = published_table(which)
+    timed = runtimes is not None
+    ids = [c for c in source.columns if timed or c != "runtime_s"]
+    columns = [_column(c, summaries, facts, protocol) for c in ids]
+    notes = Notes()
+    ours = [(title, _our_row(title, ids, columns, summaries, facts, runtimes or {}, notes)) for title in _titles(which)]
+    extra = [
+        (method, _our_row(method, ids, columns, summaries, facts, runtimes or {}, notes))
+        for method in method_rows(summaries, facts)
+        if which != 1 and method not in {row.name for _, row in ours}
+    ]
+    rows = marked([replace(row, group=_group(which, title)) for title, row in [*ours, *extra]], columns)
+    if with_published and stands_beside(protocol):
+        printed = [(title, row) for (title, _), row in zip([*ours, *extra], rows, strict=True)]
+        rows = [shown for title, row in printed for shown in _with_published(source, title, ids, row)]
+    blocks = tuple(_blocks(ids, columns, summaries, facts))
+    title = f"{_layout()[str(which)]['title']}, protocol {protocol}"
+    return Table(f"table{which}@{protocol}", title, protocol, blocks, tuple(rows), tuple(notes.sentences))
+
+
+def _group(which: int, title: str) -> str:
+    return next((group["title"] for group in _layout()[str(which)]["groups"] if title in group["rows"]), "")
+
+
+def _titles(which: int) -> list[str]:
+    return [row for group in _layout()[str(which)]["groups"] for row in group["rows"]]
+
+
+def _column(name: str, summaries: Summaries, facts: Facts, protocol: str) -> Column:
+    about = _layout()["columns"][name]
+    if not about["passes"]:
+        return Column(split_pass(""), RUNTIME, protocol)
+    found = {(column, c) for (_, column), cells in summaries.items() for c in cells}
+    wanted = [(p, s) for s in about["stems"] for p in [*about["passes"], *about.get("mean_of", ())]]
+    present = [(p, s) for p, s in wanted if (p, f"{s}@{protocol}") in found]
+    column, stem = present[0] if present else (about["passes"][0], about["stems"][0])
+    if column in about.get("mean_of", ()):
+        column = about["passes"][0]
+    return Column(split_pass(column), facts.metric(stem, protocol), protocol)
+
+
+def _blocks(ids: Sequence[str], columns: Sequence[Column], summaries: Summaries, facts: Facts) -> Iterator[Block]:
+    titles = [_layout()["columns"][c]["block"] for c in ids]
+    for title in dict.fromkeys(titles):
+        own = tuple(column for column, other in zip(columns, titles, strict=True) if other == title)
+        yield Block(title, own, picture_counts(summaries, facts, own))
+
+
+def our_name(title: str, summaries: Summaries, facts: Facts) -> str:
+    """Registry name of a published row: the first of its names that this run has, else the first one."""
+    names: list[str] = _layout()["names"].get(title, [title.lower()])
+    here = {*facts.methods, *facts.absent_methods, *(method for method, _ in summaries)}
+    return next((name for name in names if name in here), names[0])
+
+
+def _our_row(
+    title: str,
+    ids: Sequence[str],
+    columns: Sequence[Column],
+    summaries: Summaries,
+    facts: Facts,
+    runtimes: Mapping[str, float],
+    notes: Notes,
+) -> Row:
+    name = our_name(title, summaries, facts)
+    entries = []
+    for column_id, column in zip(ids, columns, strict=True):
+        if column_id == "runtime_s":
+            entries.append(Entry(runtimes[name]) if name in runtimes else Entry(word=DASH))
+            continue
+        mean_of = _layout()["columns"][column_id].get("mean_of", ())
+        mean = _mean_entry([summaries.get((name, p), {}).get(_key(column)) for p in mean_of], notes)
+        known = name in facts.absent_methods or any(method == name for method, _ in summaries)
+        own = mean or entry(summaries, facts, name, column, notes)
+        entries.append(own if known else Entry(word="not run", note=notes.number("Not part of this run.")))
+    shown = title if title in _layout()["names"] or title in _titles_of_all() else method_title(name, facts.titles)
+    return Row(name, shown, tuple(entries))
+
+
+def _titles_of_all() -> set[str]:
+    return {title for which in (1, 2, 3) for title in _titles(which)}
+
+
+def _key(column: Column) -> str:
+    return f"{column.metric.stem}@{column.protocol}"
+
+
+def _mean_entry(cells: Sequence[Cell | None], notes: Notes) -> Entry | None:
+    """The paper's one viewpoint column: the mean of both directions (protocol card, 4.3), when both are there."""
+    values = [number(cell) for cell in cells]
+    if not cells or any(value is None for value in values):
+        return None
+    there = [cell for cell in cells if cell is not None]
+    note = notes.number("Mean of both directions; each with its interval is in the full table.")
+    mean = sum(value for value in values if value is not None) / len(values)
+    return Entry(mean, n=min(c.n for c in there), failed=sum(c.failed for c in there), rule=there[0].rule, note=note)
+
+
+def _with_published(source: PublishedTable, title: str, ids: Sequence[str], row: Row) -> list[Row]:
+    numbers = source.rows.get(title)
+    if numbers is None:
+        return [row]
+    # As printed: two decimals, four for seconds.
+    entries = tuple(Entry(numbers[c], decimals=4 if c == "runtime_s" else 2) for c in ids)
+    return [row, Row(row.name, "as published", entries, "published", row.group)]
+
+
+def difference_csv(which: int, summaries: Summaries, facts: Facts, protocol: str) -> str:
+    """Ours against published, cell by cell; empty text where the protocol may not be compared with the paper."""
+    if not stands_beside(protocol):
+        return ""
+    table = paper_table(which, summaries, facts, protocol, with_published=False)
+    source = published_table(which)
+    ids = [c for c in source.columns if c != "runtime_s"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["row", "method", "column", "ours", "low", "high", "published", "difference", "relative", "inside"])
+    for title, row in zip(_titles(which), table.rows, strict=False):
+        for column, own in zip(ids, row.entries, strict=True):
+            writer.writerow([title, row.name, column, *_difference(own, source.rows[title][column])])
+    return out.getvalue()
+
+
+def _difference(own: Entry, printed: float) -> list[str]:
+    if own.value is None:
+        return ["", "", "", exact(printed), "", "", own.word]
+    gap = own.value - printed
+    inside = ""
+    if own.low is not None and own.high is not None:
+        inside = "yes" if own.low <= printed <= own.high else "no"
+    relative = exact(gap / printed) if printed else ""
+    return [exact(own.value), exact(own.low), exact(own.high), exact(printed), exact(gap), relative, inside]

@@ -1,0 +1,98 @@
+"""The pictures a run kept, gathered by picture. A file that cannot be read counts as one that is not there.
+
+On disk: `pictures/<method>/<pass>/<picture>.png`, with "real/original" for the inputs, "truth" for true edits, and flows
+beside the pictures as `<picture>.flow.npy`, float32 (2, h, w) in cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+INPUT, TRUTH = ("real", "original"), "truth"
+_FLOW = ".flow.npy"
+
+
+@dataclass
+class Shot:
+    """What a run kept of one picture.
+
+    Attributes:
+        name: Stem of the picture's name.
+        input: The input, or None.
+        made: (method, pass) -> picture.
+        true: Pass -> the true edit.
+        flows: (method, pass) -> float32 (2, h, w) in cells.
+        true_flows: Pass -> the same.
+    """
+
+    name: str
+    input: Image.Image | None = None
+    made: dict[tuple[str, str], Image.Image] = field(default_factory=dict)
+    true: dict[str, Image.Image] = field(default_factory=dict)
+    flows: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    true_flows: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def read_shots(run: Path, first: int) -> list[Shot]:
+    """The first pictures of a run, sorted by name (numbers by their value), with all that was made of them."""
+    folder = run / "pictures"
+    shots: dict[str, Shot] = {}
+    files = [path for path in sorted(folder.glob("*/*/*")) if path.suffix in (".png", ".npy")]
+    names = sorted({_name(path) for path in files}, key=_by_number)[:first]
+    for path in files:
+        if (name := _name(path)) in names:
+            _take(shots.setdefault(name, Shot(name)), path)
+    return [shots[name] for name in names]
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(_FLOW) if path.name.endswith(_FLOW) else path.stem
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() else (1 << 62, name)
+
+
+def _take(shot: Shot, path: Path) -> None:
+    method, column = path.parts[-3:-1]
+    if path.name.endswith(_FLOW):
+        flow = _read_flow(path)
+        if flow is not None and method == TRUTH:
+            shot.true_flows[column] = flow
+        elif flow is not None:
+            shot.flows[method, column] = flow
+    elif path.suffix == ".png" and (image := _read_picture(path)) is not None:
+        if (method, column) == INPUT:
+            shot.input = image
+        elif method == TRUTH:
+            shot.true[column] = image
+        else:
+            shot.made[method, column] = image
+
+
+def _read_picture(path: Path) -> Image.Image | None:
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError):
+        return None
+
+
+def _read_flow(path: Path) -> np.ndarray | None:
+    try:
+        flow = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    good = flow.ndim == 3 and flow.shape[0] == 2 and min(flow.shape) > 0 and np.issubdtype(flow.dtype, np.floating)
+    return flow if good else None
+
+
+def passes_of(shots: list[Shot], planned: Mapping[str, object] | list[str]) -> list[str]:
+    """Passes that have pictures, in the plan's order, others after them by name."""
+    found = {column for shot in shots for _, column in shot.made}
+    return [column for column in planned if column in found] + sorted(found - set(planned))

@@ -1,0 +1,325 @@
+"""Summaries -> tables, as pure data: which blocks, which rows, what each cell says. The writers only spell it out.
+
+A table holds one protocol. Rows are methods in the paper's order, then reference rows (floors), which take no part in
+the ranking. A cell without a number always says why: "missing" or "not released" with a footnote, "failed" with the
+count, or a dash where the column does not apply to the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from reports.columns import Group, Metric, split_column
+from reports.inputs import Absence, Cell, Facts, Pass, Summaries, interval, number
+from reports.naming import RECONSTRUCTION, PassName, in_reading_order, is_reference, method_title, split_pass
+
+ORIGINAL = "original"
+DASH = "–"
+Mark = Literal["", "best", "second"]
+Kind = Literal["method", "reference", "published"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: a metric of a pass under a protocol.
+
+    Attributes:
+        pass_name: The pass, taken apart; for a column the paper averages over several passes, the first of them.
+        metric: Label, direction, digits and help.
+        protocol: The protocol's name.
+    """
+
+    pass_name: PassName
+    metric: Metric
+    protocol: str
+
+    @property
+    def name(self) -> str:
+        """Full name: "smile+:fid@paper-1"."""
+        return f"{self.pass_name.column}:{self.metric.stem}@{self.protocol}"
+
+    @property
+    def label(self) -> str:
+        """Heading inside its block: "FID−"."""
+        return self.metric.label + self.pass_name.sign.replace("-", "−")
+
+    @property
+    def heading(self) -> str:
+        """Heading with the arrow of the better direction: "FID− ↓"."""
+        return f"{self.label} {self.metric.arrow}".rstrip()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Neighbouring columns under one heading; `counts` are pictures a pass, in the order of its signs."""
+
+    title: str
+    columns: tuple[Column, ...]
+    counts: tuple[int, ...] = ()
+
+    @property
+    def count_text(self) -> str:
+        """ "n = 1,485 / 1,339", or an empty text where nothing was counted."""
+        shown = self.counts[:1] if len(set(self.counts)) == 1 else self.counts
+        return "n = " + " / ".join(f"{count:,}" for count in shown) if shown else ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands in one cell: a number with its interval, or a word that says why there is none.
+
+    Attributes:
+        value, low, high: None where there is no number or no interval.
+        n, failed, rule: See `inputs.Cell`.
+        word: "missing", "not released", "failed" or a dash when there is no number.
+        note: Number of the footnote; 0 for none.
+        mark: "best" and "second" only where intervals say so (see `marked`).
+        decimals: Digits after the point, where they are not the column's (a published number is shown as printed).
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    failed: int = 0
+    rule: str = ""
+    word: str = ""
+    note: int = 0
+    mark: Mark = ""
+    decimals: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: `name` is the registry name, `entries` run along the table's columns.
+
+    Rows of one `group` stand together; a named group has a heading.
+    """
+
+    name: str
+    title: str
+    entries: tuple[Entry, ...]
+    kind: Kind = "method"
+    group: str = ""
+
+    @property
+    def absent(self) -> Entry | None:
+        """The one word of a row that has no number at all, for one reason everywhere; None for any other row."""
+        alike = {(entry.word, entry.note) for entry in self.entries}
+        return self.entries[0] if len(alike) == 1 and self.entries[0].note and self.entries[0].value is None else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table of one protocol.
+
+    Attributes:
+        slug: File name without suffix ("scores@paper-1").
+        title: Caption.
+        protocol: The one protocol of every number in it.
+        blocks, rows, notes: What it shows; footnote k is `notes[k - 1]`.
+    """
+
+    slug: str
+    title: str
+    protocol: str
+    blocks: tuple[Block, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(column for block in self.blocks for column in block.columns)
+
+
+class Notes:
+    """Footnotes in order of first use; the same sentence has one number."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def number(self, sentence: str) -> int:
+        """The footnote's number, counted from 1."""
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
+        return self.sentences.index(sentence) + 1
+
+
+_TITLES: dict[Group, str] = {
+    "scores": "Scores",
+    "truth": "Distance to the true edit",
+    "details": "Details",
+}
+
+
+def build_tables(summaries: Summaries, passes: Sequence[Pass], facts: Facts) -> list[Table]:
+    """Every table of a run: per protocol the scores and, where the truth is known, the distance to it.
+
+    Raises:
+        ValueError: A column names no protocol.
+    """
+    tables = (
+        build_table(summaries, passes, facts, protocol, group)
+        for protocol in protocols(summaries, facts)
+        for group in ("scores", "truth")
+    )
+    return [table for table in tables if table.blocks and table.rows]
+
+
+def build_table(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str, group: Group) -> Table:
+    """One table: the columns of `group` under `protocol`. It has no blocks when there is nothing of that group."""
+    names = [split_pass(column) for column in pass_order(summaries, passes)]
+    headings = dict.fromkeys(name.block for name in names)
+    blocks = [_block(summaries, facts, protocol, group, [n for n in names if n.block == title]) for title in headings]
+    full = tuple(block for block in blocks if block.columns)
+    notes = Notes()
+    columns = [column for block in full for column in block.columns]
+
+    def row(name: str, title: str, kind: Kind) -> Row:
+        return Row(name, title, tuple(entry(summaries, facts, name, column, notes) for column in columns), kind)
+
+    rows = [row(name, method_title(name, facts.titles), "method") for name in method_rows(summaries, facts)]
+    titles = {**facts.titles, **facts.references}
+    floors = [row(name, method_title(name, titles), "reference") for name in reference_rows(summaries, facts)]
+    floors = [floor for floor in floors if any(e.value is not None for e in floor.entries)]
+    return Table(
+        slug=f"{group}@{protocol}",
+        title=f"{_TITLES[group]}, protocol {protocol}",
+        protocol=protocol,
+        blocks=full,
+        rows=(*marked(rows, columns), *floors),
+        notes=tuple(notes.sentences),
+    )
+
+
+def protocols(summaries: Summaries, facts: Facts) -> list[str]:
+    """Protocols that any number, or any missing column, belongs to."""
+    columns: Iterable[str] = [*facts.absent_columns, *(name for cells in summaries.values() for name in cells)]
+    return sorted({split_column(column)[1] for column in columns})
+
+
+def pass_order(summaries: Summaries, passes: Sequence[Pass]) -> list[str]:
+    """Pass names in the plan's order, the reconstruction first, unplanned ones at the end by name."""
+    planned = [item.column for item in passes]
+    found = sorted({column for _, column in summaries if column != ORIGINAL})
+    ordered = dict.fromkeys([*planned, *found])
+    return sorted(ordered, key=lambda column: column != RECONSTRUCTION)
+
+
+def method_rows(summaries: Summaries, facts: Facts) -> list[str]:
+    """Methods of the table: those asked for, those that could not run, those with numbers."""
+    names = {*facts.methods, *facts.absent_methods, *(method for method, _ in summaries)}
+    return in_reading_order(name for name in names if not is_reference(name, facts.references))
+
+
+def reference_rows(summaries: Summaries, facts: Facts) -> list[str]:
+    """Floors and yardsticks among the summaries, by name."""
+    return sorted({method for method, _ in summaries if is_reference(method, facts.references)})
+
+
+def _block(summaries: Summaries, facts: Facts, protocol: str, group: Group, names: list[PassName]) -> Block:
+    reconstruction = names[0].column == RECONSTRUCTION
+    stems: set[str] = set()
+    for (method, column), cells in summaries.items():
+        own = column in {name.column for name in names} and not is_reference(method, facts.references)
+        stems |= {split_column(c)[0] for c in cells if own and split_column(c)[1] == protocol}
+    absent = {split_column(c)[0] for c in facts.absent_columns if split_column(c)[1] == protocol}
+    shown = [facts.metric(stem, protocol) for stem in stems | absent]
+    shown = [item for item in shown if item.group == group and item.shown_for(reconstruction)]
+    shown.sort(key=lambda item: (item.place, item.stem))
+    columns = tuple(
+        Column(name, item, protocol)
+        for item in shown
+        for name in names
+        if item.stem in absent or _has(summaries, name.column, f"{item.stem}@{protocol}")
+    )
+    return Block(names[0].block, columns, picture_counts(summaries, facts, columns) if columns else ())
+
+
+def _has(summaries: Summaries, column: str, name: str) -> bool:
+    return any(name in cells for (_, own), cells in summaries.items() if own == column)
+
+
+def picture_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> tuple[int, ...]:
+    """Pictures that went into each pass of these columns, in the order of the passes."""
+    counts = []
+    for name in dict.fromkeys(column.pass_name for column in columns):
+        wanted = {f"{c.metric.stem}@{c.protocol}" for c in columns if c.pass_name == name}
+        sizes = [
+            cell.n + (cell.failed if cell.rule != "zero" else 0)
+            for (method, column), cells in summaries.items()
+            if column == name.column and not is_reference(method, facts.references)
+            for key, cell in cells.items()
+            if key in wanted
+        ]
+        if sizes:
+            counts.append(max(sizes))
+    return tuple(counts)
+
+
+def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes: Notes) -> Entry:
+    """The cell of one method and column, with a footnote where it has no number."""
+    key = f"{column.metric.stem}@{column.protocol}"
+    cells = summaries.get((method, column.pass_name.column))
+    if cells is None and is_reference(method, facts.references) and column.pass_name.column == RECONSTRUCTION:
+        cells = summaries.get((method, ORIGINAL))
+    cell = (cells or {}).get(key)
+    if cell is not None and (cell.failed or number(cell) is not None):
+        return _from_cell(cell, notes)
+    if is_reference(method, facts.references):
+        return Entry(word=DASH)
+    if (cell is None or not cell.n) and (why := facts.absent_methods.get(method) or facts.absent_columns.get(key)):
+        return _absent(why, method_title(method, facts.titles) if method in facts.absent_methods else key, notes)
+    return Entry(word=DASH)
+
+
+def _from_cell(cell: Cell, notes: Notes) -> Entry:
+    value, bounds = number(cell), interval(cell)
+    if value is None:
+        note = notes.number(f"No number: all {cell.failed:,} pictures failed; the reasons are in the failure list.")
+        return Entry(n=cell.n, failed=cell.failed, rule=cell.rule, word="failed", note=note)
+    low, high = bounds or (None, None)
+    return Entry(value, low, high, cell.n, cell.failed, cell.rule)
+
+
+def _absent(why: Absence, what: str, notes: Notes) -> Entry:
+    return Entry(word=why.status, note=notes.number(f"{what}: {why.sentence()}"))
+
+
+def marked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
+    """Mark best and second best, column by column, only where the 95 % intervals say so.
+
+    Best: its interval meets no other method's. Second: at least three methods, and its interval meets no other's.
+    A column without direction, or with an interval missing, has no marks. Rows of one name are one method.
+    """
+    methods = {row.name: row for row in rows}
+    marks = [
+        _column_marks({name: row.entries[at] for name, row in methods.items()}, column.metric)
+        for at, column in enumerate(columns)
+    ]
+    return [
+        replace(row, entries=tuple(replace(e, mark=marks[at].get(row.name, "")) for at, e in enumerate(row.entries)))
+        for row in rows
+    ]
+
+
+def _column_marks(entries: Mapping[str, Entry], item: Metric) -> dict[str, Mark]:
+    if item.better == "none":
+        return {}
+    sign = 1.0 if item.better == "down" else -1.0
+    ranked = sorted((sign * e.value, name) for name, e in entries.items() if e.value is not None)
+    names = [name for _, name in ranked]
+    places: tuple[Mark, ...] = ("best", "second") if len(names) > 2 else ("best",)
+    return {
+        name: place
+        for name, place in zip(names, places, strict=False)
+        if len(names) > 1 and all(_apart(entries[name], entries[other]) for other in names if other != name)
+    }
+
+
+def _apart(one: Entry, other: Entry) -> bool:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.high < other.low or other.high < one.low

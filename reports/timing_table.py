@@ -1,0 +1,70 @@
+"""Runtimes of a run (`timing.json`) for the page and for the paper's runtime column; never part of a score table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds a picture of one method: the median, and the median of each stage in running order."""
+
+    method: str
+    seconds: float
+    stages: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Timings:
+    """All timings of a run, and the machine they were taken on (they mean nothing on another one)."""
+
+    device: str
+    methods: Mapping[str, Timing]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(stage for timing in self.methods.values() for stage in timing.stages))
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return {name: timing.seconds for name, timing in self.methods.items()}
+
+
+def read_timings(run: Path) -> Timings | None:
+    """The run's timings; None where there are none, or they cannot be read (a report does without)."""
+    try:
+        content = json.loads((run / "timing.json").read_text(encoding="utf-8"))
+        methods = {name: _timing(name, about) for name, about in content["methods"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    device = content.get("device") or content.get("machine") or ""
+    found = {name: timing for name, timing in methods.items() if timing is not None}
+    return Timings(_words(device), found) if found else None
+
+
+def _words(device: Any) -> str:
+    if isinstance(device, Mapping):
+        return ", ".join(f"{key} {value}" for key, value in device.items() if isinstance(value, str | int | float))
+    return str(device)
+
+
+def _timing(name: str, about: Mapping[str, Any]) -> Timing | None:
+    stages = {stage: s for stage, value in (about.get("stages") or {}).items() if (s := _seconds(value)) is not None}
+    total = _seconds(about)
+    if total is None:
+        total = sum(stages.values()) if stages else None
+    return None if total is None else Timing(name, total, stages)
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, Mapping):
+        for key in ("median", "seconds", "mean", "total"):
+            if isinstance(value.get(key), int | float | Mapping):
+                return _seconds(value[key])
+    return None
