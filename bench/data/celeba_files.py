@@ -123,9 +123,8 @@ def _index(path: Path, line: int, name: str) -> int:
 
 
 def _labels(path: Path, line: int, fields: list[str]) -> list[int]:
-    wrong = [field for field in fields if field not in ("-1", "1")]
-    if wrong:
-        raise MissingError(f"{path}, line {line}: labels are -1 or 1, found {wrong[0][:20]!r}")
+    if wrong := set(fields) - {"-1", "1"}:
+        raise MissingError(f"{path}, line {line}: labels are -1 or 1, found {min(wrong)[:20]!r}")
     return [1 if field == "1" else -1 for field in fields]
 
 

@@ -103,6 +103,8 @@ def _open(path: Path) -> Image.Image:
         web_page = content[:200].lstrip().lower().startswith(_HTML)
         reason = "is a web page, not a picture" if web_page else "is not a picture, or its header is damaged"
         raise PictureError(f"{path}: {reason}") from None
+    except Image.DecompressionBombError:
+        raise PictureError(f"{path}: more than {MAX_PIXELS // 10**6} million pixels") from None
     except Exception as error:
         raise PictureError(f"{path}: cannot be opened ({_reason(error)})") from error
     _check_size(picture.size, path)

@@ -1,0 +1,69 @@
+"""`data check`: a line a problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.data import open_dataset
+from bench.data.check import check_data, guess, inspect, quick, report
+from bench.data.splits import celebahq_test
+
+from .conftest import save_picture
+
+
+def test_a_sound_world_has_no_problems(world: Path) -> None:
+    assert check_data(world) == []
+    assert report("celebahq", world) == [
+        "there: 6 of 6 test pictures of celebahq",
+        "there: a data set of its own in CelebA-HQ's layout",
+    ]
+
+
+def test_missing_and_unreadable_pictures_are_named(world: Path) -> None:
+    (world / "CelebA-HQ-img" / "7.png").unlink()
+    (world / "CelebA-HQ-img" / "9.png").write_bytes(b"")
+    whole = (world / "CelebA-HQ-img" / "10.png").read_bytes()
+    (world / "CelebA-HQ-img" / "10.png").write_bytes(whole[: len(whole) // 2])
+    found = inspect("celebahq", world)
+    assert found.there[0] == "there: 5 of 6 test pictures of celebahq"
+    assert found.problems[0] == "missing: 1 pictures: 7.jpg"
+    assert "9.png: is empty" in found.problems[1]
+    assert "10.png: cannot be decoded" in found.problems[2]
+    assert found.lines[-1].startswith("source: CelebA-HQ comes with CelebAMask-HQ")
+    assert len(inspect("celebahq", world, thorough=False).problems) == 2
+
+
+def test_headers_are_looked_at_before_a_run(world: Path) -> None:
+    data = open_dataset("celebahq", world)
+    assert quick(data) == []
+    (world / "CelebA-HQ-img" / "9.png").write_bytes(b"")
+    assert len(quick(data)) == 1
+
+
+def test_a_file_that_contradicts_the_data_set_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "CelebAMask-HQ-attribute-anno.txt").write_text("2\nSmiling\n0.jpg 1\n")
+    assert check_data(tmp_path)[0].endswith("line 1 promises 2 rows, there are 1")
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    lines = report("celebahq", tmp_path)
+    assert lines[0] == f"there: 0 of {len(celebahq_test())} test pictures of celebahq"
+    assert lines[-2] == "missing: 2824 pictures: 2.jpg, 4.jpg, 26.jpg, 44.jpg, 59.jpg, ..."
+    assert report("folder", tmp_path / "nowhere")[0].endswith("nowhere: no such folder")
+
+
+def test_many_unreadable_pictures_are_counted(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number:02d}.jpg").write_bytes(b"")
+    problems = inspect("folder", tmp_path).problems
+    assert len(problems) == 21
+    assert problems[-1] == "unreadable: 10 more"
+
+
+def test_the_kind_is_guessed(tmp_path: Path) -> None:
+    assert guess(tmp_path) == "folder"
+    (tmp_path / "cars_test").mkdir()
+    assert guess(tmp_path) == "stanford-cars"
+    for number in (1, 2):
+        save_picture(tmp_path / "plain" / f"{number:05d}.jpg")
+    assert guess(tmp_path / "plain") == "stanford-cars"
