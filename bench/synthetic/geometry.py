@@ -46,7 +46,7 @@ class Radii:
     b: Tensor
     c: Tensor
 
-    def scaled(self, factor: float) -> Radii:
+    def scaled(self, factor: Tensor | float) -> Radii:
         return Radii(self.a * factor, self.b * factor, self.c * factor)
 
     @staticmethod

@@ -48,7 +48,7 @@ class View:
         x, y = pixel_grid(size)
         pixel, turn, head = 2.0 / size, Turn.of(scene), Radii.of_head(scene)
         scale = torch.where(scene.get("hat") > 0.5, HAT, SHELL)
-        shell = Radii(head.a * scale, head.b * scale, head.c * scale)
+        shell = head.scaled(scale)
         return View(scene, x, y, pixel, turn, head, see(head, turn, x, y, pixel), see(shell, turn, x, y, pixel))
 
     def edge(self, surface: Surface) -> Tensor:

@@ -133,9 +133,11 @@ def scene_of_latent(z: Tensor) -> Scene:
     Further coordinates mean nothing. Only the fit of the generator uses this map; no measurement ever reads z.
     """
     low, high = torch.tensor(list(FACE_FIELDS.values())).T
-    share = torch.special.ndtr(z[:, : len(FACE_FIELDS)].float())
+    z = z.float() * torch.rsqrt(z.float().square().mean(1, keepdim=True) + 1e-8)  # the generator sees no length either
+    share = torch.special.ndtr(z[:, : len(FACE_FIELDS)])
     face = low + (high - low) * share
-    return Scene(torch.cat([face, torch.zeros(len(z), len(DETAIL_FIELDS))], 1))
+    details_off = torch.tensor([bounds[0] for bounds in DETAIL_FIELDS.values()])
+    return Scene(torch.cat([face, details_off.expand(len(z), -1)], 1))
 
 
 def sample_people(count: int, seed: int, *, details: bool = True) -> Scene:

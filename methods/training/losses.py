@@ -1,0 +1,72 @@
+"""The losses of the paper's Eq. 4-8 and of the encoders, as pure functions ("warpres" card 4, "e4e" card 11).
+
+Norms are means over all elements (squares for L2, absolute values for L1), as the group's training code has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.synthetic.networks import WorldNet
+
+
+@dataclass(frozen=True)
+class Critics:
+    """Frozen networks of the perceptual and identity losses (Phi and A of the paper), for the world's pictures."""
+
+    describer: WorldNet
+    embedder: WorldNet
+
+    def features(self, pictures: Tensor) -> list[Tensor]:
+        """Feature maps of several layers, each of unit length per position (as LPIPS compares them)."""
+        return [F.normalize(map_, dim=1) for map_ in self.describer.maps(pictures)]
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        return F.normalize(self.embedder(pictures), dim=1)
+
+
+def pixel_loss(made: Tensor, real: Tensor) -> Tensor:
+    """L_rec-l2 (Eq. 4): mean square of the difference, per sample (N,)."""
+    return (made - real).square().mean((1, 2, 3))
+
+
+def perceptual_loss(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """L_rec-p (Eq. 5): mean square of feature differences summed over channels and layers, per sample (N,)."""
+    return torch.stack([(m - r).square().sum(1).mean((1, 2)) for m, r in zip(made, real, strict=True)]).sum(0)
+
+
+def identity_loss(made: Tensor, real: Tensor) -> Tensor:
+    """L_rec-id (Eq. 6): 1 - cosine of unit embeddings (N, D), per sample (N,)."""
+    return 1 - (made * real).sum(1)
+
+
+def generator_adversarial(logits: Tensor) -> Tensor:
+    """Non-saturating L_adv of Eq. 7 for what fools the discriminator, per sample (N,)."""
+    return F.softplus(-logits).squeeze(1)
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Logistic loss of Eq. 7 for the discriminator, scalar."""
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def r1_penalty(discriminator: nn.Module, real: Tensor, gamma: float) -> Tensor:
+    """gamma / 2 times the squared gradient of the logits at real pictures, mean over samples."""
+    real = real.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return gamma / 2 * gradient.square().flatten(1).sum(1).mean()
+
+
+def regulariser(addition: Tensor) -> Tensor:
+    """L_F (Eq. 8): mean absolute value of E_2's addition, per sample (N,)."""
+    return addition.abs().mean((1, 2, 3))
+
+
+def flow_loss(cells: Tensor, target: Tensor) -> Tensor:
+    """L_flow: mean absolute difference of flows in cells, per sample (N,)."""
+    return (cells - target).abs().mean((1, 2, 3))

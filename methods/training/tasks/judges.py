@@ -1,0 +1,143 @@
+"""The world's judges and the critics of the training losses: attribute regressor, identity embedder, describer.
+
+Both files come from this task, with different seeds: what a method is trained against (`critics`) is not what it is measured with
+(`judges`), as ArcFace and CurricularFace are two networks in the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.synthetic.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networks
+from bench.synthetic.render import render
+from bench.synthetic.scene import DETAIL_FIELDS, FIELDS, SWITCHES, Scene, other_photo, sample_people
+from bench.weights.load import write_safetensors
+from methods.training.loop import Sync
+from methods.training.recipe import Recipe
+from methods.training.world import batch_of_people
+
+TEMPERATURE = 0.1
+
+
+def build(recipe: Recipe, runs: Path) -> JudgesTask:
+    return JudgesTask(recipe)
+
+
+def targets_of(scene: Scene) -> tuple[Tensor, Tensor]:
+    """What the describer must tell: every field scaled to -1..1, (N, F), and a weight: 0 for fields of absent details."""
+    low, high = torch.tensor(list(FIELDS.values())).T
+    scaled = (scene.values - low) / (high - low) * 2 - 1
+    weight = torch.ones_like(scaled)
+    for i, name in enumerate(FIELDS):
+        if name in SWITCHES:
+            scaled[:, i] = scaled[:, i].sign()
+        elif name in DETAIL_FIELDS:
+            owner = next(s for s in SWITCHES if name.startswith(s.rstrip("s")))
+            weight[:, i] = 0.3 * (scene[owner] > 0.5)
+    return scaled, weight
+
+
+def attributes_of(scene: Scene) -> Tensor:
+    """(N, 3): smile, yaw in YAW_UNIT, age."""
+    return torch.stack([scene[name] / (YAW_UNIT if name == "yaw" else 1.0) for name in ATTRIBUTES], 1)
+
+
+def roughen(pictures: Tensor, random: torch.Generator) -> Tensor:
+    """Pictures as networks make them: some blurred, all with a little noise and a changed contrast."""
+    n = len(pictures)
+    blurred = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
+    share = torch.rand(n, 1, 1, 1, generator=random) * (torch.rand(n, 1, 1, 1, generator=random) < 0.4)
+    gain = 1 + 0.1 * torch.randn(n, 1, 1, 1, generator=random)
+    noise = torch.randn(pictures.shape, generator=random) * 0.06 * torch.rand(n, 1, 1, 1, generator=random)
+    return (pictures.lerp(blurred, share) * gain + noise).clamp(-1, 1)
+
+
+def contrast(first: Tensor, second: Tensor) -> Tensor:
+    """Symmetric InfoNCE of unit embeddings (N, D): row i of both is the same person."""
+    logits = first @ second.T / TEMPERATURE
+    same = torch.arange(len(first))
+    return (F.cross_entropy(logits, same) + F.cross_entropy(logits.T, same)) / 2
+
+
+class JudgesTask:
+    """Three networks on the same batches: `batch` people, two photographs of each."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.networks: WorldNetworks = new_networks()
+        self.modules = self.networks.modules()
+        parameters = [p for module in self.modules.values() for p in module.parameters()]
+        self.optimisers = {"all": torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-3)}
+        self.people = recipe.batch
+
+    def _batch(self, random: torch.Generator) -> Scene:
+        people = batch_of_people("train", self.people, random)
+        # A quarter without details: generated pictures have none, and must be measured as well.
+        plain = torch.rand(self.people, generator=random) < 0.25
+        return Scene(torch.where(plain[:, None], people.without_details().values, people.values))
+
+    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+        first = self._batch(random)
+        second = other_photo(first, int(torch.randint(2**31, (1,), generator=random)))
+        scene = Scene(torch.cat([first.values, second.values]))
+        pictures = roughen(render(scene), random)
+        embedded = self.networks.embed(pictures)
+        described, weight = targets_of(scene)
+        losses = {
+            "attributes": (self.networks.regressor(pictures) - attributes_of(scene)).abs().mean() * 3,
+            "identity": contrast(*embedded.chunk(2)) * 0.3,
+            "fields": ((self.networks.describer(pictures) - described).square() * weight).mean(),
+        }
+        self.optimisers["all"].zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()
+        for module in self.modules.values():
+            sync.average(module)
+        self.optimisers["all"].step()
+        return losses
+
+    @torch.no_grad()
+    def check(self) -> Mapping[str, float]:
+        return check_networks(self.networks)
+
+    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        tensors = {
+            f"{name}.{key}": value.half() if value.is_floating_point() else value
+            for name, module in self.modules.items()
+            for key, value in module.state_dict().items()
+        }
+        write_safetensors(path, tensors, {"made": dict(provenance), "held_out": dict(self.check())})
+
+
+@torch.no_grad()
+def check_networks(networks: WorldNetworks, count: int = 400) -> dict[str, float]:
+    """Held-out figures on people of no split: mean absolute errors, verification accuracy, and R² of the described fields."""
+    for module in networks.modules().values():
+        module.eval()
+    first = sample_people(count, 4)
+    second = other_photo(first, 5)
+    scene = Scene(torch.cat([first.values, second.values]))
+    pictures = render(scene)
+    figures: dict[str, float] = {}
+    for name, measured in networks.attributes(pictures).items():
+        figures[f"{name}_mae"] = round(float((measured - scene[name]).abs().mean()), 4)
+    one, two = networks.embed(pictures).chunk(2)
+    same, other = (one * two).sum(1), (one * two.roll(1, 0)).sum(1)
+    figures["verification_accuracy"] = round(verification_accuracy(same, other), 4)
+    described, weight = targets_of(scene)
+    error = ((networks.describer(pictures) - described).square() * weight).sum()
+    figures["fields_r2"] = round(float(1 - error / ((described - described.mean(0)).square() * weight).sum()), 4)
+    for module in networks.modules().values():
+        module.train()
+    return figures
+
+
+def verification_accuracy(same: Tensor, other: Tensor) -> float:
+    """Best balanced accuracy of one threshold on similarities of same (N,) and different (N,) pairs."""
+    thresholds = torch.cat([same, other])
+    accuracies = ((same[:, None] >= thresholds).float().mean(0) + (other[:, None] < thresholds).float().mean(0)) / 2
+    return float(accuracies.max())

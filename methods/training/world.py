@@ -1,0 +1,89 @@
+"""The embedded world as training sees it: network sizes, batches of its people, and where trained parts are found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import MissingError
+from bench.synthetic.networks import WEIGHTS
+from bench.synthetic.render import render
+from bench.synthetic.scene import Scene
+from bench.synthetic.splits import people
+from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take, write_safetensors
+from methods.nets.configs import from_dict, to_dict
+from methods.nets.irse import IRSEConfig
+from methods.nets.pyramid import PyramidConfig, PyramidEncoder
+from methods.nets.stylegan2 import DiscriminatorConfig, Generator, GeneratorConfig
+
+CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
+GENERATOR = GeneratorConfig(size=64, style_dim=64, mapping_layers=2, channels=CHANNELS)
+DISCRIMINATOR = DiscriminatorConfig(size=64, channels={4: 128, 8: 128, 16: 96, 32: 64, 64: 32})
+BACKBONE = IRSEConfig(widths=(32, 48, 64, 96), units=(2, 2, 3, 2), reduction=8)
+ENCODER = PyramidConfig(backbone=BACKBONE, rows=10, style_dim=64, coarse=3, middle=6, depths=(2, 3, 4))
+
+
+def batch_of_people(split: str, count: int, random: torch.Generator) -> Scene:
+    """`count` random scenes of a split."""
+    everyone = people(split)
+    return Scene(everyone.values[torch.randint(len(everyone), (count,), generator=random)])
+
+
+def pictures_of_people(split: str, count: int, random: torch.Generator) -> Tensor:
+    """Pictures (count, 3, 64, 64) in [-1, 1] of random scenes of a split, half of them mirrored."""
+    pictures = render(batch_of_people(split, count, random), chunk=8)
+    mirrored = torch.rand(count, generator=random) < 0.5
+    return torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures)
+
+
+def find(name: str, runs: Path) -> Path:
+    """A trained part: the newest in the training runs, else the shipped one. Raises MissingError naming the recipe."""
+    made = sorted(runs.glob(f"*/{name}"), key=lambda path: path.stat().st_mtime)
+    path = made[-1] if made else WEIGHTS / name
+    if not path.is_file():
+        raise MissingError(f"no trained {name}", f"python -m methods.training world-{Path(name).stem} --out {runs}")
+    return path
+
+
+def load_generator(runs: Path) -> tuple[Generator, Tensor]:
+    """The world's generator, frozen, and its mean w (D,)."""
+    content = read_checkpoint(find("generator.safetensors", runs))
+    tensors = state_dict_of(content)
+    generator = Generator(from_dict(GeneratorConfig, content["metadata"]["config"]["generator"]))
+    load_strict(generator, take(tensors, "decoder."), "generator.safetensors")
+    return generator.eval().requires_grad_(False), tensors["latent_avg"].float()
+
+
+def load_encoder(runs: Path) -> PyramidEncoder:
+    """The world's base encoder, frozen and in eval mode; its codes lack the generator's mean w."""
+    content = read_checkpoint(find("e4e.safetensors", runs))
+    encoder = PyramidEncoder(from_dict(PyramidConfig, content["metadata"]["config"]["encoder"]))
+    load_strict(encoder, take(state_dict_of(content), "encoder."), "e4e.safetensors")
+    return encoder.eval().requires_grad_(False)
+
+
+def write_part(
+    path: Path, part: str, config: Any, tensors: Mapping[str, Tensor], made: Mapping[str, Any], held_out: Mapping[str, float]
+) -> None:
+    """Write one trained part as methods load it: tensors by prefix, the part's configuration, and how it was made.
+
+    Floating-point tensors are stored as float16, which halves the files; loaders widen them again.
+    """
+    metadata = {
+        "method": part,
+        "domain": "faces",
+        "config": {part: to_dict(config)},
+        "made": dict(made),
+        "held_out": dict(held_out),
+    }
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    write_safetensors(path, halves, metadata)
+
+
+def prefixed(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    """A module's tensors under a prefix ("encoder.")."""
+    return {f"{prefix}{name}": value for name, value in module.state_dict().items()}
