@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,22 +54,34 @@ def _given(name: str, entry: Any, files: list[Path]) -> tuple[Path, ...]:
 
 def _shipped(name: str) -> tuple[Path, ...]:
     """Our own checkpoint, with the files beside it that its metadata names as parts (a shared generator or encoder)."""
-    from bench.weights.load import read_metadata
-
     file = SYNTHETIC_WEIGHTS / f"{name}.safetensors"
     if not file.is_file():
         raise AbsentError(
             f"no checkpoint of {name} for the synthetic world is shipped",
             f"train one (python -m methods.training --help) and add --checkpoint {name}=FILE",
         )
-    parts = read_metadata(file).get("parts", [])
-    return (file, *(file.with_name(part) for part in parts))
+    return (file, *(file.with_name(part) for part in _parts(file)))
+
+
+def _parts(file: Path) -> list[str]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as content:
+            parts: list[str] = json.loads((content.metadata() or {}).get("parts", "[]"))
+            return parts
+    except (SafetensorError, ValueError, OSError) as error:
+        raise AbsentError(
+            f"{file} is damaged: {error}", "restore it: git checkout -- bench/synthetic/weights"
+        ) from None
 
 
 def _released(name: str, domain: Domain) -> tuple[Path, ...]:
     from bench.weights import registry
 
     items = registry.checkpoint_entries(name, domain)
+    if not items:
+        raise AbsentError(f"the registry has no checkpoint of {name}", f"give one: --checkpoint {name}=FILE")
     closed = [item for item in items if item.status == "not released"]
     if closed:
         error = registry.missing(closed[0])

@@ -49,3 +49,7 @@ class Observer(Protocol):
     def truth(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
         """The true edited picture for the grids, uint8 (H, W, 3), where there is one."""
         ...
+
+    def true_flow(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
+        """The true flow for the grids, float32 (2, h, w) in cells like an announced one, where there is one."""
+        ...

@@ -38,13 +38,14 @@ class Snapshots:
         path = self._path(method, edit.column, index)
         self._write(path, pixels)
         if "flow" in announced:
-            buffer = io.BytesIO()
-            np.save(buffer, announced["flow"].astype(np.float32))
-            _write_bytes(path.with_suffix(".flow.npy"), buffer.getvalue())
+            _write_flow(path, announced["flow"])
         for observer in self.observers:
             true = observer.truth(self.pictures[index], edit)
             if true is not None:
                 self._write(self._path(TRUTH, edit.column, index), true)
+            flow = observer.true_flow(self.pictures[index], edit)
+            if flow is not None:
+                _write_flow(self._path(TRUTH, edit.column, index), flow)
 
     def _path(self, method: str, column: str, index: int) -> Path:
         name = self.pictures[index].name.replace("/", "_")
@@ -56,6 +57,12 @@ class Snapshots:
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "PNG")
         _write_bytes(path, buffer.getvalue())
+
+
+def _write_flow(picture: Path, flow: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, flow.astype(np.float32))
+    _write_bytes(picture.with_suffix(".flow.npy"), buffer.getvalue())
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

@@ -161,12 +161,16 @@ def entries() -> Mapping[str, MethodEntry]:
 
 
 def register(entry: MethodEntry, *, origin: str) -> None:
-    """Add an entry in this process alone, as `--plugin` does. Raises UsageError when the name is taken by another one."""
+    """Add an entry in this process alone, as `--plugin` does; the same plug-in loaded again replaces its own.
+
+    Raises:
+        UsageError: The name belongs to another origin.
+    """
     known = entries()
     assert isinstance(known, dict)
-    owned = _owned(entry, "", origin)
-    if known.get(entry.name) != owned:
-        _add(known, owned)
+    if entry.name in known and known[entry.name].origin == origin:
+        del known[entry.name]
+    _add(known, _owned(entry, "", origin))
 
 
 def _owned(entry: MethodEntry, folder: str, origin: str) -> MethodEntry:

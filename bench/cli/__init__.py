@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bench.errors import BenchError, ExitCode, unknown_name
 
@@ -36,8 +36,8 @@ INTERNAL_FAULT = 70
 class Parser(argparse.ArgumentParser):
     """argparse with the house's errors: close names, exit code 2, and no abbreviations."""
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in the shape of every other error."""

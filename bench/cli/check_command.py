@@ -28,15 +28,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from bench.locate import files_of
     from bench.plugins import load_plugins
+    from methods import load_method
     from methods.conformance import check
 
     load_plugins(options.plugin)
     files = files_of(options.method, options.domain, options.checkpoint, options.preset)
-    findings = check(options.method, domain=options.domain, checkpoint=files, device=options.device)
-    rows = [finding if isinstance(finding, dict) else vars(finding) for finding in findings]
+    method = load_method(options.method, domain=options.domain, checkpoint=files, device=options.device)
+    findings = check(method)
     if options.json:
-        print(json.dumps(rows, ensure_ascii=False, default=str))
+        print(json.dumps([vars(finding) for finding in findings], ensure_ascii=False))
     else:
-        plain = [{**row, "result": "ok" if row["passed"] else "FAILED"} for row in rows]
-        show(plain, ("name", "result", "detail"))
-    return int(ExitCode.OK if all(row["passed"] for row in rows) else ExitCode.FAILED_CELLS)
+        rows = [{**vars(finding), "result": "ok" if finding.ok else "FAILED"} for finding in findings]
+        show(rows, ("check", "result", "detail"))
+    return int(ExitCode.OK if all(finding.ok for finding in findings) else ExitCode.FAILED_CELLS)

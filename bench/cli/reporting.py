@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.contract import EditPass
 from bench.store import Row
 from bench.summaries import summarise_run
 
@@ -14,10 +15,12 @@ from bench.summaries import summarise_run
 def report(folder: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> tuple[str, dict[str, Any]]:
     """Write everything a run's folder shows; returns the table for the terminal, and the same as plain data."""
     from reports import write_reports
+    from reports.terminal import table
 
     summaries = summarise_run(folder, manifest, rows)
-    text = write_reports(folder, summaries, manifest)
-    return text, answer(folder, manifest, summaries)
+    passes = [EditPass(p["column"], None, p["strength"], p["inputs"], p["reals"]) for p in manifest["passes"]]
+    write_reports(folder, summaries, passes, manifest)
+    return table(summaries, passes, manifest), answer(folder, manifest, summaries)
 
 
 def answer(

@@ -122,11 +122,11 @@ def _forecast(folder: Path, assembly: Assembly, cells: Sequence[Cell]) -> str:
     seconds, known = 0.0, True
     for contestant in assembly.work.contestants:
         todo = sum(cell.pictures - cell.done for cell in cells if cell.method == contestant.name)
-        record = timing.get("methods", {}).get(contestant.name)
-        if todo and not (record and record.get("results")):
+        record = timing.get("run", {}).get(contestant.name)
+        if todo and not record:
             known = False
         elif todo:
-            seconds += todo * record["seconds"] / record["results"]
+            seconds += todo * sum(record["stages"].values())
     if not known:
         return "not known before the first pictures of each method; run with --limit 8 to find out"
     return f"about {seconds / 60:.1f} min of networks on this machine"
@@ -157,18 +157,23 @@ def _forget(folder: Path) -> None:
 
 
 def _write_timing(folder: Path, engine: Engine, device: str) -> None:
-    """Add this process's stage times to the run's; never read by a score table."""
+    """Add this process's stage times to the run's own, seconds a result in whole groups, for the next forecast.
+
+    The runtimes that reports print are the harness's (`run_bench.py time --into RUN`): these here depend on the group
+    and on what else the machine did, and no table may change because a run was interrupted.
+    """
     timing = read_timing(folder)
-    methods = timing.setdefault("methods", {})
+    methods = timing.setdefault("run", {})
     for name, clock in engine.clocks.items():
-        record = methods.setdefault(name, {"seconds": 0.0, "results": 0, "stages": {}})
-        record["results"] += engine.made.get(name, 0)
-        for stage, spent in clock.record().items():
-            own = record["stages"].setdefault(stage, {"seconds": 0.0, "calls": 0})
-            own["seconds"] = round(own["seconds"] + spent["seconds"], 6)
-            own["calls"] += spent["calls"]
-            record["seconds"] = round(record["seconds"] + spent["seconds"], 6)
-    timing |= {"device": device, "group": engine.work.group}
+        made = engine.made.get(name, 0)
+        if not made:
+            continue
+        record = methods.setdefault(name, {"results": 0, "stages": {}})
+        before, after = record["results"], record["results"] + made
+        for stage, spent in clock.seconds.items():
+            record["stages"][stage] = (record["stages"].get(stage, 0.0) * before + spent) / after
+        record["results"] = after
+    timing |= {"run_device": device, "run_group": engine.work.group}
     store.write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
 
 

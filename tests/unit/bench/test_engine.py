@@ -142,6 +142,9 @@ class _Bounds:
     def truth(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
         return np.zeros((4, 4, 3), np.uint8) if edit.column == "pose+" else None
 
+    def true_flow(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
+        return np.ones((2, 4, 4), np.float32) if edit.column == "pose+" else None
+
 
 def test_observers_add_values_and_true_pictures(tmp_path: Path) -> None:
     run_work(make_work(FewPictures(4), [PoolingMethod()], observers=(_Bounds(),)), tmp_path)
@@ -149,7 +152,8 @@ def test_observers_add_values_and_true_pictures(tmp_path: Path) -> None:
     assert all("flow" in row.values for row in rows)
     assert all(("bright" in row.values) == (row.picture != "0.png") for row in rows)
     assert {row.failures.get("bright") for row in rows if row.picture == "0.png"} == {"the value is nan"}
-    assert sorted(path.name for path in (tmp_path / "pictures/truth/pose+").iterdir()) == ["0.png", "1.png"]
+    truth = sorted(path.name for path in (tmp_path / "pictures/truth/pose+").iterdir())
+    assert truth == ["0.flow.npy", "0.png", "1.flow.npy", "1.png"]
     flow = np.load(tmp_path / "pictures/pool/pose+/0.flow.npy")
     assert (flow.shape, flow.dtype) == ((2, 4, 4), np.float32)
 

@@ -1,0 +1,31 @@
+# Each target sets up what it needs on a fresh machine: a virtual environment in .venv with the pinned versions.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: bench test check setup clean
+
+bench: $(READY)
+	$(RUN) run_bench.py --methods warpres,styleres --edits smile,pose
+
+test: $(READY)
+	$(RUN) -m pytest
+
+check: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+setup: $(READY)
+
+# The stamp is newer than what decides the environment's content; a change there installs again.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
+	  || { echo "error: $(PYTHON) is older than 3.11"; echo "  next: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
