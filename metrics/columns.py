@@ -75,15 +75,15 @@ class World(Protocol):
     @property
     def digest(self) -> str: ...
 
-    def features(self, images: Tensor) -> Sequence[Tensor]:
+    def features(self, pictures: Tensor, /) -> Sequence[Tensor]:
         """Feature maps, fine to coarse: a list of (N, C, h, w)."""
         ...
 
-    def pooled(self, images: Tensor) -> Tensor:
+    def pooled(self, pictures: Tensor, /) -> Tensor:
         """One vector a picture for the Fréchet distance, (N, D)."""
         ...
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, pictures: Tensor, /) -> Tensor:
         """Identity embeddings of length 1, (N, E)."""
         ...
 
@@ -180,7 +180,7 @@ class SetKind(Protocol):
         ...
 
     def prepare(self, tools: Tools) -> Hashable:
-        """The key of the look whose pieces are the features, float32 (D,) arrays; not called when features are shared."""
+        """The key of the look whose pieces are the features, float32 (D,) arrays; not called when they are shared."""
         ...
 
     def measure(self, features: np.ndarray, reference: np.ndarray) -> Estimate:
@@ -206,7 +206,7 @@ def kind(name: str) -> Callable[[K], K]:
 
 @cache
 def known_kinds() -> Mapping[str, type]:
-    """All registered kinds, after importing the modules of this package (not of its sub-packages, which may be heavy)."""
+    """All registered kinds, after importing the modules of this package (not those of its sub-packages)."""
     import metrics
 
     for module in pkgutil.iter_modules(metrics.__path__, "metrics."):

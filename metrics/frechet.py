@@ -20,7 +20,7 @@ from .columns import Estimate, NoValue, Tools, kind
 
 
 def frechet_distance(features: np.ndarray, reference: np.ndarray) -> float:
-    """Fréchet distance of Gaussians fitted to features (n, D) and (m, D), any float dtype; computed in float64, >= 0."""
+    """Fréchet distance of Gaussians fitted to features (n, D) and (m, D), any float dtype; in float64, >= 0."""
     return frechet_estimate(features, reference).value
 
 

@@ -38,10 +38,12 @@ class Perceptual(nn.Module):
         import lpips
 
         super().__init__()
-        # The package draws a random backbone before ours goes in: leave the caller's random state alone.
-        with torch.random.fork_rng(devices=[]):
-            self.lpips = lpips.LPIPS(net=net, version="0.1", pretrained=True, pnet_rand=True, verbose=False)
+        # Built without storage: the package would fill a whole classifier at random first (500 MB for VGG).
+        with torch.device("meta"):
+            self.lpips = lpips.LPIPS(net=net, version="0.1", pretrained=False, pnet_rand=True, verbose=False)
+        self.lpips.scaling_layer = lpips.ScalingLayer()
         _load_backbone(self.lpips.net, backbone, what)
+        _load_linear(self.lpips, Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth")
         self.requires_grad_(False)
         self.eval()
 
@@ -65,19 +67,25 @@ class Perceptual(nn.Module):
 
 
 def _load_backbone(network: nn.Module, backbone: Mapping[str, Tensor], what: str) -> None:
-    own = dict(network.named_parameters())
-    with torch.no_grad():
-        for name, parameter in own.items():
-            # Ours is "slice2.3.weight" where torchvision says "features.3.weight".
-            official = "features." + name.split(".", 1)[1]
-            if official not in backbone:
-                raise MissingError(
-                    f"{what} lacks the tensor {official!r}", "check that this is the right file (weights ls)"
-                )
-            if backbone[official].shape != parameter.shape:
-                shape, expected = tuple(backbone[official].shape), tuple(parameter.shape)
-                raise MissingError(f"{what}: {official} has shape {shape}, expected {expected}")
-            parameter.copy_(backbone[official])
+    tensors = {}
+    for name, parameter in network.named_parameters():
+        # Ours is "slice2.3.weight" where torchvision says "features.3.weight".
+        official = "features." + name.split(".", 1)[1]
+        if official not in backbone:
+            raise MissingError(f"{what} lacks the tensor {official!r}", "is this the right file? see weights ls")
+        if backbone[official].shape != parameter.shape:
+            shape, expected = tuple(backbone[official].shape), tuple(parameter.shape)
+            raise MissingError(f"{what}: {official} has shape {shape}, expected {expected}")
+        tensors[name] = backbone[official].float().clone()
+    network.load_state_dict(tensors, strict=True, assign=True)
+
+
+def _load_linear(network: nn.Module, path: Path) -> None:
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    # The layers are known to the package under two names, "lin0" and "lins.0".
+    also = {"lins." + name[3:]: tensor for name, tensor in tensors.items()}
+    result = network.load_state_dict({**tensors, **also}, strict=False, assign=True)
+    assert not result.unexpected_keys, result.unexpected_keys
 
 
 def load_perceptual(net: str, path: Path) -> Perceptual:

@@ -1,4 +1,4 @@
-"""From a parsed TOML table to a frozen dataclass: every key known, every value of the right type, close names offered."""
+"""From a parsed TOML table to a frozen dataclass: every key known, every value of its type, close names offered."""
 
 from __future__ import annotations
 

@@ -22,28 +22,43 @@ _WINDOW, _SIGMA = 11, 1.5
 _HIGHEST_PSNR = 100.0
 
 
-def ssim(generated: np.ndarray, original: np.ndarray, *, window: str = "gaussian", data_range: float = 255) -> float:
-    """SSIM of two (h, w, 3) pictures by scikit-image, averaged over channels; higher is better, at most 1.
+def ssim(
+    generated: np.ndarray,
+    original: np.ndarray,
+    *,
+    window: str = "gaussian",
+    data_range: float = 255,
+    sample_covariance: bool | None = None,
+) -> float:
+    """SSIM of two (h, w, 3) or (h, w) pictures by scikit-image, averaged over channels; higher is better, at most 1.
 
-    `window` "gaussian": 11 taps of sigma 1.5, population covariance, as the SSIM paper has it. "uniform":
-    scikit-image's default, a 7x7 box with sample covariance. `data_range`: 255 for uint8, 2 for floats in [-1, 1].
+    `window` "gaussian": 11 taps of sigma 1.5 and, unless told otherwise, population covariance, as the SSIM paper has
+    it. "uniform": scikit-image's default, a 7x7 box with sample covariance. `data_range`: 255 for uint8, 2 for floats
+    in [-1, 1].
 
     Raises:
         NoValue: The picture is smaller than the window.
     """
     from skimage.metrics import structural_similarity
 
-    if min(generated.shape[:2]) < (_WINDOW if window == "gaussian" else 7):
+    gaussian = window == "gaussian"
+    if min(generated.shape[:2]) < (_WINDOW if gaussian else 7):
         raise NoValue("the picture is smaller than SSIM's window")
-    if window == "gaussian":
-        options = {"gaussian_weights": True, "sigma": _SIGMA, "use_sample_covariance": False}
-    else:
-        options = {}
-    return float(structural_similarity(generated, original, data_range=data_range, channel_axis=2, **options))
+    return float(
+        structural_similarity(
+            generated,
+            original,
+            data_range=data_range,
+            channel_axis=2 if generated.ndim == 3 else None,
+            gaussian_weights=gaussian,
+            sigma=_SIGMA,
+            use_sample_covariance=not gaussian if sample_covariance is None else sample_covariance,
+        )
+    )
 
 
 def psnr(generated: np.ndarray, original: np.ndarray) -> float:
-    """PSNR in dB of two uint8 pictures, peak 255; at most 100 dB, which identical pictures get (it would be infinite)."""
+    """PSNR in dB of two uint8 pictures, peak 255; at most 100 dB, which identical pictures get (not infinity)."""
     error = float(np.mean((generated.astype(np.float64) - original.astype(np.float64)) ** 2))
     return _HIGHEST_PSNR if error == 0 else min(_HIGHEST_PSNR, float(10 * np.log10(255**2 / error)))
 

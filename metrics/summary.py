@@ -79,7 +79,7 @@ def summarise(
 
 
 def effective_rule(column: Column, rules: ProtocolFile) -> str:
-    """ "zero" only where the protocol says so and 0 is a bad value (more is better); sets and distances always "skip"."""
+    """The rule of a column: "zero" only where the protocol says so and more is better; sets and distances "skip"."""
     return "zero" if rules.failures.rule == "zero" and column.better == "higher" and not column.is_set else "skip"
 
 

@@ -9,6 +9,7 @@ Their metrics are called `fd@synthetic-1`, `lpips@synthetic-1`, `id@synthetic-1`
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,16 @@ class WorldNetworks:
     def pooled(self, pictures: Tensor) -> Tensor:
         """Features (N, 168) for the Fréchet distance: spatial means of the last two stages."""
         return torch.cat([map_.mean((2, 3)) for map_ in self.describer.maps(pictures)[-2:]], 1)
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of all weights: part of the digest of every judge that uses them."""
+        digest = hashlib.sha256()
+        for name, module in self.modules().items():
+            for key, tensor in module.state_dict().items():
+                digest.update(f"{name}.{key} ".encode())
+                digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def modules(self) -> dict[str, WorldNet]:
         return {"regressor": self.regressor, "embedder": self.embedder, "describer": self.describer}

@@ -1,14 +1,14 @@
 """Reference values and reproducible inputs of the metric tests; the rules are those of the data files' description.
 
-`F(name, shape, rule)` fills a tensor by name, `u8` turns [-1, 1] into bytes, `write_networks` writes auxiliary networks with filled
-weights, laid out as their owners' files.
+`F(name, shape, rule)` fills a tensor by name, `u8` turns [-1, 1] into bytes, `write_networks` writes auxiliary
+networks with filled weights, laid out as their owners' files.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from tests.filling import fill, golden_image
 DATA = Path(__file__).parent / "data"
 
 
-@lru_cache(maxsize=None)
+@cache
 def reference(name: str) -> Any:
     """Content of a JSON file of reference values."""
     return json.loads((DATA / f"{name}.json").read_text())
 
 
-@lru_cache(maxsize=None)
+@cache
 def arrays(name: str) -> Mapping[str, np.ndarray]:
     """Content of an NPZ file of reference values."""
     with np.load(DATA / f"{name}.npz") as file:
@@ -77,7 +77,9 @@ def _backbone(net: str) -> dict[str, torch.Tensor]:
 
 
 def write_networks(folder: Path) -> Callable[[str], Path]:
-    """A `weights` function: writes a filled network on first request. insightface's pack is missing, as on most machines."""
+    """A `weights` function: writes a filled network on first request. insightface's pack is missing, as on most
+    machines.
+    """
     writers: Mapping[str, tuple[str, Callable[[], dict[str, torch.Tensor]]]] = {
         "inception-imagenet": ("inception_v3_google.pth", inception_tensors),
         "inception-fid": ("weights-inception.pth", inception_tensors),

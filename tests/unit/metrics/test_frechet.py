@@ -91,7 +91,7 @@ def test_true_size_takes_seconds() -> None:
 
 @pytest.mark.parametrize(("n", "m", "width"), [(40, 30, 60), (60, 50, 20), (60, 15, 20)])
 def test_influence_is_the_derivative_by_weight(n: int, m: int, width: int) -> None:
-    """A picture repeated many times among many copies of the set moves the value by its influence / number of copies."""
+    """Giving one picture a little more weight moves the value by that much times its influence."""
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal((n, width)), rng.standard_normal((m, width)) * 1.3 + 0.2
     estimate = frechet_estimate(a, b)
