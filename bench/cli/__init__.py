@@ -14,7 +14,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
-from bench.errors import BenchError, ExitCode, unknown_name
+from bench.errors import BenchError, ExitCode, MissingError, unknown_name
 
 # Command -> module of this folder and one line of help; each module has `arguments(parser)` and `run(options) -> int`.
 COMMANDS = {
@@ -69,6 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader went away (`| head`); there is nobody left to tell.
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return int(ExitCode.OK)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("bench", "methods", "metrics", "reports"):
+            raise
+        _say(MissingError(f"the Python package {error.name} is not installed here", "make setup, then .venv/bin/python"))
+        return int(ExitCode.MISSING)
     except Exception as error:
         if os.environ.get("WARPRES_BENCH_DEBUG"):
             raise
