@@ -22,6 +22,7 @@ from methods.nets.stylegan2 import DiscriminatorConfig, Generator, GeneratorConf
 
 CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
 GENERATOR = GeneratorConfig(size=64, style_dim=64, mapping_layers=2, channels=CHANNELS)
+BASE_FILES = ("generator.safetensors", "e4e.safetensors")  # what StyleRes and WarpRes are built on
 DISCRIMINATOR = DiscriminatorConfig(size=64, channels={4: 128, 8: 128, 16: 96, 32: 64, 64: 32})
 BACKBONE = IRSEConfig(widths=(32, 48, 64, 96), units=(2, 2, 3, 2), reduction=8)
 ENCODER = PyramidConfig(backbone=BACKBONE, rows=10, style_dim=64, coarse=3, middle=6, depths=(2, 3, 4))
@@ -73,7 +74,9 @@ def write_part(
 
     Floating-point tensors are stored as float16, which halves the files; loaders widen them again.
     """
+    beside = {"encoder": ["generator.safetensors"], "styleres": list(BASE_FILES), "warpres": list(BASE_FILES)}
     metadata = {
+        "parts": beside.get(part, []),
         "method": part,
         "domain": "faces",
         "config": {part: to_dict(config)},

@@ -1,0 +1,124 @@
+"""What only a world with truth can say of an edited picture: how far the edit went, and how far it is from the true edit.
+
+The attribute's change is measured on pixels by the regressor, on the output and on the real input alike; the true edit is then
+rendered *at the change this output achieved*, so a method is neither punished nor rewarded for the strength of its edit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contract import EditPass, Picture
+from bench.observe import Observation
+from bench.synthetic.dataset import scene_of
+from bench.synthetic.networks import WEIGHTS, WorldNetworks, load_world_networks
+from bench.synthetic.render import PICTURE_SIZE, View, render, to_uint8
+from bench.synthetic.scene import Scene
+from bench.synthetic.truth import STILL, edited, layers, true_flow
+from bench.weights.load import file_digest, read_checkpoint
+from metrics.flow import cells_to_pixels, end_point_error
+from metrics.synthetic import perceptual_distance
+from metrics.truth import distance_to_truth
+
+DIRECTIONS = WEIGHTS / "directions.safetensors"
+VERSION = "1"  # part of the key of every result: raise it when a definition here changes
+ATTRIBUTE_OF = {"smile": "smile", "pose": "yaw", "age": "age"}
+
+
+def observers(device: str = "cpu") -> Sequence[TruthObserver]:
+    """The world's observers for `bench.assembly`."""
+    return (TruthObserver(load_world_networks(device=device), device),)
+
+
+def attribute_of(edit: EditPass) -> str | None:
+    """The scene field an edit is about ("yaw" for pose+), or None."""
+    return None if edit.direction is None else ATTRIBUTE_OF.get(edit.direction.name)
+
+
+class TruthObserver:
+    """Columns achieved, leak, truth_psnr, truth_ssim, truth_lpips and, of methods that announce a flow, flow_epe."""
+
+    def __init__(self, networks: WorldNetworks, device: str = "cpu") -> None:
+        self.networks, self.device = networks, device
+        self.distance = perceptual_distance(networks, device)
+        files = [file_digest(path) for path in (WEIGHTS / "judges.safetensors", DIRECTIONS) if path.is_file()]
+        self.digest = hashlib.sha256("".join([VERSION, *files]).encode()).hexdigest()
+        self._measured = lru_cache(maxsize=256)(self._measure_input)
+
+    def observe(
+        self, picture: Picture, edit: EditPass, output: np.ndarray, announced: Mapping[str, np.ndarray]
+    ) -> Observation:
+        attribute = attribute_of(edit)
+        if attribute is None:
+            return Observation()
+        before, after = self._measured(picture.name), self._measure(output)
+        change = {name: after[name] - before[name] for name in after}
+        scene = scene_of(picture.name)
+        target = edited(scene, attribute, change[attribute])
+        truth = to_uint8(render(target))[0].numpy()
+        values = dict(distance_to_truth(output, truth, self.distance))
+        values["achieved"] = change[attribute]
+        values |= {f"leak_{name}": abs(value) for name, value in change.items() if name != attribute}
+        if "flow" in announced:
+            error, zero = self._flow_errors(scene, target, announced["flow"])
+            values |= {"flow_epe": error, "flow_epe_of_zero": zero}
+        return Observation(values)
+
+    def truth(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
+        """The true picture at the change this edit has on generated pictures (see `nominal_change`)."""
+        target = self._nominal(picture, edit)
+        return None if target is None else to_uint8(render(target))[0].numpy()
+
+    def true_flow(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
+        """True flow (2, 32, 32) in cells of a 32-cell grid, zero where the point is hidden."""
+        target = self._nominal(picture, edit)
+        if target is None:
+            return None
+        found = true_flow(scene_of(picture.name), target)
+        flow = found.flow * found.visible[:, None]
+        return torch.nn.functional.avg_pool2d(flow, 2)[0].div(2).numpy()
+
+    def _nominal(self, picture: Picture, edit: EditPass) -> Scene | None:
+        attribute = attribute_of(edit)
+        if attribute is None:
+            return None
+        return edited(scene_of(picture.name), attribute, edit.strength * nominal_change(attribute))
+
+    def _measure(self, pixels: np.ndarray) -> dict[str, float]:
+        with torch.inference_mode():
+            signed = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(self.device).float() / 127.5 - 1
+            return {name: float(value) for name, value in self.networks.attributes(signed).items()}
+
+    def _measure_input(self, name: str) -> dict[str, float]:
+        return self._measure(to_uint8(render(scene_of(name)))[0].numpy())
+
+    def _flow_errors(self, source: Scene, target: Scene, cells: np.ndarray) -> tuple[float, float]:
+        """End-point error in pixels over the head's visible points, and that of zero flow."""
+        truth = true_flow(source, target)
+        on_head = truth.visible & (_labels(target) != STILL)
+        size = (truth.flow.shape[2], truth.flow.shape[3])
+        flow: Tensor = cells_to_pixels(torch.from_numpy(cells)[None], size)
+        zero = torch.zeros_like(truth.flow)
+        return float(end_point_error(flow, truth.flow, on_head)), float(end_point_error(zero, truth.flow, on_head))
+
+
+def _labels(scene: Scene) -> Tensor:
+    return layers(View.of(scene, PICTURE_SIZE))
+
+
+@lru_cache(maxsize=1)
+def _nominal_changes() -> Mapping[str, float]:
+    metadata = read_checkpoint(DIRECTIONS)["metadata"]
+    changes: Mapping[str, float] = metadata["change_per_unit"]
+    return changes
+
+
+def nominal_change(attribute: str) -> float:
+    """Mean measured change of an attribute on generated pictures, per unit of strength (degrees, or the scene's units)."""
+    return float(_nominal_changes()[attribute])
