@@ -80,8 +80,9 @@ def plan_passes(
         generator, latent_rows, method: As for `load_direction`.
         mode: "fixed": the card's strengths. "sweep": one pass a strength, columns "smile+1.5". "matched": the
             strengths of `matched`, by column, found with `bench.edits.matched` for this method.
-        strengths: Edit name -> strengths that replace the card's: magnitudes for fixed columns (one number), the grid
-            of a sweep.
+        strengths: Edit name -> strengths that replace the card's: a magnitude for fixed columns (one number), the grid
+            of a sweep. They are in the unit of the card's common direction; where the method has its own, of another
+            length, they are scaled by the ratio of the two directions' own strengths.
         attributes: Labels that the data set has; a column whose subset needs another one takes all pictures.
         cards: Further card files.
 
@@ -91,8 +92,7 @@ def plan_passes(
     for name in names:
         card, wanted = _resolve(name, generator, cards)
         direction = load_direction(card, files, generator=generator, latent_rows=latent_rows, method=method)
-        card = card.for_method(method)
-        for column in _columns(card, wanted, mode, (strengths or {}).get(card.name), matched):
+        for column in _columns(card, card.for_method(method), wanted, mode, (strengths or {}).get(card.name), matched):
             inputs, reals = (_subset(expression, attributes) for expression in (column.inputs, column.reals))
             passes.append(EditPass(column.name, direction, column.strength, inputs, reals))
     return _unique(passes)
@@ -174,6 +174,7 @@ def _resolve(name: str, generator: str, cards: Sequence[Path]) -> tuple[Card, st
 
 
 def _columns(
+    common: Card,
     card: Card,
     wanted: str,
     mode: Mode,
@@ -181,8 +182,9 @@ def _columns(
     matched: Mapping[str, float] | None,
 ) -> list[Column]:
     columns = [column for column in card.columns if wanted in ("", column.name)]
+    unit = card.columns[0].strength / common.columns[0].strength
     if mode == "sweep":
-        return _sweep(card, strengths or card.sweep)
+        return _sweep(card, strengths, unit) if strengths else _sweep(card, card.sweep, 1.0)
     if mode == "matched":
         absent = [column.name for column in columns if column.name not in (matched or {})]
         if absent:
@@ -192,17 +194,17 @@ def _columns(
         return columns
     if len(strengths) != 1 or strengths[0] <= 0:
         raise UsageError(f"the edit {card.name!r} takes one strength above 0, got {list(strengths)}")
-    return [Column(c.name, _signed(strengths[0], c.strength), c.inputs, c.reals) for c in columns]
+    return [Column(c.name, _signed(strengths[0] * unit, c.strength), c.inputs, c.reals) for c in columns]
 
 
-def _sweep(card: Card, strengths: Sequence[float]) -> list[Column]:
+def _sweep(card: Card, strengths: Sequence[float], unit: float) -> list[Column]:
     if not strengths:
         raise UsageError(f"the edit {card.name!r} has no sweep", "give the strengths, e.g. --strengths 1,2,3")
     columns = []
     for strength in strengths:
         # A sweep's step uses the pictures of the fixed column that goes the same way.
         model = next((c for c in card.columns if c.strength * strength > 0), card.columns[0])
-        columns.append(Column(f"{card.name}{strength:+g}", float(strength), model.inputs, model.reals))
+        columns.append(Column(f"{card.name}{strength:+g}", strength * unit, model.inputs, model.reals))
     return columns
 
 

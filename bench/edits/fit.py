@@ -144,29 +144,39 @@ def condition_out(primary: Tensor, others: Sequence[Tensor]) -> Tensor:
 
 def save_directions(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
     """Write directions as safetensors, with facts about how they were found in its metadata."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=dict(facts))
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise UsageError(f"{path}: cannot be written ({error})") from error
 
 
 def _logistic(inputs: Tensor, signs: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
-    weights = torch.zeros(inputs.shape[1] + 1, dtype=inputs.dtype, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weights], max_iter=200, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+    """Penalised logistic regression by Newton's method with step halving (the loss is convex)."""
+    design = torch.cat([inputs, torch.ones_like(inputs[:, :1])], dim=1)
+    ridge = torch.full((design.shape[1],), 2 * penalty, dtype=inputs.dtype)
+    ridge[-1] = 1e-9
 
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        margin = signs * (inputs @ weights[:-1] + weights[-1])
-        value = torch.nn.functional.softplus(-margin).mean() + penalty * weights[:-1].square().sum()
-        value.backward()
-        return value
+    def loss(weights: Tensor) -> Tensor:
+        return torch.nn.functional.softplus(-signs * (design @ weights)).mean() + 0.5 * (ridge * weights.square()).sum()
 
-    with torch.enable_grad():
-        optimiser.step(loss)
-    found = weights.detach()
-    return found[:-1], found[-1]
+    weights = torch.zeros_like(ridge)
+    value = loss(weights)
+    for _ in range(50):
+        chance = torch.sigmoid(-signs * (design @ weights))
+        gradient = -(design.T @ (signs * chance)) / len(design) + ridge * weights
+        curvature = (design.T * (chance * (1 - chance))) @ design / len(design) + torch.diag(ridge)
+        step = torch.linalg.solve(curvature, gradient)
+        size = 1.0
+        while float(loss(weights - size * step)) > float(value) and size > 1e-6:
+            size /= 2
+        weights = weights - size * step
+        before, value = value, loss(weights)
+        if float(before - value) < 1e-12:
+            break
+    return weights[:-1], weights[-1]
 
 
 def _checked(codes: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

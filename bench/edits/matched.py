@@ -5,10 +5,16 @@ asked.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
+from bench.contract import Direction, Inversion, Method
 from bench.errors import UsageError
+
+Regressor = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,35 @@ def match_strength(
     if high_error >= 0:
         search.close_in(low, low_error, high, high_error)
     return search.best()
+
+
+class ChangeMeter:
+    """How far an edit moves an attribute with one method: the mean difference of edited picture and reconstruction.
+
+    Args:
+        method: Any method.
+        inversions: Batches to measure on; a few dozen pictures are enough to set a strength.
+        regressor: Pictures (N, 3, H, W) in about [-1, 1] -> attribute name -> (N,).
+        attribute: The one measured (a card's `measures`).
+
+    Raises UsageError when the regressor does not measure the attribute.
+    """
+
+    def __init__(self, method: Method, inversions: Sequence[Inversion], regressor: Regressor, attribute: str) -> None:
+        self._method, self._inversions, self._regressor, self._attribute = method, inversions, regressor, attribute
+        self._before = torch.cat([self._read(method.edit(inversion)) for inversion in inversions])
+
+    def __call__(self, direction: Direction, strength: float) -> float:
+        """Mean change of the attribute, in its unit, at one strength."""
+        edited = [self._method.edit(item, direction.delta(item.codes, strength)) for item in self._inversions]
+        after = torch.cat([self._read(pictures) for pictures in edited])
+        return float((after - self._before).double().mean())
+
+    def _read(self, pictures: Tensor) -> Tensor:
+        values = self._regressor(pictures)
+        if self._attribute not in values:
+            raise UsageError(f"nothing measures {self._attribute!r}", f"measured: {', '.join(values) or 'nothing'}")
+        return values[self._attribute].detach().flatten()
 
 
 class _Search:

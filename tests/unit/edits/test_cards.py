@@ -1,0 +1,187 @@
+"""The cards themselves, and the passes they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.contract import EditPass
+from bench.edits.cards import all_cards, find_card, generator_of, read_card, rows
+from bench.edits.directions import plan_passes
+from bench.errors import UsageError
+from bench.weights.registry import entries
+
+TEXT = """
+name = "frown"
+domain = "faces"
+generator = "ffhq-1024"
+rule = "add"
+origin = "mine"
+licence = "mine"
+sign = "+ frowns"
+strength_source = "tried"
+file = "frown.pt"
+[[columns]]
+name = "frown"
+strength = 2.0
+"""
+
+
+def test_the_papers_edits_and_their_strengths() -> None:
+    expected = {
+        ("smile", "ffhq-1024"): [("smile+", 3, "Smiling=-1", "Smiling=1"), ("smile-", -3, "Smiling=1", "Smiling=-1")],
+        ("pose", "ffhq-1024"): [("pose+", 3, "all", "all"), ("pose-", -3, "all", "all")],
+        ("grass", "lsun-car-512"): [("grass", -18, "all", "all")],
+        ("color", "lsun-car-512"): [("color", -8, "all", "all")],
+        ("viewpoint", "lsun-car-512"): [("viewpoint+", 2, "all", "all"), ("viewpoint-", -2, "all", "all")],
+    }
+    for (name, generator), columns in expected.items():
+        card = find_card(name, generator)
+        assert [(c.name, c.strength, c.inputs, c.reals) for c in card.columns] == columns
+
+
+def test_ganspace_entries_are_the_protocol_cards() -> None:
+    expected = {
+        "grass": (41, (9, 11)),
+        "color": (22, (9, 11)),
+        "cube": (16, (3, 6)),
+        "viewpoint": (0, (0, 5)),
+        "ganspace_smile": (46, (4, 5)),
+        "wide_smile": (23, (3, 6)),
+        "eye_openness": (54, (7, 8)),
+        "trimmed_beard": (58, (7, 9)),
+        "lipstick": (34, (10, 11)),
+        "overexposed": (27, (8, 18)),
+        "head_angle_up": (11, (1, 4)),
+    }
+    found = {card.name: (card.component, card.layers) for card in all_cards() if card.rule == "set_coordinate"}
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_every_card_says_where_it_is_from_and_what_measures_it() -> None:
+    for card in all_cards():
+        assert card.origin and card.licence and card.sign and card.strength_source, card.name
+        if card.generator != "synthetic-64":
+            assert card.file in entries(), card.file
+            own = [change["file"] for change in card.overrides.values() if "file" in change]
+            assert set(own) <= set(entries())
+
+
+def test_names_for_another_generator_and_unknown_names() -> None:
+    with pytest.raises(UsageError, match="'grass' is a direction for lsun-car-512; this generator is ffhq-1024"):
+        find_card("grass", "ffhq-1024")
+    with pytest.raises(UsageError, match="unknown edit for ffhq-1024 'smlie'") as error:
+        find_card("smlie", "ffhq-1024")
+    assert "did you mean smile" in error.value.next_step
+
+
+def test_generators_have_names() -> None:
+    assert generator_of("faces", 18) == "ffhq-1024"
+    assert generator_of("cars", 16) == "lsun-car-512"
+    assert generator_of("faces", 10) == "synthetic-64"
+    assert generator_of("cars", 18) == "cars-1024"
+
+
+def test_cards_of_the_user(tmp_path: Path) -> None:
+    path = tmp_path / "frown.toml"
+    path.write_text(TEXT)
+    assert find_card("frown", "ffhq-1024", [path]).file == "frown.pt"
+    with pytest.raises(UsageError, match="two edit cards are called 'frown'"):
+        all_cards([path, path])
+    with pytest.raises(UsageError, match="cannot be read"):
+        all_cards([tmp_path / "gone.toml"])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (("rule = ", "rule = oops "), "not a TOML file"),
+        (('"add"', '"multiply"'), "rule is 'multiply'"),
+        (('"add"', '"set_coordinate"'), "needs a component"),
+        (('"faces"', '"cats"'), "domain is 'cats'"),
+        (('file = "frown.pt"', ""), "file"),
+        (('file = "frown.pt"', 'file = "f"\nstrenght = 3'), "strenght"),
+        (('file = "frown.pt"', 'file = "f"\nlayers = [5, 3]'), r"layers are \[5, 3\]"),
+        (("strength = 2.0", "force = 2.0"), "a column has wrong fields"),
+        (('[[columns]]\nname = "frown"\nstrength = 2.0', "columns = []"), "no columns"),
+    ],
+)
+def test_faults_of_cards_are_named(change: tuple[str, str], fault: str) -> None:
+    with pytest.raises(UsageError, match=fault) as error:
+        read_card(TEXT.replace(*change), "frown.toml")
+    assert error.value.what.startswith("frown.toml")
+
+
+Plan = Callable[..., list[EditPass]]
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    for name, shape in (("smile", (1, 512)), ("pose", (1, 18, 512)), ("age", (1, 512))):
+        torch.save(torch.ones(shape), tmp_path / f"{name}.pt")
+    import numpy as np
+
+    np.save(tmp_path / "Smiling_boundary.npy", np.ones((1, 9216), np.float32))
+
+    def planned(*names: str, **options: object) -> list[EditPass]:
+        fixed: dict[str, object] = {"generator": "ffhq-1024", "latent_rows": 18}
+        return plan_passes(names, lambda file: tmp_path / file, **fixed, **options)  # type: ignore[arg-type]
+
+    return planned
+
+
+def columns(passes: list[EditPass]) -> list[tuple[str, float]]:
+    return [(item.column, item.strength) for item in passes]
+
+
+def test_fixed_passes(plan: Plan) -> None:
+    passes = plan("smile", "pose+")
+    assert columns(passes) == [("reconstruction", 0.0), ("smile+", 3.0), ("smile-", -3.0), ("pose+", 3.0)]
+    assert passes[0].direction is None
+    assert (passes[1].inputs, passes[1].reals) == ("Smiling=-1", "Smiling=1")
+    assert columns(plan("smile", "smile+", "smile")) == columns(plan("smile"))
+    assert columns(plan("smile+", strengths={"smile": [1.5], "pose": [2.0]}))[1:] == [("smile+", 1.5)]
+    with pytest.raises(UsageError, match="takes one strength above 0"):
+        plan("smile", strengths={"smile": [1.0, 2.0]})
+
+
+def test_a_label_the_data_lacks_takes_all_pictures(plan: Plan) -> None:
+    passes = plan("smile", attributes={"Young"})
+    assert {(item.inputs, item.reals) for item in passes} == {("all", "all")}
+    assert plan("smile", attributes={"Smiling"})[1].inputs == "Smiling=-1"
+
+
+def test_sweeps(plan: Plan) -> None:
+    passes = plan("smile", mode="sweep", strengths={"smile": [-2, 0.5]})
+    assert columns(passes)[1:] == [("smile-2", -2.0), ("smile+0.5", 0.5)]
+    assert [item.inputs for item in passes[1:]] == ["Smiling=1", "Smiling=-1"]
+    assert len(plan("pose", mode="sweep")) == 10
+
+
+def test_matched_strengths_are_given_by_column(plan: Plan) -> None:
+    passes = plan("smile", mode="matched", matched={"smile+": 2.25, "smile-": -4.0})
+    assert columns(passes)[1:] == [("smile+", 2.25), ("smile-", -4.0)]
+    with pytest.raises(UsageError, match="no matched strength for smile-"):
+        plan("smile", mode="matched", matched={"smile+": 2.25})
+
+
+def test_strengths_keep_their_meaning_for_a_methods_own_direction(plan: Plan) -> None:
+    assert columns(plan("smile", method="featurestyle"))[1:] == [("smile+", 15.0), ("smile-", -15.0)]
+    scaled = plan("smile", method="featurestyle", strengths={"smile": [1.5]})
+    assert columns(scaled)[1:] == [("smile+", 7.5), ("smile-", -7.5)]
+    swept = plan("smile", method="featurestyle", mode="sweep", strengths={"smile": [1.0]})
+    assert columns(swept)[1:] == [("smile+1", 5.0)]
+
+
+def test_a_column_that_an_edit_lacks(plan: Plan) -> None:
+    with pytest.raises(UsageError, match="'lipstick' has no column 'lipstick-'"):
+        plan("lipstick-")
+
+
+def test_the_list_for_people() -> None:
+    listed = {(row["name"], row["generator"]): row for row in rows(all_cards())}
+    assert listed["viewpoint", "lsun-car-512"]["columns"] == "viewpoint+ (+2), viewpoint- (-2)"
+    assert listed["grass", "lsun-car-512"]["layers"] == "9-10"
