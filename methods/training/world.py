@@ -77,7 +77,8 @@ def write_part(
     beside = {"encoder": ["generator.safetensors"], "styleres": list(BASE_FILES), "warpres": list(BASE_FILES)}
     metadata = {
         "parts": beside.get(part, []),
-        "method": part,
+        # What the loader takes the file for: the encoder with its generator beside it is e4e.
+        "method": "e4e" if part == "encoder" else part,
         "domain": "faces",
         "config": {part: to_dict(config)},
         "made": dict(made),
