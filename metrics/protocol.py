@@ -213,7 +213,7 @@ def _column(table: Mapping[str, Any], file: str) -> Column:
         if key not in common | own:
             raise unknown_name(f"key in {where}", key, sorted(common | own))
     head = build(_Head, {key: value for key, value in table.items() if key in common}, where)
-    options = build(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
+    options: Any = build(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
     return Column(head.stem, head.title, head.better, head.what, head.kind, head.domains, options)
 
 

@@ -36,7 +36,7 @@ _BLOCKS = (
 _UNUSED = ("AuxLogits.", "fc.")
 
 
-class ImageNetInception(FeatureExtractorBase):  # type: ignore[misc]
+class ImageNetInception(FeatureExtractorBase):
     """torchvision's ImageNet Inception as the StarGAN-v2 FID script uses it: uint8 (N, 3, h, w) -> (features (N,
     2048),).
 

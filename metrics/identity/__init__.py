@@ -60,13 +60,21 @@ class Identity:
         network = tools.shared(self.network, lambda: self._network(tools))
         if self.alignment == "group_crop":
             return lambda batch: _embed(network, _group_crops(batch))
+        from .alignment import SIZE
+
         detect, fit = self._detector(tools), self._fit()
 
         def look(batch: Batch) -> Sequence[Any]:
             crops = [_aligned(pixels, detect, fit) for pixels in batch.pixels]
-            found = [crop for crop in crops if crop is not None]
-            embeddings = iter(_embed(network, torch.stack(found).to(batch.device)) if found else [])
-            return [Refusal("no face found") if crop is None else next(embeddings) for crop in crops]
+            # A blank stands in for a face that was not found, so that a picture's place in its batch, and with it the
+            # last bit of its embedding, never depends on its neighbours.
+            blank = torch.zeros(3, SIZE, SIZE)
+            faces = torch.stack([blank if crop is None else crop for crop in crops])
+            embeddings = _embed(network, faces.to(batch.device))
+            return [
+                Refusal("no face found") if crop is None else embedding
+                for crop, embedding in zip(crops, embeddings, strict=True)
+            ]
 
         return look
 

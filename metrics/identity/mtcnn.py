@@ -162,7 +162,8 @@ class Mtcnn(nn.Module):
         return np.stack([x[order[0]], y[order[0]]], axis=1) if len(order) else None
 
     def _input(self, pictures: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float()
+        # A copy: pictures from PIL are read-only.
+        tensor = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float()
         return ((tensor - 127.5) * 0.0078125).to(self.pnet.conv4_1.weight.device)
 
 
@@ -185,7 +186,8 @@ def load_mtcnn(path: str | Path, softmax: str = "width") -> Mtcnn:
 def _scales(size: tuple[int, int]) -> list[float]:
     """Pyramid scales at which the smallest face fits P-Net's 12-px cell."""
     first = _CELL / _SMALLEST_FACE
-    side, scales = min(size) * first, []
+    side = min(size) * first
+    scales: list[float] = []
     while side > _CELL:
         scales.append(first * _FACTOR ** len(scales))
         side *= _FACTOR

@@ -1,0 +1,108 @@
+"""Identity columns put together: crop or detector, fit, failures; with a toy embedder in the network's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import metrics.identity.insightface
+import metrics.identity.mtcnn
+import metrics.identity.networks
+from metrics.columns import Batch, Pair, Refusal, Tools
+from metrics.identity import Identity
+from metrics.identity.alignment import REFERENCE, group_crop
+from tests.unit.metrics.reference import pictures_u8
+
+
+class ToyEmbedder(nn.Module):
+    """Unit vectors from 4x4 means; keeps the crops it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[Tensor] = []
+
+    def forward(self, crops: Tensor) -> Tensor:
+        assert crops.shape[1:] == (3, 112, 112)
+        self.shown.append(crops)
+        return F.normalize(F.adaptive_avg_pool2d(crops + 2, 4).flatten(1), dim=1)
+
+
+class ToyDetector:
+    """Finds a face filling every picture that is not black."""
+
+    def to(self, device: torch.device) -> ToyDetector:
+        return self
+
+    def landmarks(self, pixels: np.ndarray) -> np.ndarray | None:
+        return REFERENCE * (len(pixels) / 112) if pixels.any() else None
+
+
+@pytest.fixture
+def embedder(monkeypatch: pytest.MonkeyPatch) -> ToyEmbedder:
+    toy = ToyEmbedder()
+    monkeypatch.setitem(metrics.identity.networks.LOADERS, "curricularface", lambda path: toy)
+    monkeypatch.setattr(metrics.identity.mtcnn, "load_mtcnn", lambda path, softmax: ToyDetector())
+    monkeypatch.setattr(
+        metrics.identity.insightface, "load_detector", lambda path, side, threshold: ToyDetector().landmarks
+    )
+    return toy
+
+
+def tools() -> Tools:
+    return Tools("faces", torch.device("cpu"), lambda name: Path(name))
+
+
+def look(pair: Pair, used: Tools, pictures: list[np.ndarray]) -> list[object]:
+    return list(used.looks[pair.look](Batch(pictures, torch.device("cpu"))))
+
+
+def test_fixed_crop_needs_no_detector(embedder: ToyEmbedder) -> None:
+    used = tools()
+    pair = Identity("curricularface", "group_crop").prepare(used)
+    pictures = pictures_u8(0, 2, 256)
+    first, second = look(pair, used, pictures)
+    assert set(used.used) == {"curricularface"}
+    assert torch.equal(embedder.shown[0], group_crop(Batch(pictures, torch.device("cpu")).signed))
+    assert pair.compare(first, first) == pytest.approx(1, abs=1e-6)
+    assert pair.compare(first, second) < 0.9999
+
+
+def test_fixed_crop_of_other_sizes_is_of_the_picture_at_256(embedder: ToyEmbedder) -> None:
+    used = tools()
+    pair = Identity("curricularface", "group_crop").prepare(used)
+    look(pair, used, pictures_u8(0, 2, 256))
+    look(pair, used, pictures_u8(0, 2, 512))
+    assert float((embedder.shown[0] - embedder.shown[1]).abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("alignment", ["mtcnn", "insightface"])
+def test_detectors(embedder: ToyEmbedder, alignment: str) -> None:
+    used = tools()
+    pair = Identity("curricularface", alignment, fit="umeyama").prepare(used)  # type: ignore[arg-type]
+    assert len(used.used) == 2
+    face, black = pictures_u8(0, 1, 224)[0], np.zeros((224, 224, 3), np.uint8)
+    found, lost, again = look(pair, used, [face, black, face])
+    assert lost == Refusal("no face found")
+    assert pair.compare(found, again) == pytest.approx(1, abs=1e-6)
+    # The detector's points are the reference's, at twice the size: the crop is the picture at half of it.
+    half = F.interpolate(Batch([face], torch.device("cpu")).signed, scale_factor=0.5, mode="bilinear")
+    assert float((embedder.shown[0][:1] - half)[..., 2:-2, 2:-2].abs().max()) < 0.1
+
+
+def test_columns_share_the_network_and_the_look(embedder: ToyEmbedder) -> None:
+    used = tools()
+    crop, again = Identity("curricularface", "group_crop"), Identity("curricularface", "group_crop")
+    assert crop.prepare(used).look == again.prepare(used).look
+    Identity("curricularface", "mtcnn").prepare(used)
+    Identity("curricularface", "mtcnn", softmax="channel").prepare(used)
+    assert len(used.looks) == 3
+
+
+def test_needs() -> None:
+    assert Identity("curricularface", "mtcnn").needs() == ("curricularface", "mtcnn")
+    assert Identity("arcface-irse50", "insightface").needs() == ("arcface-irse50", "insightface-buffalo_l")
