@@ -20,7 +20,7 @@ from bench.data.celeba_files import (
 )
 from bench.data.celeba_verify import SOURCE, verify
 from bench.data.listing import Entry, Kind, Listing, picture_files
-from bench.data.splits import CELEBAHQ_SIZE, SplitFace, celeba_part, celebahq_test
+from bench.data.splits import CELEBA_SIZE, CELEBAHQ_SIZE, SplitFace, celeba_part, celebahq_test
 from bench.errors import MissingError
 
 SPLITS = ("test", "val", "train", "all")
@@ -40,8 +40,8 @@ class Files:
     """The text files of a root, read; None for one that is not there.
 
     Attributes:
-        world: The root is a data set of its own in CelebA-HQ's layout: it brings a mapping and a partition, but not
-            30,000 rows.
+        world: The root is a data set of its own in CelebA-HQ's layout: it brings a mapping and a partition, and neither
+            has CelebA's size.
     """
 
     root: Path
@@ -51,7 +51,9 @@ class Files:
 
     @property
     def world(self) -> bool:
-        return self.originals is not None and self.partition is not None and len(self.originals) < 0.9 * CELEBAHQ_SIZE
+        if self.originals is None or self.partition is None or len(self.partition) == CELEBA_SIZE:
+            return False
+        return abs(len(self.originals) - CELEBAHQ_SIZE) > 1
 
     def part(self, index: int) -> str | None:
         """Split of picture `index`, or None when nothing here tells."""

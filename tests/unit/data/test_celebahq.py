@@ -182,3 +182,16 @@ def test_the_real_files() -> None:
     found = {name: sum(label[name] == 1 for label in labels) for name in names}
     expected = {"Smiling": 1339, "Young": 2192, "Male": 960, "Eyeglasses": 174, "Bangs": 533, "Heavy_Makeup": 1334}
     assert found == expected
+
+
+def test_the_synthetic_world_is_read_back_from_disk(tmp_path: Path) -> None:
+    from bench.synthetic import open_world
+    from bench.synthetic.export import export
+
+    world = open_world("test", 6)
+    export(tmp_path, split="test", limit=6, quality=100)
+    read = open_dataset("celebahq", tmp_path)
+    assert [picture.name for picture in read.pictures] == [picture.name for picture in world.pictures]
+    for ours, theirs in zip(read.pictures, world.pictures, strict=True):
+        assert ours.attributes["Smiling"] == theirs.attributes["Smiling"]
+        assert np.abs(read.read(ours).astype(int) - world.read(theirs).astype(int)).mean() < 3
