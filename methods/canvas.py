@@ -60,6 +60,7 @@ class CodesMethod(nn.Module):
     """
 
     stages: tuple[str, ...] = ("encode", "synthesise")
+    latent_avg: Tensor
 
     def __init__(self, name: str, canvas: Canvas, generator: Generator, latent_avg: Tensor) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ class FeatureStyleInversion(Inversion):
 class FeatureStyle(CodesMethod):
     """The method on given networks; `canvas.input_size` is the picture before the encoder halves it."""
 
-    stages = ("encode", "feature", "synthesise")
+    stages: tuple[str, ...] = ("encode", "feature", "synthesise")
 
     def __init__(
         self, name: str, canvas: Canvas, generator: Generator, encoder: FeatureStyleEncoder, latent_avg: Tensor

@@ -38,7 +38,7 @@ class HfgiInversion(Inversion):
 class Hfgi(CodesMethod):
     """The method on given networks."""
 
-    stages = ("encode", "base", "align", "consult", "synthesise")
+    stages: tuple[str, ...] = ("encode", "base", "align", "consult", "synthesise")
 
     def __init__(
         self,

@@ -31,14 +31,13 @@ class StyleTransformer(CodesMethod):
 
     def invert(self, images: Tensor) -> Inversion:
         """Invert float32 (N, 3, *input_size) in [-1, 1]."""
-        self.canvas.check(images)
-        with stage("encode"):
-            return Inversion(self.encode(images)[0])
+        return Inversion(self.encode(images)[0])
 
     def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Codes (N, L, D) with latent_avg, and the backbone's taps c0..c3."""
-        query = queries(self.encoder.tokens.z, self.generator.mapping)
-        rows, taps = self.encoder.encode(images, query)
+        self.canvas.check(images)
+        with stage("encode"):
+            rows, taps = self.encoder.encode(images, queries(self.encoder.tokens.z, self.generator.mapping))
         # A file may carry more tokens than the generator has rows; all attend to each other, the first ones are read.
         return rows[:, : self.latent_rows] + self.latent_avg, taps
 

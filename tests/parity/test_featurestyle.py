@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -91,15 +90,6 @@ def test_sizes(run: Run) -> None:
 
 
 def test_one_picture_equals_a_batch(run: Run) -> None:
-    images = golden_image(5, 2, 1024)
-    both = run.method.invert(images)
-    for i in range(2):
-        alone = run.method.invert(images[i : i + 1])
-        np.testing.assert_allclose(alone.codes, both.codes[i : i + 1], atol=1e-4)
-        np.testing.assert_allclose(alone.features, both.features[i : i + 1], atol=1e-4)
-
-
-def test_zero_delta_is_the_reconstruction(run: Run) -> None:
-    part = run.inversion[:1]
-    moved = run.method.edit(part, torch.zeros(18, 512))
-    np.testing.assert_allclose(moved, run.method.edit(part), atol=1e-5)
+    alone = run.method.invert(run.images[1:])
+    torch.testing.assert_close(alone.codes, run.inversion.codes[1:], atol=1e-4, rtol=0)
+    torch.testing.assert_close(alone.features, run.inversion.features[1:], atol=1e-4, rtol=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -115,16 +114,3 @@ def test_every_array_was_compared(expected: Comparison) -> None:
     if not expected.deviations:
         pytest.skip("the comparisons did not run")
     assert set(expected.deviations) == set(golden(NAME)[0])
-
-
-def test_a_reconstruction_computes_no_base_picture(run: Run) -> None:
-    stages: list[str] = []
-    with listen(stages=lambda name, begins: stages.append(name) if begins else None):
-        picture = run.method.edit(run.inversion[:1])
-    assert stages == ["synthesise"]
-    np.testing.assert_array_equal(picture, run.inverted["picture"][:1])
-
-
-def test_zero_delta_is_the_reconstruction(run: Run) -> None:
-    moved = run.method.edit(run.inversion[1:], torch.zeros(18, 512))
-    np.testing.assert_allclose(moved, run.inverted["picture"][1:], atol=1e-5)
