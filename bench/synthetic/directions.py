@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bench.synthetic.generator import load_shipped_generator
 from bench.synthetic.networks import ATTRIBUTES, WEIGHTS, WorldNetworks, load_world_networks
-from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take, write_safetensors
-from methods.nets.configs import from_dict
-from methods.nets.stylegan2 import Generator, GeneratorConfig
+from bench.weights.load import write_safetensors
+from methods.nets.stylegan2 import Generator
 
 AT_STRENGTH_3 = {"smile": 0.8, "yaw": 18.0, "age": 0.45}  # wanted change of each attribute, in its own unit
 SAMPLES, HELD_OUT = 6000, 600
@@ -63,10 +63,7 @@ def report(generator: Generator, networks: WorldNetworks, directions: Tensor, se
 
 def make(folder: Path) -> dict[str, dict[str, float]]:
     """Fit, scale, measure and write `directions.safetensors`; returns the measured changes at strength 3."""
-    content = read_checkpoint(folder / "generator.safetensors")
-    generator = Generator(from_dict(GeneratorConfig, content["metadata"]["config"]["generator"]))
-    load_strict(generator, take(state_dict_of(content), "decoder."), "generator.safetensors")
-    generator.eval().requires_grad_(False)
+    generator = load_shipped_generator(folder)
     networks = load_world_networks(folder)
     w = _sample(generator, SAMPLES, seed=7)
     directions, r2 = fit_directions(w, measure(generator, networks, w))
