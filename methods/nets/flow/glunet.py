@@ -26,7 +26,7 @@ from methods.nets.flow.decoders import (
     refine,
     upsampler,
 )
-from methods.nets.flow.warp import mapping_to_flow, resize_flow, scale_flow, warp
+from methods.nets.flow.warp import full_precision, mapping_to_flow, resize_flow, scale_flow, warp
 
 FlowKind = Literal["warpc_glunet", "warpc_semantic_glunet"]
 
@@ -142,12 +142,12 @@ class FlowHead(nn.Module):
         costs = self.match(target.coarse, source.coarse)
         empty = torch.zeros_like(costs[:, :2])
         _, mapping = self.decoder4(torch.cat((costs, empty), dim=1))
-        flow4 = mapping_to_flow(mapping) * (self.config.picture / self.config.grid)
-        up4 = self.deconv4(flow4)
+        flow4 = mapping_to_flow(full_precision(mapping)) * (self.config.picture / self.config.grid)
+        up4 = self._double(self.deconv4, flow4)
         features, step = self._step(
             self.decoder3, up4, self.middle_maps(target), self.middle_maps(source), self.config.middle_stride
         )
-        return flow4, up4 + step + refine(self, "dc_conv", features)
+        return flow4, up4 + step + full_precision(refine(self, "dc_conv", features))
 
     def fine(self, flow3: Tensor, target: Maps, source: Maps) -> tuple[Tensor, Tensor]:
         """Flows at 2n and 4n cells (a cell every middle and fine stride), in pixels of the full picture."""
@@ -156,10 +156,10 @@ class FlowHead(nn.Module):
         up3 = resize_flow(flow3, (target.middle.shape[2], target.middle.shape[3]))
         features, step = self._step(self.decoder2, up3, target.middle, source.middle, stride)
         flow2 = up3 + step
-        up2 = self.deconv2(flow2)
+        up2 = self._double(self.deconv2, flow2)
         hints = torch.cat((up2, self.upfeat2(features)), dim=1)
         features, step = self._step(self.decoder1, up2, target.fine, source.fine, self.config.fine_stride, hints=hints)
-        return flow2, up2 + step + refine(self, "l_dc_conv", features)
+        return flow2, up2 + step + full_precision(refine(self, "l_dc_conv", features))
 
     def _step(
         self,
@@ -172,7 +172,13 @@ class FlowHead(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Warp the source along `flow` (pixels), compare locally, decode: features and an addition to the flow."""
         costs = leaky(local_correlation(target, warp(source, flow / stride), self.config.radius))
-        return decoder(torch.cat((costs, flow if hints is None else hints), dim=1))
+        features, step = decoder(torch.cat((costs, flow if hints is None else hints), dim=1))
+        return features, full_precision(step)
+
+    @staticmethod
+    def _double(layer: nn.Module, flow: Tensor) -> Tensor:
+        with torch.autocast(flow.device.type, enabled=False):
+            return layer(flow)
 
     def _extra_passes(self, flow: Tensor, target: Tensor, source: Tensor) -> Tensor:
         """Between the small and a very large picture the released networks double the size step by step."""

@@ -12,6 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def full_precision(x: Tensor) -> Tensor:
+    """x as float32 where it is float16 or bfloat16 (autocast), else x: flows keep their precision."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 def pixel_grid(like: Tensor) -> Tensor:
     """Positions (2, h, w) of the cells of `like` (..., h, w): x in channel 0, y in channel 1, same device and dtype."""
     height, width = like.shape[-2:]
@@ -32,10 +37,13 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
         empty last column.
     """
     height, width = features.shape[-2:]
+    flow = full_precision(flow)
     position = pixel_grid(flow) + flow
     span = position.new_tensor((max(width - 1, 1), max(height - 1, 1)))
     normalised = 2.0 * position.permute(0, 2, 3, 1) / span - 1.0
-    return F.grid_sample(features, normalised.to(features.dtype), mode="bilinear", align_corners=True)
+    # Positions in half precision would be off by a tenth of a cell.
+    moved = F.grid_sample(features.to(normalised.dtype), normalised, mode="bilinear", align_corners=True)
+    return moved.to(features.dtype)
 
 
 def scale_flow(flow: Tensor, x: float, y: float) -> Tensor:

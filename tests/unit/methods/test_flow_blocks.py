@@ -123,6 +123,23 @@ def test_same_size_pictures_share_the_pyramid() -> None:
         torch.testing.assert_close(network(*pair).flow1, network(*pair, small=pair).flow1)
 
 
+@pytest.mark.parametrize("kind", ["warpc_glunet", "warpc_semantic_glunet"])
+def test_flows_keep_full_precision_under_autocast(kind: str) -> None:
+    torch.manual_seed(5)
+    network = FlowNet(small_config(kind), SMALL).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        flows = network(*torch.randn(2, 1, 3, 64, 64))
+    assert {flow.dtype for flow in flows} == {torch.float32}
+
+
+def test_half_precision_features_move_by_full_precision_positions() -> None:
+    features = torch.arange(64.0).expand(1, 1, 64, 64)
+    flow = torch.full((1, 2, 64, 64), 0.25)
+    moved = warp(features.bfloat16(), flow)
+    assert moved.dtype == torch.bfloat16
+    torch.testing.assert_close(moved[..., :-1, :3].float(), features[..., :-1, :3] + 0.25, atol=0.01, rtol=0)
+
+
 @pytest.mark.parametrize("size", [(64, 64), (96, 128), (50, 70), (64, 512)])
 def test_estimate_flow_answers_at_the_size_asked(size: tuple[int, int]) -> None:
     torch.manual_seed(4)

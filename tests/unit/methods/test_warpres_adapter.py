@@ -23,6 +23,7 @@ from methods.styleres.adapter import ResidualInversion
 from methods.styleres.names import generator_tensors, residual_tensors
 from methods.styleres.network import ResidualConfig
 from methods.styleres.pipeline import StyleRes, StyleResConfig
+from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig
 from methods.warpres.network import WarpRes, WarpResConfig
 from methods.warpres.presets import PRESETS, WORLD_STYLERES, WORLD_WARPRES, preset
 
@@ -124,6 +125,25 @@ def test_the_same_parts_serve_the_base_encoder(parts: dict[str, Path]) -> None:
     base = load_method("e4e", domain="faces", checkpoint=[parts["e4e"], parts["generator"]])
     warpres = loaded("warpres", parts)
     torch.testing.assert_close(base.invert(pictures()).codes, warpres.invert(pictures()).codes, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("trained", ["styleres", "warpres"])
+@pytest.mark.parametrize("base", ["psp", "e4e", "styletransformer"])
+def test_every_base_encoder_carries_both(base: str, trained: str, parts: dict[str, Path], tmp_path: Path) -> None:
+    if base == "styletransformer":
+        sizes: Any = TransformerConfig(backbone=replace(BACKBONE, widths=(32, 48, 64, 64)), tokens=10, feedforward=32)
+        encoder: nn.Module = StyleTransformerEncoder(sizes)
+    else:
+        sizes = replace(ENCODER, wiring="rows" if base == "psp" else "deltas")
+        encoder = PyramidEncoder(sizes)
+    part = save(tmp_path / "base.safetensors", base, "encoder", sizes, encoder=encoder)
+    files = [parts[trained], part, parts["generator"]]
+    method = load_method(f"{base}+{trained}", domain="faces", checkpoint=files)
+    alone = load_method(base, domain="faces", checkpoint=[part, parts["generator"]])
+    inversion = method.invert(pictures())
+    torch.testing.assert_close(inversion.codes, alone.invert(pictures()).codes, atol=0, rtol=0)
+    assert (method.edit(inversion) - alone.edit(inversion)).abs().max() > 1e-3
+    assert method.edit(inversion, direction()).shape == (3, 3, 64, 64)
 
 
 def failing(name: str, files: Sequence[Path], words: str, error: type[Exception] = MissingError) -> None:
