@@ -40,11 +40,13 @@ class Files:
     """The text files of a root, read; None for one that is not there.
 
     Attributes:
+        paths: Where each is or would be, by its official name.
+        annotations, originals, partition: Their contents (`celeba_files`).
         world: The root is a data set of its own in CelebA-HQ's layout: it brings a mapping and a partition, and neither
             has CelebA's size.
     """
 
-    root: Path
+    paths: Mapping[str, Path]
     annotations: Annotations | None
     originals: Mapping[int, int] | None
     partition: Mapping[int, str] | None
@@ -60,20 +62,20 @@ class Files:
         if self.originals is None:
             return "test" if index in _shipped() else None
         if index not in self.originals:
-            raise MissingError(f"{self.root / MAPPING}: picture {index} has no row")
+            raise MissingError(f"{self.paths[MAPPING]}: picture {index} has no row")
         original = self.originals[index]
         if self.partition is None:
             return celeba_part(original)
         if original not in self.partition:
             fault = f"{original:06d}.jpg, the original of picture {index}, has no row"
-            raise MissingError(f"{self.root / PARTITION}: {fault}")
+            raise MissingError(f"{self.paths[PARTITION]}: {fault}")
         return self.partition[original]
 
     def labels(self, index: int) -> dict[str, int]:
         """Labels of picture `index`: the annotation file's, else the shipped Smiling label, else none."""
         if self.annotations is not None:
             if index not in self.annotations.rows:
-                raise MissingError(f"{self.root / ANNOTATIONS}: picture {index} has no row")
+                raise MissingError(f"{self.paths[ANNOTATIONS]}: picture {index} has no row")
             return self.annotations.of(index)
         face = None if self.world else _shipped().get(index)
         return {"Smiling": face.smiling} if face else {}
@@ -85,7 +87,7 @@ def read_files(root: Path) -> Files:
     inner = root / "CelebAMask-HQ"
     found = {name: path if path.exists() else inner / name for name, path in found.items()}
     files = Files(
-        root,
+        found,
         read_annotations(found[ANNOTATIONS]) if found[ANNOTATIONS].exists() else None,
         read_mapping(found[MAPPING]) if found[MAPPING].exists() else None,
         read_partition(found[PARTITION]) if found[PARTITION].exists() else None,

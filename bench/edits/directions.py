@@ -15,6 +15,7 @@ from bench.contract import Direction, EditPass
 from bench.edits.cards import Card, Column, find_card
 from bench.edits.direction_files import read_tensor, spread
 from bench.errors import MissingError, UsageError
+from bench.weights.registry import entries
 
 Mode = Literal["fixed", "sweep", "matched"]
 RECONSTRUCTION = EditPass("reconstruction", None, 0.0)
@@ -101,7 +102,7 @@ def plan_passes(
 def direction_folders(folders: Sequence[Path]) -> Callable[[str], Path]:
     """A resolver that looks for direction files in these folders, first match wins.
 
-    It raises MissingError with the command that fetches the file.
+    It raises MissingError with what to do: fetch the file, or put it there.
     """
 
     def resolve(name: str) -> Path:
@@ -109,9 +110,9 @@ def direction_folders(folders: Sequence[Path]) -> Callable[[str], Path]:
             if (folder / name).exists():
                 return folder / name
         places = ", ".join(map(str, folders)) or "no folder"
-        raise MissingError(
-            f"direction file {name} is in none of: {places}", f"python run_bench.py weights fetch {name}"
-        )
+        fetch = f"python run_bench.py weights fetch {name}"
+        advice = fetch if name in entries() else "put it in one of these folders"
+        raise MissingError(f"direction file {name} is in none of: {places}", advice)
 
     return resolve
 

@@ -4,6 +4,7 @@ looks.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tarfile
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from bench.errors import MissingError
@@ -24,6 +27,7 @@ from bench.weights.transfer import digest_of
 
 SUFFIXES = (".pt", ".pth", ".tar", ".npy", ".zip", ".gz", ".tgz", ".pkl", ".safetensors", ".ckpt", ".bin")
 _SMALL = 10_000_000
+_DIRECTION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,9 @@ def identify(path: Path) -> list[Entry]:
     members = _archive_members(path)
     if members is not None:
         return [item for item in known if item.members and set(item.members) <= members]
-    if path.suffix == ".npy":
-        return []
+    by_values = _by_values(path, known)
+    if by_values or path.suffix == ".npy":
+        return by_values
     return matching(contents_of(read_checkpoint(path)), known, path.name)
 
 
@@ -130,6 +135,32 @@ def _by_digest(path: Path, known: Sequence[Entry]) -> list[Entry]:
     if path.stat().st_size > _SMALL and not any(item.sha256 for item in known):
         return []
     return digests.get(digest_of(path), [])
+
+
+def value_digest(path: Path) -> str:
+    """SHA-256 of the float32 values of a small tensor file, keys in order; "" for a file that holds anything else.
+
+    Repositories ship the same direction in files of different bytes.
+    """
+    try:
+        if path.suffix == ".npy":
+            content = torch.from_numpy(np.load(path, allow_pickle=False))
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        parts = [content[key] for key in sorted(content)] if isinstance(content, dict) else [content]
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part.detach().float().contiguous().numpy().astype("<f4").tobytes())
+    except Exception:  # whatever is wrong with it, it is no direction; the reader for checkpoints says what it is
+        return ""
+    return digest.hexdigest()
+
+
+def _by_values(path: Path, known: Sequence[Entry]) -> list[Entry]:
+    if path.stat().st_size > _DIRECTION or path.suffix not in (".npy", ".pt", ".pth"):
+        return []
+    digest = value_digest(path)
+    return [item for item in known if item.values and item.values == digest]
 
 
 def _archive_members(path: Path) -> set[str] | None:

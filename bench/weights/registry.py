@@ -38,6 +38,7 @@ class Entry:
         bytes: About how large it is; 0 when unknown.
         sha256, sha256_start: Digest, or its first digits, when known before the first fetch.
         seen: Digests of copies that are known to be right; other copies are not refused.
+        values: Digest of the tensor values (`adopt.value_digest`), equal in copies whose bytes differ.
         licence, source, note: For people.
         drive, urls: Google Drive id, and addresses in order of preference.
         needs: Other entries a method needs beside this one.
@@ -57,6 +58,7 @@ class Entry:
     sha256: str = ""
     sha256_start: str = ""
     seen: tuple[str, ...] = ()
+    values: str = ""
     licence: str = ""
     source: str = ""
     note: str = ""

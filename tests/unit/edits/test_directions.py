@@ -195,6 +195,9 @@ def test_folders_are_searched_in_order(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"pose\.pt is in none of") as error:
         resolve("pose.pt")
     assert error.value.next_step.endswith("weights fetch pose.pt")
+    with pytest.raises(MissingError) as error:
+        resolve("mine.pt")
+    assert error.value.next_step == "put it in one of these folders"
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the real direction files are not here")

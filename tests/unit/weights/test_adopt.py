@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from bench.errors import MissingError
-from bench.weights.adopt import Contents, adopt, contents_of, identify, matching
+from bench.weights.adopt import Contents, adopt, contents_of, identify, matching, value_digest
 from bench.weights.registry import Entry, entries, locate, read_pins
 
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "directions"
 MANIFESTS = Path(__file__).parents[2] / "parity" / "data" / "manifests"
 # Golden manifest -> (registry entry, the authors' encoder type, file name where the tensors cannot tell).
 KNOWN = {
@@ -147,3 +148,24 @@ def test_strangers_and_damaged_files_are_named(tmp_path: Path) -> None:
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no such folder"):
         adopt(tmp_path / "nowhere")
+
+
+def test_directions_are_recognised_by_their_values(tmp_path: Path, registered: Callable[..., None]) -> None:
+    values = torch.linspace(0, 1, 8)[None]
+    torch.save(values, tmp_path / "first.pt")
+    first = value_digest(tmp_path / "first.pt")
+    registered(Entry("age.pt", "direction", "age.pt", "released", urls=("x",), values=first))
+    torch.save(values, tmp_path / "copy of it.pt", _use_new_zipfile_serialization=False)
+    assert [item.name for item in identify(tmp_path / "copy of it.pt")] == ["age.pt"]
+    torch.save(values + 1e-3, tmp_path / "other.pt")
+    with pytest.raises(MissingError, match="holds a Tensor"):
+        identify(tmp_path / "other.pt")
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the real direction files are not here")
+def test_the_real_direction_files_are_recognised(tmp_path: Path) -> None:
+    for number, path in enumerate(sorted(SHARED.iterdir())):
+        copy = tmp_path / f"{number}{path.suffix}"
+        copy.write_bytes(path.read_bytes())
+        assert [item.name for item in identify(copy)] == [path.name]
+        assert value_digest(path) == entries()[path.name].values

@@ -163,3 +163,14 @@ def test_a_home_that_cannot_be_written_is_named(
     with pytest.raises(MissingError, match="cannot be written") as error:
         fetch("net", accept=yes, **QUICK)
     assert "WARPRES_BENCH_HOME" in error.value.next_step
+
+
+def test_processes_that_want_the_same_file_fetch_it_once(server: Server, registered: Callable[..., None]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    behaviour = Behaviour(BODY)
+    registered(network(server.serve("/net", behaviour)))
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: fetch("net", accept=yes, **QUICK), range(4)))
+    assert {str(path) for found in paths for path in found} == {str(locate("net"))}
+    assert len(behaviour.requests) == 1
