@@ -67,7 +67,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
 
 
 def _released(tensors: Mapping[str, Tensor]) -> TransformerConfig:
-    # The published code says 18 tokens for every domain, the released car file holds as many as it has rows: ask the file.
+    # The published code says 18 tokens everywhere, the released car file holds as many as it has rows: ask the file.
     tokens = tensors.get("tokens.z")
     return TransformerConfig() if tokens is None else TransformerConfig(tokens=tokens.shape[1])
 

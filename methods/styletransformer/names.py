@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-# Both parts were saved from inside a DataParallel wrapper; a file without it is read as well.
+# The authors saved both parts from inside a DataParallel wrapper; our own files have none.
 _WRAPPER = "module."
 _OURS = {
     "z": "tokens.z",

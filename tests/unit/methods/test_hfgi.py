@@ -137,3 +137,13 @@ def test_a_missing_tensor_is_named_with_its_network(method: Hfgi, tmp_path: Path
 def test_there_is_no_cars_network(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="hfgi has no cars network"):
         load_method("hfgi", domain="cars", checkpoint=tmp_path / "any.pt")
+
+
+def test_an_e4e_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.pt"
+    names = ("encoder.latlayer1.bias", "encoder.styles.17.linear.bias", "decoder.to_rgbs.7.bias")
+    opts = {"encoder_type": "Encoder4Editing", "dataset_type": "ffhq_encode"}
+    torch.save({"state_dict": dict.fromkeys(names, torch.zeros(1)), "opts": opts}, path)
+    with pytest.raises(MissingError) as caught:
+        load_method("hfgi", checkpoint=path)
+    assert caught.value.what == f"{path} looks like e4e for faces, 1024 px; expected hfgi for faces, 1024 px"

@@ -139,3 +139,13 @@ def test_a_strange_tensor_is_named(method: StyleTransformer, tmp_path: Path) -> 
     path = _write(tmp_path / "own.safetensors", method, **{"encoder.tokens.extra": torch.zeros(1)})
     with pytest.raises(MissingError, match=r"unexpected tokens\.extra"):
         load_method("styletransformer", checkpoint=path)
+
+
+def test_the_other_domains_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.pt"
+    names = ("encoder.module.z", "decoder.module.to_rgbs.6.bias")
+    torch.save({"state_dict": dict.fromkeys(names, torch.zeros(1)), "opts": {"dataset_type": "cars_encode"}}, path)
+    with pytest.raises(MissingError) as caught:
+        load_method("styletransformer", checkpoint=path)
+    looks = f"{path} looks like styletransformer for cars, 512 px"
+    assert caught.value.what == f"{looks}; expected styletransformer for faces, 1024 px"
