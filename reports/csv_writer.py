@@ -51,7 +51,7 @@ def exact(value: float | None) -> str:
 
 def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str) -> str:
     """One row a number of one protocol, sorted by method, pass and metric; also the metrics no table shows."""
-    strengths = {item.column: item.strength for item in passes}
+    strengths = {ORIGINAL: 0.0} | {item.column: item.strength for item in passes}
     rows: list[list[str]] = []
     for (method, column), cells in summaries.items():
         for name, cell in cells.items():
@@ -60,7 +60,7 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
                 continue
             low, high = interval(cell) or (None, None)
             value = number(cell)
-            strength = exact(strengths.get(column, 0.0 if column == ORIGINAL else None))
+            strength = exact(facts.strengths.get((method, column), strengths.get(column)))
             status = "ok" if value is not None else "failed" if cell.failed else "empty"
             numbers = [exact(value), exact(low), exact(high), str(cell.n), str(cell.failed)]
             rows.append([protocol, method, column, strength, stem, *numbers, cell.rule, status, ""])
@@ -70,8 +70,9 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
         stem, _, own = name.partition("@")
         if own == protocol:
             rows.append([protocol, "", "", "", stem, *[""] * 6, why.status, why.sentence()])
+    rows.sort(key=lambda row: (row[1], row[2], row[4]))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_LONG)
-    writer.writerows(sorted(rows, key=lambda row: (row[1], row[2], row[4])))
+    writer.writerows(rows)
     return out.getvalue()

@@ -146,7 +146,7 @@ def _compose(
 
 
 def _field_size(rows: Sequence[Sequence[_Field]]) -> tuple[int, int]:
-    """Width and height of a field: small pictures are enlarged by a whole factor, large ones reduced to about 180 px."""
+    """Width and height of a field: small pictures enlarged by a whole factor, large ones reduced to about 180 px."""
     images = [item.image for row in rows for item in row if item.image is not None]
     if not images:
         return _SIDE, _SIDE
@@ -173,7 +173,7 @@ def _draw_legend(paper: Image.Image, place: tuple[int, int], longest: float, cel
     x, y = place[0] + side + 2 * _GAP, place[1]
     lines = (
         "Flow: hue is direction, colour strength is length; white stands still.",
-        f"Rim of the wheel: {longest:.2g} of {cells} cells ({100 * longest / cells:.2g} % of the width), for all flows here.",
+        f"Rim of the wheel: {longest:.2g} of {cells} cells ({100 * longest / cells:.2g} % of the width).",
         "Arrows point from the edited picture to the place the content came from.",
     )
     for at, line in enumerate(lines):

@@ -96,7 +96,7 @@ class Facts:
     """The part of a manifest that tables and the page read; every key is optional there.
 
     Attributes:
-        run: Name of the run.
+        run, title: Name of the run, and its heading.
         command: Command line, as typed.
         paper_table: 1, 2 or 3 when the run follows a table of the paper ("paper_table").
         titles: Method -> name to print ("methods": {name: {"title": ...}}).
@@ -106,10 +106,13 @@ class Facts:
             ("missing": {"methods": ..., "columns": ...}).
         columns: `stem@protocol` -> what the protocol says of it: title, better, what
             ("protocols": {name: {"columns": [{"stem": ..., ...}]}}).
+        strengths: (method, pass) -> strength, where it is the method's own
+            ("methods": {name: {"passes": {pass: {"strength": ...}}}}).
         filled: Networks whose weights are a test pattern ("filled_weights": true or names): numbers mean nothing.
     """
 
     run: str = ""
+    title: str = ""
     command: str = ""
     paper_table: int | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
@@ -118,7 +121,15 @@ class Facts:
     absent_methods: Mapping[str, Absence] = field(default_factory=dict)
     absent_columns: Mapping[str, Absence] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    strengths: Mapping[tuple[str, str], float] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
+
+    @property
+    def warning(self) -> str:
+        """What every table of a run with filled weights says; empty for any other run."""
+        if not self.filled:
+            return ""
+        return f"Filled weights ({', '.join(self.filled)}): a test pattern, not trained. These numbers mean nothing."
 
     def metric(self, stem: str, protocol: str) -> Metric:
         """How a column is written: the protocol's own words, then the catalogue's."""
@@ -132,6 +143,7 @@ class Facts:
         table = manifest.get("paper_table")
         return cls(
             run=str(manifest.get("run") or manifest.get("name") or ""),
+            title=str(manifest.get("title") or ""),
             command=_command(manifest.get("command", "")),
             paper_table=int(table) if table in (1, 2, 3) else None,
             titles=_titles(methods),
@@ -140,6 +152,7 @@ class Facts:
             absent_methods={str(name): Absence.read(why) for name, why in _pairs(missing.get("methods"))},
             absent_columns={str(name): Absence.read(why) for name, why in _pairs(missing.get("columns"))},
             columns=_columns(manifest.get("protocols")),
+            strengths=_strengths(methods),
             filled=_filled(manifest.get("filled_weights")),
         )
 
@@ -157,6 +170,16 @@ def _pairs(value: Any) -> Sequence[tuple[Any, Any]]:
 def _titles(methods: Any) -> dict[str, str]:
     found = {name: about.get("title") for name, about in _pairs(methods) if isinstance(about, Mapping)}
     return {str(name): str(title) for name, title in found.items() if title}
+
+
+def _strengths(methods: Any) -> dict[tuple[str, str], float]:
+    return {
+        (str(name), str(column)): float(own["strength"])
+        for name, about in _pairs(methods)
+        if isinstance(about, Mapping)
+        for column, own in _pairs(about.get("passes"))
+        if isinstance(own, Mapping) and "strength" in own
+    }
 
 
 def _columns(protocols: Any) -> dict[str, Mapping[str, Any]]:

@@ -22,7 +22,7 @@ def escape(text: str) -> str:
 
 def markdown(table: Table) -> str:
     """One small table a block (a wide one cannot be read as text), under one caption."""
-    parts = [f"**{escape(table.title)}**"]
+    parts = [f"**{escape(table.title)}**", *([f"> {escape(table.warning)}"] if table.warning else [])]
     start = 0
     for block in table.blocks:
         parts.append(_block(table, block, start))

@@ -29,12 +29,12 @@ _METHOD_TITLES = {
 }
 # The paper's order: base encoders first, the two residual methods last.
 _ORDER = {name: place for place, name in enumerate(_METHOD_TITLES)}
-_PASS = re.compile(r"^(?P<edit>.*?)(?P<sign>[+-]?)(?:@(?P<variant>.+))?$")
+_PASS = re.compile(r"^(?P<edit>.+?)(?:(?P<sign>[+-])(?P<variant>\d+(?:\.\d+)?)?)?$")
 
 
 @dataclass(frozen=True)
 class PassName:
-    """A pass taken apart: "smile+@2.0" is edit "smile", sign "+", variant "2.0"."""
+    """A pass taken apart: "smile+" is edit "smile" with sign "+"; a sweep's "smile+1.5" has the variant "1.5" too."""
 
     column: str
     edit: str
@@ -43,24 +43,23 @@ class PassName:
 
     @property
     def block(self) -> str:
-        """Heading of the table block: "Reconstruction", "Smile", "Smile @ 2.0"."""
+        """Heading of the table block: "Reconstruction", "Smile", "Smile ±1.5"."""
         title = capitalised(self.edit.replace("_", " "))
-        return f"{title} @ {self.variant}" if self.variant else title
+        return f"{title} ±{self.variant}" if self.variant else title
 
     @property
     def title(self) -> str:
-        """Reader's name of this one pass: "Reconstruction", "Smile +", "Pose −"."""
+        """Reader's name of this one pass: "Reconstruction", "Smile +", "Pose −", "Smile +1.5"."""
         sign = self.sign.replace("-", "−")
-        variant = f" @ {self.variant}" if self.variant else ""
-        return capitalised(self.edit.replace("_", " ")) + (f" {sign}" if sign else "") + variant
+        return capitalised(self.edit.replace("_", " ")) + (f" {sign}{self.variant}" if sign else "")
 
 
 def split_pass(column: str) -> PassName:
     """Take the name of a pass apart; never fails, a plain name has no sign and no variant."""
     match = _PASS.match(column)
-    assert match is not None
-    edit, sign = match["edit"], match["sign"]
-    return PassName(column, edit or column, sign, match["variant"] or "")
+    if match is None:
+        return PassName(column, column, "", "")
+    return PassName(column, match["edit"], match["sign"] or "", match["variant"] or "")
 
 
 def capitalised(text: str) -> str:

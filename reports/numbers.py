@@ -43,9 +43,10 @@ def half_width(entry: Entry) -> float | None:
 
 
 def count_text(entry: Entry, block: Block) -> str:
-    """What the block's heading does not say already: "n = 198, 2 failed"; empty when nothing differs."""
+    """What the block's heading does not say already: "n = 198", "2 failed"; empty when nothing differs."""
     parts = []
-    if entry.value is not None and entry.n and entry.n not in block.counts:
+    skipped = entry.failed if entry.rule != "zero" else 0
+    if entry.value is not None and entry.n and entry.n + skipped not in block.counts:
         parts.append(f"n = {entry.n:,}")
     if entry.failed:
         rule = " as 0" if entry.rule == "zero" and entry.value is not None else ""

@@ -46,7 +46,7 @@ class Look:
 def looks(methods: Iterable[str]) -> dict[str, Look]:
     """A look for each method. A combination has the marker of its base and the colour of its refiner.
 
-    Methods that are not in the paper get spare colours by name order, so a name keeps its look while the set is the same.
+    Methods that are not in the paper get spare colours in name order: a name keeps its look while the set is the same.
     """
     found: dict[str, Look] = {}
     spare = 0

@@ -1,4 +1,4 @@
-"""Figures of a run: trade-off, reconstruction, distance to the truth, achieved change. PNG and PDF, the same bytes each time.
+"""Figures of a run: trade-off, reconstruction, distance to the truth, achieved change; the same bytes each time.
 
 Every figure is a pure function of the summaries and carries its protocol. Bars and points have 95 % intervals.
 """
@@ -16,7 +16,7 @@ from reports.naming import RECONSTRUCTION, PassName, is_reference, method_title,
 from reports.palette import REFERENCE_COLOUR, Look, looks
 from reports.tables import method_rows, pass_order, protocols
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 9,
@@ -38,7 +38,7 @@ _TRUTH = ("truth_psnr", "truth_ssim", "truth_lpips", "flow_epe")
 
 @dataclass(frozen=True)
 class Drawing:
-    """One finished figure: file name without suffix, a sentence for readers, its bytes, and whether it needs a page's width."""
+    """One finished figure: file name without suffix, a sentence for readers, its bytes; `wide` needs a page's width."""
 
     name: str
     caption: str
@@ -61,6 +61,9 @@ class _Run:
 
     def cell(self, method: str, column: str, stem: str) -> Any:
         return self.summaries.get((method, column), {}).get(f"{stem}@{self.protocol}")
+
+    def strength(self, method: str, column: str) -> float:
+        return self.facts.strengths.get((method, column), self.strengths.get(column, 0.0))
 
     def has(self, column: str, stem: str) -> bool:
         return any(number(self.cell(method, column, stem)) is not None for method in self.methods)
@@ -85,7 +88,8 @@ def draw_all(summaries: Summaries, passes: Sequence[Pass], facts: Facts) -> list
     """Every figure the numbers allow; a figure without numbers is left out."""
     import matplotlib as mpl
 
-    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "agg", **_STYLE}):
+    settings: dict[Any, Any] = {**mpl.rcParamsDefault, "backend": "agg", **_STYLE}
+    with mpl.rc_context(settings):
         return [
             drawing
             for protocol in protocols(summaries, facts)
@@ -113,8 +117,8 @@ def _collect(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protoco
 
 def _draw_protocol(run: _Run) -> Iterator[Drawing]:
     drawings = [_reconstruction(run)]
-    for edit, passes in run.edits.items():
-        drawings += [_trade_off(run, edit, passes), _truth(run, edit, passes), _achieved(run, edit, passes)]
+    for draw in (_trade_off, _truth, _achieved):
+        drawings += [draw(run, edit, passes) for edit, passes in run.edits.items()]
     yield from (drawing for drawing in drawings if drawing is not None)
 
 
@@ -291,7 +295,7 @@ def _achieved(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | Non
     axis.axvline(0, color="#bbbbbb", linewidth=0.8)
     for method in run.methods:
         look = run.looks[method]
-        cells = [(run.strengths.get(p.column, 0.0), run.cell(method, p.column, "achieved")) for p in passes]
+        cells = [(run.strength(method, p.column), run.cell(method, p.column, "achieved")) for p in passes]
         points = sorted((x, value) for x, cell in cells if (value := number(cell)) is not None)
         if not points:
             continue

@@ -85,7 +85,9 @@ def paper_table(
         rows = [shown for title, row in printed for shown in _with_published(source, title, ids, row)]
     blocks = tuple(_blocks(ids, columns, summaries, facts))
     title = f"{_layout()[str(which)]['title']}, protocol {protocol}"
-    return Table(f"table{which}@{protocol}", title, protocol, blocks, tuple(rows), tuple(notes.sentences))
+    return Table(
+        f"table{which}@{protocol}", title, protocol, blocks, tuple(rows), tuple(notes.sentences), facts.warning
+    )
 
 
 def _group(which: int, title: str) -> str:

@@ -1,12 +1,12 @@
 """The pictures a run kept, gathered by picture. A file that cannot be read counts as one that is not there.
 
-On disk: `pictures/<method>/<pass>/<picture>.png`, with "real/original" for the inputs, "truth" for true edits, and flows
-beside the pictures as `<picture>.flow.npy`, float32 (2, h, w) in cells.
+On disk: `pictures/<method>/<pass>/<picture>.png`, with "real/original" for the inputs, "truth" for true edits, and
+flows beside the pictures as `<picture>.flow.npy`, float32 (2, h, w) in cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def _read_flow(path: Path) -> np.ndarray | None:
     return flow if good else None
 
 
-def passes_of(shots: list[Shot], planned: Mapping[str, object] | list[str]) -> list[str]:
+def passes_of(shots: Sequence[Shot], planned: Sequence[str]) -> list[str]:
     """Passes that have pictures, in the plan's order, others after them by name."""
     found = {column for shot in shots for _, column in shot.made}
     return [column for column in planned if column in found] + sorted(found - set(planned))

@@ -120,6 +120,7 @@ class Table:
         title: Caption.
         protocol: The one protocol of every number in it.
         blocks, rows, notes: What it shows; footnote k is `notes[k - 1]`.
+        warning: Why its numbers mean nothing, where they do; writers put it first.
     """
 
     slug: str
@@ -128,6 +129,7 @@ class Table:
     blocks: tuple[Block, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    warning: str = ""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -191,6 +193,7 @@ def build_table(summaries: Summaries, passes: Sequence[Pass], facts: Facts, prot
         blocks=full,
         rows=(*marked(rows, columns), *floors),
         notes=tuple(notes.sentences),
+        warning=facts.warning,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.inputs import Facts, Pass, Summaries
+from reports.facts import gather_facts
+from reports.inputs import Pass, Summaries
 from reports.numbers import digits, half_width, value_text
 from reports.tables import DASH, Block, Column, Entry, Row, Table, build_tables
 
@@ -16,16 +17,12 @@ def table(
     summaries: Summaries, passes: Sequence[Pass], manifest: Mapping[str, Any] | None = None, width: int = 80
 ) -> str:
     """All tables of a run as text of at most `width` columns: blocks below one another, wide ones split."""
-    facts = Facts.from_manifest(manifest or {})
+    facts = gather_facts(manifest or {})
     tables = build_tables(summaries, passes, facts)
-    parts = [_banner(facts)] if facts.filled else []
+    parts = ["\n".join(_wrapped(f"!! {facts.warning}", width)) + "\n"] if facts.warning else []
     parts.extend(text(item, width) for item in tables)
     parts.append(_legend(tables, width))
     return "\n".join(part for part in parts if part)
-
-
-def _banner(facts: Facts) -> str:
-    return "FILLED WEIGHTS: the numbers below are made by a test pattern and mean nothing.\n"
 
 
 def text(item: Table, width: int = 80) -> str:

@@ -1,4 +1,4 @@
-"""One `index.html` with everything in it: tables, figures, grids, failures, the manifest. Nothing is loaded from elsewhere."""
+"""One `index.html` with everything in it; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 

@@ -1,0 +1,31 @@
+"""The facts of a manifest, completed with what the protocol files say of their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from reports.inputs import Facts
+
+
+def gather_facts(manifest: Mapping[str, Any]) -> Facts:
+    """`Facts` with the title, direction and explanation of every column of the run's protocols."""
+    facts = Facts.from_manifest(manifest)
+    return replace(facts, columns={**_protocol_words(manifest), **facts.columns})
+
+
+def _protocol_words(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Title, direction and explanation of each column, from the protocol files themselves."""
+    from bench.errors import BenchError
+    from metrics.protocol import load_protocol
+
+    words: dict[str, Mapping[str, Any]] = {}
+    for name, about in (manifest.get("protocols") or {}).items():
+        try:
+            protocol = load_protocol((about or {}).get("file") or name)
+        except BenchError:
+            continue  # a protocol that is no longer here; its columns keep their plain names
+        for column in protocol.columns:
+            words[f"{column.stem}@{name}"] = {"title": column.title, "better": column.better, "what": column.what}
+    return words

@@ -1,0 +1,108 @@
+"""The paper's layouts: published numbers stand beside ours, under the one protocol that allows it."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from reports_fake_run import FakeCell, manifest, summaries
+
+from reports.inputs import Facts
+from reports.published import difference_csv, paper_table, published_table
+from reports.tables import Table
+
+
+def _paper_numbers(protocol: str) -> dict[tuple[str, str], dict[str, FakeCell]]:
+    return {
+        key: {name.replace("fd@", "fid@"): cell for name, cell in cells.items()}
+        for key, cells in summaries(protocol).items()
+    }
+
+
+def _table(which: int, protocol: str = "paper-1", **more: object) -> Table:
+    facts = Facts.from_manifest(manifest(**more))
+    return paper_table(which, _paper_numbers(protocol), facts, protocol)
+
+
+def test_published_tables_are_whole() -> None:
+    assert [len(published_table(which).rows) for which in (1, 2, 3)] == [13, 9, 7]
+    assert published_table(2).rows["WarpRes"]["pose_id_plus"] == 0.74
+    assert published_table(3).rows["HFGI"]["viewpoint_fid"] == 21.80
+    with pytest.raises(ValueError, match="not 4"):
+        published_table(4)
+
+
+def test_each_row_is_followed_by_the_published_one() -> None:
+    table = _table(2)
+    titles = [row.title for row in table.rows]
+    assert titles[0::2] == list(published_table(2).rows)
+    assert set(titles[1::2]) == {"as published"}
+    last = table.rows[-1]
+    assert [entry.value for entry in last.entries] == [
+        value for name, value in published_table(2).rows["WarpRes"].items() if name != "runtime_s"
+    ]
+
+
+def test_published_numbers_stand_beside_no_other_protocol() -> None:
+    table = _table(2, "standard-1")
+    assert {row.kind for row in table.rows} == {"method"}
+    assert difference_csv(2, _paper_numbers("standard-1"), Facts(), "standard-1") == ""
+
+
+def test_published_numbers_are_not_ranked() -> None:
+    marked = [row for row in _table(2).rows if any(entry.mark for entry in row.entries)]
+    assert {row.kind for row in marked} == {"method"}
+
+
+def test_rows_that_were_not_run_say_so() -> None:
+    table = _table(2, missing={"methods": {"hfgi": {"status": "not released", "reason": "No checkpoint."}}})
+    words = {row.name: row.absent.word for row in table.rows if row.absent is not None}
+    assert words["hfgi"] == "not released" and words["psp"] == "not run"
+
+
+def test_ablation_groups_and_aliases() -> None:
+    table = _table(1)
+    ours = [row for row in table.rows if row.kind == "method"]
+    names = {row.title: row.name for row in ours}
+    assert names["Trained flow"] == names["e4e+WarpRes"] == "warpres"
+    assert [row.group for row in ours] == ["Flow"] * 4 + ["Base encoder pSp"] * 3 + ["Base encoder e4e"] * 3 + [
+        "Base encoder StyleTransformer"
+    ] * 3
+    # One method in two rows is one contestant: it keeps its mark.
+    assert all(row.entries[0].mark == "best" for row in ours if row.name == "warpres")
+
+
+def test_viewpoint_is_the_mean_of_both_directions() -> None:
+    cells = {
+        ("warpres", "viewpoint+"): {"fid@paper-1": FakeCell(10.0, 9.0, 11.0, 8041)},
+        ("warpres", "viewpoint-"): {"fid@paper-1": FakeCell(13.0, 12.0, 14.0, 8041)},
+        ("warpres", "grass"): {"fid@paper-1": FakeCell(8.5, 8.0, 9.0, 8041)},
+    }
+    table = paper_table(3, cells, Facts(), "paper-1", with_published=False)
+    row = next(row for row in table.rows if row.name == "warpres")
+    viewpoint = row.entries[[block.title for block in table.blocks].index("Viewpoint") + 2]
+    assert (viewpoint.value, viewpoint.low) == (11.5, None)
+    assert "both directions" in table.notes[viewpoint.note - 1]
+
+
+def test_runtime_is_a_column_only_when_given() -> None:
+    facts, cells = Facts.from_manifest(manifest()), _paper_numbers("paper-1")
+    assert "Runtime" not in [block.title for block in paper_table(2, cells, facts, "paper-1").blocks]
+    timed = paper_table(2, cells, facts, "paper-1", runtimes={"warpres": 0.25})
+    row = next(row for row in timed.rows if row.name == "warpres" and row.kind == "method")
+    assert timed.blocks[0].title == "Runtime" and row.entries[0].value == 0.25
+    published = next(row for row in timed.rows if row.name == "warpres" and row.kind == "published")
+    assert published.entries[0].value == 0.1254
+
+
+def test_difference_is_ours_minus_published() -> None:
+    cells = _paper_numbers("paper-1")
+    cells["warpres", "pose+"]["id@paper-1"] = FakeCell(0.75, 0.73, 0.77, 2824)
+    lines = csv.DictReader(io.StringIO(difference_csv(2, cells, Facts.from_manifest(manifest()), "paper-1")))
+    found = {(line["row"], line["column"]): line for line in lines}
+    assert len(found) == 9 * 11
+    line = found["WarpRes", "pose_id_plus"]
+    assert float(line["difference"]) == pytest.approx(0.01) and line["inside"] == "yes"
+    assert found["WarpRes", "recon_fid"]["inside"] == "no"
+    assert found["pSp", "recon_fid"]["ours"] == "" and found["pSp", "recon_fid"]["inside"] == "not run"

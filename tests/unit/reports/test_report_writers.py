@@ -1,0 +1,160 @@
+"""Writers: full precision in CSV, escaping everywhere, 80 columns on the terminal, LaTeX that compiles."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from reports_fake_run import FakeCell, FakePass, manifest, passes, summaries
+
+from reports import csv_writer, latex, markdown, terminal
+from reports.inputs import Facts
+from reports.numbers import count_text, digits
+from reports.tables import Block, Entry, Table, build_tables
+
+NASTY = r"A&B_100% #1 {x} ~^ $5 \cmd <b>|*\ "
+MISSING = {
+    "methods": {"hyperstyle": {"reason": NASTY, "command": "run_bench.py weights fetch a_b"}},
+    "columns": {"kid@synthetic-1": {"status": "missing", "reason": "no network"}},
+}
+
+
+def _tables(**more: object) -> list[Table]:
+    return build_tables(summaries(), passes(), Facts.from_manifest(manifest(missing=MISSING, **more)))
+
+
+def test_wide_csv_keeps_every_digit() -> None:
+    lines = list(csv.DictReader(io.StringIO(csv_writer.wide(_tables()[0]))))
+    warpres = next(line for line in lines if line["method"] == "warpres")
+    cell = summaries()["warpres", "smile+"]["fd@synthetic-1"]
+    assert float(warpres["smile+:fd@synthetic-1"]) == cell.value
+    assert float(warpres["smile+:fd@synthetic-1:low"]) == cell.low
+    assert warpres["smile+:fd@synthetic-1:n"] == "120"
+    absent = next(line for line in lines if line["method"] == "hyperstyle")
+    assert absent["smile+:fd@synthetic-1"] == "" and "weights fetch a_b" in absent["notes"]
+
+
+def test_long_csv_has_every_number_once() -> None:
+    text = csv_writer.long(summaries(), passes(), Facts.from_manifest(manifest(missing=MISSING)), "synthetic-1")
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert sum(line["status"] == "ok" for line in lines) == sum(map(len, summaries().values()))
+    assert [line["note"] for line in lines if line["metric"] == "kid"] == ["no network"]
+    assert next(line for line in lines if line["pass"] == "pose-")["strength"] == "-3.0"
+
+
+def test_a_methods_own_strength_is_written() -> None:
+    methods = {"warpres": {"passes": {"pose-": {"strength": -2.25}}}}
+    text = csv_writer.long(summaries(), passes(), Facts.from_manifest(manifest(methods=methods)), "synthetic-1")
+    lines = [line for line in csv.DictReader(io.StringIO(text)) if line["pass"] == "pose-"]
+    assert {line["strength"] for line in lines if line["method"] == "warpres"} == {"-2.25"}
+    assert {line["strength"] for line in lines if line["method"] == "e4e"} == {"-3.0"}
+
+
+def test_no_text_ever_says_nan() -> None:
+    cells = summaries()
+    cells["e4e", "smile+"]["id@synthetic-1"] = FakeCell(float("nan"), float("nan"), float("inf"), 0, 0)
+    cells["e4e", "smile-"]["id@synthetic-1"] = FakeCell(0.4, float("nan"), float("nan"), 5, 0)
+    texts = [terminal.table(cells, passes(), manifest())]
+    for table in build_tables(cells, passes(), Facts()):
+        texts += [csv_writer.wide(table), markdown.markdown(table), latex.latex(table)]
+    texts.append(csv_writer.long(cells, passes(), Facts(), "synthetic-1"))
+    assert not [text for text in texts if re.search(r"\b(nan|inf|None)\b", text, re.IGNORECASE)]
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_terminal_lines_fit(width: int) -> None:
+    text = terminal.table(summaries(), passes(), manifest(missing={"columns": MISSING["columns"]}), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("WarpRes ") >= 5
+
+
+def test_terminal_shows_value_interval_mark_and_failures() -> None:
+    text = terminal.table(summaries(), passes(), manifest())
+    block = text[text.index("Reconstruction, n = 240") :]
+    assert re.search(r"^WarpRes +\*10\.\d\d ±1\.68 ", block, re.MULTILINE)
+    assert re.search(r"^e4e .* !2$", block, re.MULTILINE)
+    assert "k pictures failed" in text
+
+
+def test_terminal_without_numbers_says_so() -> None:
+    assert terminal.table({}, [], {}).strip() == "No numbers yet."
+
+
+def test_markdown_cells_and_escapes() -> None:
+    text = markdown.markdown(_tables()[0])
+    assert re.search(r"\| WarpRes +\| \*\*10\.\d\d\*\* \[9\.\d\d, 12\.\d\d\]", text)
+    assert r"A&B\_100% \#1 \{x\}" in text.replace("B_", r"B\_") and "<b>" not in text.replace(r"\<b\>", "")
+    for line in (line for line in text.splitlines() if line.startswith("|")):
+        cells = re.findall(r"(?<!\\)\|", line)
+        assert len(cells) >= 3
+    blocks = [[len(re.findall(r"(?<!\\)\|", line)) for line in part.splitlines()] for part in text.split("\n\n")]
+    assert all(len(set(counts)) == 1 for counts in blocks if counts[0] > 2)
+
+
+def test_markdown_escape() -> None:
+    assert markdown.escape("a|b\nc*d run_bench.py _x_") == r"a\|b c\*d run_bench.py \_x\_"
+
+
+def test_latex_structure() -> None:
+    text = latex.latex(_tables()[0])
+    assert text.count(r"\begin{") == text.count(r"\end{")
+    assert [text.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [1, 1]
+    body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
+    lines = [line for line in body.splitlines() if line.endswith(r"\\")]
+    width = len(_tables()[0].columns) + 1
+    for line in lines:
+        spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
+        assert len(re.findall(r"(?<!\\)&", line)) + 1 + sum(n - 1 for n in spans) == width
+    assert r"\textbf{10." in text and r"\underline{20." in text and "!2" in text
+
+
+def test_latex_escape_leaves_nothing_special() -> None:
+    escaped = latex.escape(NASTY + "± − – ↓ ↑ ×")
+    plain = re.sub(r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar)\{\}", "", escaped)
+    plain = re.sub(r"\\[&%#_{}$]|\$(\\pm|-|\\downarrow|\\uparrow|\\times)\$", "", plain)
+    assert not re.search(r"[&%#_{}$~^\\<>|±−–↓↑×]", plain)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(tmp_path: Path) -> None:
+    tables = "\n".join(latex.latex(table) for table in _tables(filled_weights=["e4e_faces & co"]))
+    source = "\\documentclass[twocolumn]{article}\\usepackage{booktabs,graphicx}\\usepackage[T1]{fontenc}"
+    (tmp_path / "t.tex").write_text(f"{source}\\begin{{document}}{tables}\\end{{document}}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_filled_weights_are_said_in_every_form() -> None:
+    filled = {"filled_weights": True}
+    table = build_tables(summaries(), passes(), Facts.from_manifest(manifest(**filled)))[0]
+    shown = [markdown.markdown(table), latex.latex(table), terminal.table(summaries(), passes(), manifest(**filled))]
+    assert all("Filled weights" in " ".join(text.split()) for text in shown)
+    assert "Filled weights" not in markdown.markdown(_tables()[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [(6.594, 2, "6.59"), (-0.0001, 2, "0.00"), (-1.5, 1, "−1.5"), (12345.678, 2, "12,346"), (0.1235, 3, "0.123"), (3e9, 2, "3.00e+09")],
+)  # fmt: skip
+def test_digits(value: float, decimals: int, text: str) -> None:
+    assert digits(value, decimals) == text
+
+
+def test_counts_are_said_only_where_the_heading_does_not() -> None:
+    block = Block("Smile", (), (120, 133))
+    assert count_text(Entry(0.5, n=120), block) == ""
+    assert count_text(Entry(0.5, n=118, failed=2, rule="skip"), block) == "2 failed"
+    assert count_text(Entry(0.5, n=120, failed=2, rule="zero"), block) == "2 failed as 0"
+    assert count_text(Entry(0.5, n=90), block) == "n = 90"
+
+
+def test_passes_need_only_a_column_and_a_strength() -> None:
+    assert (
+        FakePass("x", 1.0).column in terminal.table({("m", "x"): {"fd@p": FakeCell(1, None, None, 3)}}, [], {}).lower()
+    )
