@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import qr, svd
 
+from bench.errors import UsageError
+
 from .columns import Estimate, NoValue, Tools, kind
 
 
@@ -72,11 +74,19 @@ class Frechet:
     """Fréchet distance column (FID, or FD on other features).
 
     Attributes:
-        extractor: Whose features: "inception-imagenet" (torchvision's ImageNet weights, the StarGAN-v2 recipe),
-            "inception-fid" (torch-fidelity's TensorFlow-ported weights and resize) or "world" (the synthetic world's).
+        extractor: Whose features: "inception-imagenet" (torchvision's ImageNet weights), "inception-fid" (the
+            TensorFlow-ported weights of every FID package) or "world" (the synthetic world's network).
+        recipe: How pictures are resized and scaled for it. ImageNet weights go with "stargan2"; the FID weights with
+            "torch_fidelity" (TensorFlow's resize), "pytorch_fid" or "clean_fid"; the world's take none.
     """
 
     extractor: Literal["inception-imagenet", "inception-fid", "world"]
+    recipe: Literal["stargan2", "torch_fidelity", "pytorch_fid", "clean_fid", "none"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.recipe not in _RECIPES[self.extractor]:
+            fitting = " or ".join(_RECIPES[self.extractor])
+            raise UsageError(f"the recipe {self.recipe!r} does not go with {self.extractor!r}", f"use {fitting}")
 
     def needs(self) -> tuple[str, ...]:
         return (self.extractor,)
@@ -87,7 +97,14 @@ class Frechet:
     def prepare(self, tools: Tools) -> Hashable:
         from .extractors import feature_look
 
-        return tools.look(("features", self.extractor), lambda: feature_look(self.extractor, tools))
+        return tools.look(self, lambda: feature_look(self.extractor, self.recipe, tools))
 
     def measure(self, features: np.ndarray, reference: np.ndarray) -> Estimate:
         return frechet_estimate(features, reference)
+
+
+_RECIPES = {
+    "inception-imagenet": ("stargan2",),
+    "inception-fid": ("torch_fidelity", "pytorch_fid", "clean_fid"),
+    "world": ("none",),
+}

@@ -43,29 +43,16 @@ class ProtocolJudge:
 
     rules: ProtocolFile
     domain: Domain
+    protocol: str
     digest: str
+    pair_metrics: tuple[str, ...]
+    set_metrics: tuple[str, ...]
     missing: Mapping[str, str]
     _pairs: Mapping[str, Pair] = field(repr=False)
     _sets: Mapping[str, Hashable] = field(repr=False)
     _looks: Mapping[Hashable, Look] = field(repr=False)
     _device: torch.device = field(repr=False)
     _batch: int = field(repr=False)
-
-    @property
-    def protocol(self) -> str:
-        return self.rules.name
-
-    @property
-    def pair_metrics(self) -> tuple[str, ...]:
-        return tuple(self._pairs)
-
-    @property
-    def set_metrics(self) -> tuple[str, ...]:
-        """Stems of set metrics that can be measured here. Those that share features with another have none of their
-        own.
-        """
-        stems = [column.stem for column in self.rules.of(self.domain) if column.is_set]
-        return tuple(stem for stem in stems if stem not in self.missing)
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A full-size uint8 (H, W, 3) picture as the protocol keeps it. Raises PictureError for anything else."""
@@ -144,16 +131,25 @@ def load_judge(
     rules = load_protocol(protocol_name)
     tools = Tools(domain, torch.device(device), weights, world)
     missing = _missing(rules.of(domain), tools)
-    pairs: dict[str, Pair] = {}
-    sets: dict[str, Hashable] = {}
-    for column in rules.of(domain):
-        if column.stem in missing:
-            continue
-        if not column.is_set:
-            pairs[column.stem] = column.options.prepare(tools)
-        elif column.options.shares() is None:
-            sets[column.stem] = column.options.prepare(tools)
-    return ProtocolJudge(rules, domain, _digest(rules, tools), missing, pairs, sets, tools.looks, tools.device, batch)
+    present = [column for column in rules.of(domain) if column.stem not in missing]
+    pairs = {column.stem: column.options.prepare(tools) for column in present if not column.is_set}
+    # A set metric that shares another's features (KID on FID's) has none of its own.
+    owners = [column for column in present if column.is_set and column.options.shares() is None]
+    sets = {column.stem: column.options.prepare(tools) for column in owners}
+    return ProtocolJudge(
+        rules=rules,
+        domain=domain,
+        protocol=rules.name,
+        digest=_digest(rules, tools),
+        pair_metrics=tuple(pairs),
+        set_metrics=tuple(column.stem for column in present if column.is_set),
+        missing=missing,
+        _pairs=pairs,
+        _sets=sets,
+        _looks=tools.looks,
+        _device=tools.device,
+        _batch=batch,
+    )
 
 
 def missing_columns(

@@ -213,7 +213,11 @@ def _column(table: Mapping[str, Any], file: str) -> Column:
         if key not in common | own:
             raise unknown_name(f"key in {where}", key, sorted(common | own))
     head = build(_Head, {key: value for key, value in table.items() if key in common}, where)
-    options: Any = build(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
+    try:
+        options: Any = build(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
+    except UsageError as error:
+        # A kind knows which of its options do not go together, but not where they stand.
+        raise error if file in error.what else UsageError(f"{where}: {error.what}", error.next_step) from None
     return Column(head.stem, head.title, head.better, head.what, head.kind, head.domains, options)
 
 

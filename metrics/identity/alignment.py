@@ -20,8 +20,9 @@ REFERENCE = np.array(
         [56.02519989, 71.73660278],
         [41.54930115, 92.3655014],
         [70.72990036, 92.20410156],
-    ]
-)
+    ],
+    dtype=np.float32,
+).astype(np.float64)
 # Rows and columns of a 256-px FFHQ-aligned picture that hold the face.
 _CROP_ROWS, _CROP_COLUMNS = slice(35, 223), slice(32, 220)
 
@@ -49,6 +50,8 @@ def lineage_fit(points: np.ndarray) -> np.ndarray:
     too; both are judged against reference points whose x was negated on the way, so strong profiles get the mirrored
     one: a quirk of the published numbers, kept.
     """
+    # Points are rounded to float32 before the fit, the reference points too: it moves the published matrices by 1e-5.
+    points = points.astype(np.float32).astype(np.float64)
     mirrored_reference = REFERENCE * (-1, 1)
     plain = _inverse_fit(points, REFERENCE)
     mirrored = np.diag([-1.0, 1.0, 1.0]) @ _inverse_fit(points, mirrored_reference)

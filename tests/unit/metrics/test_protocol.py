@@ -97,6 +97,7 @@ def test_unknown_protocol_offers_close_names() -> None:
         ('name = "paper-1"', 'name = "paper-2"', "paper-2"),
         ('name = "paper-1"', 'name = "paper-1', "TOML"),
         ("[failures]", "[failure]", "failure"),
+        ('recipe = "stargan2"', 'recipe = "clean_fid"', "clean_fid"),
         ('domains = ["faces"]', 'domains = ["dogs"]', "dogs"),
     ],
 )
