@@ -23,10 +23,9 @@ def random_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def half_split(features: Mapping[str, np.ndarray], protocol: ProtocolFile) -> Mapping[str, Cell]:
-    """Set metrics between random halves of the real pictures' features, stem -> float32 (n, D): the floor of FID and
-    KID.
+    """Set metrics between random halves of the real pictures' features, stem -> float32 (n, D).
 
-    At half of N a Fréchet distance is larger than at N; the cells say their N.
+    The floor of FID and KID. At half of N a Fréchet distance is larger than at N; the cells say their N.
     """
     first: dict[str, np.ndarray] = {}
     second: dict[str, np.ndarray] = {}

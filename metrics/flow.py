@@ -15,21 +15,22 @@ def end_point_error(flow: Tensor, truth: Tensor, visible: Tensor) -> Tensor:
         visible: bool (N, h, w).
 
     Returns:
-        float64 (N,) mean error a picture; NaN for a picture without a visible point, for the caller to count as failed.
+        float64 (N,) mean error a picture, on the CPU; NaN where no point is visible, for the caller to count as
+        failed.
     """
     if flow.shape != truth.shape or visible.shape != (flow.shape[0], *flow.shape[2:]):
         raise ValueError(
             f"flow {tuple(flow.shape)}, truth {tuple(truth.shape)} and visible {tuple(visible.shape)} do not fit"
         )
-    error = (flow.double() - truth.double()).square().sum(dim=1).sqrt()
+    # On the CPU: not every device has float64.
+    flow, truth, visible = flow.cpu().double(), truth.cpu().double(), visible.cpu()
+    error = (flow - truth).square().sum(dim=1).sqrt()
     # A flow may be undefined (NaN) where nothing is visible; only visible points count.
     error = torch.where(visible, error, torch.zeros_like(error))
-    return error.sum(dim=(1, 2)) / visible.sum(dim=(1, 2)).to(error.dtype)
+    return error.sum(dim=(1, 2)) / visible.sum(dim=(1, 2))
 
 
 def cells_to_pixels(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """A flow in cells of a coarse grid, (N, 2, h, w), as displacement in pixels on the grid `size` = (H, W),
-    bilinearly.
-    """
+    """A flow in cells of a coarse grid, (N, 2, h, w), as pixels on the grid `size` = (H, W), bilinearly."""
     scale = cells.new_tensor([size[1] / cells.shape[3], size[0] / cells.shape[2]]).view(1, 2, 1, 1)
     return F.interpolate(cells * scale, size=size, mode="bilinear", align_corners=False)

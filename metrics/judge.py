@@ -78,9 +78,7 @@ class ProtocolJudge:
 
     @torch.inference_mode()
     def score(self, generated: Description, original: Description) -> Scored:
-        """Compare two descriptions of one picture; the order matters (MS-SSIM guesses its range from the generated
-        one).
-        """
+        """Compare two descriptions of one picture. The order matters: MS-SSIM guesses its range from the first."""
         values: dict[str, float] = {}
         failures: dict[str, str] = {}
         for stem, pair in self._pairs.items():

@@ -72,9 +72,7 @@ def kernel_matrices(features: np.ndarray, reference: np.ndarray) -> tuple[np.nda
 
 
 def _influence(own: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """(n,) first-order influence of each picture of one side on MMD^2: 2 (mean kernel to its own - to the others),
-    centred.
-    """
+    """(n,) influence of each picture of one side on MMD^2: 2 (mean kernel to its own - to the others), centred."""
     count = len(own)
     inside = (own.sum(axis=1) - np.diagonal(own)) / (count - 1)
     values = 2 * (inside - cross.mean(axis=1))

@@ -171,9 +171,7 @@ class Mse(_OfPixels):
 @kind("ms_ssim")
 @dataclass(frozen=True)
 class MsSsim:
-    """The lineage's MS-SSIM column on [-1, 1]; `value_range` "guess" (from the generated picture, each scale) or
-    "two".
-    """
+    """The lineage's MS-SSIM column on [-1, 1]; `value_range` "guess" (from the generated picture) or "two"."""
 
     value_range: Literal["guess", "two"]
 

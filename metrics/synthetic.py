@@ -73,5 +73,5 @@ class WorldIdentity:
 
     def prepare(self, tools: Tools) -> Pair:
         world = tools.need_world()
-        key = tools.look("world_identity", lambda: lambda batch: list(world.embed(batch.signed).double().cpu().numpy()))
+        key = tools.look("world_identity", lambda: lambda batch: list(world.embed(batch.signed).cpu().double().numpy()))
         return Pair(key, lambda generated, original: float(generated @ original))

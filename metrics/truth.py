@@ -15,8 +15,7 @@ from .similarity import psnr, ssim
 def distance_to_truth(
     edited: np.ndarray, truth: np.ndarray, perceptual: Callable[[np.ndarray, np.ndarray], float] | None = None
 ) -> Mapping[str, float]:
-    """PSNR in dB (at most 100), SSIM (Gaussian window, on bytes) and perceptual distance of one edited picture to its
-    truth.
+    """PSNR in dB (at most 100), SSIM (Gaussian window, on bytes) and perceptual distance of an edit to its truth.
 
     Args:
         edited, truth: uint8 (h, w, 3), same size; h and w at least 11.

@@ -1,8 +1,7 @@
-"""insightface's face detector for `standard-1`: five landmarks of the main face, from a model pack fetched by our
-registry.
+"""insightface's face detector for `standard-1`: five landmarks of the main face.
 
-The library would download models at first use; it is handed the bytes of ours instead. The models (not the library)
-are for non-commercial research only. Source: anchors/ecosystem card, trap 7.
+The library would download models at first use; it is handed the bytes of the pack our registry fetched instead. The
+models (not the library) are for non-commercial research only. Source: anchors/ecosystem card, trap 7.
 """
 
 from __future__ import annotations

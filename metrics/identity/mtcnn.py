@@ -168,8 +168,7 @@ class Mtcnn(nn.Module):
 
 
 def load_mtcnn(path: str | Path, softmax: str = "width") -> Mtcnn:
-    """The detector with the weights in `path`: a folder or archive with pnet.npy, rnet.npy and onet.npy, or one of
-    them.
+    """The detector with the weights in `path`: a folder or archive of pnet.npy, rnet.npy and onet.npy, or one of them.
 
     Raises:
         MissingError: A file is not there, asks for code, or holds other tensors.
@@ -195,9 +194,7 @@ def _scales(size: tuple[int, int]) -> list[float]:
 
 
 def _cut(pixels: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """(boxes clipped to the picture, uint8 (n, side, side, 3)): crops of the unclipped boxes, black outside the
-    picture.
-    """
+    """(clipped boxes, uint8 (n, side, side, 3) crops of the unclipped ones, black outside the picture)."""
     clipped, crops = clip_and_pad(pixels, boxes)
     resized = [np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BILINEAR)) for crop in crops]
     return clipped, np.stack(resized)

@@ -37,8 +37,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
-    """Dictionaries {tensor name: array} of `<name>.npy`, found in the folder or archive `path`, or beside the file
-    `path`.
+    """Dictionaries {tensor name: array} of `<name>.npy` in the folder or archive `path`, or beside the file `path`.
 
     Raises:
         MissingError: No such file, damaged, or its pickle asks for anything but arrays.

@@ -77,9 +77,7 @@ def _backbone(net: str) -> dict[str, torch.Tensor]:
 
 
 def write_networks(folder: Path) -> Callable[[str], Path]:
-    """A `weights` function: writes a filled network on first request. insightface's pack is missing, as on most
-    machines.
-    """
+    """A `weights` function that writes a filled network on first request; insightface's pack is missing."""
     writers: Mapping[str, tuple[str, Callable[[], dict[str, torch.Tensor]]]] = {
         "inception-imagenet": ("inception_v3_google.pth", inception_tensors),
         "inception-fid": ("weights-inception.pth", inception_tensors),

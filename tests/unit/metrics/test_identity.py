@@ -84,9 +84,7 @@ def test_reference_points() -> None:
 
 
 def test_strong_profile_gets_the_mirrored_fit() -> None:
-    """The published quirk: landmarks squeezed to 0.35 of their width are fitted mirrored although the plain fit is
-    better.
-    """
+    """The published quirk: landmarks squeezed to 0.35 of their width are fitted mirrored."""
     points = REFERENCE.copy()
     points[:, 0] = 56 + (points[:, 0] - 56) * 0.35
     assert np.linalg.det(lineage_fit(points)[:, :2]) < 0

@@ -29,9 +29,7 @@ def test_names() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_changed_protocol_is_a_new_name(name: str) -> None:
-    """If this fails, a protocol was edited: give the new rules a new name, since the old one stands beside old
-    numbers.
-    """
+    """If this fails, a protocol was edited: give the new rules a new name, the old one stands beside old numbers."""
     assert load_protocol(name).digest == reference("protocol_digests")[name]
 
 
