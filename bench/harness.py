@@ -46,6 +46,7 @@ class Settings:
     bf16: bool = False
     legacy_async: bool = False
     seed: int = 0
+    probe_size: int = 64
 
 
 @dataclass
@@ -61,17 +62,17 @@ def measure(
     methods: dict[str, Method], device: str, settings: Settings, say: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
     """Time methods at batch 1; plain data, see `summary` for a method's part."""
-    peak = probe_peak(device, torch.float32)
+    peak = probe_peak(device, torch.float32, size=settings.probe_size)
     result: dict[str, Any] = {
         "device": device,
         "threads": torch.get_num_threads(),
         "settings": vars(settings),
-        "probe": "convolution 512 -> 512, 3x3, 64x64, batch 1",
+        "probe": f"convolution 512 -> 512, 3x3, {settings.probe_size} px, batch 1",
         "peak_gmacs_fp32": peak / 1e9,
     }
     if settings.bf16:
-        result["peak_gmacs_bf16"] = peak = probe_peak(device, torch.bfloat16) / 1e9
-        peak *= 1e9
+        peak = probe_peak(device, torch.bfloat16, size=settings.probe_size)
+        result["peak_gmacs_bf16"] = peak / 1e9
     samples = {name: Samples() for name in methods}
     record: dict[str, dict[str, Any]] = {}
     with torch.inference_mode():
@@ -83,27 +84,36 @@ def measure(
                 say(f"{name}: sample {index + 1} of {settings.samples}")
                 _sample(method, device, settings, index, samples[name])
     # Once more after the samples: a peak that moved means that something else used the machine.
-    result["peak_gmacs_fp32_after"] = probe_peak(device, torch.float32) / 1e9
+    result["peak_gmacs_fp32_after"] = probe_peak(device, torch.float32, size=settings.probe_size) / 1e9
     result["methods"] = {name: record[name] | summary(samples[name], record[name]["gmacs"], peak) for name in methods}
     return result
 
 
-def probe_peak(device: str, dtype: torch.dtype, repeats: int = 7) -> float:
-    """Multiply-accumulates a second of one large convolution, the best of several and of two memory layouts."""
+def probe_peak(device: str, dtype: torch.dtype, *, size: int = 64, patience: float = 2.0) -> float:
+    """Multiply-accumulates a second of one large convolution, the best of several and of two memory layouts.
+
+    Args:
+        size: Height and width of the picture.
+        patience: Seconds after which a layout has been tried often enough; each is timed at least once, warm.
+    """
     wait = synchroniser(device)
     best = math.inf
     with torch.inference_mode():
         for layout in (torch.contiguous_format, torch.channels_last):
-            image = torch.randn(1, 512, 64, 64).to(device, dtype, memory_format=layout)
+            image = torch.randn(1, 512, size, size).to(device, dtype, memory_format=layout)
             weight = torch.randn(512, 512, 3, 3).to(device, dtype, memory_format=layout)
-            for turn in range(repeats + 2):
+            F.conv2d(image, weight, padding=1)
+            until = time.perf_counter() + patience
+            for _ in range(10):
                 wait()
                 start = time.perf_counter()
                 F.conv2d(image, weight, padding=1)
                 wait()
-                if turn >= 2:
-                    best = min(best, time.perf_counter() - start)
-    return PROBE_MACS / best
+                end = time.perf_counter()
+                best = min(best, end - start)
+                if end > until:
+                    break
+    return PROBE_MACS * (size / 64) ** 2 / best
 
 
 def summary(samples: Samples, gmacs: float, peak: float) -> dict[str, Any]:

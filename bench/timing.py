@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Callable
@@ -90,3 +91,12 @@ def peak_memory(device: str) -> int | None:
         return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
     except (OSError, StopIteration, ValueError):
         return None
+
+
+def read_timing(folder: Path) -> dict[str, Any]:
+    """Stage times of earlier processes; {} where there are none or they cannot be read."""
+    try:
+        timing = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return timing if isinstance(timing, dict) else {}

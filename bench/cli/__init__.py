@@ -72,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("bench", "methods", "metrics", "reports"):
             raise
-        _say(MissingError(f"the Python package {error.name} is not installed here", "make setup, then .venv/bin/python"))
+        _say(
+            MissingError(f"the Python package {error.name} is not installed here", "make setup, then .venv/bin/python")
+        )
         return int(ExitCode.MISSING)
     except Exception as error:
         if os.environ.get("WARPRES_BENCH_DEBUG"):

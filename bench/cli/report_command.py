@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     rows = read_rows(options.folder, manifest)
     if not rows:
         raise MissingError(f"{options.folder} has no results yet", "run its command: " + " ".join(manifest["command"]))
-    text, answer = report(options.folder, manifest, rows)
+    text, answer = report(options.folder, manifest, rows, again=True)
     print(json.dumps(answer, ensure_ascii=False) if options.json else f"{text}\n{options.folder}")
     failed = sum(row.status == "failed" for row in rows)
     if failed:

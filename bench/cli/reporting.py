@@ -1,26 +1,47 @@
-"""Tables, plots and pages from a run's rows, through the reports room."""
+"""Tables, plots and pages from a run's rows, through the reports room; nothing is drawn twice from the same rows."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.contract import EditPass
-from bench.store import Row
-from bench.summaries import summarise_run
+from bench.store import Row, write_atomic
+from bench.timing import read_timing
+
+# What a report is made by; a change there makes it again.
+_ROOT = Path(__file__).parents[2]
+_SOURCES = ("reports", "metrics", "bench/summaries.py")
+_RECORD = ".report.json"
 
 
-def report(folder: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> tuple[str, dict[str, Any]]:
-    """Write everything a run's folder shows; returns the table for the terminal, and the same as plain data."""
+def report(
+    folder: Path, manifest: Mapping[str, Any], rows: Sequence[Row], *, again: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """Write everything a run's folder shows; returns the table for the terminal, and the same as plain data.
+
+    A report of the same rows, manifest and code that is still whole is not made again, unless `again`.
+    """
+    made_of = _fingerprint(folder, manifest, rows)
+    record = {} if again else _read_record(folder)
+    if record.get("made_of") == made_of and all((folder / name).is_file() for name in record["files"]):
+        return record["text"], record["answer"]
+    from bench.contract import EditPass
+    from bench.summaries import summarise_run
     from reports import write_reports
     from reports.terminal import table
 
     summaries = summarise_run(folder, manifest, rows)
     passes = [EditPass(p["column"], None, p["strength"], p["inputs"], p["reals"]) for p in manifest["passes"]]
-    write_reports(folder, summaries, passes, manifest)
-    return table(summaries, passes, manifest), answer(folder, manifest, summaries)
+    files = write_reports(folder, summaries, passes, manifest)
+    text, plain = table(summaries, passes, manifest), answer(folder, manifest, summaries)
+    names = [str(file.relative_to(folder)) for file in files]
+    record = {"made_of": made_of, "files": names, "text": text, "answer": plain}
+    write_atomic(folder / _RECORD, json.dumps(record, ensure_ascii=False))
+    return text, plain
 
 
 def answer(
@@ -33,3 +54,25 @@ def answer(
         for name, cell in found.items()
     ]
     return {"run": str(folder), "name": manifest["run"], "missing": manifest["missing"], "cells": cells}
+
+
+def _fingerprint(folder: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """SHA-256 of all that a report is made of. Features are fixed by their rows' keys."""
+    whole = hashlib.sha256(json.dumps([str(folder), manifest], sort_keys=True).encode())
+    for row in rows:
+        whole.update(row.to_json().encode())
+    whole.update(json.dumps(read_timing(folder).get("methods")).encode())
+    for source in _SOURCES:
+        path = _ROOT / source
+        for file in [path] if path.is_file() else sorted(path.rglob("*.*")):
+            if file.suffix in (".py", ".toml", ".csv", ".j2", ".css", ".js"):
+                whole.update(file.read_bytes())
+    return whole.hexdigest()
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        return record if {"made_of", "files", "text", "answer"} <= set(record) else {}
+    except (OSError, ValueError, TypeError):
+        return {}

@@ -18,6 +18,7 @@ from bench.errors import ExitCode, MissingError, UsageError
 from bench.plan import Cell, disk_bytes
 from bench.shard import Shard, from_environment
 from bench.snapshots import Snapshots
+from bench.timing import read_timing
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -152,7 +153,7 @@ def _forget(folder: Path) -> None:
     with store.explain_write_errors(folder):
         for name in ("rows", "pictures", "tables", "plots", "grids"):
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in ("index.html", "timing.json", "manifest.json"):
+        for name in ("index.html", "timing.json", ".report.json", "manifest.json"):
             (folder / name).unlink(missing_ok=True)
 
 
@@ -175,15 +176,6 @@ def _write_timing(folder: Path, engine: Engine, device: str) -> None:
         record["results"] = after
     timing |= {"run_device": device, "run_group": engine.work.group}
     store.write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
-
-
-def read_timing(folder: Path) -> dict[str, Any]:
-    """Stage times of earlier processes; {} where there are none or they cannot be read."""
-    try:
-        timing = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return timing if isinstance(timing, dict) else {}
 
 
 class _Bar:
