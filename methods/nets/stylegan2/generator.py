@@ -7,15 +7,18 @@ them and go on (StyleRes, WarpRes, HFGI, FeatureStyle) without a generator of it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from methods.nets.stylegan2.layers import EqualLinear, ModulatedConv, _Kernel, fused_leaky_relu, upsample_rgb
+from methods.nets.stylegan2.layers import EqualLinear, ModulatedConv, _Kernel, upsample_rgb
 
+_GAIN = math.sqrt(2.0)
 Noise = Literal["stored", "random", "none"]
 CONFIG_F = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
 
@@ -101,10 +104,12 @@ class StyledConv(nn.Module):
         self.activate = _Bias(outputs)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, offset: Tensor | None = None) -> Tensor:
-        x = self.conv(x, w, offset)
-        if noise is not None:
-            x = x + self.noise.weight * noise
-        return fused_leaky_relu(x, self.activate.bias)
+        # sqrt(2) * leaky_relu(y) is leaky_relu(sqrt(2) * y): the gain goes into the weights, the bias and the noise.
+        x = self.conv(x, w, offset, bias=self.activate.bias * _GAIN, gain=_GAIN)
+        added = None if noise is None else (noise * (self.noise.weight * _GAIN)).to(x.dtype)
+        if torch.is_grad_enabled() and x.requires_grad:
+            return F.leaky_relu(x if added is None else x + added, 0.2)
+        return F.leaky_relu_(x if added is None else x.add_(added), 0.2)
 
 
 class ToRGB(nn.Module):
@@ -118,7 +123,7 @@ class ToRGB(nn.Module):
             self.upsample = _Kernel(gain=4.0)
 
     def forward(self, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
-        rgb = self.conv(x, w) + self.bias
+        rgb = self.conv(x, w, bias=self.bias.flatten())
         return rgb if skip is None else rgb + upsample_rgb(skip, self.upsample.kernel)
 
 

@@ -1,7 +1,9 @@
 """StyleGAN2's elementary rules (stylegan2 card, section 2): pure functions and two parameter holders.
 
-Modulation scales the activations, not the weights: `conv(x * s, W) * d` equals `conv(x, W * s * d)`, needs no per-picture
-weight tensor and lets one dense convolution serve the whole batch.
+Two ways to modulate, equal but for rounding. Where gradients are needed, or off the CPU, the activations are scaled:
+`conv(x * s, W) * d` equals `conv(x, W * s * d)`, and one dense convolution serves the whole batch. For inference on the CPU each
+picture gets its own small weight tensor with everything folded in (style, demodulation, activation gain, bias), so that no pass
+over the large activations is left but the noise and the leaky ReLU, both in place.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ def fused_leaky_relu(x: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.leaky_relu(x, 0.2) * math.sqrt(2.0)
 
 
-def fir_filter(x: Tensor, kernel: Tensor, pad: tuple[int, int]) -> Tensor:
+def fir_filter(x: Tensor, kernel: Tensor, pad: tuple[int, int], bias: Tensor | None = None) -> Tensor:
     """Filter every channel of (N, C, H, W) with the symmetric `kernel`; zero padding (before, after) on both axes."""
-    channels = x.shape[1]
-    x = F.pad(x, (pad[0], pad[1], pad[0], pad[1]))
-    return F.conv2d(x, kernel.to(x).expand(channels, 1, -1, -1), groups=channels)
+    channels, both = x.shape[1], min(pad)
+    if pad[0] != pad[1]:
+        x = F.pad(x, (pad[0] - both, pad[1] - both, pad[0] - both, pad[1] - both))
+    # The convolution's own padding spares a copy of the map.
+    return F.conv2d(x, kernel.to(x).expand(channels, 1, -1, -1), bias, padding=both, groups=channels)
 
 
 def upsample_rgb(rgb: Tensor, kernel: Tensor) -> Tensor:
@@ -79,23 +83,49 @@ class ModulatedConv(nn.Module):
         if up:
             self.blur = _Kernel(gain=4.0)
 
-    def forward(self, x: Tensor, w: Tensor, offset: Tensor | None = None) -> Tensor:
-        """`offset` (N, out, in, k, k) or (N, out, in, 1, 1) makes the weight of each picture W * (1 + offset)."""
-        if offset is not None:
-            pictures = [self._forward(x[i : i + 1], w[i : i + 1], self.weight[0] * (1 + offset[i])) for i in range(len(x))]
-            return torch.cat(pictures)
-        return self._forward(x, w, self.weight[0])
+    def forward(
+        self, x: Tensor, w: Tensor, offset: Tensor | None = None, *, bias: Tensor | None = None, gain: float = 1.0
+    ) -> Tensor:
+        """gain * convolution + bias (out,).
 
-    def _forward(self, x: Tensor, w: Tensor, weight: Tensor) -> Tensor:
+        `offset` (N, out, in, k, k) or (N, out, in, 1, 1) makes the weight of each picture W * (1 + offset).
+        """
         style = self.modulation(w)
-        weight = weight * self.scale
-        x = x * style[:, :, None, None]
-        if self.up:
-            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-            x = fir_filter(x, self.blur.kernel, (1, 1))
-        else:
-            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        if offset is None and not self._folds(x, style):
+            y = self._scaled(x, style, gain)
+            return y if bias is None else y + bias[:, None, None]
+        rows = [
+            self._folded(x[i : i + 1], style[i], None if offset is None else offset[i], bias, gain) for i in range(len(x))
+        ]
+        return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+    def _folds(self, x: Tensor, style: Tensor) -> bool:
+        """Whether to fold the style into the weights: where maps are larger than weights, on the CPU, without gradients."""
+        gradients = torch.is_grad_enabled() and (x.requires_grad or style.requires_grad or self.weight.requires_grad)
+        large = 4 * x.shape[-2] * x.shape[-1] >= self.weight[0, :, 0].numel()
+        return x.device.type == "cpu" and large and not gradients
+
+    def _scaled(self, x: Tensor, style: Tensor, gain: float) -> Tensor:
+        weight = self.weight[0] * (self.scale * gain)
+        y = self._convolved(x * style[:, :, None, None], weight, None)
+        if not self.demod:
+            return y
+        energy = style.square() @ (weight / gain).square().sum((2, 3)).T
+        return y * torch.rsqrt(energy + 1e-8)[:, :, None, None]
+
+    def _folded(self, x: Tensor, style: Tensor, offset: Tensor | None, bias: Tensor | None, gain: float) -> Tensor:
+        weight = self.weight[0] * (style * self.scale)[:, None, None]
+        if offset is not None:
+            weight = weight * (1 + offset)
         if self.demod:
-            energy = style.square() @ weight.square().sum((2, 3)).T
-            x = x * torch.rsqrt(energy + 1e-8)[:, :, None, None]
-        return x
+            energy = weight.flatten(1).square().sum(1)
+            weight = weight * (gain * torch.rsqrt(energy + 1e-8))[:, None, None, None]
+        elif gain != 1:
+            weight = weight * gain
+        return self._convolved(x, weight, bias)
+
+    def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if not self.up:
+            return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+        y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        return fir_filter(y, self.blur.kernel, (1, 1), bias)
