@@ -63,6 +63,25 @@ def test_frechet_interval_has_the_spread_of_repeated_measurement(count: int, wid
     assert np.mean(widths) / (2 * 1.96) == pytest.approx(np.std(values), rel=0.3)
 
 
+@pytest.mark.parametrize(("count", "width"), [(400, 8), (60, 120)])
+def test_frechet_interval_of_pairs(count: int, width: int) -> None:
+    """Reconstructions move with their originals: drawn together the spread is right, drawn apart far too wide."""
+    rng = np.random.default_rng(5)
+    scale = np.linspace(1.5, 0.2, width)
+    values, together, apart = [], [], []
+    for _ in range(60):
+        real = rng.standard_normal((count, width)) * scale
+        made = 0.9 * real + 0.3 * rng.standard_normal((count, width)) + 0.05
+        estimate = frechet_estimate(made, real)
+        values.append(estimate.value)
+        for widths, paired in ((together, True), (apart, False)):
+            low, high = estimate_interval(estimate, Numbers(resamples=300), paired=paired)
+            assert low is not None and high is not None
+            widths.append(high - low)
+    assert np.mean(together) / (2 * 1.96) == pytest.approx(np.std(values), rel=0.3)
+    assert np.mean(apart) > 2 * np.mean(together)
+
+
 def test_interval_stops_at_the_smallest_value() -> None:
     influences = (np.array([-50.0, 50.0]), np.array([-50.0, 50.0]))
     low, high = estimate_interval(Estimate(1.0, influences), NUMBERS)
