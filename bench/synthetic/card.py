@@ -1,6 +1,7 @@
 """The world's model card: what was shipped, how it was made and how good it is, measured when this runs.
 
-    python -m bench.synthetic.card [FOLDER]      prints the card; with a FOLDER also writes CARD.md and generator.png there
+python -m bench.synthetic.card [FOLDER]      prints the card; with a FOLDER also writes CARD.md and generator.png
+there
 """
 
 from __future__ import annotations
@@ -52,26 +53,33 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     generator, networks = load_shipped_generator(folder), load_world_networks(folder)
     distance, floor = generator_distance(generator, networks)
     yield "# The synthetic world's networks\n"
-    yield "Made by `python -m bench.synthetic.card`; every figure is measured on scenes that no network was trained on.\n"
+    yield "Made by `python -m bench.synthetic.card`; measured on scenes that no network was trained on.\n"
     yield "## Files\n"
     yield "| file | MB | recipe | seed | steps | batch | minutes | held-out figures |"
     yield "|---|---|---|---|---|---|---|---|"
     for path in sorted(folder.glob("*.safetensors")):
-        facts = metadata_of(path)
-        made, held_out = facts.get("made", {}), facts.get("held_out", {})
-        figures = ", ".join(f"{name} {value}" for name, value in held_out.items())
-        minutes = round(made["wall_time_s"] / 60, 1) if made else "-"
-        columns = [made.get(key, "-") for key in ("recipe", "seed", "steps", "batch")]
-        yield f"| {path.name} | {path.stat().st_size / 1e6:.1f} | {' | '.join(map(str, columns))} | {minutes} | {figures} |"
+        yield _file_line(path)
     yield "\n## Generator\n"
-    yield f"FD of {COUNT} samples to {COUNT} held-out renders without details: **{distance:.2f}**; of other renders: {floor:.2f}.\n"
+    yield f"FD of {COUNT} samples to {COUNT} held-out renders without details: **{distance:.2f}**;"
+    yield f"of as many other renders to the same ones: {floor:.2f}. Samples: `generator.png`.\n"
     yield "## Directions\n"
     facts = metadata_of(folder / "directions.safetensors")
-    yield "Mean change that the regressor measures at strength 3 (600 unseen samples), wanted on the diagonal; yaw in degrees.\n"
+    yield "Mean change that the regressor measures at strength 3 (600 unseen samples); yaw in degrees. Wanted on the"
+    yield "diagonal, a leak elsewhere.\n"
     yield "| direction | smile | yaw | age | R² of the linear model |"
     yield "|---|---|---|---|---|"
     for name, change in facts["change_at_strength_3"].items():
-        yield f"| {name} | {change['smile']:.3f} | {change['yaw']:.2f} | {change['age']:.3f} | {facts['r2'][name]:.3f} |"
+        changes = f"{change['smile']:.3f} | {change['yaw']:.2f} | {change['age']:.3f}"
+        yield f"| {name} | {changes} | {facts['r2'][name]:.3f} |"
+
+
+def _file_line(path: Path) -> str:
+    facts = metadata_of(path)
+    made, held_out = facts.get("made", {}), facts.get("held_out", {})
+    figures = ", ".join(f"{name} {value}" for name, value in held_out.items())
+    minutes = round(made["wall_time_s"] / 60, 1) if made else "-"
+    columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")]
+    return f"| {path.name} | {path.stat().st_size / 1e6:.1f} | {' | '.join(columns)} | {minutes} | {figures} |"
 
 
 def grid(generator: Generator) -> Image.Image:

@@ -1,4 +1,6 @@
-"""Details that carry identity and that the generator never sees: paint, freckles, glasses, hats, earrings, backdrops."""
+"""Details that carry identity and that the generator never sees: paint, freckles, glasses, hats, earrings,
+backdrops.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ def face_paint(skin: Tensor, scene: Scene, p: Tensor, y: Tensor, edge: Tensor) -
     """Stripes on cheeks, forehead or one half of the face (thirds of `paint_place`), fixed to the skin at (p, y)."""
     place, angle = scene.get("paint_place"), torch.deg2rad(scene.get("paint_angle"))
     stripes = coverage(
-        torch.sin(scene.get("paint_frequency") * (p * angle.cos() + y * angle.sin())), scene.get("paint_frequency") * edge
+        torch.sin(scene.get("paint_frequency") * (p * angle.cos() + y * angle.sin())),
+        scene.get("paint_frequency") * edge,
     )
     cheeks = coverage(0.15 - torch.sqrt((p.abs() - 0.36) ** 2 + (y + 0.15) ** 2), edge)
     forehead = coverage(0.07 - (y - 0.40).abs(), edge) * coverage(0.42 - p.abs(), edge)
@@ -70,7 +73,9 @@ def hat(canvas: Tensor, scene: Scene, shell: Surface, edge: Tensor, shade: Tenso
     return over(canvas, first * 0.6 * shade[:, None], bar(shell.y - line - 0.03, 0.045, edge) * on)
 
 
-def earrings(canvas: Tensor, scene: Scene, head: Radii, turn: Turn, face: Surface, x: Tensor, y: Tensor, pixel: float) -> Tensor:
+def earrings(
+    canvas: Tensor, scene: Scene, head: Radii, turn: Turn, face: Surface, x: Tensor, y: Tensor, pixel: float
+) -> Tensor:
     """A ball below each ear, hidden where the head is in front of it."""
     colour = hue(scene.get("earring_hue"), 0.7, 1.0)
     for side in (-1.0, 1.0):

@@ -2,9 +2,10 @@
 
     python -m bench.synthetic.directions [FOLDER]
 
-A direction is what changes in w, on average, with an attribute: the covariance of w and the measured value. The three are then
-unmixed, so that the linear prediction of the other two attributes stays where it is (InterFaceGAN's conditioning), and scaled so
-that the cards' strength of 3 is a clear edit (`AT_STRENGTH_3`). Latents are sampled; what z means is never used.
+A direction is what changes in w, on average, with an attribute: the covariance of w and the measured value. The three
+are then unmixed, so that the linear prediction of the other two attributes stays where it is (InterFaceGAN's
+conditioning), and scaled so that the cards' strength of 3 is a clear edit (`AT_STRENGTH_3`). Latents are sampled;
+what z means is never used.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def fit_directions(w: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     return unmixed.T.float(), r2.float()
 
 
-def report(generator: Generator, networks: WorldNetworks, directions: Tensor, seed: int = 8) -> dict[str, dict[str, float]]:
+def report(
+    generator: Generator, networks: WorldNetworks, directions: Tensor, seed: int = 8
+) -> dict[str, dict[str, float]]:
     """Mean measured change of every attribute at strength 3 of every direction, on unseen samples."""
     w = _sample(generator, HELD_OUT, seed)
     before = measure(generator, networks, w)

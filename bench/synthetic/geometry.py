@@ -1,6 +1,7 @@
 """The head's geometry: ellipsoids seen from the front, turned by yaw, and how a smile moves the skin.
 
-Picture coordinates: x right, y up, both -1..1 (1.0 = half the picture); z towards the viewer. Head coordinates (u, y, w) turn
+Picture coordinates: x right, y up, both -1..1 (1.0 = half the picture); z towards the viewer. Head coordinates (u, y,
+w) turn
 with the head: u to the picture's right and w to the front at yaw 0. All maps are (N, H, W).
 """
 

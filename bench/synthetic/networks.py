@@ -104,7 +104,9 @@ class WorldNetworks:
 
 
 def new_networks() -> WorldNetworks:
-    """Untrained networks: attributes, a 128-d identity, and every field of a scene (so that features must see details)."""
+    """Untrained networks: attributes, a 128-d identity, and every field of a scene (so that features must see
+    details).
+    """
     return WorldNetworks(WorldNet(len(ATTRIBUTES)), WorldNet(128), WorldNet(len(FIELDS)))
 
 

@@ -1,7 +1,9 @@
-"""What only a world with truth can say of an edited picture: how far the edit went, and how far it is from the true edit.
+"""What only a world with truth can say of an edited picture: how far the edit went, and how far it is from the true
+edit.
 
-The attribute's change is measured on pixels by the regressor, on the output and on the real input alike; the true edit is then
-rendered *at the change this output achieved*, so a method is neither punished nor rewarded for the strength of its edit.
+The attribute's change is measured on pixels by the regressor, on the output and on the real input alike; the true
+edit is then rendered *at the change this output achieved*, so a method is neither punished nor rewarded for the
+strength of its edit.
 """
 
 from __future__ import annotations
@@ -120,5 +122,7 @@ def _nominal_changes() -> Mapping[str, float]:
 
 
 def nominal_change(attribute: str) -> float:
-    """Mean measured change of an attribute on generated pictures, per unit of strength (degrees, or the scene's units)."""
+    """Mean measured change of an attribute on generated pictures, per unit of strength (degrees, or the scene's
+    units).
+    """
     return float(_nominal_changes()[attribute])

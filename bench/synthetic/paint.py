@@ -1,4 +1,6 @@
-"""Colours and flat shapes that the renderer lays over one another. Colours are (N, 3, H, W) or broadcast, alphas (N, H, W)."""
+"""Colours and flat shapes that the renderer lays over one another. Colours are (N, 3, H, W) or broadcast, alphas (N,
+H, W).
+"""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ class View:
 def render(scene: Scene, size: int = PICTURE_SIZE, *, chunk: int = 16) -> Tensor:
     """Pictures float32 (N, 3, size, size) in [-1, 1] of N scenes.
 
-    Works through `chunk` scenes at a time so that the maps stay in the processor's cache; the result does not depend on it.
+    Works through `chunk` scenes at a time so that the maps stay in the processor's cache; the result does not depend
+    on it.
     """
     with torch.inference_mode():
         pictures = [_render(Scene(values), size) for values in scene.values.split(chunk)]
@@ -144,9 +145,7 @@ def _skin_colour(view: View) -> Tensor:
 def _ears(canvas: Tensor, view: View) -> Tensor:
     for side in (-1.0, 1.0):
         x, z = view.turn.to_picture(side * view.head.a, torch.zeros_like(view.head.a))
-        distance = ellipse_distance(
-            view.x - x, view.y - HEAD_CENTRE_Y + 0.02, 0.07 + 0.06 * view.turn.sin.abs(), 0.15
-        )
+        distance = ellipse_distance(view.x - x, view.y - HEAD_CENTRE_Y + 0.02, 0.07 + 0.06 * view.turn.sin.abs(), 0.15)
         alpha = coverage(distance, view.pixel) * (z > -0.25)
         canvas = over(canvas, _skin_colour(view) * 0.85, alpha)
     return canvas
@@ -178,9 +177,13 @@ def _wrinkles(scene: Scene, p: Tensor, y: Tensor, edge: Tensor) -> Tensor:
     lines = torch.zeros_like(p)
     for i, height in enumerate((0.345, 0.415, 0.485)):
         bend = 0.02 * torch.cos(6 * p)
-        lines = torch.maximum(lines, bar(y - height - bend, 0.011, edge) * coverage(0.30 - 0.03 * i - p.abs(), edge * 3))
+        lines = torch.maximum(
+            lines, bar(y - height - bend, 0.011, edge) * coverage(0.30 - 0.03 * i - p.abs(), edge * 3)
+        )
     fold = bar(p.abs() - 0.20 + 0.30 * (y + 0.24), 0.012, edge) * coverage(0.13 - (y + 0.24).abs(), edge * 2)
-    feet = bar((y - EYE_Y + 0.02).abs() - 0.35 * (p.abs() - 0.42), 0.010, edge) * coverage(0.06 - (p.abs() - 0.48).abs(), edge)
+    feet = bar((y - EYE_Y + 0.02).abs() - 0.35 * (p.abs() - 0.42), 0.010, edge) * coverage(
+        0.06 - (p.abs() - 0.48).abs(), edge
+    )
     return torch.maximum(lines, torch.maximum(fold, feet)) * (age * 1.3 - 0.15).clamp(0, 1)
 
 
@@ -211,7 +214,9 @@ def _mouth(skin: Tensor, scene: Scene, p: Tensor, y: Tensor, edge: Tensor) -> Te
     profile = 1 - (p / width) ** 2
     opening = 0.075 * ((scene.get("smile") - 0.25) / 0.75).clamp(0, 1)
     distance = (y - MOUTH_Y).abs()
-    lips = coverage((opening + scene.get("mouth_weight")) * profile - distance, edge) * coverage(profile * 0.3 + 0.02, edge)
+    lips = coverage((opening + scene.get("mouth_weight")) * profile - distance, edge) * coverage(
+        profile * 0.3 + 0.02, edge
+    )
     lip = colour_between((0.45, 0.16, 0.14), (0.86, 0.36, 0.40), scene.get("lip_colour"))
     skin = over(skin, lip.expand_as(skin), lips)
     inside = coverage(profile * 0.2, edge)
@@ -227,7 +232,9 @@ def _nose(canvas: Tensor, view: View) -> Tensor:
     reach = view.head.c + 0.02
     x, _ = view.turn.to_picture(torch.zeros_like(reach), reach)
     dx, dy = view.x - x, view.y - HEAD_CENTRE_Y - NOSE_Y
-    rx = torch.sqrt((width * view.turn.cos) ** 2 + (0.12 * view.turn.sin) ** 2) * (1 - 0.8 * (dy / length).clamp(-0.6, 0.8))
+    rx = torch.sqrt((width * view.turn.cos) ** 2 + (0.12 * view.turn.sin) ** 2) * (
+        1 - 0.8 * (dy / length).clamp(-0.6, 0.8)
+    )
     distance = ellipse_distance(dx, dy, rx.clamp_min(0.02), length)
     nx, ny = (dx / rx.clamp_min(0.02)).clamp(-1, 1), (dy / length).clamp(-1, 1)
     nz = torch.sqrt((1 - 0.7 * nx**2 - 0.7 * ny**2).clamp_min(0.05))

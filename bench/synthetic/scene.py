@@ -1,8 +1,8 @@
 """What a synthetic picture shows: a table of named numbers, sampled with a seed.
 
-A `Scene` is a batch of rows of `FIELDS`. The *face* fields are what the world's generator learns; the *detail* fields (glasses,
-hats, earrings, face paint, freckles, patterned backgrounds) carry identity and are never shown to the generator: they are the
-information a low-rate code cannot hold.
+A `Scene` is a batch of rows of `FIELDS`. The *face* fields are what the world's generator learns; the *detail* fields
+(glasses, hats, earrings, face paint, freckles, patterned backgrounds) carry identity and are never shown to the
+generator: they are the information a low-rate code cannot hold.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def _uniform(count: int, names: Mapping[str, tuple[float, float]], random: torch
 
 
 def scene_of_latent(z: Tensor) -> Scene:
-    """Scenes without details of generator inputs z (N, D), D >= len(FACE_FIELDS): coordinate i is field i, made uniform.
+    """Scenes without details of generator inputs z (N, D), D >= len(FACE_FIELDS): coordinate i is field i, made
+    uniform.
 
     Further coordinates mean nothing. Only the fit of the generator uses this map; no measurement ever reads z.
     """

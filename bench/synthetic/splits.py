@@ -1,4 +1,6 @@
-"""The world's people: who is in train, val and test. The generator never sees any of them, only scenes without details."""
+"""The world's people: who is in train, val and test. The generator never sees any of them, only scenes without
+details.
+"""
 
 from __future__ import annotations
 

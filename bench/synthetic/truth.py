@@ -1,6 +1,7 @@
 """What is true of a synthetic edit: the edited picture, and the exact flow and visibility between the two.
 
-Flows follow the flow card: they live on the *target* (edited) grid and point to the *source* (unedited) picture, in pixels, x to the
+Flows follow the flow card: they live on the *target* (edited) grid and point to the *source* (unedited) picture, in
+pixels, x to the
 right and y down: source position = target position + flow.
 """
 
@@ -30,7 +31,9 @@ class TrueFlow:
 
 
 def edited(scene: Scene, attribute: str, change: Tensor | float) -> Scene:
-    """The same scenes with `attribute` changed by `change` (degrees of yaw, units of smile or age), kept within LIMITS."""
+    """The same scenes with `attribute` changed by `change` (degrees of yaw, units of smile or age), kept within
+    LIMITS.
+    """
     value = scene[attribute] + torch.as_tensor(change)
     return scene.with_fields(**{attribute: value.clamp(*LIMITS[attribute])})
 
@@ -38,8 +41,8 @@ def edited(scene: Scene, attribute: str, change: Tensor | float) -> Scene:
 def true_flow(source: Scene, target: Scene, size: int = PICTURE_SIZE) -> TrueFlow:
     """Exact flow from the target's pixels to the source.
 
-    Exact for scenes that differ in yaw, smile or age. Where face shapes differ as well, points correspond by their share of the
-    head's width and height (nobody's eyes are anybody else's: that part is a convention).
+    Exact for scenes that differ in yaw, smile or age. Where face shapes differ as well, points correspond by their
+    share of the head's width and height (nobody's eyes are anybody else's: that part is a convention).
     """
     view, back = View.of(target, size), View.of(source, size)
     label = layers(view)
@@ -49,11 +52,17 @@ def true_flow(source: Scene, target: Scene, size: int = PICTURE_SIZE) -> TrueFlo
 
     wide, high = back.head.a / view.head.a, back.head.b / view.head.b
     skin_p, skin_y = skin_of(target, view.face.p, view.face.y)
-    to_x, to_y, faces = _move(label == FACE, (to_x, to_y, faces), _on(back.head, back, *surface_of(source, skin_p * wide, skin_y * high)))
-    to_x, to_y, faces = _move(label == GLASSES, (to_x, to_y, faces), _on(back.head, back, view.face.p * wide, view.face.y * high))
+    to_x, to_y, faces = _move(
+        label == FACE, (to_x, to_y, faces), _on(back.head, back, *surface_of(source, skin_p * wide, skin_y * high))
+    )
+    to_x, to_y, faces = _move(
+        label == GLASSES, (to_x, to_y, faces), _on(back.head, back, view.face.p * wide, view.face.y * high)
+    )
     scale = torch.where(source.get("hat") > 0.5, HAT, SHELL)
     shell = back.head.scaled(scale)
-    to_x, to_y, faces = _move(label == SHELL_LAYER, (to_x, to_y, faces), _on(shell, back, view.shell.p * wide, view.shell.y * high))
+    to_x, to_y, faces = _move(
+        label == SHELL_LAYER, (to_x, to_y, faces), _on(shell, back, view.shell.p * wide, view.shell.y * high)
+    )
     was, now = _rigid(back), _rigid(view)
     for which in now:
         shift = back.turn.to_picture(*was[which])[0] - view.turn.to_picture(*now[which])[0]
@@ -74,7 +83,9 @@ def layers(view: View) -> Tensor:
     label = torch.where(view.face.cover > 0.5, FACE, label)
     reach = view.head.c + 0.02
     nose_x, _ = view.turn.to_picture(torch.zeros_like(reach), reach)
-    nose = ellipse_distance(view.x - nose_x, view.y - HEAD_CENTRE_Y + 0.10, scene.get("nose_width"), scene.get("nose_length"))
+    nose = ellipse_distance(
+        view.x - nose_x, view.y - HEAD_CENTRE_Y + 0.10, scene.get("nose_width"), scene.get("nose_length")
+    )
     label = torch.where((nose > 0) & (view.face.cover > 0.5), NOSE, label)
     hat = (scene.get("hat") > 0.5) & (view.shell.cover > 0.5) & (view.shell.y > scene.get("hat_line") - 0.02)
     label = torch.where((hair_region(view) > 0.5) | hat, SHELL_LAYER, label)

@@ -1,7 +1,7 @@
 """The training loop: resumable, atomic, every loss logged; what is trained is a `Task`.
 
-Kill it at any moment: at most the steps since the last checkpoint are done again, with the same batches. Under torchrun the
-processes share the batch and average their gradients.
+Kill it at any moment: at most the steps since the last checkpoint are done again, with the same batches. Under
+torchrun the processes share the batch and average their gradients.
 """
 
 from __future__ import annotations

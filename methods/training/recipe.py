@@ -1,7 +1,7 @@
 """Recipes: everything a training is made of, in one TOML file.
 
-A recipe names its task, seed, number of steps, batch and optimiser; the tables below belong to the task. The SHA-256 of the file
-goes into every checkpoint made from it.
+A recipe names its task, seed, number of steps, batch and optimiser; the tables below belong to the task. The SHA-256
+of the file goes into every checkpoint made from it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Recipe:
     Attributes:
         name: Also the name of the run's folder.
         task: Which kind of training (a module of `methods.training.tasks`).
-        seed: Of initialisation and of every batch (step k draws from (seed, k), so a resumed run sees the same batches).
+        seed: Of initialisation and of every batch (step k draws from (seed, k), so a resumed run sees the same
+        batches).
         steps: Optimiser steps in all.
         batch: Pictures a step.
         rate: Adam's learning rate.
@@ -64,7 +65,9 @@ class Recipe:
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """A recipe by shipped name ("world-warpres") or by path. Raises UsageError or MissingError that says what to mend."""
+    """A recipe by shipped name ("world-warpres") or by path. Raises UsageError or MissingError that says what to
+    mend.
+    """
     path = Path(name)
     if path.suffix != ".toml":
         shipped = {file.stem: file for file in RECIPES.glob("*.toml")}

@@ -68,7 +68,12 @@ def load_encoder(runs: Path) -> PyramidEncoder:
 
 
 def write_part(
-    path: Path, part: str, config: Any, tensors: Mapping[str, Tensor], made: Mapping[str, Any], held_out: Mapping[str, float]
+    path: Path,
+    part: str,
+    config: Any,
+    tensors: Mapping[str, Tensor],
+    made: Mapping[str, Any],
+    held_out: Mapping[str, float],
 ) -> None:
     """Write one trained part as methods load it: tensors by prefix, the part's configuration, and how it was made.
 

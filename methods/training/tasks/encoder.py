@@ -1,8 +1,9 @@
 """The base encoder of the world: e4e (or pSp by `wiring = "rows"`), trained against the frozen generator.
 
-e4e's recipe ("e4e" card 11): L2, perceptual and identity losses, a penalty on the deltas, and a discriminator that keeps codes near
-the generator's w. One addition: a warm-up that regresses the known codes of generated pictures, which costs no gradient through
-the generator and saves most of the time on a small machine (`warm_up_share`, 0 gives the bare recipe).
+e4e's recipe ("e4e" card 11): L2, perceptual and identity losses, a penalty on the deltas, and a discriminator that
+keeps codes near the generator's w. One addition: a warm-up that regresses the known codes of generated pictures,
+which costs no gradient through the generator and saves most of the time on a small machine (`warm_up_share`, 0 gives
+the bare recipe).
 """
 
 from __future__ import annotations

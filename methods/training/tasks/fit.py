@@ -1,8 +1,9 @@
 """First stage of the world's generator: fit it to rendered scenes, latent to picture. The adversarial stage is `gan`.
 
-Loss: L1, L1 of gradients, L1 of coarser averages, and the critics' perceptual distance, without which eyes and mouths come late:
-where a feature's place is still uncertain, L1 prefers to leave it out. The coarse layers come first (`half_size_share` of the steps at 32 px, which
-cost less). The mapping network's rate is raised: with its lr_mul of 0.01 it would hardly move in a short training.
+Loss: L1, L1 of gradients, L1 of coarser averages, and the critics' perceptual distance, without which eyes and mouths
+come late: where a feature's place is still uncertain, L1 prefers to leave it out. The coarse layers come first
+(`half_size_share` of the steps at 32 px, which cost less). The mapping network's rate is raised: with its lr_mul of
+0.01 it would hardly move in a short training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Second stage of the world's generator: adversarial, from the fitted one, so that D exists and G is a GAN with its own gaps.
+"""Second stage of the world's generator: adversarial, from the fitted one, so that D exists and G is a GAN with its
+own gaps.
 
-Non-saturating logistic loss with R1, style mixing, path length left out; a share of the fit's loss keeps z's meaning (and with it
-the linear directions in W) while D learns. D starts first, alone (`discriminator_head_start`).
+Non-saturating logistic loss with R1, style mixing, path length left out; a share of the fit's loss keeps z's meaning
+(and with it the linear directions in W) while D learns. D starts first, alone (`discriminator_head_start`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ class GanTask:
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(self.generator.parameters(), lr=recipe.rate, betas=recipe.betas),
             "discriminator": torch.optim.Adam(
-                [{"params": list(self.discriminator.parameters()), "rate_factor": options["discriminator_rate_factor"]}],
+                [
+                    {
+                        "params": list(self.discriminator.parameters()),
+                        "rate_factor": options["discriminator_rate_factor"],
+                    }
+                ],
                 lr=recipe.rate,
                 betas=recipe.betas,
             ),
@@ -74,7 +80,9 @@ class GanTask:
         if step < options["discriminator_head_start"]:
             return shown
         self.discriminator.requires_grad_(False)
-        adversarial = losses.generator_adversarial(self.discriminator(self.generator(self._codes(z, random), noise="none")))
+        adversarial = losses.generator_adversarial(
+            self.discriminator(self.generator(self._codes(z, random), noise="none"))
+        )
         self.discriminator.requires_grad_(True)
         parts = {"adversarial": options["adversarial"] * adversarial.mean()}
         anchor = z[: options["anchored"]]
@@ -106,4 +114,6 @@ class GanTask:
         tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}
         write_part(path, "generator", self.average.config, tensors, provenance, self.check())
         critic = path.with_name("discriminator.safetensors")
-        write_part(critic, "discriminator", DISCRIMINATOR, prefixed("discriminator.", self.discriminator), provenance, {})
+        write_part(
+            critic, "discriminator", DISCRIMINATOR, prefixed("discriminator.", self.discriminator), provenance, {}
+        )

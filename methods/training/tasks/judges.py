@@ -1,7 +1,7 @@
 """The world's judges and the critics of the training losses: attribute regressor, identity embedder, describer.
 
-Both files come from this task, with different seeds: what a method is trained against (`critics`) is not what it is measured with
-(`judges`), as ArcFace and CurricularFace are two networks in the paper.
+Both files come from this task, with different seeds: what a method is trained against (`critics`) is not what it is
+measured with (`judges`), as ArcFace and CurricularFace are two networks in the paper.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def build(recipe: Recipe, runs: Path) -> JudgesTask:
 
 
 def targets_of(scene: Scene) -> tuple[Tensor, Tensor]:
-    """What the describer must tell: every field scaled to -1..1, (N, F), and a weight: 0 for fields of absent details."""
+    """What the describer must tell: every field scaled to -1..1, (N, F), and a weight: 0 for fields of absent
+    details.
+    """
     low, high = torch.tensor(list(FIELDS.values())).T
     scaled = (scene.values - low) / (high - low) * 2 - 1
     weight = torch.ones_like(scaled)
@@ -115,7 +117,9 @@ class JudgesTask:
 
 @torch.no_grad()
 def check_networks(networks: WorldNetworks, count: int = 400) -> dict[str, float]:
-    """Held-out figures on people of no split: mean absolute errors, verification accuracy, and R² of the described fields."""
+    """Held-out figures on people of no split: mean absolute errors, verification accuracy, and R² of the described
+    fields.
+    """
     for module in networks.modules().values():
         module.eval()
     first = sample_people(count, 4)

@@ -1,8 +1,8 @@
 """StyleRes and WarpRes on the world's e4e: the paper's two paths and losses, Eq. 4-9 ("warpres" card 4).
 
-One task for both, so that what differs is the flow and nothing else. What the recipe can switch: `model` (styleres or warpres),
-every loss weight (0 leaves the term out), `flow_from_teacher` (start the flow head at the teacher's), `start` (E_1 and E_2 of an
-earlier training), `adversarial_every` and `r1_every`.
+One task for both, so that what differs is the flow and nothing else. What the recipe can switch: `model` (styleres or
+warpres), every loss weight (0 leaves the term out), `flow_from_teacher` (start the flow head at the teacher's),
+`start` (E_1 and E_2 of an earlier training), `adversarial_every` and `r1_every`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,12 @@ class ResidualTask:
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "model": torch.optim.Adam(self.model.parameters(), lr=recipe.rate, betas=recipe.betas),
             "discriminator": torch.optim.Adam(
-                [{"params": list(self.discriminator.parameters()), "rate_factor": options["discriminator_rate_factor"]}],
+                [
+                    {
+                        "params": list(self.discriminator.parameters()),
+                        "rate_factor": options["discriminator_rate_factor"],
+                    }
+                ],
                 lr=recipe.rate,
                 betas=recipe.betas,
             ),
@@ -126,8 +131,7 @@ class ResidualTask:
         parts = {
             "l2": weights["l2"] * (losses.pixel_loss(made, real) * share).sum(),
             "perceptual": weights["perceptual"] * (perceptual * share).sum(),
-            "identity": weights["identity"]
-            * (losses.identity_loss(self.critics.embed(made), identity) * share).sum(),
+            "identity": weights["identity"] * (losses.identity_loss(self.critics.embed(made), identity) * share).sum(),
             "regulariser": weights["regulariser"] * losses.regulariser(rendered.addition).mean(),
         }
         if weights["adversarial"]:
@@ -141,9 +145,7 @@ class ResidualTask:
             parts["flow"] = weights["flow"] * losses.flow_loss(rendered.cells, target).mean()
         return parts
 
-    def _cycle_losses(
-        self, again: Tensor, real: Tensor, features: list[Tensor], identity: Tensor
-    ) -> dict[str, Tensor]:
+    def _cycle_losses(self, again: Tensor, real: Tensor, features: list[Tensor], identity: Tensor) -> dict[str, Tensor]:
         weights = self.cycle_weights
         return {
             "cycle_l2": weights["l2"] * losses.pixel_loss(again, real).mean(),

@@ -1,8 +1,9 @@
 """The world's flow teacher: a GLU-Net on pictures, trained on the world's exact flow.
 
-The paper takes a released network that was trained by warp consistency, without true flow. Here true flow exists, so the teacher is
-supervised by it (mean end-point error over visible points, at all four levels). Pairs are what it will be asked about: a scene and
-the same scene part of the way to somebody else (as W_alpha is between W and W_r), or with another yaw or smile alone.
+The paper takes a released network that was trained by warp consistency, without true flow. Here true flow exists, so
+the teacher is supervised by it (mean end-point error over visible points, at all four levels). Pairs are what it will
+be asked about: a scene and the same scene part of the way to somebody else (as W_alpha is between W and W_r), or with
+another yaw or smile alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def build(recipe: Recipe, runs: Path) -> TeacherTask:
 
 
 def pairs(count: int, random: torch.Generator, split: str = "train") -> tuple[Scene, Scene]:
-    """Source (unedited) and target (edited) scenes: half moved towards somebody else, half with another yaw or smile."""
+    """Source (unedited) and target (edited) scenes: half moved towards somebody else, half with another yaw or
+    smile.
+    """
     source, other = (batch_of_people(split, count, random) for _ in range(2))
     plain = torch.rand(count, generator=random) < 0.6  # generated pictures have no details
     source = Scene(torch.where(plain[:, None], source.without_details().values, source.values))
@@ -63,7 +66,9 @@ class TeacherTask:
         self.network = FlowNet(WORLD_FLOW, WORLD_PYRAMID)
         self.modules: dict[str, nn.Module] = {"network": self.network}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "network": torch.optim.AdamW(self.network.parameters(), lr=recipe.rate, betas=recipe.betas, weight_decay=1e-4)
+            "network": torch.optim.AdamW(
+                self.network.parameters(), lr=recipe.rate, betas=recipe.betas, weight_decay=1e-4
+            )
         }
 
     def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
@@ -80,9 +85,7 @@ class TeacherTask:
         truth = true_flow(source, target)
         pictures = normalise(render(Scene(torch.cat([target.values, source.values]))))
         flows = self.network(*pictures.chunk(2))
-        return {
-            name: end_point_error(getattr(flows, name), truth.flow, truth.visible) for name in LEVEL_WEIGHTS
-        }
+        return {name: end_point_error(getattr(flows, name), truth.flow, truth.visible) for name in LEVEL_WEIGHTS}
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
@@ -91,7 +94,10 @@ class TeacherTask:
         source, target = pairs(96, torch.Generator().manual_seed(0), "val")
         truth = true_flow(source, target)
         zero = end_point_error(torch.zeros_like(truth.flow), truth.flow, truth.visible)
-        return {"epe_px": round(float(self._losses(source, target)["flow1"]), 4), "epe_px_of_zero": round(float(zero), 4)}
+        return {
+            "epe_px": round(float(self._losses(source, target)["flow1"]), 4),
+            "epe_px_of_zero": round(float(zero), 4),
+        }
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         write_part(path, "teacher", self.network.config, prefixed("teacher.", self.network), provenance, self.check())

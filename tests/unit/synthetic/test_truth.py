@@ -44,7 +44,9 @@ def test_flow_of_no_edit_is_zero_and_all_visible() -> None:
 
 
 def test_flow_direction_and_unit() -> None:
-    """Turned to the right (+), the nose moves right: its flow back to the source points left by its travel in pixels."""
+    """Turned to the right (+), the nose moves right: its flow back to the source points left by its travel in
+    pixels.
+    """
     source = sample_people(4, 7).without_details().with_fields(yaw=0.0)
     target = edited(source, "yaw", 20.0)
     flow = true_flow(source, target).flow

@@ -41,7 +41,9 @@ class LineTask:
         path.write_text(json.dumps({"weight": float(self.line.weight.detach()), **provenance}))
 
 
-RECIPE = Recipe(name="line", task="line", seed=5, steps=300, batch=8, rate=0.05, output="line.json", warm_up=10, fall=0.5)
+RECIPE = Recipe(
+    name="line", task="line", seed=5, steps=300, batch=8, rate=0.05, output="line.json", warm_up=10, fall=0.5
+)
 
 
 def test_a_stopped_run_carries_on_to_the_same_weights(tmp_path: Path) -> None:

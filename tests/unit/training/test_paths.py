@@ -64,7 +64,9 @@ def test_losses_are_per_sample_means() -> None:
     unit = torch.nn.functional.normalize(torch.randn(3, 16), dim=1)
     assert torch.allclose(losses.identity_loss(unit, -unit), torch.full((3,), 2.0), atol=1e-6)
     assert torch.allclose(losses.regulariser(-real), torch.ones(3))
-    assert torch.allclose(losses.flow_loss(torch.zeros(3, 2, 4, 4), torch.full((3, 2, 4, 4), 0.5)), torch.full((3,), 0.5))
+    assert torch.allclose(
+        losses.flow_loss(torch.zeros(3, 2, 4, 4), torch.full((3, 2, 4, 4), 0.5)), torch.full((3,), 0.5)
+    )
     maps = [torch.zeros(3, 4, 2, 2)], [torch.ones(3, 4, 2, 2)]
     assert torch.equal(losses.perceptual_loss(*maps), torch.full((3,), 4.0))
 
