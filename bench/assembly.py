@@ -53,6 +53,7 @@ def assemble(config: Config, shard: Shard | None = None) -> Assembly:
         UsageError: A name that does not exist, an edit that does not fit.
         MissingError: No data set, no directions.
     """
+    _set_threads(config.run.threads)
     load_plugins(config.plugins)
     dataset = open_data(config)
     device = device_of(config, shard or Shard())
@@ -74,6 +75,14 @@ def assemble(config: Config, shard: Shard | None = None) -> Assembly:
         seed=config.run.seed,
     )
     return Assembly(work, tuple(needs), dataset.domain)
+
+
+def _set_threads(threads: int) -> None:
+    # Before the first tensor is touched: a pool of threads that was once used would not survive a fork.
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def device_of(config: Config, shard: Shard) -> str:

@@ -19,7 +19,7 @@ from bench.errors import MissingError, UsageError, unknown_name
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "synthetic"
 # What a run is called does not depend on where it lies, what it prints, or how many pictures are read at a time.
-_NOT_IN_NAME = ("name", "output", "batch", "grid_pictures", "loaded_methods")
+_NOT_IN_NAME = ("name", "output", "batch", "grid_pictures", "loaded_methods", "workers")
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How it is run. None of it but `device`, `group` and `seed` can move a number, and those only in its last digits.
+    """How it is run. Only `device`, `group`, `threads` and `seed` can move a number, and only its last digits.
 
     Attributes:
         group: Pictures a network sees at once. Fixed by the preset, so that tables do not depend on `batch`.
         batch: Pictures read and held at a time (rounded up to whole groups).
         loaded_methods: Methods kept in memory at a time; 0 keeps all.
         grid_pictures: Pictures whose inputs and outputs are kept as PNG.
+        threads: Threads of a network on the CPU; 0 leaves it to torch.
+        workers: Processes that share the run on one machine's CPU; 0 is one a core.
     """
 
     name: str = ""
@@ -79,6 +81,8 @@ class RunConfig:
     batch: int = 32
     loaded_methods: int = 0
     grid_pictures: int = 6
+    threads: int = 0
+    workers: int = 1
 
 
 @dataclass(frozen=True)

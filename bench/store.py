@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -175,13 +176,18 @@ def _write_all(stream: IO[bytes], data: bytes) -> None:
         view = view[stream.write(view) :]
 
 
-def _lock_or_refuse(lock: IO[str], run: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(
-            f"{run} is being written by another process", "wait for it, or give this run another --name"
-        ) from None
+def _lock_or_refuse(lock: IO[str], run: Path, patience: float = 5.0) -> None:
+    # Workers of a run that was just killed may take a moment to end.
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise UsageError(
+                    f"{run} is being written by another process", "wait for it, or give this run another --name"
+                ) from None
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from typing import Any
 from bench import store
 from bench.assembly import Assembly, assemble, manifest
 from bench.config import Config
-from bench.engine import Engine
+from bench.engine import Engine, Progress
 from bench.errors import ExitCode, MissingError, UsageError
-from bench.plan import Cell, disk_bytes
+from bench.plan import Cell, Work, disk_bytes
 from bench.shard import Shard, from_environment
 from bench.snapshots import Snapshots
 from bench.timing import read_timing
+from bench.workers import possible, run_workers
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -34,28 +35,36 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.fresh and shard.rank == 0:
         _forget(folder)
     record = manifest(config, assembly, options.words)
-    with store.ShardWriter(folder, shard.name) as writer:
+    with store.ShardWriter(folder, shard.name):  # fails early where the folder cannot be written, or somebody else does
         store.write_manifest(folder, record)
-        _run_engine(assembly, folder, writer, shard)
+    _compute(config, assembly, folder, shard)
     return _finish(assembly, folder, record, shard, as_json=options.json)
 
 
-def _run_engine(assembly: Assembly, folder: Path, writer: store.ShardWriter, shard: Shard) -> None:
+def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> None:
+    """Make what is missing, in one process or several."""
     work = assembly.work
-    done = {row.key for row in store.read_rows(folder)} | writer.keys
-    todo = [row for index, row in work.rows() if row.key not in done and shard.owns(index // work.group)]
+    done = {row.key for row in store.read_rows(folder)}
+    todo = [index for index, row in work.rows() if row.key not in done and shard.owns(index // work.group)]
     if not todo:
         _tell("nothing to compute: all results are there")
         return
     _check_disk(folder, work, len(todo))
-    snapshots = Snapshots(folder, work.pictures, work.grid_pictures, work.observers)
-    _tell(f"{folder}: {len(todo)} results to compute, {len(work.pictures)} pictures, on {work.device}")
-    with _Bar(len(todo)) as bar:
-        engine = Engine(work, writer, done, shard, snapshots, bar)
-        try:
+    groups = len({index // work.group for index in todo})
+    workers = min(possible(work.device, config.run.workers), groups) if shard.size == 1 else 1
+
+    def job(part: Shard, progress: Progress) -> dict[str, Any]:
+        with store.ShardWriter(folder, part.name) as writer:
+            snapshots = Snapshots(folder, work.pictures, work.grid_pictures, work.observers)
+            engine = Engine(work, writer, done | writer.keys, part, snapshots, progress)
             engine.run()
-        finally:
-            _write_timing(folder, engine, work.device)
+        return {name: {"made": engine.made.get(name, 0), "stages": c.seconds} for name, c in engine.clocks.items()}
+
+    shared = f", {workers} processes" if workers > 1 else ""
+    _tell(f"{folder}: {len(todo)} results to compute, {len(work.pictures)} pictures, on {work.device}{shared}")
+    with _Bar(len(todo)) as bar:
+        spent = run_workers(job, workers, bar) if workers > 1 else [job(shard, bar)]
+    _keep_timing(folder, spent, work)
 
 
 def _finish(assembly: Assembly, folder: Path, record: dict[str, Any], shard: Shard, *, as_json: bool) -> int:
@@ -133,7 +142,7 @@ def _forecast(folder: Path, assembly: Assembly, cells: Sequence[Cell]) -> str:
     return f"about {seconds / 60:.1f} min of networks on this machine"
 
 
-def _check_disk(folder: Path, work: Any, results: int) -> None:
+def _check_disk(folder: Path, work: Work, results: int) -> None:
     """Refuse to start what would fill the disk."""
     needed = disk_bytes(work)
     free = shutil.disk_usage(folder).free
@@ -157,24 +166,21 @@ def _forget(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def _write_timing(folder: Path, engine: Engine, device: str) -> None:
-    """Add this process's stage times to the run's own, seconds a result in whole groups, for the next forecast.
+def _keep_timing(folder: Path, spent: Sequence[dict[str, Any]], work: Work) -> None:
+    """Add stage times to the run's own, seconds a result in whole groups, for the next forecast.
 
     The runtimes that reports print are the harness's (`run_bench.py time --into RUN`): these here depend on the group
     and on what else the machine did, and no table may change because a run was interrupted.
     """
     timing = read_timing(folder)
     methods = timing.setdefault("run", {})
-    for name, clock in engine.clocks.items():
-        made = engine.made.get(name, 0)
-        if not made:
-            continue
+    for name, found in ((name, found) for part in spent for name, found in part.items() if found["made"]):
         record = methods.setdefault(name, {"results": 0, "stages": {}})
-        before, after = record["results"], record["results"] + made
-        for stage, spent in clock.seconds.items():
-            record["stages"][stage] = (record["stages"].get(stage, 0.0) * before + spent) / after
+        before, after = record["results"], record["results"] + found["made"]
+        for stage, seconds in found["stages"].items():
+            record["stages"][stage] = (record["stages"].get(stage, 0.0) * before + seconds) / after
         record["results"] = after
-    timing |= {"run_device": device, "run_group": engine.work.group}
+    timing |= {"run_device": work.device, "run_group": work.group}
     store.write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
 
 
