@@ -50,7 +50,9 @@ class Canvas:
         """Raise UsageError unless images are (N, 3, *input_size)."""
         expected = (3, *self.input_size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
-            raise UsageError(f"pictures have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))})")
+            raise UsageError(
+                f"pictures have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))})"
+            )
 
 
 class CodesMethod(nn.Module):
@@ -102,5 +104,7 @@ def latent_avg_of(content: Mapping[str, Any], where: object) -> Tensor:
     """The top-level "latent_avg" of an authors' file."""
     average = content.get("latent_avg")
     if not isinstance(average, Tensor):
-        raise MissingError(f"{where} has no latent_avg, which the codes are relative to", "use the authors' released file")
+        raise MissingError(
+            f"{where} has no latent_avg, which the codes are relative to", "use the authors' released file"
+        )
     return average

@@ -33,7 +33,8 @@ class Finding:
 def check(method: Method, *, seed: int = 0, size: int = 2) -> list[Finding]:
     """Run every check on `size` random pictures; a check that raises is a finding too, never an exception.
 
-    Checks: attributes, shapes, values, stages, inputs (wrong sizes are refused), determinism, batch size (each picture alone
+    Checks: attributes, shapes, values, stages, inputs (wrong sizes are refused), determinism, batch size (each
+        picture alone
     against the batch, at most 1e-4), invert once (edits leave the inversion as it is), slicing, deltas.
     """
     with torch.inference_mode():
@@ -144,7 +145,10 @@ def _batch_size(subject: _Subject) -> tuple[bool, str]:
         one = subject.method.invert(subject.images[index : index + 1])
         worst = max(worst, _difference(one.codes, subject.inversion.codes[index : index + 1]))
         worst = max(worst, _difference(subject.method.edit(one), subject.picture[index : index + 1]))
-    return worst <= BATCH_TOLERANCE, f"alone against in a batch: largest difference {worst:.1e} (allowed {BATCH_TOLERANCE:.0e})"
+    return (
+        worst <= BATCH_TOLERANCE,
+        f"alone against in a batch: largest difference {worst:.1e} (allowed {BATCH_TOLERANCE:.0e})",
+    )
 
 
 def _invert_once(subject: _Subject) -> tuple[bool, str]:
@@ -153,7 +157,10 @@ def _invert_once(subject: _Subject) -> tuple[bool, str]:
     unchanged = all(torch.equal(a, b) for a, b in zip(before, tensors_of(subject.inversion), strict=True))
     fresh = subject.method.edit(subject.method.invert(subject.images), subject.delta)
     difference = _difference(edited, fresh)
-    return unchanged and difference == 0, f"inversion unchanged by an edit: {unchanged}, recomputed edit differs by {difference:.1e}"
+    return (
+        unchanged and difference == 0,
+        f"inversion unchanged by an edit: {unchanged}, recomputed edit differs by {difference:.1e}",
+    )
 
 
 def _slicing(subject: _Subject) -> tuple[bool, str]:

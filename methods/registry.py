@@ -21,6 +21,7 @@ import torch
 from bench.contract import Domain, Method
 from bench.errors import MissingError, UsageError, unknown_name
 from bench.weights.load import file_digest, read_checkpoint, state_dict_of
+from methods.nets.memory import keep_pages
 
 GROUP = "warpres_bench.methods"
 _ROOT = Path(__file__).parent
@@ -95,6 +96,7 @@ def load_method(
         UsageError: Unknown name or domain, or a wrong number of files.
         MissingError: A file that is absent, damaged, or of something else.
     """
+    keep_pages()
     entry = find(name)
     if domain not in entry.domains:
         raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
@@ -117,7 +119,7 @@ def merged(files: Sequence[Checkpoint]) -> Checkpoint:
     """Our files as one: all tensors, and all parts of the configuration (a generator, an encoder, what builds on them).
 
     Raises:
-        MissingError: Where two files hold the same tensor or part.
+        MissingError: Where two files hold the same tensor or part, or are for different domains.
     """
     tensors: dict[str, Any] = {}
     config: dict[str, Any] = {}
@@ -127,7 +129,12 @@ def merged(files: Sequence[Checkpoint]) -> Checkpoint:
                 raise MissingError(f"{file.path} and another file both hold {twice[0]}", "give each part once")
             into.update(values)
     methods = " or ".join(str(file.metadata.get("method", "")) for file in files)
-    metadata = {**files[0].metadata, "method": methods, "config": config}
+    metadata: dict[str, Any] = {}
+    for file in files:
+        if metadata and file.metadata.get("domain") != metadata.get("domain"):
+            raise MissingError(f"{file.path} is for another domain than {files[0].path}", "give parts of one domain")
+        metadata |= file.metadata
+    metadata |= {"method": methods, "config": config}
     return Checkpoint(files[0].path, {"state_dict": tensors, "metadata": metadata})
 
 
@@ -189,7 +196,7 @@ def _add(found: dict[str, MethodEntry], entry: MethodEntry) -> None:
 
 
 def method_digest(entry: MethodEntry, paths: Sequence[Path]) -> str:
-    """Hex SHA-256 over the checkpoint files (in any order) and the code of the entry's folders, methods/nets and its builder."""
+    """Hex SHA-256 over the checkpoint files (in any order) and the code of the entry's folders and methods/nets."""
     whole = hashlib.sha256(entry.name.encode())
     for digest in sorted(file_digest(path) for path in paths):
         whole.update(digest.encode())
@@ -209,7 +216,7 @@ def _code_digest(folders: tuple[str, ...]) -> str:
 
 
 def describe() -> list[dict[str, Any]]:
-    """What `ls methods` shows: name, domains, files, summary, origin and parity cards of every method, as plain data."""
+    """What `ls methods` shows: name, domains, files, summary, origin and parity cards, as plain data."""
     cards = parity_cards()
     return [
         {
@@ -225,7 +232,7 @@ def describe() -> list[dict[str, Any]]:
 
 
 def parity_cards() -> dict[str, dict[str, Any]]:
-    """Parity cards by golden name: {"golden", "largest_deviation", "tolerance", "date", ...}; empty outside a checkout."""
+    """Parity cards by golden name: {"golden", "largest_deviation", "date", ...}; empty outside a checkout."""
     import json
 
     folder = _ROOT.parent / "tests" / "parity" / "cards"

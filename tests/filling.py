@@ -1,8 +1,9 @@
 """Reproducible checkpoints for tests: the fill rule, the manifests and the authors' file layouts.
 
-A manifest lists every tensor of a released checkpoint by its official name with shape, dtype and fill. The same manifest and
-seed give bit-identical tensors on every machine, because NumPy freezes the stream of RandomState: each tensor draws from its
-own stream, seeded with CRC32 of its name plus 7919 times the seed.
+A manifest lists every tensor of a released checkpoint by its official name with shape, dtype and fill. The same
+manifest and
+seed give bit-identical tensors on every machine, because NumPy freezes the stream of RandomState: each tensor draws
+from its own stream, seeded with CRC32 of its name plus 7919 times the seed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def stream(name: str, seed: int = 0) -> np.random.RandomState:
 
 
 def fill(name: str, shape: tuple[int, ...], rule: list[Any], seed: int = 0, dtype: str = "float32") -> np.ndarray:
-    """Values of one tensor. Rules: ["normal", scale(, mean)], ["uniform", low, high], ["const", values], ["zeros"], ["ones"]."""
+    """Values of one tensor by ["normal", scale(, mean)], ["uniform", low, high], ["const", values], ["zeros"]."""
     kind, *numbers = rule
     if kind == "zeros":
         return np.zeros(shape, dtype)

@@ -1,7 +1,7 @@
 """Reading checkpoints: weights only, no code of the file ever runs, and a bad file is named for what it is.
 
-Authors' files are `torch.save` dictionaries of many layouts and come back as they are; ours are safetensors whose metadata
-carries the configuration. Ground floor: imports only `bench.errors`.
+Authors' files are `torch.save` dictionaries of many layouts and come back as they are; ours are safetensors whose
+metadata carries the configuration. Ground floor: imports only `bench.errors`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
 import pickle
 import pickletools
 import warnings
@@ -36,11 +35,13 @@ _FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Content of a checkpoint file, tensors on the CPU.
 
-    Authors' files: the dictionary as saved. Ours (safetensors): {"state_dict": {name: tensor}, "metadata": {key: value}},
+    Authors' files: the dictionary as saved.
+    Ours (safetensors): {"state_dict": {name: tensor}, "metadata": {key: value}},
     metadata values parsed from JSON. Tensors may be memory-mapped: copy what you keep (`load_strict` does).
 
     Raises:
-        MissingError: No such file, empty, a web page, truncated, asks for code, not a checkpoint, or NaN in a tensor (named).
+        MissingError: No such file, empty, a web page, truncated, asks for code, not a checkpoint, or NaN in a tensor
+            (named).
     """
     path = Path(path)
     head = _head(path)
@@ -57,7 +58,7 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata:
     partial = path.with_name(path.name + ".partial")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(plain, partial, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def file_digest(path: str | Path) -> str:
@@ -90,7 +91,7 @@ def options_of(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Load `tensors` into `module` (also one built on the meta device), copying; every name must be there and none more.
+    """Load `tensors` into `module` (on the meta device too), copying; every name must be there and none more.
 
     `num_batches_tracked` counters may be missing (files older than the counter) and are never needed.
 
@@ -108,7 +109,9 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
         if name in tensors and tensors[name].shape != value.shape:
             problems.append(f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(value.shape)}")
     if problems:
-        raise MissingError(f"{what} does not fit: {'; '.join(problems[:4])}", "check that this is the right file (weights ls)")
+        raise MissingError(
+            f"{what} does not fit: {'; '.join(problems[:4])}", "check that this is the right file (weights ls)"
+        )
     copies = {
         name: tensors[name].detach().to(value.dtype, copy=True).contiguous()
         if name in tensors
@@ -124,7 +127,9 @@ def check_finite(content: Mapping[str, Any], where: str) -> None:
         # A sum is one pass without a mask in memory; only a suspicious one is looked at again.
         if tensor.is_floating_point() and tensor.numel() and not math.isfinite(float(tensor.detach().sum())):
             if torch.isnan(tensor).any():
-                raise MissingError(f"tensor {name!r} of {where} holds NaN: the file is damaged or a diverged training", _FETCH)
+                raise MissingError(
+                    f"tensor {name!r} of {where} holds NaN: the file is damaged or a diverged training", _FETCH
+                )
             if torch.isinf(tensor).any():
                 raise MissingError(f"tensor {name!r} of {where} holds infinity: the file is damaged", _FETCH)
 
@@ -156,9 +161,14 @@ def _head(path: Path) -> bytes:
         raise MissingError(f"{path} is empty (0 bytes): the download did not start or was cut off", _FETCH)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
-        raise MissingError(f"{path} is a web page (HTML), not a checkpoint: the server answered with its download or quota page", _FETCH)
+        raise MissingError(
+            f"{path} is a web page (HTML), not a checkpoint: the server answered with its download or quota page",
+            _FETCH,
+        )
     if head.startswith(b"version https://git-lfs"):
-        raise MissingError(f"{path} is a Git LFS pointer, not the file itself", "git lfs pull, or download the file itself")
+        raise MissingError(
+            f"{path} is a Git LFS pointer, not the file itself", "git lfs pull, or download the file itself"
+        )
     return head
 
 
@@ -193,8 +203,21 @@ def _read_torch(path: Path, head: bytes) -> Any:
             # PyTorch warns of pickle protocols that it may not know; what it does not know is refused anyway.
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError, TypeError,
-            IndexError, AssertionError, zipfile.BadZipFile, UnicodeDecodeError, MemoryError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        OSError,
+        TypeError,
+        IndexError,
+        AssertionError,
+        zipfile.BadZipFile,
+        UnicodeDecodeError,
+        MemoryError,
+    ) as error:
         raise _refusal(path, zipped, error) from None
 
 
@@ -205,12 +228,14 @@ def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
             "use the authors' plain checkpoint (tensors and options only); files that need code are never loaded",
         )
     if zipped:
-        return MissingError(f"{path} is a zip archive but not a whole PyTorch checkpoint (damaged or truncated)", _FETCH)
+        return MissingError(
+            f"{path} is a zip archive but not a whole PyTorch checkpoint (damaged or truncated)", _FETCH
+        )
     return MissingError(f"{path} is not a PyTorch checkpoint, or a truncated one ({type(error).__name__})", _FETCH)
 
 
 def _forbidden(path: Path, zipped: bool) -> str:
-    """The first global of a refused pickle that is not on the allow-list, found by reading its opcodes, never running them."""
+    """The first global of a refused pickle that is not allowed, found by reading its opcodes, never running them."""
     for stream in _pickles(path, zipped):
         strings: list[str] = []
         try:

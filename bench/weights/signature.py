@@ -1,4 +1,4 @@
-"""What a checkpoint looks like from its tensor names: which method, domain and resolution. For messages, never for loading."""
+"""What a checkpoint looks like from its tensor names: method, domain, resolution. For messages, never for loading."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"hypernet\.refinement_blocks\.(\d+)\.")
 
 
 def shared_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors with one name each: a block's copy of the shared hypernetwork stands for it, the last block's wins."""
+    """The tensors with one name each: a block's copy of the shared hypernetwork stands for it, the last wins."""
     plain = {name: value for name, value in tensors.items() if not _ALIAS.match(name)}
     aliases = sorted((int(found[1]), found[2], name) for name in tensors if (found := _ALIAS.match(name)))
     for _, part, name in aliases:

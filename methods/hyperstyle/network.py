@@ -1,4 +1,4 @@
-"""HyperStyle's networks: the W encoder and the hypernetwork that predicts weight offsets (hyperstyle card, sections 2 and 4)."""
+"""HyperStyle's networks: the W encoder and the hypernetwork that predicts weight offsets (hyperstyle card 2 and 4)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class HyperConfig:
 
 
 def layer_of(index: int) -> int:
-    """Convolution layer of the generator's chain that an official offset index tunes: 0, 2, 3, 5, 6 -> 0, 1, 2, 3, 4."""
+    """Convolution layer of the generator that an official offset index tunes: 0, 2, 3, 5, 6 -> 0, 1, 2, 3, 4."""
     if index % 3 == 1:
         raise ValueError(f"offset index {index} is a to-RGB layer")
     return 2 * (index // 3) + (index % 3 == 2)
@@ -92,7 +92,7 @@ class SharedHyper(nn.Module):
 
 
 class OwnBlock(nn.Module):
-    """Feature (N, C, h, w) -> offsets (N, out, in, 1, 1) of one layer: one number per channel pair, the same for all taps."""
+    """Feature (N, C, h, w) -> offsets (N, out, in, 1, 1) of one layer: one number per channel pair for all taps."""
 
     def __init__(self, channels: int, width: int, inputs: int, outputs: int) -> None:
         super().__init__()

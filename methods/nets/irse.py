@@ -1,7 +1,7 @@
 """IR-SE residual networks, one class for every size and use; official tensor names (restyle card 3a, identity card 1).
 
-`IRSE` is the backbone of the pSp family's encoders, `IRSEEmbedder` the identity networks (ArcFace IR-SE-50, CurricularFace
-IR-101). What differs is `IRSEConfig`.
+`IRSE` is the backbone of the pSp family's encoders, `IRSEEmbedder` the identity networks (ArcFace IR-SE-50,
+CurricularFace IR-101). What differs is `IRSEConfig`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Unit(nn.Module):
-    """Residual unit: BN, conv, PReLU, strided conv, BN, squeeze-and-excitation; plus the shortcut; no final activation."""
+    """Residual unit: BN, conv, PReLU, strided conv, BN, squeeze-and-excitation; plus shortcut; no activation."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, config: IRSEConfig) -> None:
         super().__init__()
@@ -88,7 +88,8 @@ class Unit(nn.Module):
 class IRSE(nn.Module):
     """IR-SE backbone: pictures (N, C, h, w) in [-1, 1] -> the last feature of every stage.
 
-    `taps(x)` gives c0..c3: for IR-SE-50 at 256 px (N, 64, 128, 128), (N, 128, 64, 64), (N, 256, 32, 32), (N, 512, 16, 16).
+    `taps(x)` gives c0..c3: for IR-SE-50 at 256 px (N, 64, 128, 128), (N, 128, 64, 64), (N, 256, 32, 32), (N, 512, 16,
+    16).
     """
 
     def __init__(self, config: IRSEConfig | None = None) -> None:

@@ -1,6 +1,7 @@
-"""The pSp family's encoder: IR-SE backbone, feature pyramid and one map-to-style head per W+ row (psp card 2, e4e card 2).
+"""The pSp family's encoder: IR-SE backbone, feature pyramid, one map-to-style head per row (psp card 2, e4e card 2).
 
-One class with two wirings: "rows" (pSp: every head gives its own row) and "deltas" (e4e: heads 1.. are added to head 0).
+One class with two wirings: "rows" (pSp: every head gives its own row) and "deltas" (e4e: heads 1.. are added to head
+    0).
 `StyleHead` and `wire_heads` are shared with ReStyle, whose heads all read the last feature.
 """
 
@@ -59,7 +60,7 @@ class PyramidConfig:
 
 
 class StyleHead(nn.Module):
-    """Map-to-style block: `depth` strided convolutions down to 1x1, then an equalized linear layer -> (N, style_dim)."""
+    """Map-to-style block: `depth` strided convolutions to 1x1, then an equalized linear layer -> (N, style_dim)."""
 
     def __init__(self, inputs: int, style_dim: int, depth: int) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ def upsample_add(coarse: Tensor, lateral: Tensor) -> Tensor:
 
 
 class PyramidEncoder(IRSE):
-    """Pictures (N, 3, h, w) in [-1, 1] -> codes (N, L, D) without latent_avg. e4e's and pSp's encoder by `config.wiring`."""
+    """Pictures (N, 3, h, w) in [-1, 1] -> codes (N, L, D) without latent_avg; e4e or pSp by `config.wiring`."""
 
     def __init__(self, config: PyramidConfig | None = None) -> None:
         config = config or PyramidConfig()

@@ -1,4 +1,4 @@
-"""pSp: one W+ row per style head (psp card). Also home of what pSp and e4e share: the pyramid encoder before a generator."""
+"""pSp: one W+ row per style head (psp card). Also what pSp and e4e share: the pyramid encoder before a generator."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PyramidMethod(CodesMethod):
         return Inversion(self.encode(images)[0])
 
     def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """W+ codes (N, L, D) including latent_avg, and the backbone's taps c0..c3 (c1 is F_0 of StyleRes and WarpRes)."""
+        """W+ codes (N, L, D) including latent_avg, and the taps c0..c3 (c1 is F_0 of StyleRes and WarpRes)."""
         self.canvas.check(images)
         with stage("encode"):
             codes, taps = self.encoder.encode(images)

@@ -22,7 +22,7 @@ _SIZES = {"faces": 1024, "cars": 512}
 
 
 class Restyle(CodesMethod):
-    """The refinement loop: codes += encoder(input, picture), `iterations` times, starting at latent_avg and its picture."""
+    """The refinement loop: codes += encoder(input, picture), `iterations` times, from latent_avg and its picture."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Restyle(CodesMethod):
         self._average_picture: Tensor | None = None
 
     def average_picture(self) -> Tensor:
-        """The picture of latent_avg at input size, (1, 3, *input_size); made once, it depends on the checkpoint alone."""
+        """The picture of latent_avg at input size, (1, 3, *input_size); made once, the checkpoint decides it."""
         if self._average_picture is None or self._average_picture.device != self.latent_avg.device:
             self._average_picture = self._feedback(self.latent_avg[None])
         return self._average_picture

@@ -1,4 +1,4 @@
-"""Comparing tensors with a golden, in the forms the goldens are stored in, and keeping the score for the parity card."""
+"""Comparing tensors with a golden, in the forms the goldens are stored in, and keeping score for the parity card."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Comparison:
 
     Attributes:
         name: Golden ("e4e_ffhq").
-        scale: How the relative part of the tolerance is meant: of each element, of the largest, or `atol * max(1, rms)`.
+        scale: How the relative part of the tolerance is meant: of each element, of the largest, or `atol * max(1,
+            rms)`.
         atol, rtol: Tolerances, from the golden's meta.
         deviations: Array -> (largest absolute deviation, its share of the tolerance).
     """

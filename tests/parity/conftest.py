@@ -19,7 +19,7 @@ from tests.parity.comparison import Comparison
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """`with filled("e4e_ffhq", seed=0) as paths:` the checkpoint files of a manifest; removed afterwards (1.2 GB each)."""
+    """`with filled("e4e_ffhq", seed=0) as paths:` the checkpoint files of a manifest, removed afterwards."""
 
     @contextmanager
     def write(name: str, seed: int = 0, *, namespace: bool = False) -> Iterator[list[Path]]:

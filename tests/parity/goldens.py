@@ -1,6 +1,7 @@
 """Reading the golden numbers: outputs of the authors' networks on filled checkpoints and reproducible inputs.
 
-A file is a JSON header (names, shapes, dtypes, "meta"), a newline and the arrays, bytes of equal significance together, xz.
+A file is a JSON header (names, shapes, dtypes, "meta"), a newline and the arrays, bytes of equal significance
+together, xz.
 """
 
 from __future__ import annotations

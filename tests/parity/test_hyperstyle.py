@@ -30,7 +30,9 @@ def offset_summary(name: str, offset: Tensor) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize(("domain", "golden", "which"), [("faces", "hyperstyle_ffhq", 0), ("cars", "hyperstyle_cars", 1)])
+@pytest.mark.parametrize(
+    ("domain", "golden", "which"), [("faces", "hyperstyle_ffhq", 0), ("cars", "hyperstyle_cars", 1)]
+)
 def test_codes_offsets_pictures_and_edits(
     domain: Any, golden: str, which: int, filled: Callable[..., Any], comparison: Callable[..., Any]
 ) -> None:

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.parity
 
 
 @pytest.mark.parametrize(
-    ("name", "domain", "golden"), [("e4e", "faces", "e4e_ffhq"), ("psp", "faces", "psp_ffhq"), ("e4e", "cars", "e4e_cars")]
+    ("name", "domain", "golden"),
+    [("e4e", "faces", "e4e_ffhq"), ("psp", "faces", "psp_ffhq"), ("e4e", "cars", "e4e_cars")],
 )
 def test_codes_features_pictures_and_edits(
     name: str, domain: Any, golden: str, filled: Callable[..., Any], comparison: Callable[..., Any]

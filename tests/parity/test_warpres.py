@@ -39,14 +39,14 @@ BASES = [
 ]
 
 
-def trained(path: Path, config: WarpResConfig) -> Path:
+def trained(path: Path, config: WarpResConfig, domain: str) -> Path:
     """A WarpRes checkpoint of ours: seeded E_1, E_2 and adapters, the flow head of the filled released network."""
     torch.manual_seed(0)
     model = WarpRes(config)
     head = {k: v for k, v in filling.tensors(config.flow.kind).items() if not k.startswith("pyramid.")}
     model.head.load_state_dict(head)
     tensors = {f"warpres.{name}": value for name, value in model.state_dict().items()}
-    write_safetensors(path, tensors, {"method": "warpres", "domain": "faces", "config": {"warpres": to_dict(config)}})
+    write_safetensors(path, tensors, {"method": "warpres", "domain": domain, "config": {"warpres": to_dict(config)}})
     return path
 
 
@@ -55,7 +55,7 @@ def case(
     request: pytest.FixtureRequest, filled: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ResidualMethod, Comparison]]:
     base, domain, golden = request.param
-    ours = trained(tmp_path_factory.mktemp("ours") / "warpres.safetensors", WarpResConfig())
+    ours = trained(tmp_path_factory.mktemp("ours") / "warpres.safetensors", WarpResConfig(), domain)
     name = "warpres" if base == "e4e" else f"{base}+warpres"
     with filled(golden) as paths:
         method: Any = load_method(name, domain=domain, checkpoint=[*paths, ours])

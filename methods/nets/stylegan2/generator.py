@@ -1,8 +1,9 @@
-"""StyleGAN2's generator, one class for every size; the state dict has rosinality's tensor names (stylegan2 card, section 5).
+"""StyleGAN2's generator, one class for every size; the state dict has rosinality's names (stylegan2 card, section 5).
 
-The synthesis is a chain of convolution layers 0, 1, 2, ...; layer k reads style row k and noise map k, and every even layer is
-followed by a to-RGB that reads row k + 1. `advance` runs any stretch of the chain, so a method can take features out, change
-them and go on (StyleRes, WarpRes, HFGI, FeatureStyle) without a generator of its own.
+The synthesis is a chain of convolution layers 0, 1, 2, ...; layer k reads style row k and noise map k, and every even
+layer is
+followed by a to-RGB that reads row k + 1. `advance` runs any stretch of the chain, so a method can take features out,
+change them and go on (StyleRes, WarpRes, HFGI, FeatureStyle) without a generator of its own.
 """
 
 from __future__ import annotations
@@ -187,7 +188,8 @@ class Generator(nn.Module):
         """Run layers `state.layer` .. `stop` - 1 (all that are left by default) with codes (N, L, D).
 
         `state` None starts at the learned constant. The RGB skip is carried along.
-        `offsets`: layer -> relative change of its weights per picture, (N, out, in, 3, 3) or (N, out, in, 1, 1) (HyperStyle).
+        `offsets`: layer -> relative change of its weights per picture, (N, out, in, 3, 3) or (N, out, in, 1, 1)
+        (HyperStyle).
         """
         stop = self.config.layers if stop is None else stop
         if state is None:
@@ -211,4 +213,6 @@ class Generator(nn.Module):
         if noise == "none":
             return None
         stored: Tensor = getattr(self.noises, f"noise_{layer}")
-        return stored if noise == "stored" else torch.randn(len(x), 1, *stored.shape[2:], device=x.device, dtype=x.dtype)
+        return (
+            stored if noise == "stored" else torch.randn(len(x), 1, *stored.shape[2:], device=x.device, dtype=x.dtype)
+        )

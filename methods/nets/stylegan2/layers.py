@@ -1,9 +1,10 @@
 """StyleGAN2's elementary rules (stylegan2 card, section 2): pure functions and two parameter holders.
 
 Two ways to modulate, equal but for rounding. Where gradients are needed, or off the CPU, the activations are scaled:
-`conv(x * s, W) * d` equals `conv(x, W * s * d)`, and one dense convolution serves the whole batch. For inference on the CPU each
-picture gets its own small weight tensor with everything folded in (style, demodulation, activation gain, bias), so that no pass
-over the large activations is left but the noise and the leaky ReLU, both in place.
+`conv(x * s, W) * d` equals `conv(x, W * s * d)`, and one dense convolution serves the whole batch. For inference on
+the CPU each
+picture gets its own small weight tensor with everything folded in (style, demodulation, activation gain, bias), so
+that no pass over the large activations is left but the noise and the leaky ReLU, both in place.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def upsample_rgb(rgb: Tensor, kernel: Tensor) -> Tensor:
 class EqualLinear(nn.Module):
     """Equalized linear layer: y = x W^T * (m / sqrt(in)) + m * b, optionally with the fused leaky ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, *, lr_mul: float = 1.0, bias_init: float = 0.0, act: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, lr_mul: float = 1.0, bias_init: float = 0.0, act: bool = False
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_mul)
         self.bias = nn.Parameter(torch.full((outputs,), bias_init))
@@ -75,7 +78,9 @@ class ModulatedConv(nn.Module):
     forward: x (N, in, H, W), w (N, style_dim) -> (N, out, H or 2H, W or 2W).
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, style_dim: int, *, up: bool = False, demod: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, style_dim: int, *, up: bool = False, demod: bool = True
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(1, outputs, inputs, kernel, kernel))
         self.modulation = EqualLinear(style_dim, inputs, bias_init=1.0)
@@ -95,12 +100,13 @@ class ModulatedConv(nn.Module):
             y = self._scaled(x, style, gain)
             return y if bias is None else y + bias[:, None, None]
         rows = [
-            self._folded(x[i : i + 1], style[i], None if offset is None else offset[i], bias, gain) for i in range(len(x))
+            self._folded(x[i : i + 1], style[i], None if offset is None else offset[i], bias, gain)
+            for i in range(len(x))
         ]
         return rows[0] if len(rows) == 1 else torch.cat(rows)
 
     def _folds(self, x: Tensor, style: Tensor) -> bool:
-        """Whether to fold the style into the weights: where maps are larger than weights, on the CPU, without gradients."""
+        """Whether to fold the style into the weights: where maps are large, on the CPU, without gradients."""
         gradients = torch.is_grad_enabled() and (x.requires_grad or style.requires_grad or self.weight.requires_grad)
         large = 4 * x.shape[-2] * x.shape[-1] >= self.weight[0, :, 0].numel()
         return x.device.type == "cpu" and large and not gradients

@@ -23,9 +23,7 @@ def upfirdn(x: Tensor, kernel: Tensor, up: int, pad: tuple[int, int]) -> Tensor:
     padded = F.pad(spread, (*pad, *pad))
     flipped = kernel.flip(0, 1)
     rows, columns = padded.shape[2] - 3, padded.shape[3] - 3
-    return sum(
-        flipped[i, j] * padded[:, :, i : i + rows, j : j + columns] for i in range(4) for j in range(4)
-    )  # type: ignore[return-value]
+    return sum(flipped[i, j] * padded[:, :, i : i + rows, j : j + columns] for i in range(4) for j in range(4))  # type: ignore[return-value]
 
 
 def modulated(conv: ModulatedConv, x: Tensor, w: Tensor, offset: Tensor | None) -> Tensor:
