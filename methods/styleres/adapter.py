@@ -78,7 +78,8 @@ class ResidualMethod(nn.Module):
     def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
         """Picture (N, 3, H, W), with `delta` (L, D) or (N, L, D) added to the codes."""
         assert isinstance(inversion, ResidualInversion)
-        codes = None if delta is None else edited(inversion.codes, delta)
+        # No change takes the cached prefix, as a reconstruction does.
+        codes = edited(inversion.codes, delta) if delta is not None and bool(delta.any()) else None
         rendered = self.model.render(self.base.generator, self._prepared(inversion), codes)
         return self.canvas.crop(rendered.picture)
 

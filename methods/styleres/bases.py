@@ -37,9 +37,20 @@ def pick(checkpoints: Sequence[Checkpoint], what: str, *, ours: bool | None = No
 
 
 def ours_of(checkpoints: Sequence[Checkpoint], part: str, entry: MethodEntry, domain: Domain) -> Checkpoint:
-    """Our file with the trained part ("styleres", "warpres"). Raises MissingError where none of the files has it."""
+    """Our file with the trained part ("styleres", "warpres").
+
+    Raises:
+        MissingError: None of the files has it, or it was trained for another domain or, where it says so, another base.
+    """
+    base = entry.name.rpartition("+")[0] or "e4e"
     for file in checkpoints:
         if part in file.metadata.get("config", {}):
+            for what, wanted in (("domain", domain), ("base", base)):
+                if (found := file.metadata.get(what, wanted)) != wanted:
+                    raise MissingError(
+                        f"{file.path} was trained for {what} {found}; {entry.name} ({domain}) needs {wanted}",
+                        f"give the {part} parts trained for {wanted}",
+                    )
             return file
     seen = "; ".join(f"{file.path.name} looks like {recognise(file.content)}" for file in checkpoints)
     raise MissingError(

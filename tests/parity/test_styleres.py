@@ -1,8 +1,9 @@
-"""StyleRes against the authors' network, every stored array."""
+"""StyleRes against the authors' network, every stored array. Each network runs once; hooks hear what passes inside."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,32 +12,56 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods.registry import load_method
-from methods.styleres.adapter import ResidualMethod
+from methods.styleres.adapter import ResidualInversion, ResidualMethod
 from tests import filling
 from tests.parity.comparison import Comparison, channel_groups, pooled, windows
+from tests.parity.goldens import golden
 
 pytestmark = pytest.mark.parity
 
 
+@dataclass
+class Run:
+    """The method, its inversion of two pictures, and what was heard on the way."""
+
+    method: ResidualMethod
+    inversion: ResidualInversion
+    pictures: dict[str, Tensor]
+    heard: dict[str, Tensor]
+
+
+def direction() -> Tensor:
+    return torch.from_numpy(filling.fill("edit_direction", (18, 512), ["normal", 0.3]))
+
+
 @pytest.fixture(scope="module")
-def method(filled: Callable[..., Any]) -> Iterator[ResidualMethod]:
+def run(filled: Callable[..., Any]) -> Run:
     with filled("styleres_ffhq") as paths:
-        yield load_method("styleres", domain="faces", checkpoint=paths)  # type: ignore[misc]
+        method: Any = load_method("styleres", domain="faces", checkpoint=paths)
+    heard: dict[str, Tensor] = {}
+    extractor, injector = method.model.extractor, method.model.injector
+    hooks = [
+        extractor.register_forward_hook(lambda _, inputs, __: heard.update(F_0=inputs[0], F_g=inputs[1])),
+        extractor.alignment.register_forward_hook(lambda _, __, output: heard.update(F_align=output)),
+    ]
+    inversion = method.invert(filling.golden_image(0, 2, 256))
+    pictures = {}
+    for name, delta in (("inv", None), ("edit", direction())):
+        hook = injector.register_forward_hook(
+            lambda _, inputs, outputs, name=name: heard.update(
+                {f"{name}_F_e": inputs[0], f"{name}_deltaF": outputs[0], f"{name}_gate": outputs[1]}
+            )
+        )
+        pictures[name] = method.edit(inversion, delta)
+        hook.remove()
+    for hook in hooks:
+        hook.remove()
+    return Run(method, inversion, pictures, heard)
 
 
 @pytest.fixture
 def recorder(comparison: Callable[..., Comparison]) -> Comparison:
     return comparison("styleres_ffhq", method="styleres", domain="faces")
-
-
-@pytest.fixture(scope="module")
-def pictures() -> Tensor:
-    return filling.golden_image(0, 2, 256)
-
-
-@pytest.fixture(scope="module")
-def direction() -> Tensor:
-    return torch.from_numpy(filling.fill("edit_direction", (18, 512), ["normal", 0.3]))
 
 
 def feature_summary(name: str, x: Tensor) -> dict[str, Tensor]:
@@ -57,51 +82,35 @@ def picture_summary(name: str, x: Tensor) -> dict[str, Tensor]:
     }
 
 
-def test_inversion_and_its_features(method: ResidualMethod, recorder: Comparison, pictures: Tensor) -> None:
-    inversion = method.invert(pictures)
-    recorder.check("codes", inversion.codes)
-    base = method.base.encode(pictures)[1][1]
-    recorder.check_all(feature_summary("F_0", base))
-    recorder.check_all(feature_summary("F_g", inversion.features))
-    recorder.check_all(feature_summary("F_align", method.model.extractor.alignment(base, inversion.features)))
-    recorder.check_all(feature_summary("F_a", inversion.residual))
-    recorder.check_all(picture_summary("base_img", method.base.generator(inversion.codes)))
+def test_inversion_and_its_features(run: Run, recorder: Comparison) -> None:
+    recorder.check("codes", run.inversion.codes)
+    for name in ("F_0", "F_g", "F_align"):
+        recorder.check_all(feature_summary(name, run.heard[name]))
+    recorder.check_all(feature_summary("F_a", run.inversion.residual))
 
 
-def test_pictures_of_inversion_and_edit(
-    method: ResidualMethod, recorder: Comparison, pictures: Tensor, direction: Tensor
-) -> None:
-    inversion = method.invert(pictures)
-    recorder.check_all(picture_summary("inv_img", method.edit(inversion)))
-    recorder.check_all(picture_summary("edit_img", method.edit(inversion, direction)))
+def test_pictures_of_inversion_and_edit(run: Run, recorder: Comparison) -> None:
+    for name, picture in run.pictures.items():
+        recorder.check_all(picture_summary(f"{name}_img", picture))
+    recorder.check_all(picture_summary("base_img", run.method.base.generator(run.inversion.codes)))
 
 
-@pytest.mark.parametrize("name", ["inv", "edit"])
-def test_addition_and_gate(
-    method: ResidualMethod, recorder: Comparison, pictures: Tensor, direction: Tensor, name: str
-) -> None:
-    inversion = method.invert(pictures)
-    codes = inversion.codes + (direction if name == "edit" else 0)
-    features = method.model.prefix(method.base.generator, codes).state.x
-    if name == "edit":
-        recorder.check_all(feature_summary("F_e", features))
-    addition, gate = method.model.injector(features, inversion.residual)
-    recorder.check_all(feature_summary(f"{name}_deltaF", addition))
-    recorder.check(f"{name}_gate", gate)
+def test_addition_and_gate(run: Run, recorder: Comparison) -> None:
+    recorder.check_all(feature_summary("F_e", run.heard["edit_F_e"]))
+    for name in ("inv", "edit"):
+        recorder.check_all(feature_summary(f"{name}_deltaF", run.heard[f"{name}_deltaF"]))
+        recorder.check(f"{name}_gate", run.heard[f"{name}_gate"])
 
 
-def test_mapping_network(method: ResidualMethod, recorder: Comparison) -> None:
+def test_mapping_network(run: Run, recorder: Comparison) -> None:
     z = torch.from_numpy(filling.fill("z", (4, 512), ["normal", 1.0]))
-    recorder.check("map_w", method.base.generator.mapping(z))
+    recorder.check("map_w", run.method.base.generator.mapping(z))
 
 
 def test_every_array_was_compared(recorder: Comparison) -> None:
-    from tests.parity.goldens import golden
-
     assert set(golden("styleres_ffhq")[0]) == set(recorder.deviations)
 
 
-def test_batch_size_does_not_matter(method: ResidualMethod, pictures: Tensor, direction: Tensor) -> None:
-    whole = method.edit(method.invert(pictures), direction)
-    alone = method.edit(method.invert(pictures[1:]), direction)
-    torch.testing.assert_close(alone[0], whole[1], atol=1e-4, rtol=0)
+def test_batch_size_and_recomputation_do_not_matter(run: Run) -> None:
+    alone = run.method.edit(run.method.invert(filling.golden_image(0, 2, 256)[1:]), direction())
+    torch.testing.assert_close(alone[0], run.pictures["edit"][1], atol=1e-4, rtol=0)

@@ -157,6 +157,18 @@ def test_a_missing_part_is_named(parts: dict[str, Path]) -> None:
     failing("warpres", [parts["generator"], parts["warpres"]], "e4e")
 
 
+@pytest.mark.parametrize(
+    ("what", "found", "words"), [("domain", "cars", "another domain"), ("base", "psp", "trained for base psp")]
+)
+def test_parts_trained_for_something_else_are_refused(
+    what: str, found: str, words: str, parts: dict[str, Path], tmp_path: Path
+) -> None:
+    metadata = {"method": "warpres", "domain": "faces", "config": {"warpres": to_dict(WORLD_WARPRES)}, what: found}
+    tensors = {f"warpres.{name}": value for name, value in WarpRes(WORLD_WARPRES).state_dict().items()}
+    write_safetensors(tmp_path / "warpres.safetensors", tensors, metadata)
+    failing("warpres", [tmp_path / "warpres.safetensors", parts["generator"], parts["e4e"]], words)
+
+
 def test_a_tensor_too_few_is_named(parts: dict[str, Path], tmp_path: Path) -> None:
     model = WarpRes(WORLD_WARPRES)
     model.head.deconv4 = nn.Identity()  # type: ignore[assignment]
