@@ -18,8 +18,8 @@ _MATRIX = {torch.ops.aten.mm.default, torch.ops.aten.bmm.default, torch.ops.aten
 class MacCounter(TorchDispatchMode):
     """Counts the multiply-accumulates of convolutions and matrix products that run inside.
 
-    Depthwise convolutions (FIR filters) are left out of `total`: they are bookkeeping of a resampling, not the
-    network's work, and the published counts (stylegan2 card, section 1) leave them out too. They are in `filters`.
+    Depthwise convolutions (FIR filters) are left out of `total`, which makes an efficiency a little lower than a count with
+    them would: they are the bookkeeping of a resampling. They are in `filters`.
     """
 
     def __init__(self) -> None:
