@@ -101,6 +101,7 @@ def sets() -> dict[str, list[np.ndarray]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["stargan2", "pytorch_fid"])
 @torch.inference_mode()
 def test_whole_fid(recipe: str, request: pytest.FixtureRequest) -> None:
