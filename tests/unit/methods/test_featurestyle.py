@@ -14,6 +14,7 @@ from bench.errors import MissingError, UsageError
 from bench.weights.load import write_safetensors
 from methods import load_method
 from methods.canvas import Canvas
+from methods.conformance import check
 from methods.featurestyle.adapter import FeatureStyle
 from methods.featurestyle.network import FeatureEncoderConfig, FeatureStyleEncoder
 from methods.nets.configs import to_dict
@@ -141,3 +142,7 @@ def test_the_file_that_is_wrong_is_named(tmp_path: Path, swap: bool) -> None:
 def test_both_files_are_needed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"needs 2 file\(s\), got 1"):
         load_method("featurestyle", checkpoint=_files(tmp_path)[0])
+
+
+def test_conformance(method: FeatureStyle) -> None:
+    assert not [finding for finding in check(method) if not finding.ok]

@@ -14,6 +14,7 @@ from bench.errors import MissingError, UsageError
 from bench.weights.load import write_safetensors
 from methods import load_method
 from methods.canvas import Canvas
+from methods.conformance import check
 from methods.hfgi.adapter import Hfgi
 from methods.hfgi.network import Alignment, Consultation, EqualConv, HfgiConfig, fuse, low_rate
 from methods.nets.configs import to_dict
@@ -147,3 +148,7 @@ def test_an_e4e_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(MissingError) as caught:
         load_method("hfgi", checkpoint=path)
     assert caught.value.what == f"{path} looks like e4e for faces, 1024 px; expected hfgi for faces, 1024 px"
+
+
+def test_conformance(method: Hfgi) -> None:
+    assert not [finding for finding in check(method) if not finding.ok]

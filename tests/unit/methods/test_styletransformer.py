@@ -13,6 +13,7 @@ from bench.errors import MissingError
 from bench.weights.load import write_safetensors
 from methods import load_method
 from methods.canvas import Canvas
+from methods.conformance import check
 from methods.nets.configs import to_dict
 from methods.nets.irse import IRSEConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig
@@ -149,3 +150,7 @@ def test_the_other_domains_file_is_refused_in_a_sentence(tmp_path: Path) -> None
         load_method("styletransformer", checkpoint=path)
     looks = f"{path} looks like styletransformer for cars, 512 px"
     assert caught.value.what == f"{looks}; expected styletransformer for faces, 1024 px"
+
+
+def test_conformance(method: StyleTransformer) -> None:
+    assert not [finding for finding in check(method) if not finding.ok]
