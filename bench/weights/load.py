@@ -84,6 +84,14 @@ def take(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
+def refuse_strangers(tensors: Mapping[str, Tensor], prefixes: tuple[str, ...], where: object) -> None:
+    """Raise MissingError naming the tensors that belong to no part of the method; the parts are loaded strictly."""
+    if strangers := [name for name in tensors if not name.startswith(prefixes)]:
+        raise MissingError(
+            f"{where} does not fit: unexpected {_some(strangers)}", "check that this is the right file (weights ls)"
+        )
+
+
 def options_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """Training options ("opts"), stored as a dict or an argparse.Namespace; empty when there are none."""
     options = content.get("opts") or {}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from bench.contract import Domain, Inversion, announce, stage
 from bench.errors import UsageError
-from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.load import load_strict, refuse_strangers, state_dict_of, take
 from bench.weights.signature import expect, recognise
 from methods.canvas import Canvas, CodesMethod, edited, latent_avg_of
 from methods.hyperstyle.names import shared_tensors, tuned_layers
@@ -91,9 +91,11 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
         return _ours(entry.name, domain, checkpoints[0])
     main, w_file = _sorted(checkpoints, domain)
     tensors = shared_tensors(state_dict_of(main.content))
+    refuse_strangers(tensors, ("hypernet.", "decoder."), main.path)
     config = HyperConfig(tuned=tuned_layers(tensors, main.path))
     networks = _networks(config, GeneratorConfig.config_f(_SIZES[domain]), Canvas.of(domain, _SIZES[domain]))
     # The W encoder's file has a decoder and a latent_avg too; the authors' code throws them away.
+    refuse_strangers(state_dict_of(w_file.content), ("encoder.", "decoder."), w_file.path)
     encoder = take(state_dict_of(w_file.content), "encoder.")
     average = latent_avg_of(main.content, main.path)
     return _assembled(entry.name, networks, config, encoder, str(w_file.path), tensors, str(main.path), average)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.contract import Domain, Inversion, stage
-from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.load import load_strict, refuse_strangers, state_dict_of, take
 from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
@@ -46,6 +46,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     file = checkpoints[0]
     expect(file.content, file.path, entry.name, domain)
     tensors = state_dict_of(file.content)
+    refuse_strangers(tensors, ("encoder.", "decoder.", "latent_avg"), file.path)
     if file.metadata:
         encoder, canvas, generator = _ours(file.metadata["config"], domain)
         average = tensors["latent_avg"]

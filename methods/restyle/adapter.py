@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contract import Domain, Inversion, announce, stage
-from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.load import load_strict, refuse_strangers, state_dict_of, take
 from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
@@ -69,6 +69,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     file = checkpoints[0]
     expect(file.content, file.path, entry.name, domain)
     tensors = state_dict_of(file.content)
+    refuse_strangers(tensors, ("encoder.", "decoder.", "latent_avg"), file.path)
     if file.metadata:
         given = file.metadata["config"]
         config, sizes = from_dict(RestyleConfig, given["encoder"]), from_dict(GeneratorConfig, given["generator"])

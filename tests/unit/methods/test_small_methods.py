@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench.errors import MissingError, UsageError
+from bench.weights.load import read_checkpoint, write_safetensors
 from methods import load_method
 from methods.conformance import check
 from tests.unit.methods.small import write_small
@@ -66,6 +67,31 @@ def test_another_method_of_ours_is_refused_in_one_sentence(tmp_path: Path) -> No
     path = write_small(tmp_path, "psp", "faces")
     with pytest.raises(MissingError, match="looks like psp for faces; expected e4e for cars"):
         load_method("e4e", domain="cars", checkpoint=path)
+
+
+@pytest.mark.parametrize("name", ["e4e", "restyle", "hyperstyle"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensors: tensors.pop("decoder.convs.0.conv.weight"), r"missing convs\.0\.conv\.weight"),
+        (lambda tensors: tensors.update({"encoder.body.99.x": torch.ones(1)}), r"unexpected body\.99\.x"),
+        (lambda tensors: tensors.update({"decoder.input.input": torch.ones(1, 3, 4, 4)}), "input.input has shape"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(name: str, change: Any, said: str, tmp_path: Path) -> None:
+    read = read_checkpoint(write_small(tmp_path, name, "faces"))
+    tensors = dict(read["state_dict"])
+    change(tensors)
+    write_safetensors(tmp_path / "changed.safetensors", tensors, read["metadata"])
+    with pytest.raises(MissingError, match=said):
+        load_method(name, checkpoint=tmp_path / "changed.safetensors")
+
+
+def test_a_tensor_of_no_part_is_named(tmp_path: Path) -> None:
+    read = read_checkpoint(write_small(tmp_path, "psp", "faces"))
+    write_safetensors(tmp_path / "more.safetensors", {**read["state_dict"], "extra.a": torch.ones(1)}, read["metadata"])
+    with pytest.raises(MissingError, match=r"unexpected extra\.a"):
+        load_method("psp", checkpoint=tmp_path / "more.safetensors")
 
 
 def test_number_of_files_is_checked(tmp_path: Path) -> None:
