@@ -38,7 +38,7 @@ class HyperInversion(Inversion):
 class HyperStyle(CodesMethod):
     """The method on given networks; latent_avg is the HyperStyle file's, not the W encoder file's."""
 
-    stages = ("encode", "hypernet", "synthesise")
+    stages: tuple[str, ...] = ("encode", "hypernet", "synthesise")
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +103,7 @@ class OwnBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = self.convs(x).mean((2, 3))
-        last = self.output[1]
+        last: Any = self.output[1]
         # A 1x1 convolution on one pixel is a product with a matrix, and a large one: no layout copies this way.
         return F.linear(pooled, last.weight.flatten(1), last.bias).view(-1, self.outputs, self.inputs, 1, 1)
 
@@ -130,7 +131,8 @@ class HyperNet(ResNetBody):
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         feature = self.features(x)
-        offsets, shared = {}, {}
+        offsets: dict[int, Tensor] = {}
+        shared: dict[int, Tensor] = {}
         for index, block in self.refinement_blocks.items():
             (shared if isinstance(block, SharedBlock) else offsets)[layer_of(int(index))] = block(feature)
         # All layers at once: the shared matrix (0.5 GB) is read once instead of once a layer.

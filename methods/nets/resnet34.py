@@ -36,7 +36,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNetBody(nn.Module):
-    """x (N, 6, h, w) in [-1, 1] -> (N, 512, h/16, w/16)."""
+    """Base of the networks on it: `features` takes (N, 6, h, w) in [-1, 1] to (N, 512, h/16, w/16)."""
 
     def __init__(self, config: ResNetConfig | None = None) -> None:
         super().__init__()
@@ -56,6 +56,3 @@ class ResNetBody(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         return self.body(self.relu(self.bn1(self.conv1(x))))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.features(x)

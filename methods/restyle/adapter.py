@@ -13,6 +13,7 @@ from bench.weights.load import load_strict, refuse_strangers, state_dict_of, tak
 from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
+from methods.nets.pyramid import Wiring
 from methods.nets.resnet34 import ResNetConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import Checkpoint, MethodEntry
@@ -86,7 +87,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
 
 
 def _released(name: str, domain: Domain, rows: int) -> RestyleConfig:
-    wiring = "rows" if name == "restyle-psp" else "deltas"
+    wiring: Wiring = "rows" if name == "restyle-psp" else "deltas"
     if domain == "faces":
         return RestyleConfig(rows=rows, wiring=wiring)
     return RestyleConfig(irse=None, resnet=ResNetConfig(), rows=rows, wiring=wiring)

@@ -67,6 +67,8 @@ class EqualLinear(nn.Module):
 class _Kernel(nn.Module):
     """Holds a FIR kernel under the official name `<parent>.kernel`."""
 
+    kernel: Tensor
+
     def __init__(self, gain: float) -> None:
         super().__init__()
         self.register_buffer("kernel", fir_kernel(gain))
