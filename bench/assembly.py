@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,8 @@ def assemble(config: Config, shard: Shard | None = None) -> Assembly:
     device = device_of(config, shard or Shard())
     needs: list[Need] = []
     contestants = _contestants(config, dataset, device, needs)
+    if config.edits.mode == "matched" and contestants:
+        contestants = _matched(config, dataset, device, contestants)
     judges = _judges(config, dataset, device, needs)
     work = Work(
         dataset=dataset,
@@ -171,6 +174,38 @@ def _contestant(
     return Contestant(name, method_digest(find(method), files), passes, load, title, digests)
 
 
+def _matched(config: Config, dataset: Dataset, device: str, contestants: list[Contestant]) -> list[Contestant]:
+    """The same methods with strengths of equal achieved change."""
+    if config.data.name != SYNTHETIC:
+        raise UsageError(
+            "matched strengths need a network that measures attributes; only the synthetic world has one",
+            "use --mode fixed or sweep",
+        )
+    if device != "cpu":
+        raise UsageError(f"matched strengths are measured on the CPU, not on {device}", "add --device cpu")
+    from bench.matching import matched_strengths
+    from bench.synthetic import open_world
+
+    found = matched_strengths(
+        contestants,
+        open_world("val"),
+        _world(config, device).attributes,
+        config.run_folder(),
+        group=config.run.group,
+        say=lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    return [
+        replace(
+            contestant,
+            passes=tuple(
+                replace(edit, strength=found[contestant.name].get(edit.column, edit.strength))
+                for edit in contestant.passes
+            ),
+        )
+        for contestant in contestants
+    ]
+
+
 def _passes(config: Config, dataset: Dataset, method: str) -> tuple[EditPass, ...]:
     from bench.edits.cards import generator_of
     from bench.edits.directions import plan_passes
@@ -185,7 +220,8 @@ def _passes(config: Config, dataset: Dataset, method: str) -> tuple[EditPass, ..
             generator=generator_of(dataset.domain, rows),
             latent_rows=rows,
             method=method,
-            mode=edits.mode,
+            # Matched strengths start from the cards' own and are found with the methods themselves.
+            mode="sweep" if edits.mode == "sweep" else "fixed",
             strengths=edits.strengths or None,
             attributes=labels,
             cards=[Path(card) for card in edits.cards],

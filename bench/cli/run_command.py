@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="checkpoint of a method (again for each file)",
     )  # fmt: skip
     what.add_argument("--strength", action="append", default=[], metavar="EDIT=S", help="strength of an edit")
+    what.add_argument("--mode", help="strengths: fixed, sweep, or matched (equal achieved change)")
     what.add_argument("--directions", metavar="DIR", help="folder of the edits' direction files")
     what.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods")
     how = parser.add_argument_group("how to run")
@@ -59,6 +60,7 @@ def configuration(options: argparse.Namespace) -> Config:
     _put(layer, "protocols", names(options.protocols, "--protocols"))
     _put(layer["edits"], "names", names(options.edits, "--edits", empty=True))
     _put(layer["edits"], "files", options.directions)
+    _put(layer["edits"], "mode", options.mode)
     _put(layer["edits"], "strengths", _strengths(options.strength))
     for key in ("split", "limit"):
         _put(layer["data"], key, getattr(options, key))
