@@ -88,7 +88,7 @@ class Absence:
 
     def sentence(self) -> str:
         text = self.reason or self.status
-        return f"{text} Get it: {self.command}" if self.command else text
+        return f"{text.rstrip('.')}. Get it: {self.command}" if self.command else text
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,9 @@ def _collect(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protoco
 
 def _draw_protocol(run: _Run) -> Iterator[Drawing]:
     drawings = [_reconstruction(run)]
-    for draw in (_trade_off, _truth, _achieved):
+    for draw in (_trade_off, _truth):
         drawings += [draw(run, edit, passes) for edit, passes in run.edits.items()]
+    drawings.append(_achieved(run))
     yield from (drawing for drawing in drawings if drawing is not None)
 
 
@@ -286,31 +287,38 @@ def _path(run: _Run, axis: Any, method: str, columns: Sequence[str], quality: st
         axis.plot(*zip(*points, strict=True), color=look.colour, linewidth=1.1)
 
 
-def _achieved(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | None:
-    """Measured change of the attribute against the strength asked for."""
-    if not any(run.has(p.column, "achieved") for p in passes):
+def _achieved(run: _Run) -> Drawing | None:
+    """Measured change of the attribute against the strength asked for, one panel an edit."""
+    edits = {e: p for e, p in run.edits.items() if any(run.has(item.column, "achieved") for item in p)}
+    if not edits:
         return None
-    figure, (axis,) = _figure(1, 3.5, 2.8, 1, _Margins())
-    axis.axhline(0, color="#bbbbbb", linewidth=0.8)
-    axis.axvline(0, color="#bbbbbb", linewidth=0.8)
-    for method in run.methods:
-        look = run.looks[method]
-        cells = [(run.strength(method, p.column), run.cell(method, p.column, "achieved")) for p in passes]
-        points = sorted((x, value) for x, cell in cells if (value := number(cell)) is not None)
-        if not points:
-            continue
-        line = sorted({*points, (0.0, 0.0)})
-        axis.plot(*zip(*line, strict=True), color=look.colour, linewidth=1.1)
-        axis.plot(*zip(*points, strict=True), look.marker, color=look.colour, markeredgecolor="white")
-        for x, cell in cells:
-            if (value := number(cell)) is not None:
-                axis.errorbar(x, value, yerr=_spread(cell), color=look.colour, capsize=2, linewidth=0.9)
-    axis.set_title(_name(edit), loc="left")
-    axis.set_xlabel("Strength")
-    axis.set_ylabel("Measured change")
+    figure, axes = _figure(len(edits), 3.5 * len(edits), 2.8, 1, _Margins())
+    for axis, (edit, passes) in zip(axes, edits.items(), strict=True):
+        axis.axhline(0, color="#bbbbbb", linewidth=0.8)
+        axis.axvline(0, color="#bbbbbb", linewidth=0.8)
+        for method in run.methods:
+            _change(run, axis, method, passes)
+        axis.set_title(_name(edit), loc="left")
+        axis.set_xlabel("Strength")
+        axis.set_ylabel("Measured change")
     _legend(run, figure)
-    caption = f"{_name(edit)}: change of the attribute a separate regressor measures, against the strength asked for."
-    return _finish(figure, f"achieved-{edit}@{run.protocol}", caption)
+    caption = "Change of the edited attribute a separate regressor measures, against the strength asked for."
+    return _finish(figure, f"achieved@{run.protocol}", caption)
+
+
+def _change(run: _Run, axis: Any, method: str, passes: Sequence[PassName]) -> None:
+    look = run.looks[method]
+    points = {}
+    for item in passes:
+        cell = run.cell(method, item.column, "achieved")
+        if (value := number(cell)) is not None:
+            x = run.strength(method, item.column)
+            points[x] = value
+            axis.errorbar(x, value, yerr=_spread(cell), color=look.colour, capsize=2, linewidth=0.9)
+    if points:
+        axis.plot(list(points), list(points.values()), look.marker, color=look.colour, markeredgecolor="white")
+        line = sorted({0.0: 0.0, **points}.items())
+        axis.plot(*zip(*line, strict=True), color=look.colour, linewidth=1.1)
 
 
 def _legend(run: _Run, figure: Any) -> None:

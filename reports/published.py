@@ -73,12 +73,12 @@ def paper_table(
     ids = [c for c in source.columns if timed or c != "runtime_s"]
     columns = [_column(c, summaries, facts, protocol) for c in ids]
     notes = Notes()
-    ours = [(title, _our_row(title, ids, columns, summaries, facts, runtimes or {}, notes)) for title in _titles(which)]
-    extra = [
-        (method, _our_row(method, ids, columns, summaries, facts, runtimes or {}, notes))
-        for method in method_rows(summaries, facts)
-        if which != 1 and method not in {row.name for _, row in ours}
-    ]
+    filling = _Filling(summaries, facts, runtimes or {}, notes)
+    ours = [(title, filling.row(title, ids, columns)) for title in _titles(which)]
+    listed = {row.name for _, row in ours}
+    # The ablation shows what the paper's rows are; the other two tables welcome further methods.
+    others = [] if which == 1 else [name for name in method_rows(summaries, facts) if name not in listed]
+    extra = [(name, filling.row(name, ids, columns)) for name in others]
     rows = marked([replace(row, group=_group(which, title)) for title, row in [*ours, *extra]], columns)
     if with_published and stands_beside(protocol):
         printed = [(title, row) for (title, _), row in zip([*ours, *extra], rows, strict=True)]
@@ -125,28 +125,30 @@ def our_name(title: str, summaries: Summaries, facts: Facts) -> str:
     return next((name for name in names if name in here), names[0])
 
 
-def _our_row(
-    title: str,
-    ids: Sequence[str],
-    columns: Sequence[Column],
-    summaries: Summaries,
-    facts: Facts,
-    runtimes: Mapping[str, float],
-    notes: Notes,
-) -> Row:
-    name = our_name(title, summaries, facts)
-    entries = []
-    for column_id, column in zip(ids, columns, strict=True):
+@dataclass(frozen=True)
+class _Filling:
+    """What our rows are filled from."""
+
+    summaries: Summaries
+    facts: Facts
+    runtimes: Mapping[str, float]
+    notes: Notes
+
+    def row(self, title: str, ids: Sequence[str], columns: Sequence[Column]) -> Row:
+        """Our row under a published title, or a method's own where `title` is a registry name."""
+        name = our_name(title, self.summaries, self.facts)
+        entries = tuple(self._entry(name, c, column) for c, column in zip(ids, columns, strict=True))
+        printed = title in _layout()["names"] or title in _titles_of_all()
+        return Row(name, title if printed else method_title(name, self.facts.titles), entries)
+
+    def _entry(self, name: str, column_id: str, column: Column) -> Entry:
+        if name not in self.facts.absent_methods and not any(method == name for method, _ in self.summaries):
+            return Entry(word="not run", note=self.notes.number("Not part of this run."))
         if column_id == "runtime_s":
-            entries.append(Entry(runtimes[name]) if name in runtimes else Entry(word=DASH))
-            continue
-        mean_of = _layout()["columns"][column_id].get("mean_of", ())
-        mean = _mean_entry([summaries.get((name, p), {}).get(_key(column)) for p in mean_of], notes)
-        known = name in facts.absent_methods or any(method == name for method, _ in summaries)
-        own = mean or entry(summaries, facts, name, column, notes)
-        entries.append(own if known else Entry(word="not run", note=notes.number("Not part of this run.")))
-    shown = title if title in _layout()["names"] or title in _titles_of_all() else method_title(name, facts.titles)
-    return Row(name, shown, tuple(entries))
+            return Entry(self.runtimes[name]) if name in self.runtimes else Entry(word=DASH)
+        both = _layout()["columns"][column_id].get("mean_of", ())
+        mean = _mean_entry([self.summaries.get((name, p), {}).get(_key(column)) for p in both], self.notes)
+        return mean or entry(self.summaries, self.facts, name, column, self.notes)
 
 
 def _titles_of_all() -> set[str]:

@@ -14,7 +14,7 @@ from PIL import Image
 PROTOCOL = "synthetic-1"
 METHODS = ("e4e", "styleres", "warpres")
 PASSES = ("reconstruction", "smile+", "smile-", "pose+", "pose-")
-PICTURES = ("00012", "00047", "00103")
+PICTURES = ("00012", "00047")
 _QUALITY = {"e4e": 0.0, "styleres": 0.7, "warpres": 1.0}
 
 
