@@ -127,11 +127,11 @@ def _draw_protocol(run: _Run) -> Iterator[Drawing]:
 class _Margins:
     """Room around the panels of a figure, in inches; fixed, since searching for a layout costs more than drawing."""
 
-    left: float = 0.55
+    left: float = 0.62
     right: float = 0.08
     top: float = 0.42
     bottom: float = 0.75
-    across: float = 0.6
+    across: float = 0.68
     down: float = 0.55
 
 
