@@ -69,7 +69,7 @@ def base_method(name: str, domain: Domain, checkpoints: Sequence[Checkpoint]) ->
     own = [file for file in checkpoints if file.metadata]
     ours = merged(own) if own else None
     if ours is not None and "encoder" in ours.metadata["config"]:
-        return entry.build(entry, domain, [ours])
+        return entry.build(entry, domain, [_base_part(ours)])
     file = pick(checkpoints, name, ours=False)
     if file is None:
         seen = "; ".join(f"{file.path.name} looks like {recognise(file.content)}" for file in checkpoints)
@@ -84,6 +84,13 @@ def base_method(name: str, domain: Domain, checkpoints: Sequence[Checkpoint]) ->
             )
         base.generator = shared
     return base
+
+
+def _base_part(ours: Checkpoint) -> Checkpoint:
+    """Our files without what was trained on top of the base method."""
+    own = ("encoder.", "decoder.", "latent_avg")
+    tensors = {name: value for name, value in state_dict_of(ours.content).items() if name.startswith(own)}
+    return Checkpoint(ours.path, {"state_dict": tensors, "metadata": ours.metadata})
 
 
 def shared_generator(checkpoints: Sequence[Checkpoint]) -> Generator | None:

@@ -142,11 +142,10 @@ def test_styleres_shares_every_base(case: tuple[ResidualMethod, Comparison]) -> 
 
 @pytest.mark.parametrize("kind", ["warpc_glunet", "warpc_semantic_glunet"])
 def test_flow_head_inside_warpres_is_the_authors(kind: str, tmp_path: Path) -> None:
-    from tests.parity.goldens import golden
     from tests.parity.test_flow import close, given_maps
 
     config = replace(WarpResConfig(), flow=FlowConfig(kind=kind))  # type: ignore[arg-type]
     model = WarpRes(config).eval()
     head = {k: v for k, v in filling.tensors(kind).items() if not k.startswith("pyramid.")}
     model.head.load_state_dict(head)
-    close(model.head(*given_maps()).flow1, golden(kind)[0]["feat_flow1_64"], kind)
+    close(model.head(*given_maps()).flow1, kind, "feat_flow1_64")
