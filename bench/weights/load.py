@@ -120,6 +120,10 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
         raise MissingError(
             f"{what} does not fit: {'; '.join(problems[:4])}", "check that this is the right file (weights ls)"
         )
+    if not any(value.is_meta for value in own.values()):
+        # In place: an optimizer keeps its parameters, a module its device.
+        module.load_state_dict({name: tensors.get(name, value) for name, value in own.items()})
+        return
     copies = {
         name: tensors[name].detach().to(value.dtype, copy=True).contiguous()
         if name in tensors

@@ -183,6 +183,15 @@ def test_strict_loading_copies_and_fills_networks_on_meta() -> None:
     assert bool(network.weight.any())
 
 
+def test_strict_loading_keeps_the_parameters_an_optimizer_holds() -> None:
+    network = nn.Linear(2, 3)
+    held = network.weight
+    tensors = {name: value + 1 for name, value in network.state_dict().items()}
+    load_strict(network, tensors, "file")
+    assert network.weight is held
+    assert torch.equal(held.detach(), tensors["weight"])
+
+
 def test_prefixes_and_digests(tmp_path: Path) -> None:
     assert take({"encoder.a": torch.ones(1), "encoder_b": torch.ones(1)}, "encoder.").keys() == {"a"}
     path = tmp_path / "file"
