@@ -2,12 +2,13 @@
 
 Numbers must not depend on what was asked beside them. So every network call sees a whole group: picture i always sits
 at place i % group in a batch of exactly that many, whatever the limit, the rank or what was done before a kill; places
-without a picture to do hold zeros. Different edits share a call (each place has its own latent change), so none is wasted.
+without a picture to do hold zeros. Different edits share a call, each place with its own latent change.
 """
 
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contract import EditPass, Inversion, Judge, Method, Scored, listen
-from bench.errors import BenchError, MissingError
+from bench.contract import EditPass, Inversion, Judge, Method, listen
+from bench.outcome import describe, failed, filled, finite, reason, scored_row, stop_if_hopeless
 from bench.plan import Contestant, Work
 from bench.preparation import to_input
 from bench.shard import Shard
@@ -64,6 +65,7 @@ class Engine:
         self.snapshots, self.progress = snapshots, progress
         self.clocks: dict[str, StageClock] = {}
         self.made: dict[str, int] = {}
+        self.spent: dict[str, float] = {}
         self._loaded: dict[str, Method] = {}
         self._members = {edit.inputs: work.members(edit) for c in work.contestants for edit in c.passes}
 
@@ -77,8 +79,10 @@ class Engine:
                 for contestant in self.work.contestants:
                     tasks = {group: self._missing(contestant, real) for group, real in reals.items()}
                     if any(tasks.values()):
+                        began = time.perf_counter()
                         for group, missing in tasks.items():
                             self._contest(contestant, reals[group], missing, bases)
+                        self.spent[contestant.name] = self.spent.get(contestant.name, 0.0) + time.perf_counter() - began
                 self.writer.sync()
 
     def _chunks(self) -> Iterator[list[int]]:
@@ -127,11 +131,11 @@ class Engine:
             try:
                 real.pixels[index] = self.work.dataset.read(self.work.pictures[index])
             except Exception as error:
-                real.problems[index] = f"input: {_reason(error)}"
+                real.problems[index] = f"input: {reason(error)}"
         for judge in self.work.judges:
             name = judge.protocol
             real.stored[name] = {index: judge.store(pixels) for index, pixels in real.pixels.items()}
-            seen, problems = self._describe(judge, real.stored[name])
+            seen, problems = describe(judge, real.stored[name], self.work.group)
             real.described[name] = seen
             real.problems.update({index: f"input: {why}" for index, why in problems.items()})
         for index, stored in real.stored[self.work.judges[0].protocol].items():
@@ -141,28 +145,11 @@ class Engine:
 
     def _real_row(self, real: RealGroup, index: int, judge: Judge, row: Row) -> tuple[Row, dict[str, np.ndarray]]:
         if index in real.problems:
-            return _failed(row, real.problems[index]), {}
+            return failed(row, real.problems[index]), {}
         seen = real.described[judge.protocol][index]
         scored = judge.score(seen, seen)
         # A picture compared with itself says nothing; what counts are its features and what could not be seen in it.
-        return _filled(row, {}, dict(scored.failures)), dict(scored.features)
-
-    def _describe(self, judge: Judge, stored: dict[int, np.ndarray]) -> tuple[dict[int, Any], dict[int, str]]:
-        """Descriptions of a group's stored pictures by index, each at its place; those that fail are told apart."""
-        if not stored:
-            return {}, {}
-        blank = np.zeros_like(next(iter(stored.values())))
-        places = {index % self.work.group: index for index in stored}
-        batch = [stored[places[p]] if p in places else blank for p in range(self.work.group)]
-        try:
-            seen = judge.describe(batch)
-            return {index: seen[place] for place, index in places.items()}, {}
-        except Exception as error:
-            _stop_if_hopeless(error)
-            if len(stored) == 1:
-                return {}, {next(iter(stored)): _reason(error)}
-        parts = [self._describe(judge, {index: picture}) for index, picture in stored.items()]
-        return {k: v for seen, _ in parts for k, v in seen.items()}, {k: v for _, bad in parts for k, v in bad.items()}
+        return filled(row, {}, dict(scored.failures)), dict(scored.features)
 
     # --- methods
 
@@ -206,9 +193,9 @@ class Engine:
                 self._judge(contestant, real, lane, images, announced)
                 tasks = [task for task in tasks if task not in lane]
         except Exception as error:
-            _stop_if_hopeless(error)
+            stop_if_hopeless(error)
             if len(wanted) == 1 and len(real.pixels) == 1:
-                self._append([e for task in tasks for e in self._failures(contestant, task, _reason(error))], "")
+                self._append([e for task in tasks for e in self._failures(contestant, task, reason(error))], "")
                 return
             for index in wanted:
                 alone = RealGroup(
@@ -269,23 +256,23 @@ class Engine:
         broken = {
             task.index: "the output has NaN or infinite values"
             for task in lane
-            if not _finite(images, self._place(task))
+            if not finite(images, self._place(task))
         }
         for judge in self.work.judges:
             asked = [task for task in lane if judge in task.judges]
             good = [task for task in asked if task.index not in broken]
             pixels = {task.index: judge.to_uint8(images[self._place(task)]) for task in good}
             stored = {index: judge.store(picture) for index, picture in pixels.items()}
-            seen, problems = self._describe(judge, stored)
+            seen, problems = describe(judge, stored, self.work.group)
             for task in asked:
                 row = self.work.row(task.index, contestant, task.edit, judge)
                 why = broken.get(task.index) or problems.get(task.index)
                 if why:
-                    entries.append((_failed(row, why), {}))
+                    entries.append((failed(row, why), {}))
                     continue
                 scored = judge.score(seen[task.index], real.described[judge.protocol][task.index])
                 values = self._values(task, pixels[task.index], announced)
-                entries.append(_scored(row, scored, values))
+                entries.append(scored_row(row, scored, values))
                 if judge is self.work.judges[0]:
                     own = values[2]
                     self.snapshots.edited(task.index, contestant.name, task.edit, stored[task.index], own)
@@ -310,7 +297,7 @@ class Engine:
 
     def _failures(self, contestant: Contestant, task: Task, why: str) -> list[tuple[Row, dict[str, np.ndarray]]]:
         rows = (self.work.row(task.index, contestant, task.edit, judge) for judge in task.judges)
-        return [(_failed(row, why), {}) for row in rows]
+        return [(failed(row, why), {}) for row in rows]
 
     def _append(self, entries: Sequence[tuple[Row, dict[str, np.ndarray]]], what: str) -> None:
         self.writer.append(entries)
@@ -337,52 +324,6 @@ def _only(tasks: Sequence[Task], judges: Sequence[Judge]) -> list[Task]:
     """The tasks with only these judges; those that none of them lacks are left out."""
     cut = [Task(task.index, task.edit, tuple(judge for judge in task.judges if judge in judges)) for task in tasks]
     return [task for task in cut if task.judges]
-
-
-def _finite(images: Tensor, place: int) -> bool:
-    return bool(torch.isfinite(images[place]).all())
-
-
-def _failed(row: Row, why: str) -> Row:
-    return _replace(row, status="failed", reason=why)
-
-
-def _filled(row: Row, values: dict[str, float], failures: dict[str, str]) -> Row:
-    """The row with its values; one that is no finite number becomes a failure of that column."""
-    bad = {stem: f"the value is {value}" for stem, value in values.items() if not np.isfinite(value)}
-    good = {stem: float(value) for stem, value in values.items() if stem not in bad}
-    return _replace(row, values=good, failures={**failures, **bad})
-
-
-def _scored(
-    row: Row, scored: Scored, observed: tuple[dict[str, float], dict[str, str], Any]
-) -> tuple[Row, dict[str, np.ndarray]]:
-    values, failures = {**scored.values, **observed[0]}, {**scored.failures, **observed[1]}
-    features = {stem: vector for stem, vector in scored.features.items() if np.isfinite(vector).all()}
-    failures.update({stem: "the features have NaN" for stem in scored.features if stem not in features})
-    return _filled(row, values, failures), features
-
-
-def _replace(row: Row, **changes: Any) -> Row:
-    from dataclasses import replace
-
-    return replace(row, **changes)
-
-
-def _reason(error: Exception) -> str:
-    """One line for a row: what a user error says, or kind and message of any other."""
-    text = error.what if isinstance(error, BenchError) else f"{type(error).__name__}: {error}".rstrip(": ")
-    return text.splitlines()[0][:300]
-
-
-def _stop_if_hopeless(error: Exception) -> None:
-    """Errors that the next picture would meet too end the run; everything done so far is kept."""
-    if isinstance(error, MissingError):
-        raise error
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
-        raise MissingError(
-            "out of memory", "free some, use --device cpu, or set run.group = 1 in a --config file; the run carries on"
-        ) from error
 
 
 def _be_reproducible(seed: int) -> None:

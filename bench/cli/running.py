@@ -15,6 +15,7 @@ from bench.assembly import Assembly, assemble, manifest
 from bench.config import Config
 from bench.engine import Engine, Progress
 from bench.errors import ExitCode, MissingError, UsageError
+from bench.forecast import remember, seconds_left, words
 from bench.plan import Cell, Work, disk_bytes
 from bench.shard import Shard, from_environment
 from bench.snapshots import Snapshots
@@ -58,7 +59,10 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
             snapshots = Snapshots(folder, work.pictures, work.grid_pictures, work.observers)
             engine = Engine(work, writer, done | writer.keys, part, snapshots, progress)
             engine.run()
-        return {name: {"made": engine.made.get(name, 0), "stages": c.seconds} for name, c in engine.clocks.items()}
+        return {
+            name: {"made": engine.made.get(name, 0), "seconds": engine.spent.get(name, 0.0), "stages": clock.seconds}
+            for name, clock in engine.clocks.items()
+        }
 
     shared = f", {workers} processes" if workers > 1 else ""
     _tell(f"{folder}: {len(todo)} results to compute, {len(work.pictures)} pictures, on {work.device}{shared}")
@@ -115,8 +119,11 @@ def _dry_run(config: Config, assembly: Assembly, folder: Path, as_json: bool) ->
     print(f"results   {todo} to compute, {sum(cell.done for cell in cells)} there\n")
     print(_cells_table(cells))
     for need in assembly.needs:
+        if need.kind == "methods":
+            print(f"{need.name:<26}{need.status}")
+    for need in assembly.needs:
         print(f"\nmissing   {need.name}: {need.reason}" + (f"\n  next:   {need.command}" if need.command else ""))
-    print(f"\ndisk      about {size / 1e6:.0f} MB\ntime      {_forecast(folder, assembly, cells)}")
+    print(f"\ndisk      about {size / 1e6:.0f} MB\ntime      {_forecast(config, assembly, cells)}")
     return int(ExitCode.OK)
 
 
@@ -126,20 +133,14 @@ def _cells_table(cells: Sequence[Cell]) -> str:
     return "\n".join(lines)
 
 
-def _forecast(folder: Path, assembly: Assembly, cells: Sequence[Cell]) -> str:
-    """From this machine's own stage times of the same run, where there are any."""
-    timing = read_timing(folder)
-    seconds, known = 0.0, True
-    for contestant in assembly.work.contestants:
-        todo = sum(cell.pictures - cell.done for cell in cells if cell.method == contestant.name)
-        record = timing.get("run", {}).get(contestant.name)
-        if todo and not record:
-            known = False
-        elif todo:
-            seconds += todo * sum(record["stages"].values())
-    if not known:
-        return "not known before the first pictures of each method; run with --limit 8 to find out"
-    return f"about {seconds / 60:.1f} min of networks on this machine"
+def _forecast(config: Config, assembly: Assembly, cells: Sequence[Cell]) -> str:
+    """Time left, from earlier runs of the same methods on this machine."""
+    if not assembly.work.contestants:
+        return "nothing can run yet"
+    seconds, unknown = seconds_left(assembly.work, cells, possible(assembly.work.device, config.run.workers))
+    if unknown:
+        return f"not known of {', '.join(unknown)}; a run with --limit 8 finds out"
+    return f"about {words(seconds)} on this machine"
 
 
 def _check_disk(folder: Path, work: Work, results: int) -> None:
@@ -182,6 +183,9 @@ def _keep_timing(folder: Path, spent: Sequence[dict[str, Any]], work: Work) -> N
         record["results"] = after
     timing |= {"run_device": work.device, "run_group": work.group}
     store.write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
+    names = {name for part in spent for name in part}
+    found = [(name, [part[name] for part in spent if name in part]) for name in names]
+    remember(work, {name: (sum(p["made"] for p in parts), sum(p["seconds"] for p in parts)) for name, parts in found})
 
 
 class _Bar:

@@ -88,11 +88,11 @@ def _text(result: dict[str, Any]) -> str:
     lines = [f"{result['hardware']}, {result['threads']} threads, torch {result['torch']}; peak {peak} GMAC/s fp32"]
     if "peak_gmacs_bf16" in result:
         lines[0] += f", {result['peak_gmacs_bf16']:.0f} bf16"
-    lines += ["", f"{'method':<22}{'median':>9}{'IQR':>17}{'2nd edit':>10}{'GMAC':>8}{'share':>7}{'memory':>9}"]
+    lines += ["", f"{'method':<22}{'median':>9}{'IQR':>19}{'2nd edit':>10}{'GMAC':>8}{'share':>7}{'memory':>9}"]
     for name, found in result["methods"].items():
         low, high = found["iqr"]
         memory = f"{found['peak_memory_bytes'] / 1e9:.1f} GB" if found["peak_memory_bytes"] else ""
-        line = f"{name:<22}{_s(found['median']):>9}{_s(low) + ' - ' + _s(high):>17}"
+        line = f"{name:<22}{_s(found['median']):>9}{_s(low) + ' - ' + _s(high):>19}"
         line += f"{_s(found['second_edit']['median']):>10}{found['gmacs']:>8.1f}{found['efficiency']:>7.0%}{memory:>9}"
         lines.append(line)
         stages = ", ".join(f"{stage} {_s(times['median'])}" for stage, times in found["stages"].items())

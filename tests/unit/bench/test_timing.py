@@ -77,7 +77,7 @@ def test_the_harness_measures_what_is_there() -> None:
     assert found["median"] >= found["stages"]["synthesise"]["median"]
     assert found["iqr"][0] <= found["median"] <= found["iqr"][1]
     assert found["second_edit"]["median"] >= 0.004
-    assert 0 < found["efficiency"] < 0.01
+    assert 0 < found["efficiency"] < 0.5
     assert 0 < found["bf16_deviation"]["max"] < 0.1
     assert result["peak_gmacs_fp32"] > 0.1
 
