@@ -105,6 +105,11 @@ def open_data(config: Config) -> Dataset:
     """The data set of a configuration."""
     data = config.data
     if data.name == SYNTHETIC:
+        if data.root:
+            raise UsageError(
+                f"the synthetic world is drawn, it is not read from {data.root}",
+                "name a preset with a data set, e.g. --preset paper-faces",
+            )
         from bench.synthetic import open_world
 
         world: Dataset = open_world(data.split, data.limit)

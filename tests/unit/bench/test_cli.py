@@ -42,6 +42,7 @@ def test_help_fits_the_screen(words: list[str], capsys: pytest.CaptureFixture[st
         (["--mehtods", "e4e"], "--methods"),
         (["ls", "--jsn", "methods"], "--json"),
         (["--preset", "paper-face"], "paper-faces"),
+        (["--data", "."], "--preset paper-faces"),
         (["ls", "metods"], "methods"),
         (["report"], "--help"),
         (["check", "e4e", "stray"], "stray"),
