@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reports import csv_writer, latex, markdown
 from reports.facts import gather_facts
-from reports.files import read_record, write_all
+from reports.files import write_all
 from reports.inputs import Facts, Pass, Summaries
 from reports.tables import Table, build_tables, pass_order, protocols
 
@@ -21,8 +19,7 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     """Write tables/, plots/, grids/ and index.html of a run; each file whole or not at all.
 
     The tables depend on the summaries, the passes and the manifest alone, byte for byte; runtimes (`timing.json`) are
-    shown on the page and in `tables/timed/` only. Files of an earlier report that are no longer made are removed; when
-    nothing it depends on has changed, the earlier report stays as it is.
+    shown on the page and in `tables/timed/` only. Files of an earlier report that are no longer made are removed.
 
     Returns:
         Paths of all files written, the page last.
@@ -37,10 +34,6 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     from reports.shots import read_shots
     from reports.timing_table import read_timings
 
-    digest = _digest(run, summaries, passes, manifest)
-    record = read_record(run)
-    if record.still_holds(run, digest):
-        return [run / name for name in record.files]
     facts = gather_facts(manifest)
     timings = read_timings(run)
     tables, paper = build_tables(summaries, passes, facts), list(_paper_tables(summaries, facts))
@@ -55,23 +48,7 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
         [*tables, *paper], drawings, grids, _failures(run, manifest), timings, facts, manifest, list(files)
     )
     files["index.html"] = render(content).encode()
-    return write_all(run, files, digest)
-
-
-def _digest(run: Path, summaries: Summaries, passes: Sequence[Pass], manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of everything a report depends on: numbers, record, runtimes, pictures, and the code that writes it."""
-    cells = {f"{m} {p}": {name: repr(cell) for name, cell in found.items()} for (m, p), found in summaries.items()}
-    steps = [[item.column, float(item.strength)] for item in passes]
-    code = sorted(path for path in Path(__file__).parent.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    inputs = [path for path in (run / "timing.json",) if path.is_file()]
-    kept = sorted(path for folder in ("pictures", "rows") for path in (run / folder).rglob("*") if path.is_file())
-    hashed = hashlib.sha256(json.dumps([cells, steps, manifest], sort_keys=True, default=str).encode())
-    for path in (*code, *inputs):
-        hashed.update(f"{path.name}\n".encode() + path.read_bytes())
-    for path in kept:
-        about = path.stat()
-        hashed.update(f"{path.relative_to(run)} {about.st_size} {about.st_mtime_ns}\n".encode())
-    return hashed.hexdigest()
+    return write_all(run, files)
 
 
 def _paper_tables(summaries: Summaries, facts: Facts) -> Iterator[Table]:

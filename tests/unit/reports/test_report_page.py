@@ -154,20 +154,6 @@ def test_verdicts_name_only_what_the_intervals_carry() -> None:
     assert verdicts(build_tables(alone, passes(), Facts())[0]) == []
 
 
-def test_an_unchanged_run_is_not_reported_twice(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.plots, "draw_all", _never)
-    before = (run / "index.html").stat().st_mtime_ns
-    paths = write_reports(run, *_short())
-    assert (run / "index.html").stat().st_mtime_ns == before and run / "index.html" in paths
-    (run / "index.html").write_text("damaged")
-    with pytest.raises(AssertionError, match="drawn again"):
-        write_reports(run, *_short())
-
-
-def _never(*_: object) -> None:
-    raise AssertionError("drawn again")
-
-
 def test_tables_do_not_know_the_clock_the_run_or_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports.plots, "draw_all", lambda *_: [])
     written = []
