@@ -106,7 +106,7 @@ def stage(name: str) -> Iterator[None]:
 
 
 def announce(name: str, value: Tensor) -> None:
-    """Offer an intermediate tensor by name, e.g. announce("flow", cells) with (N, 2, h, w) in cells of the feature grid."""
+    """Offer an intermediate tensor by name: announce("flow", cells), (N, 2, h, w) in cells of the feature grid."""
     listener = _value_listener.get()
     if listener is not None:
         listener(name, value)
@@ -247,7 +247,7 @@ class Judge(Protocol):
     missing: Mapping[str, str]
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
-        """A full-size uint8 (H, W, 3) picture as the protocol keeps it: uint8 (h, w, 3), resized, through JPEG or not."""
+        """A uint8 (H, W, 3) picture as the protocol keeps it: uint8 (h, w, 3), resized, through JPEG or not."""
         ...
 
     def to_uint8(self, image: Tensor) -> np.ndarray:

@@ -53,12 +53,6 @@ class GateError(BenchError):
     exit_code = ExitCode.GATE
 
 
-class FailedCells(BenchError):
-    """The run finished, but some pictures or cells failed; everything else is kept."""
-
-    exit_code = ExitCode.FAILED_CELLS
-
-
 class PictureError(BenchError):
     """One picture that cannot be used; becomes a failed row, never the end of a run."""
 

@@ -81,7 +81,7 @@ def make(folder: Path) -> dict[str, dict[str, float]]:
     }
     tensors = {name: directions[i] for i, name in enumerate(ATTRIBUTES)}
     write_safetensors(folder / "directions.safetensors", tensors, metadata)
-    return changes | {"r2": metadata["r2"]}  # type: ignore[dict-item]
+    return changes
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -88,6 +89,10 @@ class Scene:
     def __len__(self) -> int:
         return len(self.values)
 
+    @overload
+    def __getitem__(self, key: str) -> Tensor: ...
+    @overload
+    def __getitem__(self, key: slice) -> Scene: ...
     def __getitem__(self, key: str | slice) -> Tensor | Scene:
         return self.values[:, _INDEX[key]] if isinstance(key, str) else Scene(self.values[key])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Recipe:
     halve_at: tuple[float, ...] = ()
     warm_up: int = 0
     fall: float = 0.0
-    options: Mapping[str, Any] = None  # type: ignore[assignment]
+    options: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
     def rate_at(self, step: int) -> float:
@@ -81,8 +81,10 @@ def load_recipe(name: str | Path) -> Recipe:
         data = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no valid TOML: {error}") from error
-    own = {field.name for field in fields(Recipe)} - {"options", "digest"}
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in own}
+    own = {item.name for item in fields(Recipe)} - {"options", "digest"}
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in own
+    }
     if absent := sorted({"name", "task", "seed", "steps", "batch", "rate", "output"} - set(plain)):
         raise UsageError(f"{path} lacks {', '.join(absent)}")
     options = {key: value for key, value in data.items() if key not in own}

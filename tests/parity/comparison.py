@@ -47,7 +47,7 @@ class Comparison:
             return cls(name, "element", atol, rtol)
         if isinstance(tolerance, dict):
             return cls(name, "max", tolerance["atol"], tolerance["rtol"])
-        found = re.search(r"<= ([\d.e-]+) \* max\(1, rms", tolerance)
+        found = re.search(r"([\d.e-]+) \* max\(1, rms", tolerance)
         assert found, f"no rule for {tolerance!r}"
         return cls(name, "rms", float(found[1]), 0.0)
 

@@ -51,7 +51,7 @@ def pairs(count: int, random: torch.Generator, split: str = "train") -> tuple[Sc
 
 def end_point_error(flow: Tensor, true: Tensor, visible: Tensor) -> Tensor:
     """Mean distance in pixels over visible points; flow (N, 2, h, w) in pixels of the 64-px picture, truth at 64 px."""
-    size = flow.shape[-2:]
+    size = (flow.shape[-2], flow.shape[-1])
     weight = F.adaptive_avg_pool2d(visible[:, None].float(), size)
     target = F.adaptive_avg_pool2d(true * visible[:, None], size) / weight.clamp_min(1e-3)
     distance = torch.sqrt((flow - target).square().sum(1, keepdim=True) + 1e-6)
