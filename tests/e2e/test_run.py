@@ -58,6 +58,8 @@ def test_interrupted_and_killed_runs_end_with_the_same_tables(desk: Desk, worker
         process = subprocess.Popen(
             desk.command(*desk.basics, "--name", "cut"),
             cwd=desk.folder, env={**os.environ, "SLOW": "0.4", "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE,
+            # A suite started in the background hands down an ignored SIGINT; this process must hear it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         before = _size(desk.folder / "runs/cut/rows")
         deadline = time.monotonic() + 300
