@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+import torch
+
 from bench.errors import BenchError, ExitCode
 from bench.shard import Shard
 
@@ -84,6 +86,9 @@ def _start(job: Job, shard: Shard, older: Sequence[_Child]) -> _Child:
         for child in older:
             os.close(child.pipe)
         _die_with(parent)
+        # A process that has computed with several threads hands its child a pool of threads that are not there:
+        # the first parallel loop would wait for them for ever. One thread takes no pool, and there is a child a core.
+        torch.set_num_threads(1)
         with os.fdopen(writing, "w", encoding="utf-8") as stream:
             code = _child(job, shard, stream)
     except BaseException:  # nothing of the parent's stack may run in a child

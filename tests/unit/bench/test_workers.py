@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench.errors import MissingError
 from bench.shard import Shard
@@ -34,6 +35,26 @@ def test_each_does_its_part_and_reports() -> None:
     assert len({result["process"] for result in results} | {os.getpid()}) == 4
     assert sum(count for count, _ in seen) == 200
     assert {what for _, what in seen} == {"part 0", "part 1", "part 2"}
+
+
+def test_they_compute_after_the_parent_has_computed_with_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    picture = torch.ones(1, 64, 64, 64)
+    kernel = torch.ones(64, 64, 3, 3)
+    torch.nn.functional.conv2d(picture, kernel)  # leaves a pool of threads behind, which a forked child has not
+    signal.alarm(120)  # a child that waits for such a thread waits for ever
+
+    def job(shard: Shard, progress: Progress) -> dict[str, Any]:
+        total = torch.nn.functional.conv2d(picture, kernel).sum() + torch.exp(picture).sum()
+        return {"finite": bool(torch.isfinite(total)), "threads": torch.get_num_threads()}
+
+    try:
+        assert run_workers(job, 2, lambda count, what: None) == [{"finite": True, "threads": 1}] * 2
+        assert torch.get_num_threads() == 2
+    finally:
+        signal.alarm(0)
+        torch.set_num_threads(before)
 
 
 def test_an_error_is_told_again_and_ends_the_others(tmp_path: Path) -> None:
