@@ -23,7 +23,7 @@ from methods.nets.stylegan2 import Generator, GeneratorConfig, State
 from methods.psp.adapter import assemble
 from methods.registry import Checkpoint, MethodEntry
 from methods.styleres.bases import BASES, base_method, ours_of, pick
-from methods.styleres.names import generator_tensors, residual_tensors
+from methods.styleres.names import RELEASED_CLAMP, generator_tensors, residual_tensors
 from methods.styleres.pipeline import Prefix, Prepared, StyleRes, StyleResConfig
 
 
@@ -95,7 +95,7 @@ def build_released(domain: Domain, file: Checkpoint) -> tuple[Base, StyleRes]:
         raise MissingError(f"{file.path} lacks e4e or generator_smooth", "give the authors' styleres_ffhq.pth")
     tensors = {f"encoder.{name}": value for name, value in encoder.items()}
     tensors |= {f"decoder.{name}": value for name, value in generator_tensors(generator).items()}
-    sizes = GeneratorConfig()
+    sizes = GeneratorConfig(clamp=RELEASED_CLAMP)
     average = latent_avg_of(file.content, file.path)
     where = str(file.path)
     base = assemble("e4e", tensors, where, PyramidConfig(), Canvas.of(domain, sizes.size), sizes, average)

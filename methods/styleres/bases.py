@@ -18,7 +18,7 @@ from bench.weights.signature import recognise
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import Checkpoint, MethodEntry, find, merged
-from methods.styleres.names import generator_tensors
+from methods.styleres.names import RELEASED_CLAMP, generator_tensors
 
 BASES: Mapping[str, tuple[Domain, ...]] = {
     "psp": ("faces",),
@@ -98,16 +98,16 @@ def shared_generator(checkpoints: Sequence[Checkpoint]) -> Generator | None:
     for file in checkpoints:
         if file.metadata:
             continue
-        content = file.content
+        content, clamp = file.content, None
         if isinstance(content.get("generator_smooth"), dict):
-            tensors = generator_tensors(content["generator_smooth"])
+            tensors, clamp = generator_tensors(content["generator_smooth"]), RELEASED_CLAMP
         elif isinstance(content.get("g_ema"), dict):
             tensors = content["g_ema"]
         else:
             continue
         size = 8 << max(int(name.split(".")[1]) for name in tensors if name.startswith("to_rgbs."))
         with torch.device("meta"):
-            generator = Generator(GeneratorConfig.config_f(size))
+            generator = Generator(GeneratorConfig.config_f(size, clamp=clamp))
         load_strict(generator, tensors, f"{file.path}: generator")
         return generator
     own = [file for file in checkpoints if file.metadata]

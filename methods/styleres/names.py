@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+RELEASED_CLAMP = 256.0  # bound of every layer of the released generator, "styleres" card section 4
 _BLOCK = "synthesis.b64."
 _RESIDUAL = {
     f"{_BLOCK}modify_feature_alignment.": "extractor.alignment.",

@@ -27,7 +27,7 @@ from methods.styleres.network import ResidualConfig
 from methods.styleres.pipeline import StyleRes, StyleResConfig
 from methods.warpres.network import WarpRes, WarpResConfig
 from tests import filling
-from tests.parity.comparison import Comparison, channel_groups
+from tests.parity.comparison import Comparison, channel_groups, pooled
 
 pytestmark = pytest.mark.parity
 BASES = [
@@ -149,3 +149,32 @@ def test_flow_head_inside_warpres_is_the_authors(kind: str, tmp_path: Path) -> N
     head = {k: v for k, v in filling.tensors(kind).items() if not k.startswith("pyramid.")}
     model.head.load_state_dict(head)
     close(model.head(*given_maps()).flow1, kind, "feat_flow1_64")
+
+
+def test_styleres_with_an_untrained_flow_is_the_released_one_beneath_it(filled: Callable[..., Any]) -> None:
+    golden = Comparison.of("styleres_ffhq")
+    with filled("styleres_ffhq") as released, filled("warpc_glunet") as flow:
+        method: Any = load_method("styleres+flow", domain="faces", checkpoint=[*released, *flow])
+    inversion = method.invert(filling.golden_image(0, 2, 256)[:1])
+    golden.check("codes", inversion.codes, golden.expected("codes")[:1])
+    prepared = method._prepared(inversion)
+    # A filled flow network sees motion between equal pictures; without its flow the rest is the released StyleRes.
+    still = method.model.finish(method.base.generator, prepared, inversion.codes, prepared.prefix, None)
+    golden.check("inv_img_pool", pooled(still.picture), golden.expected("inv_img_pool")[:1])
+    heard: dict[str, Tensor] = {}
+    delta = torch.from_numpy(filling.fill("edit_direction", (18, 512), ["normal", 0.3]))
+    with listen(values=heard.__setitem__):
+        made = method.edit(inversion, delta)
+    assert heard["flow"].shape == (1, 2, 64, 64)
+    assert torch.isfinite(made).all() and made.shape == (1, 3, 1024, 1024)
+
+
+def test_a_shared_generator_replaces_the_base_methods_own(filled: Callable[..., Any], tmp_path: Path) -> None:
+    ours = trained(tmp_path / "warpres.safetensors", WarpResConfig(), "faces")
+    with filled("e4e_ffhq") as base, filled("stylegan2_1024") as shared:
+        method: Any = load_method("warpres", domain="faces", checkpoint=[*base, ours, *shared])
+        tensors = torch.load(shared[0], weights_only=True)["g_ema"]
+    for name, value in method.base.generator.state_dict().items():
+        assert torch.equal(value, tensors[name]), name
+    golden = Comparison.of("e4e_ffhq")
+    golden.check("codes", method.base.encode(picture(method))[0], golden.expected("codes")[:1])

@@ -33,17 +33,19 @@ class GeneratorConfig:
         style_dim: Length of z and w (512 in every released model).
         mapping_layers: Linear layers of the mapping network.
         channels: Channels of each resolution from 4 to `size`.
+        clamp: Bound of every layer's output and of each to-RGB's own (256 in NVIDIA's networks); None: unbounded.
     """
 
     size: int = 1024
     style_dim: int = 512
     mapping_layers: int = 8
     channels: Mapping[int, int] = field(default_factory=lambda: dict(CONFIG_F))
+    clamp: float | None = None
 
     @classmethod
-    def config_f(cls, size: int) -> GeneratorConfig:
+    def config_f(cls, size: int, *, clamp: float | None = None) -> GeneratorConfig:
         """The released configuration at an output size (1024 faces, 512 cars)."""
-        return cls(size=size, channels={side: width for side, width in CONFIG_F.items() if side <= size})
+        return cls(size=size, channels={side: width for side, width in CONFIG_F.items() if side <= size}, clamp=clamp)
 
     @property
     def log_size(self) -> int:
@@ -98,8 +100,9 @@ class _Bias(nn.Module):
 class StyledConv(nn.Module):
     """Modulated convolution, noise, bias and activation."""
 
-    def __init__(self, inputs: int, outputs: int, style_dim: int, *, up: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, style_dim: int, *, up: bool, clamp: float | None = None) -> None:
         super().__init__()
+        self.clamp = clamp
         self.conv = ModulatedConv(inputs, outputs, 3, style_dim, up=up)
         self.noise = _Scalar()
         self.activate = _Bias(outputs)
@@ -109,15 +112,18 @@ class StyledConv(nn.Module):
         x = self.conv(x, w, offset, bias=self.activate.bias * _GAIN, gain=_GAIN)
         added = None if noise is None else (noise * (self.noise.weight * _GAIN)).to(x.dtype)
         if torch.is_grad_enabled() and x.requires_grad:
-            return F.leaky_relu(x if added is None else x + added, 0.2)
-        return F.leaky_relu_(x if added is None else x.add_(added), 0.2)
+            x = F.leaky_relu(x if added is None else x + added, 0.2)
+            return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+        x = F.leaky_relu_(x if added is None else x.add_(added), 0.2)
+        return x if self.clamp is None else x.clamp_(-self.clamp, self.clamp)
 
 
 class ToRGB(nn.Module):
     """Modulated 1x1 convolution to RGB without demodulation, added to the up-sampled skip."""
 
-    def __init__(self, inputs: int, style_dim: int, *, up: bool) -> None:
+    def __init__(self, inputs: int, style_dim: int, *, up: bool, clamp: float | None = None) -> None:
         super().__init__()
+        self.clamp = clamp
         self.conv = ModulatedConv(inputs, 3, 1, style_dim, demod=False)
         self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
         if up:
@@ -125,6 +131,8 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
         rgb = self.conv(x, w, bias=self.bias.flatten())
+        if self.clamp is not None:
+            rgb = rgb.clamp(-self.clamp, self.clamp)
         return rgb if skip is None else rgb + upsample_rgb(skip, self.upsample.kernel)
 
 
@@ -140,19 +148,19 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or GeneratorConfig()
-        channels, dim = config.channels, config.style_dim
+        channels, dim, clamp = config.channels, config.style_dim, config.clamp
         self.style = nn.ModuleDict(
             {str(i): EqualLinear(dim, dim, lr_mul=0.01, act=True) for i in range(1, config.mapping_layers + 1)}
         )
         self.input = _Constant(channels[4])
-        self.conv1 = StyledConv(channels[4], channels[4], dim, up=False)
-        self.to_rgb1 = ToRGB(channels[4], dim, up=False)
+        self.conv1 = StyledConv(channels[4], channels[4], dim, up=False, clamp=clamp)
+        self.to_rgb1 = ToRGB(channels[4], dim, up=False, clamp=clamp)
         self.convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList()
         for power in range(3, config.log_size + 1):
             inputs, outputs = channels[2 ** (power - 1)], channels[2**power]
-            self.convs.append(StyledConv(inputs, outputs, dim, up=True))
-            self.convs.append(StyledConv(outputs, outputs, dim, up=False))
-            self.to_rgbs.append(ToRGB(outputs, dim, up=True))
+            self.convs.append(StyledConv(inputs, outputs, dim, up=True, clamp=clamp))
+            self.convs.append(StyledConv(outputs, outputs, dim, up=False, clamp=clamp))
+            self.to_rgbs.append(ToRGB(outputs, dim, up=True, clamp=clamp))
         self.noises = nn.Module()
         for layer in range(config.layers):
             size = config.layer_size(layer)

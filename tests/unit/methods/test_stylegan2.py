@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -159,3 +160,21 @@ def test_deviation_groups_picture_j_with_j_mod_groups() -> None:
     assert float(added[0]) == pytest.approx(0.5, abs=1e-4)
     assert added[::2].std() == 0
     assert float(added[1]) == pytest.approx(1e-4, rel=1e-3)
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_a_clamp_bounds_every_layer_and_each_to_rgb(gradients: bool) -> None:
+    torch.manual_seed(0)
+    free = Generator(GENERATOR)
+    bound = Generator(replace(GENERATOR, clamp=0.5))
+    bound.load_state_dict(free.state_dict())
+    codes = 3 * torch.randn(2, free.config.rows, free.config.style_dim)
+    with torch.set_grad_enabled(gradients):
+        first, capped = free.advance(None, codes, 1), bound.advance(None, codes, 1)
+        assert first.x.abs().max() > 0.5
+        torch.testing.assert_close(capped.x, first.x.clamp(-0.5, 0.5), atol=1e-5, rtol=1e-5)
+        assert capped.rgb is not None and capped.rgb.abs().max() <= 0.5
+        whole = bound.advance(None, codes)
+    assert whole.x.abs().max() <= 0.5
+    # The skip itself is not bounded: it is a sum of bounded pictures.
+    assert whole.rgb is not None and torch.isfinite(whole.rgb).all()
