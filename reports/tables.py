@@ -13,7 +13,15 @@ from typing import Literal
 
 from reports.columns import Group, Metric, split_column
 from reports.inputs import Absence, Cell, Facts, Pass, Summaries, interval, number
-from reports.naming import RECONSTRUCTION, PassName, in_reading_order, is_reference, method_title, split_pass
+from reports.naming import (
+    RECONSTRUCTION,
+    REFERENCE_NOTES,
+    PassName,
+    in_reading_order,
+    is_reference,
+    method_title,
+    split_pass,
+)
 
 ORIGINAL = "original"
 DASH = "–"
@@ -95,7 +103,7 @@ class Entry:
 class Row:
     """One row: `name` is the registry name, `entries` run along the table's columns.
 
-    Rows of one `group` stand together; a named group has a heading.
+    Rows of one `group` stand together; a named group has a heading. `note` is the footnote of the row itself, 0 for none.
     """
 
     name: str
@@ -103,6 +111,12 @@ class Row:
     entries: tuple[Entry, ...]
     kind: Kind = "method"
     group: str = ""
+    note: int = 0
+
+    @property
+    def label(self) -> str:
+        """The title with the number of its footnote, for plain text: "Real halves (1)"."""
+        return f"{self.title} ({self.note})" if self.note else self.title
 
     @property
     def absent(self) -> Entry | None:
@@ -186,6 +200,7 @@ def build_table(summaries: Summaries, passes: Sequence[Pass], facts: Facts, prot
     titles = {**facts.titles, **facts.references}
     floors = [row(name, method_title(name, titles), "reference") for name in reference_rows(summaries, facts)]
     floors = [floor for floor in floors if any(e.value is not None for e in floor.entries)]
+    floors = [replace(floor, note=_reference_note(floor, columns, notes)) for floor in floors]
     return Table(
         slug=f"{group}@{protocol}",
         title=f"{_TITLES[group]}, protocol {protocol}",
@@ -195,6 +210,20 @@ def build_table(summaries: Summaries, passes: Sequence[Pass], facts: Facts, prot
         notes=tuple(notes.sentences),
         warning=facts.warning,
     )
+
+
+def _reference_note(floor: Row, columns: Sequence[Column], notes: Notes) -> int:
+    """Footnote of a floor: what it measures, and for halves on how many pictures in each block."""
+    about = REFERENCE_NOTES.get(floor.name)
+    if about is None:
+        return 0
+    counts: dict[str, int] = {}
+    for column, own in zip(columns, floor.entries, strict=True):
+        if own.value is not None:
+            counts.setdefault(column.pass_name.title, own.n)
+    shown = ", ".join(f"{title} {count:,}" for title, count in counts.items())
+    pictures = f" (n: {shown})" if floor.name == "real-halves" else ""
+    return notes.number(f"{floor.title}: {about}{pictures}.".replace("..", "."))
 
 
 def protocols(summaries: Summaries, facts: Facts) -> list[str]:
@@ -318,11 +347,12 @@ def _column_marks(entries: Mapping[str, Entry], item: Metric) -> dict[str, Mark]
     return {
         name: place
         for name, place in zip(names, places, strict=False)
-        if len(names) > 1 and all(_apart(entries[name], entries[other]) for other in names if other != name)
+        if len(names) > 1 and all(apart(entries[name], entries[other]) for other in names if other != name)
     }
 
 
-def _apart(one: Entry, other: Entry) -> bool:
+def apart(one: Entry, other: Entry) -> bool:
+    """Whether both have an interval and the two do not meet."""
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return False
     return one.high < other.low or other.high < one.low

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from reports.tables import Column, Row, Table
+from reports.tables import Column, Row, Table, apart
 
 
 def verdicts(table: Table) -> list[str]:
-    """One sentence a block: who stands apart in what, and where nobody does. None with fewer than two methods."""
+    """One sentence a block: who leads in what, alone or together. None with fewer than two methods."""
     methods = [row for row in table.rows if row.kind == "method" and row.absent is None]
     if len({row.name for row in methods}) < 2:
         return []
@@ -23,22 +23,32 @@ def verdicts(table: Table) -> list[str]:
 
 def _sentence(methods: Sequence[Row], columns: Sequence[tuple[int, Column]]) -> str:
     ranked = [(at, column) for at, column in columns if column.metric.better != "none" and _contested(methods, at)]
-    parts = list(_winners(methods, ranked))
-    open_ones = [column.label for at, column in ranked if not any(row.entries[at].mark == "best" for row in methods)]
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for at, column in ranked:
+        shared.setdefault(_leaders(methods, at, column), []).append(column.label)
+    open_ones = shared.pop((), [])
+    parts = [_lead(names, columns) for names, columns in shared.items()]
     if open_ones:
         parts.append(f"no method stands apart in {_listed(open_ones)}")
     return "; ".join(parts) + "." if parts else ""
 
 
+def _lead(names: Sequence[str], columns: Sequence[str]) -> str:
+    verb = "is best" if len(names) == 1 else "share the lead"
+    return f"{_listed(names)} {verb} in {_listed(columns)}"
+
+
+def _leaders(methods: Sequence[Row], at: int, column: Column) -> tuple[str, ...]:
+    """The best method and those whose intervals meet its own; empty where that is all of them."""
+    sign = 1.0 if column.metric.better == "up" else -1.0
+    entries = {row.title: row.entries[at] for row in methods if row.entries[at].value is not None}
+    best = max(entries.values(), key=lambda entry: sign * (entry.value or 0.0))
+    names = tuple(title for title, entry in entries.items() if entry is best or not apart(entry, best))
+    return names if len(names) < len(entries) else ()
+
+
 def _contested(methods: Sequence[Row], at: int) -> bool:
     return len({row.name for row in methods if row.entries[at].value is not None}) > 1
-
-
-def _winners(methods: Sequence[Row], ranked: Sequence[tuple[int, Column]]) -> Iterator[str]:
-    for row in {row.name: row for row in methods}.values():
-        best = [column.label for at, column in ranked if row.entries[at].mark == "best"]
-        if best:
-            yield f"{row.title} is best in {_listed(best)}"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -149,7 +149,12 @@ def test_verdicts_name_only_what_the_intervals_carry() -> None:
     cells = summaries()
     cells["styleres", "smile+"]["id@synthetic-1"] = cells["warpres", "smile+"]["id@synthetic-1"]
     sentences = verdicts(build_tables(cells, passes(), Facts())[0])
-    assert sentences[1] == "Smile: WarpRes is best in FD+, FD− and Id−; no method stands apart in Id+."
+    assert sentences[1] == ("Smile: WarpRes is best in FD+, FD− and Id−; StyleRes and WarpRes share the lead in Id+.")
+    for cell in cells.values():
+        cell.pop("fd@synthetic-1", None)
+        if "id@synthetic-1" in cell:
+            cell["id@synthetic-1"] = cells["warpres", "smile+"]["id@synthetic-1"]
+    assert verdicts(build_tables(cells, passes(), Facts())[0])[1] == "Smile: no method stands apart in Id+ and Id−."
     alone = {key: value for key, value in cells.items() if key[0] == "warpres"}
     assert verdicts(build_tables(alone, passes(), Facts())[0]) == []
 
