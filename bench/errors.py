@@ -47,12 +47,6 @@ class MissingError(BenchError):
     exit_code = ExitCode.MISSING
 
 
-class GateError(BenchError):
-    """A run is worse than its baseline."""
-
-    exit_code = ExitCode.GATE
-
-
 class PictureError(BenchError):
     """One picture that cannot be used; becomes a failed row, never the end of a run."""
 

@@ -19,17 +19,20 @@ from torch import Tensor
 from bench.contract import EditPass, Picture
 from bench.observe import Observation
 from bench.synthetic.dataset import scene_of
+from bench.synthetic.flow_teacher import TEACHER, load_flow_teacher
 from bench.synthetic.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.synthetic.render import PICTURE_SIZE, View, render, to_uint8
 from bench.synthetic.scene import Scene
 from bench.synthetic.truth import STILL, edited, layers, true_flow
 from bench.weights.load import file_digest, read_checkpoint
+from methods.nets.flow.glunet import Maps
+from methods.nets.flow.network import FlowNet, normalise
 from metrics.flow import cells_to_pixels, end_point_error
 from metrics.synthetic import perceptual_distance
 from metrics.truth import distance_to_truth
 
 DIRECTIONS = WEIGHTS / "directions.safetensors"
-VERSION = "1"  # part of the key of every result: raise it when a definition here changes
+VERSION = "2"  # part of the key of every result: raise it when a definition here changes
 ATTRIBUTE_OF = {"smile": "smile", "pose": "yaw", "age": "age"}
 
 
@@ -44,14 +47,21 @@ def attribute_of(edit: EditPass) -> str | None:
 
 
 class TruthObserver:
-    """Columns achieved, leak, truth_psnr, truth_ssim, truth_lpips and, of methods that announce a flow, flow_epe."""
+    """Columns achieved, leak, truth_psnr, truth_ssim, truth_lpips and, of methods that announce a flow, flow_epe of
+    this flow, of none at all and of the flow teacher.
+
+    The teacher looks at the real picture and the true edited one, the best it can be shown. One pair at a time:
+    a batch would let a picture's number depend on its neighbours.
+    """
 
     def __init__(self, networks: WorldNetworks, device: str = "cpu") -> None:
         self.networks, self.device = networks, device
         self.distance = perceptual_distance(networks, device)
-        files = [file_digest(path) for path in (WEIGHTS / "judges.safetensors", DIRECTIONS) if path.is_file()]
+        self.teacher: FlowNet = load_flow_teacher(device=device)
+        files = [file_digest(path) for path in (WEIGHTS / "judges.safetensors", DIRECTIONS, TEACHER) if path.is_file()]
         self.digest = hashlib.sha256("".join([VERSION, *files]).encode()).hexdigest()
         self._measured = lru_cache(maxsize=256)(self._measure_input)
+        self._source_maps = lru_cache(maxsize=256)(self._maps_of_input)
 
     def observe(
         self, picture: Picture, edit: EditPass, output: np.ndarray, announced: Mapping[str, np.ndarray]
@@ -63,13 +73,15 @@ class TruthObserver:
         change = {name: after[name] - before[name] for name in after}
         scene = scene_of(picture.name)
         target = edited(scene, attribute, change[attribute])
-        truth = to_uint8(render(target))[0].numpy()
+        rendered = render(target)
+        truth = to_uint8(rendered)[0].numpy()
         values = dict(distance_to_truth(output, truth, self.distance))
         values["achieved"] = change[attribute]
         values |= {f"leak_{name}": abs(value) for name, value in change.items() if name != attribute}
         if "flow" in announced:
-            error, zero = self._flow_errors(scene, target, announced["flow"])
-            values |= {"flow_epe": error, "flow_epe_of_zero": zero}
+            flow = torch.from_numpy(announced["flow"])[None]
+            flows = {"flow_epe": flow, "flow_epe_teacher": self._teacher_cells(picture.name, rendered)}
+            values |= flow_errors(scene, target, flows | {"flow_epe_of_zero": torch.zeros_like(flow)})
         return Observation(values)
 
     def truth(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
@@ -100,14 +112,27 @@ class TruthObserver:
     def _measure_input(self, name: str) -> dict[str, float]:
         return self._measure(to_uint8(render(scene_of(name)))[0].numpy())
 
-    def _flow_errors(self, source: Scene, target: Scene, cells: np.ndarray) -> tuple[float, float]:
-        """End-point error in pixels over the head's visible points, and that of zero flow."""
-        truth = true_flow(source, target)
-        on_head = truth.visible & (_labels(target) != STILL)
-        size = (truth.flow.shape[2], truth.flow.shape[3])
-        flow: Tensor = cells_to_pixels(torch.from_numpy(cells)[None], size)
-        zero = torch.zeros_like(truth.flow)
-        return float(end_point_error(flow, truth.flow, on_head)), float(end_point_error(zero, truth.flow, on_head))
+    @torch.inference_mode()
+    def _teacher_cells(self, name: str, target: Tensor) -> Tensor:
+        """The teacher's flow from a true edited picture (1, 3, 64, 64) to the real one, in cells of its own map."""
+        flow = self.teacher.head(self._maps(target), self._source_maps(name)).flow1
+        return flow * (flow.shape[-1] / PICTURE_SIZE)
+
+    def _maps(self, pictures: Tensor) -> Maps:
+        return Maps(*self.teacher.pyramid(normalise(pictures.to(self.device))))
+
+    @torch.inference_mode()
+    def _maps_of_input(self, name: str) -> Maps:
+        return self._maps(render(scene_of(name)))
+
+
+def flow_errors(source: Scene, target: Scene, flows: Mapping[str, Tensor]) -> dict[str, float]:
+    """End-point errors in pixels of flows (1, 2, h, w) in cells, over the head's points visible in both scenes."""
+    truth = true_flow(source, target)
+    on_head = truth.visible & (_labels(target) != STILL)
+    size = (truth.flow.shape[2], truth.flow.shape[3])
+    pixels = {name: cells_to_pixels(cells.cpu().float(), size) for name, cells in flows.items()}
+    return {name: float(end_point_error(flow, truth.flow, on_head)) for name, flow in pixels.items()}
 
 
 def _labels(scene: Scene) -> Tensor:

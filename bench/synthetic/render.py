@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bench.synthetic import details
 from bench.synthetic.geometry import (
@@ -260,8 +259,3 @@ def _front_hair(canvas: Tensor, view: View) -> Tensor:
     strands = 1 + 0.10 * torch.sin(26 * view.shell.p + 3 * view.shell.y)
     colour = _hair_colour(view) * (strands * view.light(view.shell))[:, None]
     return over(canvas, colour, hair_region(view))
-
-
-def area_resize(pictures: Tensor, size: int) -> Tensor:
-    """Area average of (N, C, H, W) to (N, C, size, size), for higher-quality pictures rendered larger."""
-    return F.adaptive_avg_pool2d(pictures, size)

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.synthetic.flow_teacher import load_flow_teacher
 from bench.synthetic.networks import load_critics
 from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take
-from methods.nets.flow.network import FlowNet, normalise
+from methods.nets.flow.network import normalise
 from methods.nets.stylegan2 import Discriminator
 from methods.styleres.pipeline import Prepared, Rendered, StyleRes
 from methods.training import losses
@@ -33,19 +34,11 @@ from methods.training.world import (
     write_part,
 )
 from methods.warpres.network import WarpRes
-from methods.warpres.presets import WORLD_FLOW, WORLD_PYRAMID, WORLD_STYLERES, WORLD_WARPRES
+from methods.warpres.presets import WORLD_STYLERES, WORLD_WARPRES
 
 
 def build(recipe: Recipe, runs: Path) -> ResidualTask:
     return ResidualTask(recipe, runs)
-
-
-def load_teacher(runs: Path) -> FlowNet:
-    """The world's flow teacher, frozen and in eval mode."""
-    teacher = FlowNet(WORLD_FLOW, WORLD_PYRAMID)
-    tensors = state_dict_of(read_checkpoint(find("teacher.safetensors", runs)))
-    load_strict(teacher, take(tensors, "teacher."), "teacher.safetensors")
-    return teacher.eval().requires_grad_(False)
 
 
 class ResidualTask:
@@ -59,7 +52,7 @@ class ResidualTask:
         self.critics = losses.Critics(*load_critics(find("critics.safetensors", runs)))
         self.flows = options["model"] == "warpres"
         self.model: StyleRes = WarpRes(WORLD_WARPRES) if self.flows else StyleRes(WORLD_STYLERES)
-        self.teacher = load_teacher(runs) if self.flows else None
+        self.teacher = load_flow_teacher(find("teacher.safetensors", runs)) if self.flows else None
         self.discriminator = Discriminator(DISCRIMINATOR)
         tensors = state_dict_of(read_checkpoint(find("discriminator.safetensors", runs)))
         load_strict(self.discriminator, take(tensors, "discriminator."), "discriminator.safetensors")

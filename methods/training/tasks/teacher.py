@@ -49,8 +49,12 @@ def pairs(count: int, random: torch.Generator, split: str = "train") -> tuple[Sc
     return source, Scene(torch.where(toward[:, None], moved, single.values))
 
 
-def end_point_error(flow: Tensor, true: Tensor, visible: Tensor) -> Tensor:
-    """Mean distance in pixels over visible points; flow (N, 2, h, w) in pixels of the 64-px picture, truth at 64 px."""
+def end_point_loss(flow: Tensor, true: Tensor, visible: Tensor) -> Tensor:
+    """Mean distance in pixels over visible points; flow (N, 2, h, w) in pixels of the 64-px picture, truth at 64 px.
+
+    A loss, not the column `flow_epe` (`metrics.flow.end_point_error`): the truth comes to each level's own grid, all
+    pictures' points count alike, and the gradient is finite where the flow is exact.
+    """
     size = (flow.shape[-2], flow.shape[-1])
     weight = F.adaptive_avg_pool2d(visible[:, None].float(), size)
     target = F.adaptive_avg_pool2d(true * visible[:, None], size) / weight.clamp_min(1e-3)
@@ -85,7 +89,7 @@ class TeacherTask:
         truth = true_flow(source, target)
         pictures = normalise(render(Scene(torch.cat([target.values, source.values]))))
         flows = self.network(*pictures.chunk(2))
-        return {name: end_point_error(getattr(flows, name), truth.flow, truth.visible) for name in LEVEL_WEIGHTS}
+        return {name: end_point_loss(getattr(flows, name), truth.flow, truth.visible) for name in LEVEL_WEIGHTS}
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
@@ -93,7 +97,7 @@ class TeacherTask:
         self.network.eval()
         source, target = pairs(96, torch.Generator().manual_seed(0), "val")
         truth = true_flow(source, target)
-        zero = end_point_error(torch.zeros_like(truth.flow), truth.flow, truth.visible)
+        zero = end_point_loss(torch.zeros_like(truth.flow), truth.flow, truth.visible)
         return {
             "epe_px": round(float(self._losses(source, target)["flow1"]), 4),
             "epe_px_of_zero": round(float(zero), 4),

@@ -85,5 +85,7 @@ def test_observer_is_fair_to_the_true_edit() -> None:
     assert still["achieved"] == 0
     assert still["truth_psnr"] == 100
     assert said["flow_epe"] == pytest.approx(said["flow_epe_of_zero"], rel=1e-5)
+    assert 0 < said["flow_epe_teacher"] < 0.5 * said["flow_epe_of_zero"]
+    assert "flow_epe_teacher" not in still
     assert observer.truth(picture, turn) is not None
     assert nominal_change("yaw") > 3
