@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,19 +13,25 @@ from torch import Tensor, nn
 
 from bench.contract import Inversion, listen, stage
 from bench.harness import PROBE_MACS, Samples, Settings, measure, probe_peak, summary
-from bench.timing import StageClock, peak_memory, reset_peak_memory
+from bench.timing import StageClock
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_nested_stages_count_their_own_time_only() -> None:
     clock = StageClock()
+    start = time.perf_counter()
     with listen(stages=clock), stage("outer"):
         time.sleep(0.02)
         with stage("inner"):
             time.sleep(0.05)
         time.sleep(0.02)
+    whole = time.perf_counter() - start
     assert clock.calls == {"outer": 1, "inner": 1}
-    assert 0.05 <= clock.seconds["inner"] < 0.2
-    assert 0.04 <= clock.seconds["outer"] < 0.05 + clock.seconds["inner"]
+    assert clock.seconds["inner"] >= 0.05
+    assert clock.seconds["outer"] >= 0.04
+    # Counted twice, the inner one would make more than there was.
+    assert clock.seconds["outer"] + clock.seconds["inner"] <= whole
 
 
 def test_a_stage_that_raises_is_closed() -> None:
@@ -99,13 +108,20 @@ def test_the_probe_is_a_rate() -> None:
     assert rate > PROBE_MACS / 64 / (time.perf_counter() - start)
 
 
+_ALLOCATE = """
+import torch
+from bench.timing import peak_memory, reset_peak_memory
+reset_peak_memory("cpu")
+before = peak_memory("cpu")
+big = torch.ones(64_000_000)
+print(-1 if before is None else peak_memory("cpu") - before)
+"""
+
+
 def test_peak_memory_sees_a_large_tensor() -> None:
-    reset_peak_memory("cpu")
-    before = peak_memory("cpu")
-    if before is None:
+    # In a process of its own: this one may hold freed memory of other tests, and would take it from there.
+    done = subprocess.run([sys.executable, "-c", _ALLOCATE], cwd=ROOT, capture_output=True, text=True, check=True)
+    grown = int(done.stdout)
+    if grown < 0:
         pytest.skip("this system does not say how much memory a process used")
-    big = torch.ones(64_000_000)
-    after = peak_memory("cpu")
-    assert after is not None
-    assert after >= before + 150_000_000
-    assert float(big[0]) == 1
+    assert grown >= 150_000_000
