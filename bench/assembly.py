@@ -47,8 +47,10 @@ class Assembly:
         raise MissingError("something is missing\n  " + "\n  ".join(lines), advice.strip())
 
 
-def assemble(config: Config, shard: Shard | None = None) -> Assembly:
-    """Check everything a configuration names and put the work together; no picture is read, no method loaded.
+def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -> Assembly:
+    """Check everything a configuration names and put the work together.
+
+    No picture is read and no method loaded, but to find matched strengths that are not known yet; never when `dry`.
 
     Raises:
         UsageError: A name that does not exist, an edit that does not fit.
@@ -61,7 +63,7 @@ def assemble(config: Config, shard: Shard | None = None) -> Assembly:
     needs: list[Need] = []
     contestants = _contestants(config, dataset, device, needs)
     if config.edits.mode == "matched" and contestants:
-        contestants = _matched(config, dataset, device, contestants)
+        contestants = _matched(config, dataset, device, contestants, search=not dry)
     judges = _judges(config, dataset, device, needs)
     work = Work(
         dataset=dataset,
@@ -179,7 +181,9 @@ def _contestant(
     return Contestant(name, method_digest(find(method), files), passes, load, title, digests)
 
 
-def _matched(config: Config, dataset: Dataset, device: str, contestants: list[Contestant]) -> list[Contestant]:
+def _matched(
+    config: Config, dataset: Dataset, device: str, contestants: list[Contestant], *, search: bool
+) -> list[Contestant]:
     """The same methods with strengths of equal achieved change."""
     if config.data.name != SYNTHETIC:
         raise UsageError(
@@ -198,12 +202,13 @@ def _matched(config: Config, dataset: Dataset, device: str, contestants: list[Co
         config.run_folder(),
         group=config.run.group,
         say=lambda text: print(text, file=sys.stderr, flush=True),
+        search=search,
     )
     return [
         replace(
             contestant,
             passes=tuple(
-                replace(edit, strength=found[contestant.name].get(edit.column, edit.strength))
+                replace(edit, strength=found.get(contestant.name, {}).get(edit.column, edit.strength))
                 for edit in contestant.passes
             ),
         )

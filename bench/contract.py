@@ -238,6 +238,7 @@ class Judge(Protocol):
         pair_metrics: Stems of metrics with one value a picture, in column order.
         set_metrics: Stems of metrics over a set of features ("fid", "kid").
         missing: Stem -> why it cannot be measured here and the command that changes that.
+        lossy: Whether `store` goes through JPEG, so that what this alone costs can be measured on real pictures.
     """
 
     protocol: str
@@ -246,8 +247,15 @@ class Judge(Protocol):
     set_metrics: tuple[str, ...]
     missing: Mapping[str, str]
 
+    @property
+    def lossy(self) -> bool: ...
+
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A uint8 (H, W, 3) picture as the protocol keeps it: uint8 (h, w, 3), resized, through JPEG or not."""
+        ...
+
+    def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
+        """As `store`, but never through JPEG; asked only where `lossy`."""
         ...
 
     def to_uint8(self, image: Tensor) -> np.ndarray:

@@ -18,15 +18,17 @@ import torch
 from torch import Tensor
 
 from bench.contract import EditPass, Inversion, Judge, Method, listen
-from bench.outcome import describe, failed, filled, finite, reason, scored_row, stop_if_hopeless
+from bench.outcome import describe, failed, finite, reason, scored_row, stop_if_hopeless
 from bench.plan import Contestant, Work
 from bench.preparation import to_input
 from bench.shard import Shard
 from bench.snapshots import Snapshots
-from bench.store import Row, ShardWriter
+from bench.store import REAL_JPEG, Row, ShardWriter
 from bench.timing import StageClock, synchroniser
 
 Progress = Callable[[int, str], None]
+# Descriptions of pictures by index, and why others have none.
+Seen = tuple[dict[int, Any], dict[int, str]]
 
 
 @dataclass
@@ -120,7 +122,8 @@ class Engine:
     # --- real pictures
 
     def _real_rows(self, real: RealGroup) -> list[tuple[int, Judge, Row]]:
-        rows = [(i, judge, self.work.row(i, None, None, judge)) for i in real.indices for judge in self.work.judges]
+        judges = self.work.judges
+        rows = [(i, judge, row) for i in real.indices for judge in judges for row in self.work.real_rows(i, judge)]
         return [item for item in rows if item[2].key not in self.done]
 
     def _real_group(self, number: int) -> RealGroup:
@@ -140,16 +143,33 @@ class Engine:
             real.problems.update({index: f"input: {why}" for index, why in problems.items()})
         for index, stored in real.stored[self.work.judges[0].protocol].items():
             self.snapshots.real(index, stored)
-        self._append([self._real_row(real, *item) for item in self._real_rows(real)], "real")
+        missing = self._real_rows(real)
+        lossless = self._lossless(real, missing)
+        self._append([self._real_row(real, lossless, *item) for item in missing], "real")
         return real
 
-    def _real_row(self, real: RealGroup, index: int, judge: Judge, row: Row) -> tuple[Row, dict[str, np.ndarray]]:
+    def _lossless(self, real: RealGroup, missing: Sequence[tuple[int, Judge, Row]]) -> dict[str, Seen]:
+        """Per protocol that stores JPEG: descriptions of the pictures before it, where their rows are missing."""
+        found: dict[str, Seen] = {}
+        for judge in self.work.judges:
+            asked = [i for i, own, row in missing if own is judge and row.method == REAL_JPEG and i in real.pixels]
+            plain = {index: judge.store_lossless(real.pixels[index]) for index in asked}
+            found[judge.protocol] = describe(judge, plain, self.work.group)
+        return found
+
+    def _real_row(
+        self, real: RealGroup, lossless: dict[str, Seen], index: int, judge: Judge, row: Row
+    ) -> tuple[Row, dict[str, np.ndarray]]:
+        """A real picture against itself (doing nothing: only failures move it), or before JPEG against after it."""
         if index in real.problems:
             return failed(row, real.problems[index]), {}
-        seen = real.described[judge.protocol][index]
-        scored = judge.score(seen, seen)
-        # A picture compared with itself says nothing; what counts are its features and what could not be seen in it.
-        return filled(row, {}, dict(scored.failures)), dict(scored.features)
+        stored = seen = real.described[judge.protocol][index]
+        if row.method == REAL_JPEG:
+            descriptions, problems = lossless[judge.protocol]
+            if index in problems:
+                return failed(row, problems[index]), {}
+            seen = descriptions[index]
+        return scored_row(row, judge.score(seen, stored), ({}, {}, None))
 
     # --- methods
 

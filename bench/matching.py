@@ -34,6 +34,7 @@ def matched_strengths(
     *,
     group: int,
     say: Callable[[str], None],
+    search: bool = True,
 ) -> dict[str, dict[str, float]]:
     """Column -> strength, for each method by name.
 
@@ -42,6 +43,7 @@ def matched_strengths(
         pictures: The first of these are measured on.
         regressor: Pictures (N, 3, H, W) -> attribute -> (N,).
         folder: The run's; keeps what was found.
+        search: Without it no method is loaded and nothing written: only what an earlier run found is given back.
 
     Raises:
         UsageError: An edit that nothing measures.
@@ -53,6 +55,9 @@ def matched_strengths(
     for contestant in contestants:
         edits = [edit for edit in contestant.passes if edit.direction is not None]
         key = _key(contestants[0], contestant, pictures)
+        if key not in known and not search:
+            say(f"the matched strengths of {contestant.name} are not known yet; the run finds them")
+            continue
         if key not in known:
             say(f"matching strengths of {contestant.name}")
             known[key] = _search(contestant, edits, attributes, targets, _inputs(pictures), regressor, group)
@@ -60,7 +65,7 @@ def matched_strengths(
         if contestant is contestants[0]:
             targets = {column: entry["change"] for column, entry in known[key].items()}
         for column, entry in known[key].items():
-            if not entry["reached"]:
+            if not entry["reached"] and column in targets:
                 say(f"{contestant.name}, {column}: changes by {entry['change']:.3g} at most, not {targets[column]:.3g}")
         found[contestant.name] = {column: entry["strength"] for column, entry in known[key].items()}
     return found

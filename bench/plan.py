@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import PictureError, UsageError
-from bench.store import ORIGINAL, REAL, Row
+from bench.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, Row
 
 if TYPE_CHECKING:
     from bench.contract import Dataset, EditPass, Judge, Method, Picture
@@ -109,19 +109,18 @@ class Work:
         """Indices of the pictures that go into a pass."""
         return _matching(self.pictures, edit.inputs)
 
-    def row(self, index: int, contestant: Contestant | None, edit: EditPass | None, judge: Judge) -> Row:
-        """An empty row for picture `index`; without a contestant, the real picture's own."""
-        return Row(
-            picture=self.pictures[index].name,
-            picture_digest=self.digests[index],
-            method=contestant.name if contestant else REAL,
-            method_digest=contestant.digest if contestant else REAL,
-            column=edit.column if edit else ORIGINAL,
-            edit_digest=edit_digest(edit),
-            strength=float(edit.strength) if edit else 0.0,
-            protocol=judge.protocol,
-            protocol_digest=self.protocol_digest(judge),
-        )
+    def row(self, index: int, contestant: Contestant, edit: EditPass, judge: Judge) -> Row:
+        """An empty row for picture `index`."""
+        about = (contestant.name, contestant.digest, edit.column, edit_digest(edit), float(edit.strength))
+        return self._row(index, about, judge)
+
+    def real_rows(self, index: int, judge: Judge) -> list[Row]:
+        """Empty rows of the real picture `index`: its own, and its JPEG's where the protocol stores one."""
+        names = (REAL, REAL_JPEG) if judge.lossy else (REAL,)
+        return [self._row(index, (name, REAL_DIGESTS[name], ORIGINAL, ORIGINAL, 0.0), judge) for name in names]
+
+    def _row(self, index: int, about: tuple[str, str, str, str, float], judge: Judge) -> Row:
+        return Row(self.pictures[index].name, self.digests[index], *about, judge.protocol, self.protocol_digest(judge))
 
     def protocol_digest(self, judge: Judge) -> str:
         """The judge's digest, and the observers' where there are any: a changed observer makes new results."""
@@ -133,7 +132,7 @@ class Work:
         """Every row of the finished run, empty, with the picture's index."""
         for judge in self.judges:
             for index in range(len(self.pictures)):
-                yield index, self.row(index, None, None, judge)
+                yield from ((index, row) for row in self.real_rows(index, judge))
             for contestant in self.contestants:
                 for edit in contestant.passes:
                     for index in sorted(self.members(edit)):
@@ -149,10 +148,8 @@ class Work:
         return [Cell(*cell, *count) for cell, count in counts.items()]
 
 
-def edit_digest(edit: EditPass | None) -> str:
-    """Digest of a pass's direction; "original" for the real picture, "reconstruction" where no direction is used."""
-    if edit is None:
-        return ORIGINAL
+def edit_digest(edit: EditPass) -> str:
+    """Digest of a pass's direction; "reconstruction" where none is used."""
     return edit.direction.digest if edit.direction else "reconstruction"
 
 

@@ -27,9 +27,12 @@ IDENTITY = (
     "protocol_digest",
 )  # fmt: skip
 
-# The real pictures' own rows; floors and the references of set metrics come from them.
-REAL = "real"
+# The real pictures' own rows, compared with themselves; the references of set metrics come from them. Where a protocol
+# stores JPEG, the same pictures before it are compared with those after it.
+REAL, REAL_JPEG = "real", "real-jpeg"
 ORIGINAL = "original"
+# Their stand-in for a method's digest: raise the number when what such a row holds changes.
+REAL_DIGESTS: Mapping[str, str] = {REAL: "real 2", REAL_JPEG: "real-jpeg 1"}
 
 
 @dataclass(frozen=True)
@@ -284,8 +287,8 @@ def _is_current(row: Row, manifest: Mapping[str, Any]) -> bool:
         or manifest["pictures"].get(row.picture, {}).get("digest") != row.picture_digest
     ):
         return False
-    if row.method == REAL:
-        return row.column == ORIGINAL
+    if row.method in REAL_DIGESTS:
+        return row.column == ORIGINAL and row.method_digest == REAL_DIGESTS[row.method]
     method = manifest["methods"].get(row.method, {})
     return method.get("digest") == row.method_digest and method["passes"].get(row.column) == {
         "edit_digest": row.edit_digest,

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.contract import Domain
-from bench.store import ORIGINAL, REAL, Row, load_features
+from bench.store import REAL, REAL_JPEG, Row, load_features
+from metrics.floors import half_split
 from metrics.intervals import mean_interval
 from metrics.protocol import ProtocolFile, load_protocol
 from metrics.summary import WHOLE_PICTURE, Cell, summarise
 
+RECONSTRUCTION = "reconstruction"
+# A row of tables that has no rows of its own: it is made of the real pictures' features.
+REAL_HALVES = "real-halves"
 Summaries = dict[tuple[str, str], dict[str, Cell]]
 
 
 def summarise_run(run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Summaries:
     """Cells of every (method, pass), columns written `stem@protocol`.
 
-    The reference row "real" has each pass's floor: the pictures that go in, as they are, against the pass's real ones.
+    Besides the methods there are the floors of each pass, see `_Table.floors`.
     """
     cells: Summaries = {}
     for protocol in manifest["protocols"]:
         own = [row for row in rows if row.protocol == protocol]
         rules = load_protocol(manifest["protocols"][protocol].get("file") or protocol)
-        reals = {row.picture: row for row in own if row.method == REAL and row.column == ORIGINAL}
-        table = _Table(run, rules, manifest["domain"], reals, manifest["pictures"])
-        for method, edit, found in _blocks(manifest, own, reals):
-            made = table.cells(found, edit)
-            if made:
-                cells.setdefault((method, edit["column"]), {}).update(made)
-    return cells
+        table = _Table(run, rules, manifest["domain"], own, manifest["pictures"])
+        for method, edit, found in _blocks(manifest, own):
+            cells.setdefault((method, edit["column"]), {}).update(table.cells(found, edit))
+        for edit in manifest["passes"]:
+            for floor, made in table.floors(edit):
+                cells.setdefault((floor, edit["column"]), {}).update(made)
+    return {block: found for block, found in cells.items() if found}
 
 
-def _blocks(
-    manifest: Mapping[str, Any], rows: Sequence[Row], reals: Mapping[str, Row]
-) -> Iterator[tuple[str, Mapping[str, Any], list[Row]]]:
+def _blocks(manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tuple[str, Mapping[str, Any], list[Row]]]:
     by_block: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         by_block.setdefault((row.method, row.column), []).append(row)
@@ -47,32 +49,60 @@ def _blocks(
             found = by_block.get((method, edit["column"]))
             if found:
                 yield method, edit, sorted(found, key=lambda row: row.picture)
-        if edit["inputs"] != edit["reals"]:
-            names = chosen(manifest["pictures"], edit["inputs"])
-            yield REAL, edit, [reals[name] for name in sorted(names) if name in reals]
 
 
 class _Table:
-    """The features of one protocol's real pictures, looked up once a subset."""
+    """One protocol's real pictures: the features methods are compared with and the floors, made once a subset."""
 
     def __init__(
         self,
         run: Path,
         rules: ProtocolFile,
         domain: Domain,
-        reals: Mapping[str, Row],
+        rows: Sequence[Row],
         pictures: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        self.run, self.rules, self.domain, self.reals, self.pictures = run, rules, domain, reals, pictures
+        self.run, self.rules, self.domain, self.pictures = run, rules, domain, pictures
+        self._rows = {name: {row.picture: row for row in rows if row.method == name} for name in (REAL, REAL_JPEG)}
         self._references: dict[str, Mapping[str, np.ndarray]] = {}
+        self._floors: dict[tuple[str, str], Mapping[str, Cell]] = {}
 
-    def cells(self, rows: list[Row], edit: Mapping[str, Any]) -> dict[str, Cell]:
+    def floors(self, edit: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Cell]]]:
+        """Cells of a pass's reference rows: (row name, cells).
+
+        "real": the pictures that go into an edit, not edited. Where they are the pass's real pictures too, its set
+        metrics would compare a set with itself and are left out. "real-halves": random halves of the pass's real
+        pictures. "real-jpeg": the pass's real pictures before JPEG and after it, where the protocol stores JPEG.
+        """
+        inputs, reals = edit["inputs"], edit["reals"]
+        if edit["column"] != RECONSTRUCTION:
+            yield REAL, self.cells(self._named(REAL, inputs), edit, sets=inputs != reals)
+        yield REAL_HALVES, self._once((REAL_HALVES, reals), lambda: self._halves(reals))
+        same = {"inputs": reals, "reals": reals}
+        yield REAL_JPEG, self._once((REAL_JPEG, reals), lambda: self.cells(self._named(REAL_JPEG, reals), same))
+
+    def _once(self, key: tuple[str, str], make: Callable[[], Mapping[str, Cell]]) -> Mapping[str, Cell]:
+        if key not in self._floors:
+            self._floors[key] = make()
+        return self._floors[key]
+
+    def _halves(self, expression: str) -> Mapping[str, Cell]:
+        count = len(self._named(REAL, expression))
+        return half_split(self._reference(expression), self.rules, domain=self.domain, count=count)
+
+    def _named(self, method: str, expression: str) -> list[Row]:
+        """Rows of the real pictures of a subset, by picture."""
+        rows = self._rows[method]
+        return [rows[name] for name in sorted(chosen(self.pictures, expression)) if name in rows]
+
+    def cells(self, rows: list[Row], edit: Mapping[str, Any], *, sets: bool = True) -> dict[str, Cell]:
+        """Cells of one method's rows of a pass; without `sets`, those with one value a picture alone."""
         values = [row.values for row in rows]
         failures = [{WHOLE_PICTURE: row.reason or "failed"} if row.status == "failed" else row.failures for row in rows]
         found = summarise(
             values,
             failures,
-            self._features(rows),
+            self._features(rows) if sets else {},
             self._reference(edit["reals"]),
             self.rules,
             domain=self.domain,
@@ -101,8 +131,7 @@ class _Table:
 
     def _reference(self, expression: str) -> Mapping[str, np.ndarray]:
         if expression not in self._references:
-            names = sorted(chosen(self.pictures, expression))
-            self._references[expression] = self._features([self.reals[name] for name in names if name in self.reals])
+            self._references[expression] = self._features(self._named(REAL, expression))
         return self._references[expression]
 
 

@@ -1,8 +1,9 @@
 """Floor rows: what a perfect method would get, which published tables lack (protocol card 2).
 
-The other floors need nothing of their own. "No edit" and "real against real" are the method "real" under every pass:
-its features against the pass's reals (FID of real not-smiling against real smiling pictures), its picture against
-itself. "Real JPEG against real PNG" is `ProtocolJudge.store_lossless` scored against `store`.
+The other floors come from rows. "No edit" is the method "real" under every edit: its features against the pass's real
+pictures (FID of real not-smiling against real smiling pictures), its picture against itself (which moves only where no
+face is found). "Real JPEG against real PNG" is the method "real-jpeg", `ProtocolJudge.store_lossless` scored against
+`store`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bench.contract import Domain
+
 from .protocol import ProtocolFile
-from .summary import Cell, summarise
+from .summary import WHOLE_PICTURE, Cell, summarise
 
 
 def random_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -22,14 +25,23 @@ def random_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[:half]), np.sort(order[half : 2 * half])
 
 
-def half_split(features: Mapping[str, np.ndarray], protocol: ProtocolFile) -> Mapping[str, Cell]:
-    """Set metrics between random halves of the real pictures' features, stem -> float32 (n, D).
+def half_split(
+    features: Mapping[str, np.ndarray], protocol: ProtocolFile, *, domain: Domain = "faces", count: int = 0
+) -> Mapping[str, Cell]:
+    """Set metrics between random halves of the real pictures' features, stem -> float32 (n, D), by `<stem>@<protocol>`.
 
     The floor of FID and KID. At half of N a Fréchet distance is larger than at N; the cells say their N.
+
+    Args:
+        features: In an order that is always the same, since the protocol's seed draws from it.
+        domain: Columns of the other domain have no cell.
+        count: Pictures there are, with those that have no features: the others count as failed.
     """
     first: dict[str, np.ndarray] = {}
     second: dict[str, np.ndarray] = {}
     for stem, array in features.items():
         one, other = random_halves(len(array), protocol.numbers.seed)
         first[stem], second[stem] = array[one], array[other]
-    return summarise([], [], first, second, protocol)
+    failed = max(0, count - max((len(array) for array in features.values()), default=0))
+    cells = summarise([{}] * failed, [{WHOLE_PICTURE: "failed"}] * failed, first, second, protocol, domain=domain)
+    return {name: cell for name, cell in cells.items() if cell.reference_n is not None}

@@ -54,12 +54,16 @@ class ProtocolJudge:
     _device: torch.device = field(repr=False)
     _batch: int = field(repr=False)
 
+    @property
+    def lossy(self) -> bool:
+        return self.rules.pictures.storage == "jpeg"
+
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A full-size uint8 (H, W, 3) picture as the protocol keeps it. Raises PictureError for anything else."""
         return pictures.store(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
 
     def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
-        """As `store`, but never through JPEG: what the floor row "real JPEG against real PNG" compares with."""
+        """As `store`, but never through JPEG: one side of the floor row "real JPEG against real PNG"."""
         return pictures.resized(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
 
     def to_uint8(self, image: Tensor) -> np.ndarray:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from reports.inputs import Facts, Pass, Summaries, interval, number
-from reports.tables import ORIGINAL, Entry, Table
+from reports.tables import ORIGINAL, Entry, Row, Table
 
 _LONG = (
     "protocol", "method", "pass", "strength", "metric", "value", "low", "high", "n", "failed", "rule", "status", "note",
@@ -25,7 +25,7 @@ def wide(table: Table) -> str:
     writer.writerow(["method", "kind", *fields, "notes"])
     for row in table.rows:
         cells = [text for entry in row.entries for text in _cell(entry)]
-        writer.writerow([row.name, row.kind, *cells, "; ".join(_reasons(table, row.entries))])
+        writer.writerow([row.name, row.kind, *cells, "; ".join(_reasons(table, row))])
     return out.getvalue()
 
 
@@ -40,8 +40,9 @@ def _cell(entry: Entry) -> tuple[str, str, str, str, str]:
     )
 
 
-def _reasons(table: Table, entries: Sequence[Entry]) -> list[str]:
-    return list(dict.fromkeys(table.notes[entry.note - 1] for entry in entries if entry.note))
+def _reasons(table: Table, row: Row) -> list[str]:
+    numbers = dict.fromkeys([row.note, *(entry.note for entry in row.entries)])
+    return [table.notes[number - 1] for number in numbers if number]
 
 
 def exact(value: float | None) -> str:

@@ -92,5 +92,5 @@ def _heading(block: Block) -> str:
 
 
 def _row_title(row: Row) -> str:
-    title = escape(row.title)
+    title = escape(row.title) + (rf"\textsuperscript{{{row.note}}}" if row.note else "")
     return title if row.kind == "method" else rf"\textit{{{title}}}"

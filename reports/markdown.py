@@ -57,7 +57,7 @@ def _says_something(row: Row, block: Block, start: int) -> bool:
 
 
 def _row_title(row: Row) -> str:
-    return escape(row.title) if row.kind == "method" else f"_{escape(row.title)}_"
+    return escape(row.label) if row.kind == "method" else f"_{escape(row.label)}_"
 
 
 def _cells(row: Row, block: Block, start: int) -> list[str]:

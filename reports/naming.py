@@ -8,12 +8,21 @@ from dataclasses import dataclass
 
 RECONSTRUCTION = "reconstruction"
 REFERENCE_TITLES = {
-    "real": "Real, not edited",
-    "real-halves": "Real, two halves",
-    "real-jpeg": "Real, as JPEG",
+    "real": "No edit",
+    "real-halves": "Real halves",
+    "real-jpeg": "Real JPEG",
     "truth": "True edit",
     "teacher": "Teacher flow",
     "zero-flow": "Zero flow",
+}
+# What the floors of a run measure; tables print it once below, with their number of pictures.
+REFERENCE_NOTES = {
+    "real": "the pass's input pictures as they are: what doing nothing scores. A set against itself has no distance.",
+    "real-halves": (
+        "one random half of the pass's real pictures against the other. With fewer pictures a Fréchet distance is "
+        "larger, and a reconstruction, made of the very pictures it is compared with, may lie below"
+    ),
+    "real-jpeg": "the pass's real pictures before JPEG against the same after it: what storing alone costs",
 }
 _METHOD_TITLES = {
     "psp": "pSp",

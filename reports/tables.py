@@ -103,7 +103,7 @@ class Entry:
 class Row:
     """One row: `name` is the registry name, `entries` run along the table's columns.
 
-    Rows of one `group` stand together; a named group has a heading. `note` is the footnote of the row itself, 0 for none.
+    Rows of one `group` stand together; a named group has a heading. `note` is the row's own footnote, 0 for none.
     """
 
     name: str
@@ -217,11 +217,11 @@ def _reference_note(floor: Row, columns: Sequence[Column], notes: Notes) -> int:
     about = REFERENCE_NOTES.get(floor.name)
     if about is None:
         return 0
-    counts: dict[str, int] = {}
+    counts: dict[str, dict[int, None]] = {}
     for column, own in zip(columns, floor.entries, strict=True):
         if own.value is not None:
-            counts.setdefault(column.pass_name.title, own.n)
-    shown = ", ".join(f"{title} {count:,}" for title, count in counts.items())
+            counts.setdefault(column.pass_name.block, {}).setdefault(own.n)
+    shown = ", ".join(f"{title} {' / '.join(f'{n:,}' for n in own)}" for title, own in counts.items())
     pictures = f" (n: {shown})" if floor.name == "real-halves" else ""
     return notes.number(f"{floor.title}: {about}{pictures}.".replace("..", "."))
 

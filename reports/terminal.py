@@ -27,7 +27,7 @@ def table(
 
 def text(item: Table, width: int = 80) -> str:
     """One table as text."""
-    names = max([len(row.title) for row in item.rows] + [6])
+    names = max([len(row.label) for row in item.rows] + [6])
     lines = [item.title, "=" * min(width, len(item.title))]
     start = 0
     for block in item.blocks:
@@ -92,7 +92,7 @@ def _block_lines(item: Table, block: Block, start: int, names: int, continued: b
 def _line(row: Row, block: Block, start: int, names: int, widths: list[int], continued: bool) -> str:
     """One row of a block; empty when the block has nothing (new) to say of it."""
     own = row.entries[start : start + len(block.columns)]
-    title = f"{row.title:{names}}{'':{_GAP}}"
+    title = f"{row.label:{names}}{'':{_GAP}}"
     if (absent := row.absent) is not None:
         return "" if continued else f"{title}{absent.word} ({absent.note})"
     if all(entry.word == DASH for entry in own):

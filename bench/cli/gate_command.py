@@ -44,11 +44,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _cells(folder: Path, manifest: dict[str, Any]) -> Any:
-    from bench.store import REAL, read_rows
+    from bench.store import read_rows
     from bench.summaries import summarise_run
+    from reports.naming import is_reference
 
     cells = summarise_run(folder, manifest, read_rows(folder, manifest))
-    return {block: found for block, found in cells.items() if block[0] != REAL}
+    return {block: found for block, found in cells.items() if not is_reference(block[0], {})}
 
 
 def _number(value: float | None) -> str:

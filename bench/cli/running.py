@@ -26,7 +26,7 @@ from bench.workers import possible, run_workers
 def run(config: Config, options: argparse.Namespace) -> int:
     """Run a configuration; returns the exit code."""
     shard = from_environment()
-    assembly = assemble(config, shard)
+    assembly = assemble(config, shard, dry=options.dry_run)
     folder = config.run_folder()
     if options.dry_run:
         return _dry_run(config, assembly, folder, options.json)

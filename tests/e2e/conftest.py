@@ -24,7 +24,8 @@ input = "original"
 resize = "pil_bicubic"
 faces = [64, 64]
 cars = [48, 64]
-storage = "memory"
+storage = "jpeg"
+jpeg_quality = 75
 uint8 = "round"
 [failures]
 rule = "skip"

@@ -119,7 +119,7 @@ def _finished_table(words: list[str], run: Path, number: int, methods: list[str]
     assert manifest["filled_weights"] is True
     assert set(manifest["protocols"]) == {"paper-1", "standard-1"}
     rows = [json.loads(line) for line in (run / "rows/0.jsonl").read_text().splitlines()]
-    assert {row["method"] for row in rows} == {"real", *methods}
+    assert {row["method"] for row in rows} == {"real", "real-jpeg", *methods}
     assert not [row["reason"] for row in rows if row["status"] == "failed"]
     for protocol in manifest["protocols"]:
         (table,) = (run / "tables").glob(f"table{number}@{protocol}.csv")

@@ -46,6 +46,8 @@ def test_a_run_and_the_same_again(desk: Desk) -> None:
     assert Path(desk.folder / answer["run"]) == run
     cells = {(c["method"], c["pass"], c["column"]): c["value"] for c in answer["cells"]}
     assert cells["blocks", "reconstruction", "psnr@plain-1"] > 15
+    assert cells["blocks", "reconstruction", "psnr@plain-1"] < cells["real-jpeg", "reconstruction", "psnr@plain-1"] < 60
+    assert "Real JPEG" in first.stdout
     assert (_tables(run), (run / "rows/0.jsonl").read_bytes()) == (tables, rows)
 
 
@@ -99,7 +101,7 @@ def test_a_bad_picture_is_counted_and_everything_else_kept(desk: Desk, capsys: p
     assert "3.png" in said.err
     rows = [json.loads(line) for line in (_run_folder(said.out, desk) / "rows/0.jsonl").read_text().splitlines()]
     assert {row["picture"] for row in rows if row["status"] == "failed"} == {"3.png"}
-    assert sum(row["status"] == "ok" for row in rows) == 9 * 6
+    assert sum(row["status"] == "ok" for row in rows) == 9 * 7
 
 
 def test_dry_run_says_what_is_missing_and_touches_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,12 +86,16 @@ class MeanJudge:
     set_metrics = ("fd",)
     missing: dict[str, str] = {}  # noqa: RUF012
 
-    def __init__(self, protocol: str = "fake-1", fails: bool = False) -> None:
-        self.protocol, self.fails = protocol, fails
+    def __init__(self, protocol: str = "fake-1", fails: bool = False, lossy: bool = False) -> None:
+        self.protocol, self.fails, self.lossy = protocol, fails, lossy
         self.digest = hashlib.sha256(protocol.encode()).hexdigest()
         self.described = 0
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
+        """As they are, or where it is lossy without the lower four bits."""
+        return pixels & 0xF0 if self.lossy else pixels
+
+    def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
         return pixels
 
     def to_uint8(self, image: Tensor) -> np.ndarray:

@@ -14,7 +14,16 @@ import pytest
 
 from bench import store
 from bench.errors import MissingError, UsageError
-from bench.store import Row, ShardWriter, load_features, read_manifest, read_rows, row_key, write_manifest
+from bench.store import (
+    REAL_DIGESTS,
+    Row,
+    ShardWriter,
+    load_features,
+    read_manifest,
+    read_rows,
+    row_key,
+    write_manifest,
+)
 
 ROW = Row("2.jpg", "ab" * 32, "styleres", "cd" * 32, "smile+", "ef" * 32, 3.0, "paper-1", "01" * 32, values={"id": 0.5})
 
@@ -140,7 +149,9 @@ def test_a_manifest_is_whole_or_absent(tmp_path: Path) -> None:
 def test_rows_of_an_older_checkpoint_stay_but_are_not_read(tmp_path: Path) -> None:
     with ShardWriter(tmp_path) as writer:
         writer.append([(_row(0), {}), (_row(0, method_digest="old"), {}), (_row(0, strength=2.0), {})])
-        writer.append([(_row(0, method="real", method_digest="real", column="original"), {}), (_row(9), {})])
+        real = {"method": "real", "column": "original"}
+        writer.append([(_row(0, method_digest=REAL_DIGESTS["real"], **real), {}), (_row(9), {})])
+        writer.append([(_row(0, method_digest="real", **real), {})])
     manifest = {
         "methods": {
             "styleres": {"digest": "cd" * 32, "passes": {"smile+": {"edit_digest": "ef" * 32, "strength": 3.0}}}
@@ -152,4 +163,4 @@ def test_rows_of_an_older_checkpoint_stay_but_are_not_read(tmp_path: Path) -> No
         ("real", "0.jpg"),
         ("styleres", "0.jpg"),
     ]
-    assert len(read_rows(tmp_path)) == 5
+    assert len(read_rows(tmp_path)) == 6

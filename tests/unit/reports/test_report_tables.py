@@ -147,7 +147,7 @@ def test_the_protocol_has_the_last_word_on_a_column() -> None:
 
 @pytest.mark.parametrize(
     ("name", "title"),
-    [("psp+warpres", "pSp+WarpRes"), ("restyle-psp", "ReStyle (pSp)"), ("mine", "mine"), ("real", "Real, not edited")],
+    [("psp+warpres", "pSp+WarpRes"), ("restyle-psp", "ReStyle (pSp)"), ("mine", "mine"), ("real", "No edit")],
 )
 def test_method_titles(name: str, title: str) -> None:
     assert method_title(name, {}) == title
