@@ -69,6 +69,8 @@ class Engine:
         self.made: dict[str, int] = {}
         self.spent: dict[str, float] = {}
         self._loaded: dict[str, Method] = {}
+        # What a method's encoder gives is only kept where another method may take it.
+        self._may_share = len(work.contestants) > 1
         self._members = {edit.inputs: work.members(edit) for c in work.contestants for edit in c.passes}
 
     def run(self) -> None:
@@ -233,12 +235,15 @@ class Engine:
         for index, picture in pixels.items():
             images[index % self.work.group] = to_input(picture, method)
         images = images.to(self.work.device)
-        # Methods over one base encoder run it once: they name it by `base_digest` and take its result.
+        # Methods over one base encoder run it once: they name it by `base_digest` and take its result. Fed by another
+        # filter, or at another size, it sees other pictures.
         sharing: Any = method
-        base = getattr(sharing, "base_digest", None)
+        base = getattr(sharing, "base_digest", None) if self._may_share else None
         if base is None:
             return method.invert(images)
-        key = (base, number, source)
+        resized = {index for index, picture in pixels.items() if picture.shape[:2] != (height, width)}
+        fed = (height, width, getattr(sharing, "input_filter", "bilinear") if resized else "")
+        key = (base, fed, number, source)
         if key not in bases:
             bases[key] = sharing.invert_base(images)
         inversion: Inversion = sharing.invert_from(images, bases[key])

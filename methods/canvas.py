@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from bench.contract import Domain, Inversion, stage
 from bench.errors import MissingError, UsageError
 from methods.nets.stylegan2 import Generator, State
+
+# How pictures of another size are brought to a method's; always antialiased.
+InputFilter = Literal["bilinear", "bicubic"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class CodesMethod(nn.Module):
     """
 
     stages: tuple[str, ...] = ("encode", "synthesise")
+    # torchvision's Resize on PIL, in every repository of the pSp family (protocol card, 1.2).
+    input_filter: InputFilter = "bilinear"
     latent_avg: Tensor
 
     def __init__(self, name: str, canvas: Canvas, generator: Generator, latent_avg: Tensor) -> None:

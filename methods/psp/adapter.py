@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -21,6 +23,10 @@ from methods.registry import Checkpoint, MethodEntry
 _SIZES = {"faces": 1024, "cars": 512}
 
 
+# Codes (N, L, D) with latent_avg, and the backbone's taps.
+Encoded = tuple[Tensor, tuple[Tensor, ...]]
+
+
 class PyramidMethod(CodesMethod):
     """A pyramid encoder and a generator: codes = encoder(x) + latent_avg, picture = G(codes)."""
 
@@ -30,10 +36,27 @@ class PyramidMethod(CodesMethod):
         super().__init__(name, canvas, generator, latent_avg)
         self.encoder = encoder
 
-    def invert(self, images: Tensor) -> Inversion:
-        return Inversion(self.encode(images)[0])
+    @cached_property
+    def base_digest(self) -> str:
+        """Hex SHA-256 of all that decides `encode`: methods of one digest may run the encoder once for all of them."""
+        whole = hashlib.sha256(repr((self.encoder.config, self.input_size)).encode())
+        for name, value in [*sorted(self.encoder.state_dict().items()), ("latent_avg", self.latent_avg)]:
+            if not name.endswith("num_batches_tracked"):
+                whole.update(f"{name} {tuple(value.shape)}".encode() + value.cpu().contiguous().numpy().tobytes())
+        return whole.hexdigest()
 
-    def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def invert(self, images: Tensor) -> Inversion:
+        return self.invert_from(images, self.invert_base(images))
+
+    def invert_base(self, images: Tensor) -> Encoded:
+        """What the encoder sees, for every method that is built on it."""
+        return self.encode(images)
+
+    def invert_from(self, images: Tensor, base: Encoded) -> Inversion:
+        """The inversion of pictures whose `invert_base` is known."""
+        return Inversion(base[0])
+
+    def encode(self, images: Tensor) -> Encoded:
         """W+ codes (N, L, D) including latent_avg, and the taps c0..c3 (c1 is F_0 of StyleRes and WarpRes)."""
         self.canvas.check(images)
         with stage("encode"):

@@ -16,11 +16,11 @@ from bench.contract import Domain, Inversion
 from bench.errors import MissingError
 from bench.weights.load import load_strict, state_dict_of, take
 from bench.weights.signature import expect
-from methods.canvas import Canvas, edited, latent_avg_of
+from methods.canvas import Canvas, InputFilter, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State
-from methods.psp.adapter import assemble
+from methods.psp.adapter import Encoded, assemble
 from methods.registry import Checkpoint, MethodEntry
 from methods.styleres.bases import BASES, base_method, ours_of, pick
 from methods.styleres.names import RELEASED_CLAMP, generator_tensors, residual_tensors
@@ -34,7 +34,7 @@ class Base(Protocol):
     generator: Generator
     latent_rows: int
 
-    def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def encode(self, images: Tensor) -> Encoded:
         """Codes (N, L, D) with latent_avg, and the backbone's taps."""
         ...
 
@@ -59,6 +59,9 @@ class ResidualInversion(Inversion):
 class ResidualMethod(nn.Module):
     """A base encoder with E_1, E_2 and, in WarpRes, the flow."""
 
+    # StyleRes's loader resizes with Pillow's default, whatever the base encoder's own code does (styleres card, 7).
+    input_filter: InputFilter = "bicubic"
+
     def __init__(self, name: str, base: Base, model: StyleRes) -> None:
         super().__init__()
         self.name, self.base, self.model = name, base, model
@@ -68,9 +71,23 @@ class ResidualMethod(nn.Module):
         self.latent_rows = base.latent_rows
         self.stages = ("encode", *model.stages)
 
+    @property
+    def base_digest(self) -> str | None:
+        """The base encoder's (see `PyramidMethod`); None for a base that does not offer its results."""
+        digest: str | None = getattr(self.base, "base_digest", None)
+        return digest
+
     def invert(self, images: Tensor) -> ResidualInversion:
         """Invert float32 (N, 3, *input_size) in [-1, 1]."""
-        codes, taps = self.base.encode(images)
+        return self.invert_from(images, self.invert_base(images))
+
+    def invert_base(self, images: Tensor) -> Encoded:
+        """What the base encoder alone sees: codes and taps."""
+        return self.base.encode(images)
+
+    def invert_from(self, images: Tensor, base: Encoded) -> ResidualInversion:
+        """The rest of `invert`, on the base encoder's result for the same pictures."""
+        codes, taps = base
         prepared = self.model.prepare(self.base.generator, codes, taps[self.model.config.base_tap])
         state = prepared.prefix.state
         return ResidualInversion(codes, prepared.residual, state.x, state.rgb, prepared.source)
