@@ -15,7 +15,7 @@ from bench.plan import Contestant
 from tests.unit.bench.doubles import FewPictures, PoolingMethod, contestant
 
 
-def _never() -> PoolingMethod:
+def _never() -> Any:
     raise AssertionError("a plan loads no method")
 
 
