@@ -28,7 +28,12 @@ class SyntheticFaces:
 
     def read(self, picture: Picture) -> np.ndarray:
         """Pixels uint8 (64, 64, 3)."""
-        return to_uint8(render(scene_of(picture.name)))[0].numpy()
+        return drawn(picture.name)
+
+
+def drawn(name: str) -> np.ndarray:
+    """Pixels uint8 (64, 64, 3) of a picture by its name."""
+    return to_uint8(render(scene_of(name)))[0].numpy()
 
 
 def first_number(split: str) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bench.contract import EditPass, Picture
 from bench.observe import Observation
-from bench.synthetic.dataset import scene_of
+from bench.synthetic.dataset import drawn, scene_of
 from bench.synthetic.flow_teacher import TEACHER, load_flow_teacher
 from bench.synthetic.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.synthetic.render import PICTURE_SIZE, View, render, to_uint8
@@ -32,7 +32,7 @@ from metrics.synthetic import perceptual_distance
 from metrics.truth import distance_to_truth
 
 DIRECTIONS = WEIGHTS / "directions.safetensors"
-VERSION = "2"  # part of the key of every result: raise it when a definition here changes
+VERSION = "3"  # part of the key of every result: raise it when a definition here changes
 ATTRIBUTE_OF = {"smile": "smile", "pose": "yaw", "age": "age"}
 
 
@@ -47,8 +47,8 @@ def attribute_of(edit: EditPass) -> str | None:
 
 
 class TruthObserver:
-    """Columns achieved, leak, truth_psnr, truth_ssim, truth_lpips and, of methods that announce a flow, flow_epe of
-    this flow, of none at all and of the flow teacher.
+    """Columns achieved, leak, truth_psnr, truth_ssim, truth_lpips, id_of_truth (the identity score that the true edit
+    itself would get) and, of methods that announce a flow, flow_epe of this flow, of none at all and of the teacher.
 
     The teacher looks at the real picture and the true edited one, the best it can be shown. One pair at a time:
     a batch would let a picture's number depend on its neighbours.
@@ -61,6 +61,7 @@ class TruthObserver:
         files = [file_digest(path) for path in (WEIGHTS / "judges.safetensors", DIRECTIONS, TEACHER) if path.is_file()]
         self.digest = hashlib.sha256("".join([VERSION, *files]).encode()).hexdigest()
         self._measured = lru_cache(maxsize=256)(self._measure_input)
+        self._embedded = lru_cache(maxsize=256)(self._embed_input)
         self._source_maps = lru_cache(maxsize=256)(self._maps_of_input)
 
     def observe(
@@ -76,6 +77,7 @@ class TruthObserver:
         rendered = render(target)
         truth = to_uint8(rendered)[0].numpy()
         values = dict(distance_to_truth(output, truth, self.distance))
+        values["id_of_truth"] = float((self._embed(truth) * self._embedded(picture.name)).sum())
         values["achieved"] = change[attribute]
         values |= {f"leak_{name}": abs(value) for name, value in change.items() if name != attribute}
         if "flow" in announced:
@@ -104,13 +106,23 @@ class TruthObserver:
             return None
         return edited(scene_of(picture.name), attribute, edit.strength * nominal_change(attribute))
 
+    @torch.inference_mode()
     def _measure(self, pixels: np.ndarray) -> dict[str, float]:
-        with torch.inference_mode():
-            signed = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(self.device).float() / 127.5 - 1
-            return {name: float(value) for name, value in self.networks.attributes(signed).items()}
+        return {name: float(value) for name, value in self.networks.attributes(self._signed(pixels)).items()}
 
     def _measure_input(self, name: str) -> dict[str, float]:
-        return self._measure(to_uint8(render(scene_of(name)))[0].numpy())
+        return self._measure(drawn(name))
+
+    @torch.inference_mode()
+    def _embed(self, pixels: np.ndarray) -> Tensor:
+        return self.networks.embed(self._signed(pixels))
+
+    def _embed_input(self, name: str) -> Tensor:
+        return self._embed(drawn(name))
+
+    def _signed(self, pixels: np.ndarray) -> Tensor:
+        """(1, 3, h, w) in [-1, 1] of a uint8 picture (h, w, 3)."""
+        return torch.from_numpy(pixels).permute(2, 0, 1)[None].to(self.device).float() / 127.5 - 1
 
     @torch.inference_mode()
     def _teacher_cells(self, name: str, target: Tensor) -> Tensor:

@@ -84,6 +84,8 @@ def test_observer_is_fair_to_the_true_edit() -> None:
     still = observer.observe(picture, turn, world.read(picture), {}).values
     assert still["achieved"] == 0
     assert still["truth_psnr"] == 100
+    assert still["id_of_truth"] == pytest.approx(1, abs=1e-5)
+    assert 0.9 < said["id_of_truth"] < 1
     assert said["flow_epe"] == pytest.approx(said["flow_epe_of_zero"], rel=1e-5)
     assert 0 < said["flow_epe_teacher"] < 0.5 * said["flow_epe_of_zero"]
     assert "flow_epe_teacher" not in still
