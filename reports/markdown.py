@@ -6,6 +6,7 @@ import re
 
 from reports.numbers import count_text, interval_text, value_text
 from reports.tables import Block, Column, Entry, Row, Table
+from reports.verdict import unequal_changes
 
 # An underscore inside a word ("run_bench.py") is no markup, and reads better without a backslash.
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>|#~]|(?<!\w)_|_(?!\w))")
@@ -28,6 +29,7 @@ def markdown(table: Table) -> str:
         parts.append(_block(table, block, start))
         start += len(block.columns)
     parts.append(LEGEND)
+    parts.extend(escape(remark) for remark in unequal_changes(table))
     parts.extend(f"{number}. {escape(note)}" for number, note in enumerate(table.notes, 1))
     return "\n\n".join(_join_notes(parts)) + "\n"
 

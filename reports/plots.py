@@ -216,7 +216,8 @@ def _bars(run: _Run, axis: Any, column: str, stem: str, title: str, names: bool)
     axis.set_ylim(len(run.methods) - 0.45, -0.55)
     axis.set_title(f"{title} {item.arrow}", loc="left")
     axis.grid(False, axis="y")
-    axis.locator_params(axis="x", nbins=4)
+    # A label at the right end would run into the next panel's zero.
+    axis.locator_params(axis="x", nbins=4, prune="upper")
     if top > 0:
         axis.set_xlim(0, top * 1.32)
 

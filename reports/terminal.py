@@ -9,6 +9,7 @@ from reports.facts import gather_facts
 from reports.inputs import Pass, Summaries
 from reports.numbers import digits, half_width, value_text
 from reports.tables import DASH, Block, Column, Entry, Row, Table, build_tables
+from reports.verdict import unequal_changes
 
 _GAP = 2
 
@@ -37,6 +38,7 @@ def text(item: Table, width: int = 80) -> str:
             lines.append("")
         start += len(block.columns)
     lines.extend(line for at, note in enumerate(item.notes, 1) for line in _wrapped(f"({at}) {note}", width))
+    lines.extend(line for remark in unequal_changes(item) for line in _wrapped(remark, width))
     return "\n".join(lines).rstrip() + "\n"
 
 

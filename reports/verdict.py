@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from reports.tables import Column, Row, Table, apart
 
@@ -18,7 +19,22 @@ def verdicts(table: Table) -> list[str]:
         sentence = _sentence(methods, [(at, table.columns[at]) for at in places])
         sentences += [f"{block.title}: {sentence}"] if sentence else []
         start += len(block.columns)
-    return sentences
+    return [*sentences, *unequal_changes(table)]
+
+
+def unequal_changes(table: Table) -> list[str]:
+    """A warning for each block whose methods changed the attribute by different amounts: theirs is not one edit."""
+    methods = [row for row in table.rows if row.kind == "method" and row.absent is None]
+    found: dict[str, None] = {}
+    for at, column in enumerate(table.columns):
+        entries = [row.entries[at] for row in methods]
+        if column.metric.stem == "achieved" and any(apart(one, other) for one, other in combinations(entries, 2)):
+            found[column.pass_name.block] = None
+    return [
+        f"{block}: the methods changed the attribute by different amounts (Change), and who changes less has it "
+        "easier; --mode matched compares at equal change."
+        for block in found
+    ]
 
 
 def _sentence(methods: Sequence[Row], columns: Sequence[tuple[int, Column]]) -> str:

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports_fake_run import FakeCell, manifest, passes, summaries, write_run
+from reports_fake_run import METHODS, FakeCell, manifest, passes, summaries, write_run
 
 import reports.plots
 from bench.errors import MissingError
 from reports import write_reports
 from reports.failures import collect
 from reports.inputs import Facts
+from reports.markdown import markdown
 from reports.page.render import Content, render
 from reports.published import paper_table
 from reports.showcase import showcase
 from reports.tables import build_tables
+from reports.terminal import text
 from reports.timing_table import read_timings
 from reports.verdict import verdicts
 
@@ -157,6 +159,19 @@ def test_verdicts_name_only_what_the_intervals_carry() -> None:
     assert verdicts(build_tables(cells, passes(), Facts())[0])[1] == "Smile: no method stands apart in Id+ and Id−."
     alone = {key: value for key, value in cells.items() if key[0] == "warpres"}
     assert verdicts(build_tables(alone, passes(), Facts())[0]) == []
+
+
+def test_unequal_changes_are_said_wherever_the_numbers_are_read() -> None:
+    cells = summaries()
+    for method, column in cells:
+        if method in METHODS and column != "reconstruction":
+            cells[method, column]["achieved@synthetic-1"] = FakeCell(3.0, 2.5, 3.5, 120)
+    equal = build_tables(cells, passes(), Facts())[1]
+    assert not any("different amounts" in said for said in (text(equal), markdown(equal), *verdicts(equal)))
+    cells["warpres", "pose+"]["achieved@synthetic-1"] = FakeCell(15.0, 14.5, 15.5, 120)
+    table = build_tables(cells, passes(), Facts())[1]
+    remark = "Pose: the methods changed the attribute by different amounts"
+    assert remark in text(table) and remark in markdown(table) and remark in verdicts(table)[-1]
 
 
 def test_tables_do_not_know_the_clock_the_run_or_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
