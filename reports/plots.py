@@ -14,7 +14,7 @@ from reports.columns import Metric, split_column
 from reports.inputs import Facts, Pass, Summaries, interval, number
 from reports.naming import RECONSTRUCTION, PassName, is_reference, method_title, split_pass
 from reports.palette import REFERENCE_COLOUR, Look, looks
-from reports.tables import method_rows, pass_order, protocols
+from reports.tables import Entry, method_rows, pass_order, protocols
 
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -34,6 +34,9 @@ _STYLE: dict[str, Any] = {
 _QUALITY = ("fid", "fd", "kid")
 _IDENTITY = ("id", "id_mtcnn")
 _TRUTH = ("truth_psnr", "truth_ssim", "truth_lpips", "flow_epe")
+# Drawn against the change reached -> what the reconstruction has instead.
+_AT_CHANGE = {"id": "id", "truth_ssim": "ssim", "truth_lpips": "lpips"}
+_NO_CHANGE = Entry(value=0.0)
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def _collect(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protoco
 
 def _draw_protocol(run: _Run) -> Iterator[Drawing]:
     drawings = [_reconstruction(run)]
-    for draw in (_trade_off, _truth):
+    for draw in (_trade_off, _truth, _at_change):
         drawings += [draw(run, edit, passes) for edit, passes in run.edits.items()]
     drawings.append(_achieved(run))
     yield from (drawing for drawing in drawings if drawing is not None)
@@ -259,7 +262,8 @@ def _trade_off(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | No
     for axis, sign in zip(axes, signs, strict=True):
         own = [p for p in passes if p.sign == sign]
         for method in run.methods:
-            _path(run, axis, method, [p.column for p in own], quality, identity)
+            cells = [(run.cell(method, p.column, identity), run.cell(method, p.column, quality)) for p in own]
+            _points(axis, run.looks[method], cells)
         for p in own[:1]:
             _reference_line(run, axis, p.column, quality, vertical=False)
         axis.set_title(PassName("", edit, sign, "").title, loc="left")
@@ -274,11 +278,10 @@ def _trade_off(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | No
     return _finish(figure, f"tradeoff-{edit}@{run.protocol}", caption)
 
 
-def _path(run: _Run, axis: Any, method: str, columns: Sequence[str], quality: str, identity: str) -> None:
-    look = run.looks[method]
+def _points(axis: Any, look: Look, cells: Sequence[tuple[Any, Any]]) -> None:
+    """One method's cells (x, y) as points with intervals, joined as given; a pair that lacks one is left out."""
     points = []
-    for column in columns:
-        x, y = run.cell(method, column, identity), run.cell(method, column, quality)
+    for x, y in cells:
         if number(x) is None or number(y) is None:
             continue
         points.append((number(x), number(y)))
@@ -286,6 +289,31 @@ def _path(run: _Run, axis: Any, method: str, columns: Sequence[str], quality: st
         axis.plot(*points[-1], look.marker, color=look.colour, markersize=6, markeredgecolor="white")
     if len(points) > 1:
         axis.plot(*zip(*points, strict=True), color=look.colour, linewidth=1.1)
+
+
+def _at_change(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | None:
+    """Identity and distance to the truth against the change that was reached: every strength, both signs.
+
+    The reconstruction stands at no change, where the truth is the input itself.
+    """
+    columns = [item.column for item in passes]
+    stems = {stem: plain for stem, plain in _AT_CHANGE.items() if any(run.has(column, stem) for column in columns)}
+    if not stems or not any(run.has(column, "achieved") for column in columns):
+        return None
+    figure, axes = _figure(len(stems), 7.0, 2.6, 1, _Margins())
+    for axis, (stem, plain) in zip(axes, stems.items(), strict=True):
+        for method in run.methods:
+            cells = [(run.cell(method, column, "achieved"), run.cell(method, column, stem)) for column in columns]
+            cells.append((_NO_CHANGE, run.cell(method, RECONSTRUCTION, plain)))
+            _points(axis, run.looks[method], sorted(cells, key=lambda cell: number(cell[0]) or 0.0))
+        axis.set_title(f"{run.metric(stem).label} {run.metric(stem).arrow}", loc="left")
+        axis.set_xlabel("Measured change")
+    _legend(run, figure)
+    caption = (
+        f"{_name(edit)}: identity and distance to the true edit at the change each method reached, with 95 % "
+        "intervals. Compare methods where their changes are equal; at zero stands the reconstruction."
+    )
+    return _finish(figure, f"change-{edit}@{run.protocol}", caption)
 
 
 def _achieved(run: _Run) -> Drawing | None:

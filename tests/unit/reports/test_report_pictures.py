@@ -131,7 +131,7 @@ def test_plots_are_the_same_bytes_twice_and_leave_no_trace() -> None:
     first, second = (draw_all(cells, steps, Facts()) for _ in range(2))
     assert first == second and dict(mpl.rcParams) == before
     names = [drawing.name.partition("@")[0] for drawing in first]
-    assert names == ["reconstruction", "tradeoff-smile", "truth-smile", "achieved"]
+    assert names == ["reconstruction", "tradeoff-smile", "truth-smile", "change-smile", "achieved"]
     for drawing in first:
         assert Image.open(io.BytesIO(drawing.png)).size[0] >= 500
         assert drawing.pdf.startswith(b"%PDF") and b"CreationDate" not in drawing.pdf
