@@ -26,6 +26,7 @@ COMMANDS = {
     "edits": ("edits_command", "list edits or fit new directions"),
     "time": ("time_command", "time methods, stage by stage"),
     "report": ("report_command", "make a run's tables and pages again from its rows"),
+    "compare": ("compare_command", "two methods of a run, picture by picture"),
     "gate": ("gate_command", "compare two runs and exit 1 when the second is worse"),
     "synthetic": ("synthetic_command", "write the synthetic world to disk"),
     "env": ("env_command", "versions, devices and folders"),

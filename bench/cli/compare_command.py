@@ -1,0 +1,79 @@
+"""Compare two methods of a run on the same pictures: mean differences with
+their 95 % intervals. Distances of sets (FID, KID) have no value a picture and
+are not here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cli.printing import show
+from bench.errors import ExitCode, unknown_name
+
+if TYPE_CHECKING:
+    from bench.paired import Difference
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("first", metavar="A", help="a method of the run")
+    parser.add_argument("second", metavar="B", help="another; shown is B - A")
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace) -> int:
+    from bench.paired import differences
+    from bench.store import read_manifest, read_rows
+    from metrics.protocol import load_protocol
+    from reports.columns import metric
+
+    manifest = read_manifest(options.run)
+    for name in (options.first, options.second):
+        if name not in manifest["methods"]:
+            raise unknown_name("method of this run", name, list(manifest["methods"]))
+    files = {name: about.get("file") or name for name, about in manifest["protocols"].items()}
+    found = differences(
+        read_rows(options.run, manifest),
+        options.first,
+        options.second,
+        lambda protocol: load_protocol(files[protocol]).numbers,
+        lambda stem: metric(stem).better,
+    )
+    order = {edit["column"]: place for place, edit in enumerate(manifest["passes"])}
+    shown = [item for item in found if metric(stem_of(item)).shown_for(item.edit == "reconstruction")]
+    shown.sort(key=lambda item: (order[item.edit], item.column.partition("@")[2], metric(stem_of(item)).place))
+    if options.json:
+        show([vars(item) for item in shown], (), as_json=True)
+    else:
+        _print(shown, options.first, options.second)
+    return int(ExitCode.OK)
+
+
+def stem_of(item: Difference) -> str:
+    return item.column.partition("@")[0]
+
+
+def _print(items: Sequence[Difference], first: str, second: str) -> None:
+    print(f"{second} - {first}: means over the same pictures, with 95 % intervals")
+    for (edit, protocol), group in groupby(items, key=lambda item: (item.edit, item.column.partition("@")[2])):
+        own = list(group)
+        print(f"\n{edit}, {protocol}, n = {max(item.n for item in own)}")
+        show([_texts(item, first, second) for item in own], ("column", first, second, "verdict", "difference"))
+        if any(stem_of(item) == "achieved" and item.differs for item in own):
+            print("They changed the attribute by different amounts: this is not one edit.")
+
+
+def _texts(item: Difference, first: str, second: str) -> dict[str, str]:
+    digits = 2 if max(abs(item.first), abs(item.second)) >= 2 else 4
+    interval = "" if item.low is None else f" [{item.low:+.{digits}f}, {item.high:+.{digits}f}]"
+    return {
+        "column": stem_of(item),
+        first: f"{item.first:.{digits}f}",
+        second: f"{item.second:.{digits}f}",
+        "difference": f"{item.value:+.{digits}f}{interval}",
+        "verdict": item.verdict,
+    }
