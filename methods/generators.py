@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,27 @@ from bench.errors import MissingError
 from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take
 from bench.weights.signature import recognise
 from methods.canvas import average_rows
+from methods.nets.configs import from_dict
 from methods.nets.memory import keep_pages
 from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from methods.nets.stylegan2.layers import fir_kernel
+
+
+@dataclass(frozen=True)
+class Found:
+    """A generator's tensors in a file.
+
+    Attributes:
+        tensors: With rosinality's names.
+        average: The mean w in one of the shapes `average_rows` knows, where the file has it.
+        config: Sizes and clamp.
+        official: The name in the file of one of the tensors, for messages.
+    """
+
+    tensors: Mapping[str, Tensor]
+    average: Tensor | None
+    config: GeneratorConfig
+    official: Callable[[str], str] = str
 
 
 def load_generator(path: str | Path, device: str | torch.device = "cpu") -> tuple[Generator, Tensor]:
@@ -31,17 +50,54 @@ def load_generator(path: str | Path, device: str | torch.device = "cpu") -> tupl
     """
     keep_pages()
     content = read_checkpoint(path)
-    tensors, average = _generator_tensors(content)
-    if not tensors:
+    found = find_generator(content, path)
+    if found is None:
         raise MissingError(f"{path} looks like {recognise(content)}; expected a file with a StyleGAN2 generator")
-    config = config_of(tensors)
+    generator = built(found, path).eval().requires_grad_(False).to(device)
+    average = generator.mean_latent(10_000) if found.average is None else found.average
+    return generator, average_rows(average, found.config.rows).clone().to(device)
+
+
+def find_generator(content: Mapping[str, Any], where: object) -> Found | None:
+    """The generator in a checkpoint as `read_checkpoint` gives it, or None.
+
+    Raises:
+        MissingError: Tensors missing that say how large it is, or, in the released StyleRes file, any of its own.
+    """
+    average = content.get("latent_avg")
+    if isinstance(content.get("generator_smooth"), Mapping):
+        return _nvidia(content["generator_smooth"], average, where)
+    if isinstance(content.get("g_ema"), Mapping):
+        tensors, prefix = dict(content["g_ema"]), ""
+    else:
+        named = state_dict_of(content)
+        prefix = "decoder.module." if take(named, "decoder.module.") else "decoder."
+        tensors, average = take(named, prefix), named.get("latent_avg", average)
+        if not any(name.startswith("to_rgbs.") for name in tensors):
+            return None
+    given = content.get("metadata", {}).get("config", {}).get("generator")
+    config = from_dict(GeneratorConfig, given) if given else config_of(tensors, where, prefix.__add__)
+    return Found(tensors, average, config, prefix.__add__)
+
+
+def _nvidia(named: Mapping[str, Tensor], average: Tensor | None, where: object) -> Found:
+    from methods.styleres.names import RELEASED_CLAMP, check_unused, generator_tensors, official_name
+
+    def official(name: str) -> str:
+        return official_name(f"decoder.{name}")
+
+    tensors = generator_tensors(named)
+    config = replace(config_of(tensors, where, official), clamp=RELEASED_CLAMP)
+    check_unused(named, config.size, config.style_dim, where)
+    return Found(tensors, average, config, official)
+
+
+def built(found: Found, where: object) -> Generator:
+    """The generator, loaded strictly but for the buffers that older files lack."""
     with torch.device("meta"):
-        generator = Generator(config)
-    load_strict(generator, {**_buffers(generator), **tensors}, f"{path}: generator")
-    generator = generator.eval().requires_grad_(False).to(device)
-    if average is None:
-        average = generator.mean_latent(10_000)
-    return generator, average_rows(average, config.rows).clone().to(device)
+        generator = Generator(found.config)
+    load_strict(generator, {**_buffers(generator), **found.tensors}, f"{where}: generator", found.official)
+    return generator
 
 
 def load_discriminator(path: str | Path, device: str | torch.device = "cpu") -> Discriminator:
@@ -64,30 +120,28 @@ def load_discriminator(path: str | Path, device: str | torch.device = "cpu") -> 
     return network.eval().requires_grad_(False).to(device)
 
 
-def config_of(tensors: Mapping[str, Tensor]) -> GeneratorConfig:
-    """Sizes of a generator with rosinality's tensor names."""
-    blocks = 1 + max(int(found[1]) for name in tensors if (found := re.match(r"to_rgbs\.(\d+)\.", name)))
-    channels = {4: tensors["conv1.conv.weight"].shape[1]}
+def config_of(
+    tensors: Mapping[str, Tensor], where: object = "the file", official: Callable[[str], str] = str
+) -> GeneratorConfig:
+    """Sizes of a generator with rosinality's tensor names.
+
+    Raises:
+        MissingError: A tensor that says a size is missing, or is no convolution's or linear layer's weight.
+    """
+
+    def width(name: str, axis: int) -> int:
+        value = tensors.get(name)
+        if value is None or value.ndim <= axis:
+            said = "missing" if value is None else f"shape {tuple(value.shape)} of"
+            raise MissingError(f"{where}: generator does not fit: {said} {official(name)}")
+        return value.shape[axis]
+
+    blocks = 1 + max((int(found[1]) for name in tensors if (found := re.match(r"to_rgbs\.(\d+)\.", name))), default=0)
+    channels = {4: width("conv1.conv.weight", 1)}
     for block in range(blocks):
-        channels[8 << block] = tensors[f"convs.{2 * block}.conv.weight"].shape[1]
-    layers = [int(found[1]) for name in tensors if (found := re.match(r"style\.(\d+)\.weight", name))]
-    style_dim = tensors["conv1.conv.modulation.weight"].shape[1]
-    return GeneratorConfig(4 << blocks, style_dim, max(layers), channels)
-
-
-def _generator_tensors(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], Tensor | None]:
-    """Tensors with rosinality's names, and the mean w where the file has it."""
-    average = content.get("latent_avg")
-    if "g_ema" in content:
-        return dict(content["g_ema"]), average
-    if "generator_smooth" in content:
-        from methods.styleres.names import generator_tensors
-
-        return generator_tensors(content["generator_smooth"]), average
-    tensors = state_dict_of(content)
-    average = tensors.get("latent_avg", average)
-    decoder = take(tensors, "decoder.module.") or take(tensors, "decoder.")
-    return decoder if "conv1.conv.weight" in decoder else {}, average
+        channels[8 << block] = width(f"convs.{2 * block}.conv.weight", 1)
+    layers = max((int(found[1]) for name in tensors if (found := re.match(r"style\.(\d+)\.", name))), default=1)
+    return GeneratorConfig(4 << blocks, width("conv1.conv.modulation.weight", 1), layers, channels)
 
 
 def _buffers(generator: Generator) -> dict[str, Tensor]:

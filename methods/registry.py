@@ -72,6 +72,11 @@ class MethodEntry:
     golden: tuple[str, ...] = ()
     origin: str = "built-in"
 
+    @property
+    def wanted(self) -> str:
+        """What to give, in words."""
+        return "; ".join((*self.files, *(f"perhaps {file}" for file in self.optional)))
+
 
 def load_method(
     name: str,
@@ -105,8 +110,7 @@ def load_method(
     if checkpoints and all(file.metadata for file in checkpoints):
         checkpoints = [merged(checkpoints)]
     elif not len(entry.files) <= len(paths) <= len(entry.files) + len(entry.optional):
-        wanted = "; ".join((*entry.files, *(f"perhaps {file}" for file in entry.optional)))
-        raise UsageError(f"{name} needs {len(entry.files)} file(s), got {len(paths)}", f"give: {wanted}")
+        raise UsageError(f"{name} needs {len(entry.files)} file(s), got {len(paths)}", f"give: {entry.wanted}")
     method: Any = entry.build(entry, domain, checkpoints)
     del checkpoints
     if isinstance(method, torch.nn.Module):
@@ -207,7 +211,7 @@ def method_digest(entry: MethodEntry, paths: Sequence[Path]) -> str:
 @lru_cache(maxsize=64)
 def _code_digest(folders: tuple[str, ...]) -> str:
     whole = hashlib.sha256()
-    sources = [_ROOT / "canvas.py"]
+    sources = [_ROOT / "canvas.py", _ROOT / "generators.py"]
     for folder in folders:
         sources += sorted((_ROOT / folder).rglob("*.py"))
     for source in sources:

@@ -14,7 +14,7 @@ import pickle
 import pickletools
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,16 @@ from bench.errors import MissingError
 
 # What an authors' file may hold beside tensors and plain containers. Namespace is inert: attribute storage, no code.
 ALLOWED_GLOBALS: tuple[Any, ...] = (argparse.Namespace,)
-_KNOWN_GLOBALS = ("torch.", "collections.OrderedDict", "argparse.Namespace", "builtins.set", "builtins.bytearray")
+# How a web page may begin, after white space and byte order marks.
+_PAGES = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<script", b"<?xml")
 _FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you already have)"
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Content of a checkpoint file, tensors on the CPU.
 
-    Authors' files: the dictionary as saved.
-    Ours (safetensors): {"state_dict": {name: tensor}, "metadata": {key: value}},
-    metadata values parsed from JSON. Tensors may be memory-mapped: copy what you keep (`load_strict` does).
+    Authors' files: the dictionary as saved. Ours (safetensors): {"state_dict": tensors by name, "metadata": values by
+    key, parsed from JSON}. Tensors may be memory-mapped: copy what you keep (`load_strict` does).
 
     Raises:
         MissingError: No such file, empty, a web page, truncated, asks for code, not a checkpoint, or NaN in a tensor
@@ -98,28 +98,21 @@ def options_of(content: Mapping[str, Any]) -> dict[str, Any]:
     return dict(vars(options)) if isinstance(options, argparse.Namespace) else dict(options)
 
 
-def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+def load_strict(
+    module: nn.Module, tensors: Mapping[str, Tensor], what: str, official: Callable[[str], str] = str
+) -> None:
     """Load `tensors` into `module` (on the meta device too), copying; every name must be there and none more.
 
     `num_batches_tracked` counters may be missing (files older than the counter) and are never needed.
+
+    Args:
+        official: The name in the file of one of the module's names, for messages; the same by default.
 
     Raises:
         MissingError: Names the missing and unexpected tensors and wrong shapes of `what`.
     """
     own = module.state_dict()
-    counters = {name for name in own if name.endswith("num_batches_tracked")}
-    problems = []
-    if missing := [name for name in own if name not in tensors and name not in counters]:
-        problems.append(f"missing {_some(missing)}")
-    if unexpected := [n for n in tensors if n not in own and not n.endswith("num_batches_tracked")]:
-        problems.append(f"unexpected {_some(unexpected)}")
-    for name, value in own.items():
-        if name in tensors and tensors[name].shape != value.shape:
-            problems.append(f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(value.shape)}")
-    if problems:
-        raise MissingError(
-            f"{what} does not fit: {'; '.join(problems[:4])}", "check that this is the right file (weights ls)"
-        )
+    check_fit({name: value.shape for name, value in own.items()}, tensors, what, official)
     if not any(value.is_meta for value in own.values()):
         # In place: an optimizer keeps its parameters, a module its device.
         module.load_state_dict({name: tensors.get(name, value) for name, value in own.items()})
@@ -131,6 +124,46 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
         for name, value in own.items()
     }
     module.load_state_dict(copies, strict=True, assign=True)
+
+
+def load_part(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    prefix: str,
+    where: object,
+    official: Callable[[str], str] = str,
+) -> None:
+    """`load_strict` of the tensors below `prefix` ("encoder."); messages name them with it, as the file does.
+
+    `official` takes a name with the prefix to the file's.
+    """
+    part = prefix.removesuffix(".")
+    load_strict(module, take(tensors, prefix), f"{where}: {part}", lambda name: official(prefix + name))
+
+
+def check_fit(
+    shapes: Mapping[str, Sequence[int]],
+    tensors: Mapping[str, Tensor],
+    what: str,
+    official: Callable[[str], str] = str,
+) -> None:
+    """Raise MissingError unless `tensors` have exactly these names and shapes; see `load_strict`."""
+
+    def listed(names: Iterable[str]) -> str:
+        return _some([official(name) for name in names if not name.endswith("num_batches_tracked")])
+
+    problems = []
+    if missing := listed(name for name in shapes if name not in tensors):
+        problems.append(f"missing {missing}")
+    if unexpected := listed(name for name in tensors if name not in shapes):
+        problems.append(f"unexpected {unexpected}")
+    for name, shape in shapes.items():
+        if name in tensors and tuple(tensors[name].shape) != tuple(shape):
+            problems.append(f"{official(name)} has shape {tuple(tensors[name].shape)}, expected {tuple(shape)}")
+    if problems:
+        raise MissingError(
+            f"{what} does not fit: {'; '.join(problems[:4])}", "check that this is the right file (weights ls)"
+        )
 
 
 def check_finite(content: Mapping[str, Any], where: str) -> None:
@@ -171,8 +204,9 @@ def _head(path: Path) -> bytes:
         raise MissingError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
     if not head:
         raise MissingError(f"{path} is empty (0 bytes): the download did not start or was cut off", _FETCH)
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
+    # Without zero bytes a UTF-16 page reads like any other.
+    text = head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n\v\f").replace(b"\0", b"").lower()
+    if text.startswith(_PAGES):
         raise MissingError(
             f"{path} is a web page (HTML), not a checkpoint: the server answered with its download or quota page",
             _FETCH,
@@ -248,22 +282,48 @@ def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
 
 def _forbidden(path: Path, zipped: bool) -> str:
     """The first global of a refused pickle that is not allowed, found by reading its opcodes, never running them."""
+    allowed = _allowed_globals()
     for stream in _pickles(path, zipped):
-        strings: list[str] = []
         try:
-            for opcode, argument, _ in pickletools.genops(stream):
-                if isinstance(argument, str) and opcode.name != "GLOBAL":
-                    strings.append(argument)
-                name = ""
-                if opcode.name in ("GLOBAL", "INST"):
-                    name = str(argument).replace(" ", ".")
-                elif opcode.name == "STACK_GLOBAL" and len(strings) >= 2:
-                    name = ".".join(strings[-2:])
-                if name and not name.startswith(_KNOWN_GLOBALS):
+            for name in _globals(stream):
+                if name not in allowed:
                     return name
         except Exception:  # a damaged stream ends the search, whatever is wrong with it
             continue
     return ""
+
+
+def _allowed_globals() -> set[str]:
+    """Dotted names that PyTorch's weights-only reading allows by itself, and ours."""
+    # Private, but the only list there is; a test notices when it goes.
+    from torch import _weights_only_unpickler as reader
+
+    return {*reader._get_allowed_globals(), *(f"{item.__module__}.{item.__qualname__}" for item in ALLOWED_GLOBALS)}
+
+
+def _globals(stream: Any) -> Iterator[str]:
+    """Dotted names of the globals a pickle asks for, in order."""
+    pushed: list[str] = []  # strings as they go on the stack, "" for anything else
+    memo: dict[Any, str] = {}
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name in ("GLOBAL", "INST"):
+            yield _todays_name(*str(argument).split(" ", 1))
+        elif opcode.name == "STACK_GLOBAL":
+            yield ".".join(pushed[-2:])
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if argument is None else argument] = pushed[-1] if pushed else ""
+        elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
+            pushed.append(memo.get(argument, ""))
+        elif opcode.name not in ("PROTO", "FRAME"):
+            pushed.append(argument if isinstance(argument, str) and opcode.name not in ("GLOBAL", "INST") else "")
+
+
+def _todays_name(module: str, name: str) -> str:
+    # Protocol 2, which PyTorch writes, has Python 2's names; PyTorch takes them to today's in the same way.
+    from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+
+    module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+    return f"{module}.{name}"
 
 
 def _pickles(path: Path, zipped: bool) -> Iterator[Any]:

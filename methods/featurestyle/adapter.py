@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from bench.contract import Domain, Inversion, stage
-from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.load import load_part, load_strict, refuse_strangers, state_dict_of
 from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, edited, latent_avg_of
-from methods.featurestyle.names import DECODER, sort_files
+from methods.featurestyle.names import DECODER, ENCODER, sort_files
 from methods.featurestyle.network import FeatureEncoderConfig, FeatureStyleEncoder
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State
@@ -88,8 +88,10 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     with torch.device("meta"):
         encoder, generator = FeatureStyleEncoder(), Generator()
     load_strict(encoder, state_dict_of(own.content), str(own.path))
-    decoder = take(state_dict_of(generator_file.content), DECODER)
-    load_strict(generator, decoder, f"{generator_file.path}: decoder")
+    tensors = state_dict_of(generator_file.content)
+    # pSp's own encoder may be there; it is not used.
+    refuse_strangers(tensors, (ENCODER, DECODER), generator_file.path)
+    load_part(generator, tensors, DECODER, generator_file.path)
     average = latent_avg_of(generator_file.content, generator_file.path)
     return FeatureStyle(entry.name, _canvas(domain, generator), generator, encoder, average)
 
@@ -97,11 +99,12 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
 def _ours(entry: MethodEntry, domain: Domain, file: Checkpoint) -> FeatureStyle:
     expect(file.content, file.path, entry.name, domain)
     tensors, config = state_dict_of(file.content), file.metadata["config"]
+    refuse_strangers(tensors, (ENCODER, DECODER, "latent_avg"), file.path)
     with torch.device("meta"):
         encoder = FeatureStyleEncoder(from_dict(FeatureEncoderConfig, config["encoder"]))
         generator = Generator(from_dict(GeneratorConfig, config["generator"]))
-    load_strict(encoder, take(tensors, "encoder."), f"{file.path}: encoder")
-    load_strict(generator, take(tensors, DECODER), f"{file.path}: decoder")
+    load_part(encoder, tensors, ENCODER, file.path)
+    load_part(generator, tensors, DECODER, file.path)
     return FeatureStyle(entry.name, _canvas(domain, generator), generator, encoder, tensors["latent_avg"])
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.contract import Domain, Inversion, announce, stage
-from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.load import load_part, refuse_strangers, state_dict_of
 from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, edited, latent_avg_of
 from methods.hfgi.names import ALIGNMENT, CONSULTATION, DECODER, ENCODER
@@ -100,6 +100,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     file = checkpoints[0]
     expect(file.content, file.path, entry.name, domain)
     tensors = state_dict_of(file.content)
+    refuse_strangers(tensors, (ENCODER, DECODER, ALIGNMENT, CONSULTATION, "latent_avg"), file.path)
     if file.metadata:
         config = file.metadata["config"]
         sizes = from_dict(PyramidConfig, config["encoder"])
@@ -117,7 +118,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
         (ALIGNMENT, alignment),
         (CONSULTATION, consultation),
     ):
-        load_strict(network, take(tensors, prefix), f"{file.path}: {prefix.removesuffix('.')}")
+        load_part(network, tensors, prefix, file.path)
     canvas = Canvas.of(domain, generator_sizes.size)
     return Hfgi(entry.name, canvas, generator, encoder, alignment, consultation, average)
 

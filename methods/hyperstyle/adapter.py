@@ -10,18 +10,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contract import Domain, Inversion, announce, stage
-from bench.errors import UsageError
-from bench.weights.load import load_strict, refuse_strangers, state_dict_of, take
-from bench.weights.signature import expect, recognise
+from bench.weights.load import load_part, options_of, refuse_strangers, state_dict_of
+from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, edited, latent_avg_of
-from methods.hyperstyle.names import shared_tensors, tuned_layers
-from methods.hyperstyle.network import HyperConfig, HyperNet, WEncoder
+from methods.hyperstyle.names import check_aliases, shared_tensors, tuned_layers
+from methods.hyperstyle.network import HyperConfig, HyperNet, SharedBlock, WEncoder
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig
+from methods.parts import one_of_each
 from methods.registry import Checkpoint, MethodEntry
 
 _SIZES = {"faces": 1024, "cars": 512}
-_W_ENCODER = "hyperstyle's W encoder"
+_PARTS = (("hyperstyle",), ("hyperstyle's W encoder",))
 
 
 @dataclass(frozen=True)
@@ -89,37 +89,29 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     """From the authors' two files in any order (HyperStyle's and its W encoder's), or one of ours."""
     if checkpoints[0].metadata:
         return _ours(entry.name, domain, checkpoints[0])
-    main, w_file = _sorted(checkpoints, domain)
-    tensors = shared_tensors(state_dict_of(main.content))
-    refuse_strangers(tensors, ("hypernet.", "decoder."), main.path)
-    config = HyperConfig(tuned=tuned_layers(tensors, main.path))
-    networks = _networks(config, GeneratorConfig.config_f(_SIZES[domain]), Canvas.of(domain, _SIZES[domain]))
+    main, w_file = one_of_each(checkpoints, _PARTS, entry.name, domain)
+    named, encoder = state_dict_of(main.content), state_dict_of(w_file.content)
+    refuse_strangers(named, ("hypernet.", "decoder."), main.path)
     # The W encoder's file has a decoder and a latent_avg too; the authors' code throws them away.
-    refuse_strangers(state_dict_of(w_file.content), ("encoder.", "decoder."), w_file.path)
-    encoder = take(state_dict_of(w_file.content), "encoder.")
+    refuse_strangers(encoder, ("encoder.", "decoder."), w_file.path)
+    config = HyperConfig(tuned=tuned_layers(named, options_of(main.content), main.path))
+    networks = _networks(config, GeneratorConfig.config_f(_SIZES[domain]), Canvas.of(domain, _SIZES[domain]))
+    hypernet = networks[2]
+    square = [index for index, block in hypernet.refinement_blocks.items() if isinstance(block, SharedBlock)]
+    check_aliases(named, square, hypernet.shared_weight_hypernet.state_dict(), str(main.path))
     average = latent_avg_of(main.content, main.path)
-    return _assembled(entry.name, networks, config, encoder, str(w_file.path), tensors, str(main.path), average)
+    where = str(main.path), str(w_file.path)
+    return _assembled(entry.name, networks, config, shared_tensors(named), encoder, where, average)
 
 
 def _ours(name: str, domain: Domain, file: Checkpoint) -> HyperStyle:
     expect(file.content, file.path, name, domain)
     given, tensors = file.metadata["config"], state_dict_of(file.content)
+    refuse_strangers(tensors, ("encoder.", "hypernet.", "decoder.", "latent_avg"), file.path)
     config, sizes = from_dict(HyperConfig, given["hyper"]), from_dict(GeneratorConfig, given["generator"])
     networks = _networks(config, sizes, Canvas.of(domain, sizes.size))
-    where = str(file.path)
-    return _assembled(name, networks, config, take(tensors, "encoder."), where, tensors, where, tensors["latent_avg"])
-
-
-def _sorted(checkpoints: Sequence[Checkpoint], domain: Domain) -> tuple[Checkpoint, Checkpoint]:
-    """HyperStyle's file and the W encoder's, told apart by content."""
-    main = [file for file in checkpoints if not recognise(file.content).fits(_W_ENCODER)]
-    w_encoder = [file for file in checkpoints if file not in main]
-    if len(main) != 1 or len(w_encoder) != 1:
-        seen = "; ".join(f"{file.path} looks like {recognise(file.content)}" for file in checkpoints)
-        raise UsageError(f"hyperstyle needs its own file and its W encoder's, got: {seen}", "give one of each")
-    expect(main[0].content, main[0].path, "hyperstyle", domain)
-    expect(w_encoder[0].content, w_encoder[0].path, "hyperstyle", domain, part=_W_ENCODER)
-    return main[0], w_encoder[0]
+    where = str(file.path), str(file.path)
+    return _assembled(name, networks, config, tensors, tensors, where, tensors["latent_avg"])
 
 
 _Networks = tuple[Canvas, WEncoder, HyperNet, Generator]
@@ -135,16 +127,16 @@ def _assembled(
     name: str,
     networks: _Networks,
     config: HyperConfig,
-    encoder: Mapping[str, Tensor],
-    encoder_from: str,
     tensors: Mapping[str, Tensor],
-    where: str,
+    encoder: Mapping[str, Tensor],
+    where: tuple[str, str],
     average: Tensor,
 ) -> HyperStyle:
+    """The method of `tensors` ("hypernet.*", "decoder.*") and `encoder` ("encoder.*"); `where` those two come from."""
     canvas, w_encoder, hypernet, generator = networks
-    load_strict(w_encoder, encoder, f"{encoder_from}: W encoder")
-    load_strict(hypernet, take(tensors, "hypernet."), f"{where}: hypernet")
-    load_strict(generator, take(tensors, "decoder."), f"{where}: decoder")
+    load_part(w_encoder, encoder, "encoder.", where[1])
+    load_part(hypernet, tensors, "hypernet.", where[0])
+    load_part(generator, tensors, "decoder.", where[0])
     return HyperStyle(name, canvas, w_encoder, hypernet, generator, average, config.iterations)
 
 

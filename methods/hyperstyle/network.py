@@ -135,6 +135,8 @@ class HyperNet(ResNetBody):
         shared: dict[int, Tensor] = {}
         for index, block in self.refinement_blocks.items():
             (shared if isinstance(block, SharedBlock) else offsets)[layer_of(int(index))] = block(feature)
-        # All layers at once: the shared matrix (0.5 GB) is read once instead of once a layer.
-        together = self.shared_weight_hypernet(torch.cat(list(shared.values()))).split(len(x))
-        return dict(sorted({**dict(zip(shared, together, strict=True)), **offsets}.items()))
+        if shared:
+            # All layers at once: the shared matrix (0.5 GB) is read once instead of once a layer.
+            together = self.shared_weight_hypernet(torch.cat(list(shared.values()))).split(len(x))
+            offsets |= dict(zip(shared, together, strict=True))
+        return dict(sorted(offsets.items()))

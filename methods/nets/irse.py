@@ -88,8 +88,8 @@ class Unit(nn.Module):
 class IRSE(nn.Module):
     """IR-SE backbone: pictures (N, C, h, w) in [-1, 1] -> the last feature of every stage.
 
-    `taps(x)` gives c0..c3: for IR-SE-50 at 256 px (N, 64, 128, 128), (N, 128, 64, 64), (N, 256, 32, 32), (N, 512, 16,
-    16).
+    `taps(x)` gives c0..c3: for IR-SE-50 at 256 px (N, 64, 128, 128), (N, 128, 64, 64), (N, 256, 32, 32) and
+    (N, 512, 16, 16).
     """
 
     def __init__(self, config: IRSEConfig | None = None) -> None:

@@ -1,8 +1,7 @@
 """The pSp family's encoder: IR-SE backbone, feature pyramid, one map-to-style head per row (psp card 2, e4e card 2).
 
 One class with two wirings: "rows" (pSp: every head gives its own row) and "deltas" (e4e: heads 1.. are added to head
-    0).
-`StyleHead` and `wire_heads` are shared with ReStyle, whose heads all read the last feature.
+0). `StyleHead` and `wire_heads` are shared with ReStyle, whose heads all read the last feature.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNetBody(nn.Module):
-    """Base of the networks on it: `features` takes (N, 6, h, w) in [-1, 1] to (N, 512, h/16, w/16)."""
+    """Base of the networks on it; they call `features`."""
 
     def __init__(self, config: ResNetConfig | None = None) -> None:
         super().__init__()
@@ -55,4 +55,5 @@ class ResNetBody(nn.Module):
         self.body = nn.Sequential(*blocks)
 
     def features(self, x: Tensor) -> Tensor:
+        """(N, in_channels, h, w) in [-1, 1] -> (N, widths[-1], h / 16, w / 16); odd sizes are rounded up."""
         return self.body(self.relu(self.bn1(self.conv1(x))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.contract import Domain, Inversion, stage
-from bench.weights.load import load_strict, refuse_strangers, state_dict_of, take
+from bench.weights.load import load_part, refuse_strangers, state_dict_of
 from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
@@ -97,13 +97,14 @@ def assemble(
     canvas: Canvas,
     generator_config: GeneratorConfig,
     average: Tensor,
+    official: Callable[[str], str] = str,
 ) -> PyramidMethod:
-    """The method of tensors named "encoder.*" and "decoder.*", loaded strictly."""
+    """The method of tensors named "encoder.*" and "decoder.*", loaded strictly; `official` gives the file's names."""
     with torch.device("meta"):
         encoder = PyramidEncoder(replace(encoder_config, rows=generator_config.rows))
         generator = Generator(generator_config)
-    load_strict(encoder, take(tensors, "encoder."), f"{where}: encoder")
-    load_strict(generator, take(tensors, "decoder."), f"{where}: decoder")
+    load_part(encoder, tensors, "encoder.", where, official)
+    load_part(generator, tensors, "decoder.", where, official)
     return PyramidMethod(name, canvas, encoder, generator, average)
 
 

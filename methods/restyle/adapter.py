@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contract import Domain, Inversion, announce, stage
-from bench.weights.load import load_strict, refuse_strangers, state_dict_of, take
+from bench.weights.load import load_part, refuse_strangers, state_dict_of
 from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
@@ -40,8 +40,11 @@ class Restyle(CodesMethod):
 
     def average_picture(self) -> Tensor:
         """The picture of latent_avg at input size, (1, 3, *input_size); made once, the checkpoint decides it."""
-        if self._average_picture is None or self._average_picture.device != self.latent_avg.device:
-            self._average_picture = self._feedback(self.latent_avg[None])
+        device = self.latent_avg.device
+        if self._average_picture is None or self._average_picture.device != device:
+            # It outlives the call that makes it, so it must not keep that call's rounding.
+            with torch.autocast(device.type, enabled=False):
+                self._average_picture = self._feedback(self.latent_avg[None])
         return self._average_picture
 
     def invert(self, images: Tensor) -> Inversion:
@@ -81,8 +84,8 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
         average = latent_avg_of(file.content, file.path)
     with torch.device("meta"):
         encoder, generator = restyle_encoder(config), Generator(sizes)
-    load_strict(encoder, take(tensors, "encoder."), f"{file.path}: encoder")
-    load_strict(generator, take(tensors, "decoder."), f"{file.path}: decoder")
+    load_part(encoder, tensors, "encoder.", file.path)
+    load_part(generator, tensors, "decoder.", file.path)
     return Restyle(entry.name, Canvas.of(domain, sizes.size), encoder, generator, average, config.iterations)
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -22,8 +22,8 @@ from methods.nets.pyramid import PyramidConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State
 from methods.psp.adapter import Encoded, assemble
 from methods.registry import Checkpoint, MethodEntry
-from methods.styleres.bases import BASES, base_method, ours_of, pick
-from methods.styleres.names import RELEASED_CLAMP, generator_tensors, residual_tensors
+from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of
+from methods.styleres.names import RELEASED_CLAMP, check_unused, generator_tensors, official_name, residual_tensors
 from methods.styleres.pipeline import Prefix, Prepared, StyleRes, StyleResConfig
 
 
@@ -115,54 +115,78 @@ def build_released(domain: Domain, file: Checkpoint) -> tuple[Base, StyleRes]:
     sizes = GeneratorConfig(clamp=RELEASED_CLAMP)
     average = latent_avg_of(file.content, file.path)
     where = str(file.path)
-    base = assemble("e4e", tensors, where, PyramidConfig(), Canvas.of(domain, sizes.size), sizes, average)
-    return base, load_model(StyleRes, StyleResConfig(), residual_tensors(generator), f"{where}: E_1 and E_2")
+    check_unused(generator, sizes.size, sizes.style_dim, where)
+    canvas = Canvas.of(domain, sizes.size)
+    base = assemble("e4e", tensors, where, PyramidConfig(), canvas, sizes, average, official_name)
+    parts = residual_tensors(generator)
+    return base, load_model(StyleRes, StyleResConfig(), parts, f"{where}: E_1 and E_2", official_name)
 
 
-def load_model(kind: type[StyleRes], config: StyleResConfig, tensors: dict[str, Tensor], what: str) -> StyleRes:
-    """A StyleRes or WarpRes with its tensors, loaded strictly."""
+def load_model(
+    kind: type[StyleRes],
+    config: StyleResConfig,
+    tensors: dict[str, Tensor],
+    what: str,
+    official: Callable[[str], str] = str,
+) -> StyleRes:
+    """A StyleRes or WarpRes with its tensors, loaded strictly; `official` gives the file's names for messages."""
     with torch.device("meta"):
         model = kind(config)
-    load_strict(model, tensors, what)
+    load_strict(model, tensors, what, official)
     return model
+
+
+def load_trained(kind: type[StyleRes], config: StyleResConfig, file: Checkpoint, part: str) -> StyleRes:
+    """The trained part ("styleres", "warpres") of one of our files."""
+    prefix = f"{part}."
+    tensors = take(state_dict_of(file.content), prefix)
+    return load_model(kind, config, tensors, str(file.path), prefix.__add__)
 
 
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> ResidualMethod:
     """StyleRes of the authors' file; or X+styleres of X's file, our trained parts and perhaps a shared generator."""
-    base_name, _, _ = entry.name.rpartition("+")
-    released = pick(checkpoints, "styleres", ours=False)
-    if released is not None and base_name in ("", "e4e") and len(checkpoints) == 1:
-        expect(released.content, released.path, "styleres", domain)
-        base, model = build_released(domain, released)
+    base_name = entry.name.rpartition("+")[0] or "e4e"
+    (first, *others) = checkpoints
+    if base_name == "e4e" and not others and not first.metadata:
+        expect(first.content, first.path, "styleres", domain)
+        base, model = build_released(domain, first)
         return ResidualMethod(entry.name, base, model)
     trained = ours_of(checkpoints, "styleres", entry, domain)
     config = from_dict(StyleResConfig, trained.metadata["config"]["styleres"])
-    model = load_model(StyleRes, config, take(state_dict_of(trained.content), "styleres."), str(trained.path))
-    return ResidualMethod(entry.name, cast(Base, base_method(base_name or "e4e", domain, checkpoints)), model)
+    model = load_trained(StyleRes, config, trained, "styleres")
+    return ResidualMethod(entry.name, cast(Base, base_method(base_name, domain, checkpoints)), model)
 
 
 GENERATOR = "a generator to share (stylegan2-ffhq-config-f.pt or styleres_ffhq.pth)"
+
+_RELEASED = "styleres_ffhq.pth"
+_TRAINED = "our trained styleres.safetensors"
+
+
+def _on(base: str, domains: tuple[Domain, ...]) -> MethodEntry:
+    # The released StyleRes is one on e4e, so that there the one file is enough.
+    released = base == "e4e"
+    return MethodEntry(
+        name=f"{base}+styleres",
+        build=build,
+        domains=domains,
+        files=(f"{_RELEASED}, or e4e's checkpoint",) if released else (f"{base}'s checkpoint", _TRAINED),
+        optional=(_TRAINED, GENERATOR) if released else (GENERATOR,),
+        folders=tuple(dict.fromkeys(("psp", base, "styleres"))),
+        summary=f"StyleRes on {base}" + (": styleres by its long name" if released else ""),
+        golden=("styleres_ffhq", *GOLDENS[base]),
+    )
+
 
 METHODS = (
     MethodEntry(
         name="styleres",
         build=build,
         domains=("faces", "cars"),
-        files=("styleres_ffhq.pth",),
+        files=(_RELEASED,),
         folders=("psp", "e4e", "styleres"),
         summary="StyleRes (Pehlivan et al. 2023): residual features added inside the generator",
         golden=("styleres_ffhq",),
     ),
-    *(
-        MethodEntry(
-            name=f"{base}+styleres",
-            build=build,
-            domains=domains,
-            files=(f"{base}'s checkpoint", "our trained styleres.safetensors"),
-            optional=(GENERATOR,),
-            folders=tuple(dict.fromkeys(("psp", base, "styleres"))),
-            summary=f"StyleRes on {base}",
-        )
-        for base, domains in BASES.items()
-    ),
+    *(_on(base, domains) for base, domains in BASES.items()),
 )

@@ -9,22 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from bench.contract import Domain
 from bench.errors import MissingError
-from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.load import refuse_strangers, state_dict_of
 from bench.weights.signature import recognise
-from methods.nets.configs import from_dict
+from methods.generators import built, find_generator
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import Checkpoint, MethodEntry, find, merged
-from methods.styleres.names import RELEASED_CLAMP, generator_tensors
 
 BASES: Mapping[str, tuple[Domain, ...]] = {
     "psp": ("faces",),
     "e4e": ("faces", "cars"),
     "styletransformer": ("faces", "cars"),
 }
+# What the methods built on a base are made of was compared under these names; as wholes they were never released.
+GOLDENS: Mapping[str, tuple[str, ...]] = {
+    "psp": ("psp_ffhq", "stylegan2_1024"),
+    "e4e": ("e4e_ffhq", "e4e_cars", "stylegan2_1024", "stylegan2_512"),
+    "styletransformer": ("style_transformer_ffhq", "style_transformer_cars", "stylegan2_1024", "stylegan2_512"),
+}
+_BASE = ("encoder.", "decoder.", "latent_avg")
 
 
 def pick(checkpoints: Sequence[Checkpoint], what: str, *, ours: bool | None = None) -> Checkpoint | None:
@@ -51,11 +55,12 @@ def ours_of(checkpoints: Sequence[Checkpoint], part: str, entry: MethodEntry, do
                         f"{file.path} was trained for {what} {found}; {entry.name} ({domain}) needs {wanted}",
                         f"give the {part} parts trained for {wanted}",
                     )
+            refuse_strangers(state_dict_of(file.content), (f"{part}.", *_BASE), file.path)
             return file
     seen = "; ".join(f"{file.path.name} looks like {recognise(file.content)}" for file in checkpoints)
     raise MissingError(
         f"{entry.name} for {domain} needs the {part} parts that training writes, and no file has them ({seen})",
-        f"python -m methods.training trains them; give all of: {'; '.join(entry.files)}",
+        f"python -m methods.training trains them; give: {entry.wanted}",
     )
 
 
@@ -77,44 +82,40 @@ def base_method(name: str, domain: Domain, checkpoints: Sequence[Checkpoint]) ->
     base: Any = entry.build(entry, domain, [file])
     shared = shared_generator(checkpoints)
     if shared is not None:
-        if shared.config.rows != base.latent_rows:
-            raise MissingError(
-                f"the shared generator has {shared.config.rows} style rows, {name} ({domain}) has {base.latent_rows}",
-                f"give the {domain} generator, or none",
-            )
+        _check_exchange(shared.config, base.generator.config, f"{name} ({domain})", domain)
         base.generator = shared
     return base
 
 
+def _check_exchange(shared: GeneratorConfig, own: GeneratorConfig, who: str, domain: Domain) -> None:
+    """Raise MissingError unless the shared generator can take the place of the base method's own."""
+    for what, given, wanted in (
+        ("style rows", shared.rows, own.rows),
+        ("numbers a row", shared.style_dim, own.style_dim),
+        ("channels", dict(shared.channels), dict(own.channels)),
+    ):
+        if given != wanted:
+            raise MissingError(
+                f"the shared generator has {given} {what}, {who} has {wanted}", f"give the {domain} generator, or none"
+            )
+
+
 def _base_part(ours: Checkpoint) -> Checkpoint:
     """Our files without what was trained on top of the base method."""
-    own = ("encoder.", "decoder.", "latent_avg")
-    tensors = {name: value for name, value in state_dict_of(ours.content).items() if name.startswith(own)}
+    tensors = {name: value for name, value in state_dict_of(ours.content).items() if name.startswith(_BASE)}
     return Checkpoint(ours.path, {"state_dict": tensors, "metadata": ours.metadata})
 
 
 def shared_generator(checkpoints: Sequence[Checkpoint]) -> Generator | None:
     """The generator of a file given for it, or None."""
     for file in checkpoints:
-        if file.metadata:
-            continue
-        content, clamp = file.content, None
-        if isinstance(content.get("generator_smooth"), dict):
-            tensors, clamp = generator_tensors(content["generator_smooth"]), RELEASED_CLAMP
-        elif isinstance(content.get("g_ema"), dict):
-            tensors = content["g_ema"]
-        else:
-            continue
-        size = 8 << max(int(name.split(".")[1]) for name in tensors if name.startswith("to_rgbs."))
-        with torch.device("meta"):
-            generator = Generator(GeneratorConfig.config_f(size, clamp=clamp))
-        load_strict(generator, tensors, f"{file.path}: generator")
-        return generator
+        if not file.metadata and ("generator_smooth" in file.content or "g_ema" in file.content):
+            return _generator(file)
     own = [file for file in checkpoints if file.metadata]
     ours = merged(own) if own else None
-    if ours is not None and "generator" in ours.metadata["config"]:
-        with torch.device("meta"):
-            generator = Generator(from_dict(GeneratorConfig, ours.metadata["config"]["generator"]))
-        load_strict(generator, take(state_dict_of(ours.content), "decoder."), f"{ours.path}: generator")
-        return generator
-    return None
+    return None if ours is None or "generator" not in ours.metadata["config"] else _generator(ours)
+
+
+def _generator(file: Checkpoint) -> Generator | None:
+    found = find_generator(file.content, file.path)
+    return None if found is None else built(found, file.path)

@@ -97,6 +97,7 @@ class Alignment(nn.Module):
         self.out_layer = nn.Conv2d(width, width, 1)
 
     def forward(self, base: Tensor, features: Tensor) -> Tensor:
+        """F_0 (N, B, h, w) and F_g (N, C, h, w) -> (N, width, h, w)."""
         full = self.conv1(self.first_layer(torch.cat((base, features), dim=1)))
         half = self.conv2(full)
         x = self.conv3(half)
@@ -115,6 +116,7 @@ class Extraction(nn.Module):
         self.convs = nn.Sequential(*(ResBlock(config.feature_channels, config.feature_channels) for _ in range(3)))
 
     def forward(self, aligned: Tensor) -> Tensor:
+        """The alignment's (N, width, h, w) -> F_a (N, C, h, w)."""
         return self.convs(self.first_layer(aligned))
 
 

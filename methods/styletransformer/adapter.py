@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from bench.contract import Domain, Inversion, stage
-from bench.weights.load import load_strict, options_of, state_dict_of, take
+from bench.weights.load import load_strict, options_of, refuse_strangers, state_dict_of, take
 from bench.weights.signature import expect
 from methods.canvas import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import Checkpoint, MethodEntry
-from methods.styletransformer.names import encoder_names, unwrapped
+from methods.styletransformer.names import encoder_names, official_names, unwrapped
 from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig, queries
 
 _SIZES: dict[Domain, int] = {"faces": 1024, "cars": 512}
@@ -47,6 +47,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     file = checkpoints[0]
     expect(file.content, file.path, entry.name, domain)
     tensors = state_dict_of(file.content)
+    refuse_strangers(tensors, ("encoder.", "decoder.", "latent_avg"), file.path)
     encoder_tensors = encoder_names(take(tensors, "encoder."))
     if file.metadata:
         config = file.metadata["config"]
@@ -60,8 +61,10 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
             average = torch.zeros_like(average)
     with torch.device("meta"):
         encoder, generator = StyleTransformerEncoder(sizes), Generator(generator_sizes)
-    load_strict(encoder, encoder_tensors, f"{file.path}: encoder")
-    load_strict(generator, unwrapped(take(tensors, "decoder.")), f"{file.path}: decoder")
+    official = official_names(tensors)
+    decoder_tensors = unwrapped(take(tensors, "decoder."))
+    load_strict(encoder, encoder_tensors, f"{file.path}: encoder", lambda name: official(f"encoder.{name}"))
+    load_strict(generator, decoder_tensors, f"{file.path}: decoder", lambda name: official(f"decoder.{name}"))
     canvas = Canvas.of(domain, generator_sizes.size)
     return StyleTransformer(entry.name, canvas, generator, encoder, average)
 

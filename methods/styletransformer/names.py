@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
@@ -28,3 +28,21 @@ def encoder_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         head, dot, rest = name.partition(".")
         renamed[_OURS.get(head, head) + dot + rest] = value
     return renamed
+
+
+def official_names(tensors: Mapping[str, Tensor]) -> Callable[[str], str]:
+    """How a file that holds `tensors` calls ours, for messages: "encoder.tokens.z" -> "encoder.module.z".
+
+    A file without a wrapper has none in its names, and our own files keep ours.
+    """
+    wrapper = _WRAPPER if any(name.startswith(f"encoder.{_WRAPPER}") for name in tensors) else ""
+    ours = any(name.startswith("encoder.tokens.") for name in tensors)
+
+    def official(name: str) -> str:
+        part, _, rest = name.partition(".")
+        for theirs, here in () if ours else _OURS.items():
+            if rest == here or rest.startswith(f"{here}."):
+                rest = theirs + rest.removeprefix(here)
+        return f"{part}.{wrapper}{rest}"
+
+    return official

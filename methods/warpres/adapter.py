@@ -8,15 +8,15 @@ from typing import cast
 import torch
 
 from bench.contract import Domain
-from bench.errors import MissingError
-from bench.weights.load import load_strict, state_dict_of, take
+from bench.weights.load import load_strict, state_dict_of
 from methods.nets.configs import from_dict
 from methods.nets.flow.glunet import FlowConfig, FlowKind
-from methods.nets.flow.names import flow_kind, flow_tensors
+from methods.nets.flow.names import flow_kind, flow_tensors, official_names
 from methods.nets.flow.network import FlowNet
+from methods.parts import one_of_each
 from methods.registry import Checkpoint, MethodEntry
-from methods.styleres.adapter import GENERATOR, Base, ResidualMethod, build_released, load_model
-from methods.styleres.bases import BASES, base_method, ours_of, pick
+from methods.styleres.adapter import GENERATOR, Base, ResidualMethod, build_released, load_trained
+from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of
 from methods.styleres.network import ResidualConfig
 from methods.warpres.network import WarpRes, WarpResConfig
 
@@ -26,15 +26,13 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     base_name, _, _ = entry.name.rpartition("+")
     trained = ours_of(checkpoints, "warpres", entry, domain)
     config = from_dict(WarpResConfig, trained.metadata["config"]["warpres"])
-    model = load_model(WarpRes, config, take(state_dict_of(trained.content), "warpres."), str(trained.path))
+    model = load_trained(WarpRes, config, trained, "warpres")
     return ResidualMethod(entry.name, cast(Base, base_method(base_name or "e4e", domain, checkpoints)), model)
 
 
 def build_untrained(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> ResidualMethod:
     """The released StyleRes with a released flow network between its E_1 and E_2, nothing trained for it."""
-    released, flow = pick(checkpoints, "styleres", ours=False), pick(checkpoints, "a GLU-Net flow network", ours=False)
-    if released is None or flow is None:
-        raise MissingError(f"{entry.name} needs two files", f"give: {'; '.join(entry.files)}")
+    released, flow = one_of_each(checkpoints, _UNTRAINED, entry.name, domain)
     base, styleres = build_released(domain, released)
     network = load_flow_net(flow)
     with torch.device("meta"):
@@ -56,9 +54,12 @@ def load_flow_net(file: Checkpoint, kind: FlowKind | None = None) -> FlowNet:
     tensors = state_dict_of(file.content)
     with torch.device("meta"):
         network = FlowNet(FlowConfig(kind=kind or flow_kind(tensors)))
-    load_strict(network, flow_tensors(tensors), str(file.path))
+    load_strict(network, flow_tensors(tensors), str(file.path), official_names(tensors))
     return network
 
+
+_UNTRAINED = (("styleres",), ("a GLU-Net flow network",))
+_FLOW = ("warpc_glunet", "warpc_semantic_glunet", "flow_blocks")
 
 METHODS = (
     MethodEntry(
@@ -69,6 +70,7 @@ METHODS = (
         optional=(GENERATOR,),
         folders=("psp", "e4e", "styleres", "warpres"),
         summary="WarpRes (Yildirim et al. 2023): residual features that follow the edit through a learned flow",
+        golden=(*GOLDENS["e4e"], *_FLOW),
     ),
     *(
         MethodEntry(
@@ -79,6 +81,7 @@ METHODS = (
             optional=(GENERATOR,),
             folders=tuple(dict.fromkeys(("psp", base, "styleres", "warpres"))),
             summary=f"WarpRes on {base}",
+            golden=(*GOLDENS[base], *_FLOW),
         )
         for base, domains in BASES.items()
     ),
@@ -88,5 +91,6 @@ METHODS = (
         files=("styleres_ffhq.pth", "WarpCGLUNet_megadepth.pth or another released WarpC network"),
         folders=("psp", "e4e", "styleres", "warpres"),
         summary="The released StyleRes with a pretrained flow between E_1 and E_2; nothing trained for it",
+        golden=("styleres_ffhq", *_FLOW),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
@@ -22,3 +22,9 @@ def flow_kind(tensors: Mapping[str, Tensor]) -> FlowKind:
     """Which of the released networks a state dict belongs to."""
     semantic = any(name.removeprefix("module.").startswith("NeighConsensus.") for name in tensors)
     return "warpc_semantic_glunet" if semantic else "warpc_glunet"
+
+
+def official_names(tensors: Mapping[str, Tensor]) -> Callable[[str], str]:
+    """How a file that holds `tensors` calls those of `FlowNet`, for messages: "head.decoder4.x" -> "decoder4.x"."""
+    prefix = "module." if any(name.startswith("module.") for name in tensors) else ""
+    return lambda name: prefix + name.removeprefix("head.")

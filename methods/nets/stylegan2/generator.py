@@ -1,9 +1,8 @@
 """StyleGAN2's generator, one class for every size; the state dict has rosinality's names (stylegan2 card, section 5).
 
 The synthesis is a chain of convolution layers 0, 1, 2, ...; layer k reads style row k and noise map k, and every even
-layer is
-followed by a to-RGB that reads row k + 1. `advance` runs any stretch of the chain, so a method can take features out,
-change them and go on (StyleRes, WarpRes, HFGI, FeatureStyle) without a generator of its own.
+layer is followed by a to-RGB that reads row k + 1. `advance` runs any stretch of the chain, so a method can take
+features out, change them and go on (StyleRes, WarpRes, HFGI, FeatureStyle) without a generator of its own.
 """
 
 from __future__ import annotations

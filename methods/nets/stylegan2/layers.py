@@ -2,9 +2,8 @@
 
 Two ways to modulate, equal but for rounding. Where gradients are needed, or off the CPU, the activations are scaled:
 `conv(x * s, W) * d` equals `conv(x, W * s * d)`, and one dense convolution serves the whole batch. For inference on
-the CPU each
-picture gets its own small weight tensor with everything folded in (style, demodulation, activation gain, bias), so
-that no pass over the large activations is left but the noise and the leaky ReLU, both in place.
+the CPU each picture gets its own small weight tensor with everything folded in (style, demodulation, activation gain,
+bias), so that no pass over the large activations is left but the noise and the leaky ReLU, both in place.
 """
 
 from __future__ import annotations

@@ -94,3 +94,31 @@ def write_small(folder: Path, method: str, domain: str) -> Path:
     metadata = {"method": method, "domain": domain, "config": config}
     write_safetensors(path, tensors_of(networks), metadata)
     return path
+
+
+def nvidia_layout(generator: Generator) -> dict[str, torch.Tensor]:
+    """A generator's tensors under NVIDIA's names and shapes, the way back of `generator_tensors`."""
+    state, out = generator.state_dict(), dict[str, torch.Tensor]()
+    for number in range(generator.config.layers):
+        size = generator.config.layer_size(number)
+        ours = "conv1" if number == 0 else f"convs.{number - 1}"
+        conv = f"synthesis.b{size}.conv{1 - number % 2}"
+        out[f"{conv}.weight"] = state[f"{ours}.conv.weight"][0]
+        out[f"{conv}.bias"] = state[f"{ours}.activate.bias"]
+        out[f"{conv}.noise_strength"] = state[f"{ours}.noise.weight"][0]
+        out[f"{conv}.noise_const"] = state[f"noises.noise_{number}"][0, 0]
+        out[f"{conv}.resample_filter"] = generator.convs[0].conv.blur.kernel / 4  # type: ignore[union-attr]
+        for tensor in ("weight", "bias"):
+            out[f"{conv}.affine.{tensor}"] = state[f"{ours}.conv.modulation.{tensor}"]
+    for power in range(2, generator.config.log_size + 1):
+        ours = "to_rgb1" if power == 2 else f"to_rgbs.{power - 3}"
+        rgb = f"synthesis.b{2**power}.torgb"
+        out[f"synthesis.b{2**power}.resample_filter"] = generator.convs[0].conv.blur.kernel / 4  # type: ignore[union-attr]
+        out[f"{rgb}.weight"], out[f"{rgb}.bias"] = state[f"{ours}.conv.weight"][0], state[f"{ours}.bias"].flatten()
+        for tensor in ("weight", "bias"):
+            out[f"{rgb}.affine.{tensor}"] = state[f"{ours}.conv.modulation.{tensor}"]
+    for layer in range(generator.config.mapping_layers):
+        for tensor in ("weight", "bias"):
+            out[f"mapping.fc{layer}.{tensor}"] = state[f"style.{layer + 1}.{tensor}"]
+    out["synthesis.b4.const"], out["mapping.w_avg"] = state["input.input"][0], torch.zeros(generator.config.style_dim)
+    return out

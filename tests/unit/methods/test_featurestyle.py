@@ -107,6 +107,10 @@ def test_our_file_gives_the_same_method(method: FeatureStyle, images: Tensor, tm
     write_safetensors(path, {**tensors, "latent_avg": method.latent_avg}, metadata)
     loaded = load_method("featurestyle", checkpoint=path)
     assert torch.equal(loaded.edit(loaded.invert(images)), method.edit(method.invert(images)))
+    more = {**tensors, "latent_avg": method.latent_avg, "stranger.weight": torch.zeros(1)}
+    write_safetensors(path, more, metadata)
+    with pytest.raises(MissingError, match=r"unexpected stranger\.weight"):
+        load_method("featurestyle", checkpoint=path)
 
 
 def _files(folder: Path) -> tuple[Path, Path, Path]:

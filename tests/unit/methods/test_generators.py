@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 import torch
 
 from bench.errors import MissingError
-from bench.weights.load import write_safetensors
+from bench.weights.load import read_checkpoint, write_safetensors
 from methods.generators import load_discriminator, load_generator
+from methods.nets.configs import to_dict
 from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig, Generator
-from tests.unit.methods.small import GENERATOR, seeded
+from methods.registry import Checkpoint
+from methods.styleres.bases import shared_generator
+from tests.unit.methods.small import GENERATOR, nvidia_layout, seeded
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,63 @@ def test_old_conversions_lack_buffers_and_still_give_one_picture(generator: Any,
     torch.save({"g_ema": kept}, tmp_path / "g.pt")
     with pytest.raises(MissingError, match=r"missing conv1\.conv\.modulation\.bias"):
         load_generator(tmp_path / "g.pt")
+
+
+def styleres_file(generator: Generator, **changed: torch.Tensor) -> dict[str, Any]:
+    layout = nvidia_layout(generator) | changed
+    return {"e4e": {"latlayer1.weight": torch.ones(1)}, "generator_smooth": layout, "latent_avg": torch.ones(10, 24)}
+
+
+def test_styleress_generator_keeps_its_bound_however_it_is_loaded(generator: Any, tmp_path: Path) -> None:
+    path = tmp_path / "styleres.pth"
+    torch.save(styleres_file(generator), path)
+    loaded, mean = load_generator(path)
+    shared = shared_generator([Checkpoint(path, read_checkpoint(path))])
+    assert shared is not None
+    assert loaded.config == shared.config == replace(GENERATOR, clamp=256.0)
+    assert torch.equal(mean, torch.ones(10, 24))
+    codes = torch.randn(1, 10, 24, generator=torch.Generator().manual_seed(1))
+    for name, value in generator.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name]), name
+    assert torch.equal(shared.requires_grad_(False)(codes), loaded(codes))
+
+
+def test_a_shared_generator_may_be_an_old_conversion(generator: Any) -> None:
+    kept = {k: v for k, v in generator.state_dict().items() if "noises" not in k and "kernel" not in k}
+    shared = shared_generator([Checkpoint(Path("old.pt"), {"g_ema": kept})])
+    assert shared is not None
+    codes = torch.randn(1, 10, 24)
+    torch.testing.assert_close(shared(codes, noise="none"), generator(codes, noise="none"))
+
+
+def test_our_generator_is_built_from_its_configuration(generator: Any, tmp_path: Path) -> None:
+    path = tmp_path / "g.safetensors"
+    named = {f"decoder.{name}": value for name, value in generator.state_dict().items()}
+    config = {"generator": to_dict(replace(GENERATOR, clamp=9.0))}
+    write_safetensors(path, {**named, "latent_avg": torch.ones(24)}, {"method": "generator", "config": config})
+    shared = shared_generator([Checkpoint(path, read_checkpoint(path))])
+    assert shared is not None
+    assert load_generator(path)[0].config.clamp == shared.config.clamp == 9.0
+
+
+def test_tensors_of_nvidias_layout_are_named_as_in_the_file(generator: Any, tmp_path: Path) -> None:
+    path = tmp_path / "styleres.pth"
+    for change, said in (
+        ({"mapping.embed.weight": torch.ones(24, 24)}, "unexpected generator_smooth.mapping.embed.weight"),
+        ({"synthesis.b8.conv0.noise_strength": torch.ones(3)}, "b8.conv0.noise_strength has shape (3,), expected (1,)"),
+        ({"synthesis.b16.torgb.bias": torch.ones(())}, "b16.torgb.bias has shape (), expected (1, 3, 1, 1)"),
+        ({"mapping.w_avg": torch.ones(3)}, "generator_smooth.mapping.w_avg has shape (3,), expected (24,)"),
+    ):
+        torch.save(styleres_file(generator, **change), path)
+        with pytest.raises(MissingError) as caught:
+            load_generator(path)
+        assert said in caught.value.what
+    for lacking in ("synthesis.b8.conv0.weight", "synthesis.b32.torgb.bias", "synthesis.b4.resample_filter"):
+        content = styleres_file(generator)
+        del content["generator_smooth"][lacking]
+        torch.save(content, path)
+        with pytest.raises(MissingError, match=f"missing generator_smooth.{lacking}"):
+            load_generator(path)
 
 
 def test_discriminators_come_out_of_rosinality_files(tmp_path: Path) -> None:

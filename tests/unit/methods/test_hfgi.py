@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from bench.contract import listen
 from bench.errors import MissingError, UsageError
-from bench.weights.load import write_safetensors
+from bench.weights.load import read_checkpoint, write_safetensors
 from methods import load_method
 from methods.canvas import Canvas
 from methods.conformance import check
@@ -131,7 +131,15 @@ def test_our_file_gives_the_same_method(method: Hfgi, images: Tensor, tmp_path: 
 
 def test_a_missing_tensor_is_named_with_its_network(method: Hfgi, tmp_path: Path) -> None:
     path = _write(tmp_path / "own.safetensors", method, without="residue.conv_layer1.0.weight")
-    with pytest.raises(MissingError, match=r"residue.* does not fit: missing conv_layer1\.0\.weight"):
+    with pytest.raises(MissingError, match=r"residue does not fit: missing residue\.conv_layer1\.0\.weight"):
+        load_method("hfgi", checkpoint=path)
+
+
+def test_a_tensor_of_no_network_is_named(method: Hfgi, tmp_path: Path) -> None:
+    path = _write(tmp_path / "own.safetensors", method)
+    read = read_checkpoint(path)
+    write_safetensors(path, {**read["state_dict"], "stranger.weight": torch.zeros(1)}, read["metadata"])
+    with pytest.raises(MissingError, match=r"unexpected stranger\.weight"):
         load_method("hfgi", checkpoint=path)
 
 

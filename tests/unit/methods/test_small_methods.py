@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,9 @@ def test_another_method_of_ours_is_refused_in_one_sentence(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda tensors: tensors.pop("decoder.convs.0.conv.weight"), r"missing convs\.0\.conv\.weight"),
-        (lambda tensors: tensors.update({"encoder.body.99.x": torch.ones(1)}), r"unexpected body\.99\.x"),
-        (lambda tensors: tensors.update({"decoder.input.input": torch.ones(1, 3, 4, 4)}), "input.input has shape"),
+        (lambda tensors: tensors.pop("decoder.convs.0.conv.weight"), r"missing decoder\.convs\.0\.conv\.weight"),
+        (lambda tensors: tensors.update({"encoder.body.99.x": torch.ones(1)}), r"unexpected encoder\.body\.99\.x"),
+        (lambda tensors: tensors.update({"decoder.input.input": torch.ones(1, 3, 4, 4)}), "decoder.input.input has"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(name: str, change: Any, said: str, tmp_path: Path) -> None:
@@ -87,11 +88,35 @@ def test_tensors_that_do_not_fit_are_named(name: str, change: Any, said: str, tm
         load_method(name, checkpoint=tmp_path / "changed.safetensors")
 
 
-def test_a_tensor_of_no_part_is_named(tmp_path: Path) -> None:
-    read = read_checkpoint(write_small(tmp_path, "psp", "faces"))
+@pytest.mark.parametrize("name", ["psp", "restyle", "hyperstyle"])
+def test_a_tensor_of_no_part_is_named(name: str, tmp_path: Path) -> None:
+    read = read_checkpoint(write_small(tmp_path, name, "faces"))
     write_safetensors(tmp_path / "more.safetensors", {**read["state_dict"], "extra.a": torch.ones(1)}, read["metadata"])
     with pytest.raises(MissingError, match=r"unexpected extra\.a"):
-        load_method("psp", checkpoint=tmp_path / "more.safetensors")
+        load_method(name, checkpoint=tmp_path / "more.safetensors")
+
+
+def test_restyles_average_picture_is_float32_whatever_the_first_call_was(tmp_path: Path) -> None:
+    path = write_small(tmp_path, "restyle", "faces")
+    rough, fresh = (load_method("restyle", checkpoint=path) for _ in range(2))
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    with torch.autocast("cpu", torch.bfloat16):
+        rough.invert(images)
+    assert rough.average_picture().dtype == torch.float32  # type: ignore[attr-defined]
+    assert torch.equal(rough.invert(images).codes, fresh.invert(images).codes)
+
+
+def test_a_hypernetwork_without_square_layers_needs_no_shared_one() -> None:
+    from methods.hyperstyle.network import HyperNet
+    from tests.unit.methods.small import GENERATOR, HYPER
+
+    # Offsets 14 and 15 belong to the layers of 64 px, 12 -> 8 and 8 -> 8 channels.
+    network = HyperNet(replace(HYPER, tuned=(11, 12)), GENERATOR, 64).eval()
+    offsets = network(torch.zeros(2, 6, 64, 64))
+    assert {layer: tuple(offset.shape) for layer, offset in offsets.items()} == {
+        7: (2, 8, 12, 1, 1),
+        8: (2, 8, 8, 1, 1),
+    }
 
 
 def test_number_of_files_is_checked(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from methods.nets.configs import to_dict
 from methods.nets.irse import IRSEConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.styletransformer.adapter import StyleTransformer
-from methods.styletransformer.names import encoder_names
+from methods.styletransformer.names import encoder_names, official_names
 from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig, memory, queries
 
 GENERATOR = GeneratorConfig(size=64, style_dim=32, mapping_layers=2, channels=dict.fromkeys((4, 8, 16, 32, 64), 8))
@@ -119,6 +119,16 @@ def test_official_names_become_ours_with_and_without_the_wrapper() -> None:
     assert list(found) == ["tokens.z", "tokens.fine.norm1.bias"]
 
 
+@pytest.mark.parametrize("wrapper", ["module.", ""])
+def test_our_names_become_the_files(wrapper: str) -> None:
+    official = official_names({f"encoder.{wrapper}z": torch.zeros(1), f"decoder.{wrapper}x": torch.zeros(1)})
+    assert official("encoder.tokens.z") == f"encoder.{wrapper}z"
+    assert official("encoder.tokens.fine.norm1.bias") == f"encoder.{wrapper}transformerlayer_fine.norm1.bias"
+    assert official("encoder.body.0.x") == f"encoder.{wrapper}body.0.x"
+    assert official("decoder.convs.0.x") == f"decoder.{wrapper}convs.0.x"
+    assert official_names({"encoder.tokens.z": torch.zeros(1)})("encoder.tokens.z") == "encoder.tokens.z"
+
+
 def _write(path: Path, method: StyleTransformer, **changed: Tensor) -> Path:
     tensors = {f"encoder.{name}": value for name, value in method.encoder.state_dict().items()}
     tensors |= {f"decoder.{name}": value for name, value in method.generator.state_dict().items()}
@@ -138,7 +148,10 @@ def test_our_file_gives_the_same_method(method: StyleTransformer, tmp_path: Path
 
 def test_a_strange_tensor_is_named(method: StyleTransformer, tmp_path: Path) -> None:
     path = _write(tmp_path / "own.safetensors", method, **{"encoder.tokens.extra": torch.zeros(1)})
-    with pytest.raises(MissingError, match=r"unexpected tokens\.extra"):
+    with pytest.raises(MissingError, match=r"unexpected encoder\.tokens\.extra"):
+        load_method("styletransformer", checkpoint=path)
+    path = _write(tmp_path / "own.safetensors", method, **{"stranger.weight": torch.zeros(1)})
+    with pytest.raises(MissingError, match=r"unexpected stranger\.weight"):
         load_method("styletransformer", checkpoint=path)
 
 

@@ -13,19 +13,20 @@ from torch import Tensor, nn
 
 from bench.contract import Method, listen
 from bench.errors import MissingError, UsageError
-from bench.weights.load import load_strict, write_safetensors
+from bench.weights.load import load_strict, read_checkpoint, write_safetensors
 from methods.nets.configs import from_dict, to_dict
 from methods.nets.irse import IRSEConfig
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import load_method
 from methods.styleres.adapter import ResidualInversion
-from methods.styleres.names import generator_tensors, residual_tensors
+from methods.styleres.names import generator_tensors, official_name, residual_tensors, unused_shapes
 from methods.styleres.network import ResidualConfig
 from methods.styleres.pipeline import StyleRes, StyleResConfig
 from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig
 from methods.warpres.network import WarpRes, WarpResConfig
 from methods.warpres.presets import PRESETS, WORLD_STYLERES, WORLD_WARPRES, preset
+from tests.unit.methods.small import nvidia_layout
 
 GENERATOR = GeneratorConfig(size=64, style_dim=64, mapping_layers=4, channels={4: 128, 8: 128, 16: 96, 32: 64, 64: 32})
 BACKBONE = IRSEConfig(widths=(32, 48, 64, 96), units=(1, 1, 1, 1), reduction=8)
@@ -157,6 +158,14 @@ def test_a_missing_part_is_named(parts: dict[str, Path]) -> None:
     failing("warpres", [parts["generator"], parts["warpres"]], "e4e")
 
 
+@pytest.mark.parametrize("name", ["styleres", "warpres"])
+def test_a_tensor_of_no_part_is_named(name: str, parts: dict[str, Path], tmp_path: Path) -> None:
+    read = read_checkpoint(parts[name])
+    more = tmp_path / "more.safetensors"
+    write_safetensors(more, {**read["state_dict"], "stranger.weight": torch.zeros(1)}, read["metadata"])
+    failing(name, [parts["generator"], parts["e4e"], more], r"unexpected stranger\.weight")
+
+
 @pytest.mark.parametrize(
     ("what", "found", "words"), [("domain", "cars", "another domain"), ("base", "psp", "trained for base psp")]
 )
@@ -173,7 +182,7 @@ def test_a_tensor_too_few_is_named(parts: dict[str, Path], tmp_path: Path) -> No
     model = WarpRes(WORLD_WARPRES)
     model.head.deconv4 = nn.Identity()  # type: ignore[assignment]
     broken = save(tmp_path / "warpres.safetensors", "warpres", "warpres", WORLD_WARPRES, warpres=model)
-    failing("warpres", [parts["generator"], parts["e4e"], broken], "head.deconv4.weight")
+    failing("warpres", [parts["generator"], parts["e4e"], broken], r"missing warpres\.head\.deconv4\.weight")
 
 
 def test_cars_take_the_middle_rows(parts: dict[str, Path]) -> None:
@@ -206,40 +215,22 @@ def test_an_unknown_configuration_is_answered_with_close_names() -> None:
         preset("world-warpress")
 
 
-def nvidia_layout(generator: Generator) -> dict[str, Tensor]:
-    """A generator's tensors under NVIDIA's names and shapes, the way back of `generator_tensors`."""
-    state, out = generator.state_dict(), {}
-    for number in range(generator.config.layers):
-        size = generator.config.layer_size(number)
-        ours = "conv1" if number == 0 else f"convs.{number - 1}"
-        conv = f"synthesis.b{size}.conv{1 - number % 2}"
-        out[f"{conv}.weight"] = state[f"{ours}.conv.weight"][0]
-        out[f"{conv}.bias"] = state[f"{ours}.activate.bias"]
-        out[f"{conv}.noise_strength"] = state[f"{ours}.noise.weight"][0]
-        out[f"{conv}.noise_const"] = state[f"noises.noise_{number}"][0, 0]
-        out[f"{conv}.resample_filter"] = generator.convs[0].conv.blur.kernel / 4  # type: ignore[union-attr]
-        for tensor in ("weight", "bias"):
-            out[f"{conv}.affine.{tensor}"] = state[f"{ours}.conv.modulation.{tensor}"]
-    for power in range(2, generator.config.log_size + 1):
-        ours = "to_rgb1" if power == 2 else f"to_rgbs.{power - 3}"
-        rgb = f"synthesis.b{2**power}.torgb"
-        out[f"synthesis.b{2**power}.resample_filter"] = generator.convs[0].conv.blur.kernel / 4  # type: ignore[union-attr]
-        out[f"{rgb}.weight"], out[f"{rgb}.bias"] = state[f"{ours}.conv.weight"][0], state[f"{ours}.bias"].flatten()
-        for tensor in ("weight", "bias"):
-            out[f"{rgb}.affine.{tensor}"] = state[f"{ours}.conv.modulation.{tensor}"]
-    for layer in range(generator.config.mapping_layers):
-        for tensor in ("weight", "bias"):
-            out[f"mapping.fc{layer}.{tensor}"] = state[f"style.{layer + 1}.{tensor}"]
-    out["synthesis.b4.const"], out["mapping.w_avg"] = state["input.input"][0], torch.zeros(64)
-    return out
-
-
 def test_nvidia_names_become_ours() -> None:
     torch.manual_seed(2)
     one, other = Generator(GENERATOR), Generator(GENERATOR)
     load_strict(other, generator_tensors(nvidia_layout(one)), "there and back")
     codes = torch.randn(1, 10, 64)
     assert torch.equal(one(codes), other(codes))
+
+
+def test_our_names_become_nvidias_again() -> None:
+    layout, unused = nvidia_layout(Generator(GENERATOR)), unused_shapes(64, 64)
+    assert {name: tuple(layout[name].shape) for name in unused} == unused
+    names = {f"decoder.{name}" for name in generator_tensors(layout)}
+    assert {official_name(name) for name in names} == {f"generator_smooth.{name}" for name in layout.keys() - unused}
+    assert official_name("encoder.body.0.x") == "e4e.body.0.x"
+    assert official_name("injector.down1.bias") == "generator_smooth.synthesis.b64.modify_feature_gates.down1.bias"
+    assert official_name("decoder.surprise.x") == "generator_smooth.surprise.x"
 
 
 def test_an_unknown_name_of_the_layout_is_an_error_that_names_it() -> None:

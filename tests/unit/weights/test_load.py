@@ -16,7 +16,9 @@ from torch import nn
 
 from bench.errors import ExitCode, MissingError
 from bench.weights.load import (
+    _allowed_globals,
     file_digest,
+    load_part,
     load_strict,
     options_of,
     read_checkpoint,
@@ -81,6 +83,46 @@ def test_malicious_pickles_are_named_and_never_run(tmp_path: Path, evil: Any, ho
         assert trace.exists()
 
 
+class Calls:
+    """Pickles as a call of a function of PyTorch's own, which the name alone does not make harmless."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.function, self.arguments
+
+
+@pytest.mark.parametrize("how", ["zip", "legacy", "pickle-2", "pickle-5"])
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [(torch.hub.load, "torch.hub.load"), (torch.load, "torch.serialization.load"), (nn.Linear, "torch.nn.modules.lin")],
+)
+def test_functions_of_pytorch_are_forbidden_too(tmp_path: Path, function: Any, named: str, how: str) -> None:
+    path, call = tmp_path / "file.pt", Calls(function, 1, 1)
+    if how.startswith("pickle"):
+        path.write_bytes(pickle.dumps({"a": OrderedDict(b=OrderedDict()), "c": call}, int(how[-1])))
+    else:
+        torch.save({"a": torch.ones(1), "c": call}, path, _use_new_zipfile_serialization=how == "zip")
+    with pytest.raises(MissingError, match=rf"forbidden global {named}"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_a_cut_pickle_of_allowed_things_is_cut_and_not_forbidden(tmp_path: Path, protocol: int) -> None:
+    # Names repeat, so that protocol 5 takes them from its memo.
+    things = {str(i): [OrderedDict(), argparse.Namespace(x=i), {i}, bytearray(b"x")] for i in range(20)}
+    (tmp_path / "file.pt").write_bytes(pickle.dumps(things, protocol)[:-4])
+    with pytest.raises(MissingError, match="not a PyTorch checkpoint, or a truncated one"):
+        read_checkpoint(tmp_path / "file.pt")
+
+
+def test_what_pytorch_allows_is_known() -> None:
+    allowed = _allowed_globals()
+    assert {"torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "collections.OrderedDict"} <= allowed
+    assert "argparse.Namespace" in allowed
+
+
 def _web_page(path: Path) -> None:
     path.write_text("\n <!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title>")
 
@@ -113,6 +155,10 @@ def _damaged_zip(path: Path) -> None:
     [
         (lambda path: path.write_bytes(b""), "is empty"),
         (_web_page, "web page"),
+        (lambda path: path.write_text("<!-- saved from url=(0042) -->\n<html>"), "web page"),
+        (lambda path: path.write_text("\n\t <BODY onload='x()'>quota exceeded"), "web page"),
+        (lambda path: path.write_text("\ufeff\r\n<head>", encoding="utf-8"), "web page"),
+        (lambda path: path.write_text("<!DOCTYPE html>", encoding="utf-16"), "web page"),
         (_truncated_zip, "truncated zip"),
         (_truncated_legacy, "truncated"),
         (_other_zip, "zip archive but not a whole PyTorch checkpoint"),
@@ -171,6 +217,20 @@ def test_strict_loading_names_what_does_not_fit() -> None:
         load_strict(network, {**tensors, "extra": torch.ones(1)}, "file")
     with pytest.raises(MissingError, match=r"0.weight has shape \(2, 2\), expected \(3, 2\)"):
         load_strict(network, {**tensors, "0.weight": torch.ones(2, 2)}, "file")
+
+
+def test_messages_name_tensors_as_the_file_does() -> None:
+    network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
+    tensors = {f"encoder.{name}": value for name, value in network.state_dict().items()}
+    load_part(network, tensors, "encoder.", "file")
+    tensors["encoder.0.bias"] = torch.ones(5)
+    tensors["encoder.more"] = tensors.pop("encoder.1.weight")
+    with pytest.raises(MissingError) as caught:
+        load_part(network, tensors, "encoder.", "file", str.upper)
+    assert caught.value.what == (
+        "file: encoder does not fit: missing ENCODER.1.WEIGHT; unexpected ENCODER.MORE; "
+        "ENCODER.0.BIAS has shape (5,), expected (3,)"
+    )
 
 
 def test_strict_loading_copies_and_fills_networks_on_meta() -> None:
