@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -33,9 +34,8 @@ class Finding:
 def check(method: Method, *, seed: int = 0, size: int = 2) -> list[Finding]:
     """Run every check on `size` random pictures; a check that raises is a finding too, never an exception.
 
-    Checks: attributes, shapes, values, stages, inputs (wrong sizes are refused), determinism, batch size (each
-        picture alone
-    against the batch, at most 1e-4), invert once (edits leave the inversion as it is), slicing, deltas.
+    Checks: attributes, shapes, values, stages, inputs (wrong sizes are refused), determinism, batch size (each picture
+    alone against the batch, at most 1e-4), invert once (edits leave the inversion as it is), slicing, deltas.
     """
     with torch.inference_mode():
         subject = _Subject(method, seed, size)
@@ -43,29 +43,30 @@ def check(method: Method, *, seed: int = 0, size: int = 2) -> list[Finding]:
 
 
 class _Subject:
-    """A method with its inputs; the shared inversion and reconstruction are computed once, on first use."""
+    """A method with its inputs. What asks the method waits for its first use, inside a check: it may raise."""
 
     def __init__(self, method: Method, seed: int, size: int) -> None:
-        self.method = method
-        random = torch.Generator().manual_seed(seed)
-        coarse = torch.randn(size, 3, 8, 8, generator=random)
-        images = torch.nn.functional.interpolate(coarse, size=method.input_size, mode="bilinear", align_corners=True)
-        self.images = images.tanh().to(_device(method))
-        self._inversion: Inversion | None = None
-        self._picture: Tensor | None = None
-        self.delta = 0.1 * torch.randn(self.inversion.codes.shape[1:], generator=random).to(self.images)
+        self.method, self.seed, self.size = method, seed, size
 
-    @property
+    @cached_property
+    def images(self) -> Tensor:
+        coarse = torch.randn(self.size, 3, 8, 8, generator=torch.Generator().manual_seed(self.seed))
+        size = self.method.input_size
+        images = torch.nn.functional.interpolate(coarse, size=size, mode="bilinear", align_corners=True)
+        return images.tanh().to(_device(self.method))
+
+    @cached_property
+    def delta(self) -> Tensor:
+        random = torch.Generator().manual_seed(self.seed + 1)
+        return 0.1 * torch.randn(self.inversion.codes.shape[1:], generator=random).to(self.images)
+
+    @cached_property
     def inversion(self) -> Inversion:
-        if self._inversion is None:
-            self._inversion = self.method.invert(self.images)
-        return self._inversion
+        return self.method.invert(self.images)
 
-    @property
+    @cached_property
     def picture(self) -> Tensor:
-        if self._picture is None:
-            self._picture = self.method.edit(self.inversion)
-        return self._picture
+        return self.method.edit(self.inversion)
 
 
 def _device(method: Method) -> torch.device:
@@ -209,9 +210,9 @@ def tensors_of(inversion: Inversion) -> Iterator[Tensor]:
 def _flat(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, dict):
-        for key in sorted(value):
-            yield from _flat(value[key])
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _flat(item)
     elif isinstance(value, tuple):
         for item in value:
             yield from _flat(item)
