@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from textwrap import indent, shorten
 from typing import Any
 
 from bench.cli.printing import show
@@ -20,8 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.what == "methods":
+        return _show_methods(_methods(options), as_json=options.json)
     rows, columns = {
-        "methods": _methods,
         "edits": _edits,
         "metrics": _metrics,
         "presets": _presets,
@@ -35,22 +38,35 @@ def run(options: argparse.Namespace) -> int:
 Answer = tuple[list[dict[str, Any]], tuple[str, ...]]
 
 
-def _methods(options: argparse.Namespace) -> Answer:
+def _methods(options: argparse.Namespace) -> list[dict[str, Any]]:
     from bench.plugins import load_plugins
     from methods import describe
 
     load_plugins(options.plugin)
-    rows = describe()
+    return describe()
+
+
+def _show_methods(rows: Sequence[Mapping[str, Any]], *, as_json: bool, width: int = 80) -> int:
+    """Print each method, its summary, and how far it is from every golden that is behind it."""
+    if as_json:
+        show(rows, (), as_json=True)
+        return 0
+    longest = max(len(row["name"]) for row in rows)
+    goldens = max((len(card["golden"]) for row in rows for card in row["parity"]), default=0)
+    print(f"{'name':<{longest}}  {'domains':<11}  origin")
+    print(f"    {'golden':<{goldens}}  largest deviation of tolerance, share, date")
     for row in rows:
-        row["checked"] = "; ".join(_card(card) for card in row["parity"])
-    return rows, ("name", "domains", "origin", "checked", "summary")
+        print(f"{row['name']:<{longest}}  {', '.join(row['domains']):<11}  {row['origin']}"[:width].rstrip())
+        print(indent(shorten(row["summary"], width - 4, placeholder=" ..."), "    "))
+        for card in row["parity"]:
+            print(f"    {card['golden']:<{goldens}}  {_deviation(card)}")
+    return 0
 
 
-def _card(card: dict[str, Any]) -> str:
-    try:
-        return f"{card['golden']} {card['largest_deviation']:.1e} of {card['tolerance']:.0e}, {card['date']}"
-    except (KeyError, TypeError, ValueError):
-        return str(card.get("golden", "?"))
+def _deviation(card: Mapping[str, Any]) -> str:
+    tolerance, share = card["tolerance"], card["largest_share_of_tolerance"]
+    # What is allowed grows with the values, so the share says more than the two numbers before it.
+    return f"{card['largest_deviation']:.1e} of {tolerance['atol']:.0e}  {share:4.0%}  {card['date']}"
 
 
 def _edits(options: argparse.Namespace) -> Answer:

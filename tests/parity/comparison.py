@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,13 @@ from torch.nn import functional as F
 from tests.parity.goldens import golden
 
 CARDS = Path(__file__).parent / "cards"
-Scale = Literal["element", "max", "rms"]
+Scale = Literal["element", "max", "rms", "absolute"]
+_RULES: dict[Scale, str] = {
+    "element": "atol + rtol |b|",
+    "max": "atol + rtol max|b|",
+    "rms": "atol max(1, rms b)",
+    "absolute": "atol",
+}
 
 
 @dataclass
@@ -26,10 +33,11 @@ class Comparison:
 
     Attributes:
         name: Golden ("e4e_ffhq").
-        scale: How the relative part of the tolerance is meant: of each element, of the largest, or `atol * max(1,
-            rms)`.
+        scale: How the relative part of the tolerance is meant: of each element, of the largest, `atol * max(1, rms)`,
+            or none.
         atol, rtol: Tolerances, from the golden's meta.
         deviations: Array -> (largest absolute deviation, its share of the tolerance).
+        stricter: Arrays that were held to less than the golden's common tolerance.
     """
 
     name: str
@@ -37,6 +45,7 @@ class Comparison:
     atol: float = 2e-4
     rtol: float = 1e-4
     deviations: dict[str, tuple[float, float]] = field(default_factory=dict)
+    stricter: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, name: str) -> Comparison:
@@ -47,30 +56,52 @@ class Comparison:
             return cls(name, "element", atol, rtol)
         if isinstance(tolerance, dict):
             return cls(name, "max", tolerance["atol"], tolerance["rtol"])
-        found = re.search(r"([\d.e-]+) \* max\(1, rms", tolerance)
+        if found := re.search(r"([\d.e-]+) \* max\(1, rms", tolerance):
+            return cls(name, "rms", float(found[1]), 0.0)
+        found = re.search(r"max abs diff <= ([\d.e-]+)|^([\d.e-]+) absolute", tolerance)
         assert found, f"no rule for {tolerance!r}"
-        return cls(name, "rms", float(found[1]), 0.0)
+        return cls(name, "absolute", float(found[1] or found[2]), 0.0)
 
     def expected(self, key: str) -> np.ndarray:
-        return golden(self.name)[0][key]
+        arrays = golden(self.name)[0]
+        assert key in arrays, f"{self.name} has no {key}: give it to check_all as absent, with the reason"
+        return arrays[key]
 
-    def check(self, key: str, actual: Tensor | np.ndarray, expected: np.ndarray | None = None) -> None:
-        """Assert that `actual` is the golden's array `key` (or `expected`, a part of it) within tolerance."""
+    def unchecked(self) -> list[str]:
+        """The golden's arrays that nothing was compared with."""
+        return sorted(golden(self.name)[0].keys() - self.deviations.keys())
+
+    def check(
+        self,
+        key: str,
+        actual: Tensor | np.ndarray,
+        expected: np.ndarray | None = None,
+        *,
+        atol: float | None = None,
+    ) -> None:
+        """Assert that `actual` is the golden's array `key` within tolerance.
+
+        Args:
+            expected: A part of the array, or one made of others of the golden.
+            atol: Its own tolerance, absolute, where it has one.
+        """
         expected = self.expected(key) if expected is None else expected
+        if atol is not None:
+            self.stricter.add(key)
         values = actual.detach().cpu().numpy() if isinstance(actual, Tensor) else np.asarray(actual)
         assert values.shape == expected.shape, f"{self.name}:{key} has shape {values.shape}, expected {expected.shape}"
         deviation = np.abs(values.astype(np.float64) - expected.astype(np.float64))
-        allowed = self._allowed(expected.astype(np.float64))
+        allowed = self._allowed(expected.astype(np.float64)) if atol is None else atol
         share = float((deviation / allowed).max())
         old = self.deviations.get(key, (0.0, 0.0))
         self.deviations[key] = (max(old[0], float(deviation.max())), max(old[1], share))
         assert share <= 1, f"{self.name}:{key} deviates by {deviation.max():.2e}, {share:.1f} times the tolerance"
 
-    def check_all(self, arrays: dict[str, Tensor]) -> None:
-        """`check` every array of a summary, those that the golden has."""
-        known = [key for key in arrays if key in golden(self.name)[0]]
-        assert known, f"{self.name} has none of {list(arrays)}"
-        for key in known:
+    def check_all(self, arrays: Mapping[str, Tensor], *, absent: Mapping[str, str] | None = None) -> None:
+        """`check` every array of a summary; `absent` are those that the golden does not hold -> why."""
+        for key in absent or {}:
+            assert key in arrays and key not in golden(self.name)[0], f"{self.name}: {key} is not absent"
+        for key in arrays.keys() - (absent or {}).keys():
             self.check(key, arrays[key])
 
     def _allowed(self, expected: np.ndarray) -> Any:
@@ -78,12 +109,14 @@ class Comparison:
             return self.atol + self.rtol * np.abs(expected)
         if self.scale == "max":
             return self.atol + self.rtol * np.abs(expected).max()
+        if self.scale == "absolute":
+            return self.atol
         return self.atol * max(1.0, float(np.sqrt(np.mean(expected**2))))
 
     def card(self, method: str = "", domain: str = "") -> dict[str, Any]:
         """The parity card: largest deviation, the array it is in, tolerance and date."""
         worst = max(self.deviations, key=lambda key: self.deviations[key][1])
-        rule = {"element": "atol + rtol |b|", "max": "atol + rtol max|b|", "rms": "atol max(1, rms b)"}[self.scale]
+        tolerance = {"rule": _RULES[self.scale], "atol": self.atol, "rtol": self.rtol}
         return {
             "golden": self.name,
             "method": method,
@@ -92,7 +125,7 @@ class Comparison:
             "largest_deviation": float(f"{max(value for value, _ in self.deviations.values()):.2e}"),
             "largest_share_of_tolerance": float(f"{self.deviations[worst][1]:.3f}"),
             "worst_array": worst,
-            "tolerance": {"rule": rule, "atol": self.atol, "rtol": self.rtol},
+            "tolerance": {**tolerance, "stricter_arrays": len(self.stricter)} if self.stricter else tolerance,
             "device": "cpu float32",
             "torch": torch.__version__.split("+")[0],
             "date": datetime.date.today().isoformat(),
@@ -102,6 +135,13 @@ class Comparison:
         CARDS.mkdir(exist_ok=True)
         text = json.dumps(self.card(method, domain), indent=1)
         (CARDS / f"{self.name}.json").write_text(text + "\n")
+
+
+def write_cards(made: Iterable[tuple[Comparison, str, str]]) -> None:
+    """Cards of (comparison, method, domain), where every array was compared: part of a golden says too little."""
+    for recorder, method, domain in made:
+        if not recorder.unchecked():
+            recorder.write_card(method, domain)
 
 
 def pooled(x: Tensor, size: int = 64) -> Tensor:
@@ -130,6 +170,14 @@ def picture_summary(name: str, x: Tensor) -> dict[str, Tensor]:
     }
 
 
+def check_small_picture(expected: Comparison, image: Tensor, size: tuple[int, int]) -> None:
+    """The golden's "image256": the picture averaged to the encoder's input size."""
+    expected.check_all(
+        picture_summary("image256", F.adaptive_avg_pool2d(image, size)),
+        absent={"image256_pool": "the averages of image_pool", "image256_crop": "left out to stay small"},
+    )
+
+
 def feature_summary(name: str, x: Tensor) -> dict[str, Tensor]:
     """A feature (N, C, h, w) in the form of the same goldens."""
     height, width = x.shape[-2:]
@@ -150,4 +198,5 @@ def batch_summary(name: str, x: Tensor) -> dict[str, Tensor]:
         f"{name}_crop": windows(x),
         f"{name}_mean": x.mean((2, 3)),
         f"{name}_std": x.std((2, 3), unbiased=False),
+        f"{name}_shape": torch.tensor(x.shape),
     }

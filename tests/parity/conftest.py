@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests import filling
-from tests.parity.comparison import Comparison
+from tests.parity.comparison import Comparison, write_cards
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +48,7 @@ def comparison(request: pytest.FixtureRequest) -> Iterator[Callable[..., Compari
     failures = request.session.testsfailed
     yield make
     if os.environ.get("PARITY_CARDS") == "1" and request.session.testsfailed == failures:
-        for recorder, method, domain in made.values():
-            if recorder.deviations:
-                recorder.write_card(method, domain)
+        write_cards(made.values())
 
 
 @pytest.fixture(scope="module", autouse=True)

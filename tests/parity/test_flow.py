@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,11 +29,9 @@ from methods.registry import Checkpoint
 from methods.warpres.adapter import load_flow_net
 from tests import filling
 from tests.parity.comparison import Comparison, channel_groups, pooled, windows
-from tests.parity.goldens import golden
 
 pytestmark = pytest.mark.parity
 KINDS = ("warpc_glunet", "warpc_semantic_glunet")
-RECORDS = {kind: Comparison(kind, "max", 2e-3, 0.0) for kind in KINDS}
 FLOWS = ("flow4_16", "flow3_32", "flow2_32", "flow1_64")
 FEATURES = {"f16": (2, 512, 16, 16), "f32": (2, 256, 32, 32), "f64": (2, 128, 64, 64)}
 
@@ -81,23 +80,21 @@ def block_outputs() -> dict[str, Tensor]:
     }
 
 
-def test_blocks() -> None:
-    expected, _ = golden("flow_blocks")
-    outputs = block_outputs()
-    assert set(outputs) == set(expected)
-    for name, value in outputs.items():
-        np.testing.assert_allclose(value.numpy(), expected[name], atol=1e-5, rtol=0, err_msg=name)
+def test_blocks(comparison: Callable[..., Comparison]) -> None:
+    expected = comparison("flow_blocks", method="flow")
+    expected.check_all(block_outputs())
+    assert not expected.unchecked()
+
+
+Net = tuple[FlowNet, Comparison]
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def network(request: pytest.FixtureRequest, filled: Callable[..., object]) -> Iterator[tuple[str, FlowNet]]:
-    failures = request.session.testsfailed
-    with filled(request.param) as paths:  # type: ignore[attr-defined]
-        (path,) = paths
-        yield request.param, load_flow_net(Checkpoint(path, read_checkpoint(path))).eval()
-    if os.environ.get("PARITY_CARDS") == "1" and request.session.testsfailed == failures:
-        RECORDS[request.param].atol = 2e-3
-        RECORDS[request.param].write_card("flow network")
+def network(
+    request: pytest.FixtureRequest, filled: Callable[..., Any], comparison: Callable[..., Comparison]
+) -> Iterator[Net]:
+    with filled(request.param) as (path,):
+        yield load_flow_net(Checkpoint(path, read_checkpoint(path))).eval(), comparison(request.param, method="flow")
 
 
 def given_maps() -> tuple[Maps, Maps]:
@@ -124,72 +121,65 @@ def pair() -> tuple[Tensor, Tensor]:
     return source, torch.from_numpy(target.astype(np.float32))
 
 
-def close(actual: Tensor, kind: str, name: str) -> None:
+def close(actual: Tensor, expected: Comparison, name: str) -> None:
     """The golden's own rule for flows: largest deviation 2e-3, mean deviation 2e-4 pixels."""
-    near(actual, kind, name, 2e-3)
-    deviation = np.abs(actual.numpy() - golden(kind)[0][name])
-    assert deviation.mean() <= 2e-4, f"{kind}:{name} deviates by {deviation.mean()} on average"
+    expected.check(name, actual)
+    deviation = np.abs(actual.numpy() - expected.expected(name))
+    assert deviation.mean() <= 2e-4, f"{expected.name}:{name} deviates by {deviation.mean()} on average"
 
 
-def near(actual: Tensor, kind: str, name: str, atol: float) -> None:
-    """Compare with the golden's array, and keep the deviation for the parity card."""
-    RECORDS[kind].atol = atol
-    RECORDS[kind].check(name, actual)
-
-
-def test_head_on_given_features(network: tuple[str, FlowNet]) -> None:
-    kind, net = network
+def test_head_on_given_features(network: Net) -> None:
+    net, expected = network
     flows = net.head(*given_maps())
     for name, flow in zip(FLOWS, flows, strict=True):
-        close(flow, kind, f"feat_{name}")
+        close(flow, expected, f"feat_{name}")
 
 
-def test_network_on_pictures(network: tuple[str, FlowNet]) -> None:
-    kind, net = network
-    expected, _ = golden(kind)
+def test_network_on_pictures(network: Net) -> None:
+    net, expected = network
     source, target = (normalise(picture) for picture in pair())
-    close(windows(pair()[1]), kind, "target_image_crop")
+    close(windows(pair()[1]), expected, "target_image_crop")
     maps = [net.pyramid(picture) for picture in (target, source)]
     for name, flow in zip(FLOWS, net.head(*maps), strict=True):
-        close(flow, kind, name)
+        close(flow, expected, name)
     costs = net.head.match(*(map_.coarse for map_ in maps))[:1, :, ::2, ::2]
-    near(costs, kind, "corr4", 1e-5)
+    expected.check("corr4", costs, atol=1e-5)
     for which, levels in zip(("target", "source"), maps, strict=True):
         for size, level in zip((16, 32, 64), levels, strict=True):
-            spread = float(expected[f"vgg{size}_{which}_std"])
+            spread = float(expected.expected(f"vgg{size}_{which}_std"))
             pool = pooled(channel_groups(level, 32), 16)
             for stem, value in (("pool", pool), ("mean", level.mean()), ("std", level.std())):
-                near(value, kind, f"vgg{size}_{which}_{stem}", 1e-4 * spread)
+                expected.check(f"vgg{size}_{which}_{stem}", value, atol=1e-4 * spread)
 
 
-def test_full_size_estimate(network: tuple[str, FlowNet]) -> None:
-    kind, net = network
+def test_full_size_estimate(network: Net) -> None:
+    net, expected = network
     source, target = ((picture + 1) * 127.5 for picture in pair())
     flow = estimate_flow(net, source, target)
-    close(pooled(flow), kind, "est256_pool")
-    close(windows(flow), kind, "est256_crop")
+    close(pooled(flow), expected, "est256_pool")
+    close(windows(flow), expected, "est256_crop")
     small = F.interpolate(flow, size=(64, 64), mode="bilinear", align_corners=False) / 4
-    close(small, kind, "est256_down64_div4")
-    close(flow.mean(), kind, "est256_mean")
-    close(flow.std(), kind, "est256_std")
+    close(small, expected, "est256_down64_div4")
+    close(flow.mean(), expected, "est256_mean")
+    close(flow.std(), expected, "est256_std")
 
 
-def test_every_array_was_compared(network: tuple[str, FlowNet]) -> None:
-    kind, _ = network
-    assert set(golden(kind)[0]) == set(RECORDS[kind].deviations)
+def test_every_array_was_compared(network: Net) -> None:
+    _, expected = network
+    if not expected.deviations:
+        pytest.skip("the comparisons did not run")
+    assert not expected.unchecked()
 
 
-def test_wrapped_and_counterless_files_load(network: tuple[str, FlowNet]) -> None:
-    from pathlib import Path
-
-    kind, net = network
+def test_wrapped_and_counterless_files_load(network: Net) -> None:
+    net, expected = network
     tensors = {
         f"module.{name}": value
-        for name, value in filling.tensors(kind).items()
+        for name, value in filling.tensors(expected.name).items()
         if not name.endswith("num_batches_tracked")
     }
     other = load_flow_net(Checkpoint(Path("wrapped.pth"), {"state_dict": tensors}))
-    assert other.config.kind == kind
+    assert other.config.kind == expected.name
     for name, value in net.head.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             assert torch.equal(value, other.head.state_dict()[name])

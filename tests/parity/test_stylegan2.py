@@ -8,26 +8,23 @@ from typing import Any
 import pytest
 import torch
 
-from bench.weights.load import load_strict
-from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from methods.generators import load_discriminator, load_generator
+from methods.nets.stylegan2 import GeneratorConfig
 from tests import filling
 from tests.parity.comparison import channel_groups, feature_summary, picture_summary
 
 pytestmark = pytest.mark.parity
 
 
-def built(network: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    load_strict(network, tensors, "filled")
-    return network.eval().requires_grad_(False)
-
-
 @pytest.mark.parametrize("size", [1024, 512])
-def test_mapping_features_pictures_truncation_and_mixing(size: int, comparison: Callable[..., Any]) -> None:
+def test_mapping_features_pictures_truncation_and_mixing(
+    size: int, filled: Callable[..., Any], comparison: Callable[..., Any]
+) -> None:
     expected = comparison(f"stylegan2_{size}", method="stylegan2", domain="faces" if size == 1024 else "cars")
-    tensors = filling.tensors(f"stylegan2_{size}")
-    average = tensors.pop("latent_avg")
-    generator: Generator = built(Generator(GeneratorConfig.config_f(size)), tensors)
-    rows = generator.config.rows
+    with filled(f"stylegan2_{size}") as (path,):
+        generator, averages = load_generator(path)
+    assert generator.config == GeneratorConfig.config_f(size)
+    rows, average = generator.config.rows, averages[0]
     z = torch.from_numpy(filling.fill("z", (2, 512), ["normal", 1.0]))
     w = generator.mapping(z)
     expected.check("w", w)
@@ -48,16 +45,22 @@ def test_mapping_features_pictures_truncation_and_mixing(size: int, comparison: 
         mixed = torch.cat([w[:1, None].expand(-1, 5, -1), w[1:, None].expand(-1, rows - 5, -1)], 1)
         expected.check("mix_latent", mixed)
         expected.check_all(picture_summary("mix", generator(mixed)))
+    assert not expected.unchecked()
 
 
 @pytest.mark.parametrize(("size", "batch"), [(256, 8), (512, 2), (1024, 2)])
-def test_scores_of_the_discriminator(size: int, batch: int, comparison: Callable[..., Any]) -> None:
+def test_scores_of_the_discriminator(
+    size: int, batch: int, filled: Callable[..., Any], comparison: Callable[..., Any]
+) -> None:
     name = f"stylegan2_discriminator_{size}"
     expected = comparison(name, method="stylegan2")
-    network: Discriminator = built(Discriminator(DiscriminatorConfig(size=size)), filling.tensors(name))
+    with filled(name) as (path,):
+        network = load_discriminator(path)
+    assert network.config.size == size
     images = filling.golden_image(0, batch, size)
     first = network.convs[1](network.convs[0](images))
     expected.check_all(feature_summary("blk1", first))
     last = network.convs[2:](first)
     expected.check("last_pool", channel_groups(last, 16))
     expected.check("score", network(images))
+    assert not expected.unchecked()

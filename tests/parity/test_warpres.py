@@ -148,7 +148,7 @@ def test_flow_head_inside_warpres_is_the_authors(kind: str, tmp_path: Path) -> N
     model = WarpRes(config).eval()
     head = {k: v for k, v in filling.tensors(kind).items() if not k.startswith("pyramid.")}
     model.head.load_state_dict(head)
-    close(model.head(*given_maps()).flow1, kind, "feat_flow1_64")
+    close(model.head(*given_maps()).flow1, Comparison.of(kind), "feat_flow1_64")
 
 
 def test_styleres_with_an_untrained_flow_is_the_released_one_beneath_it(filled: Callable[..., Any]) -> None:

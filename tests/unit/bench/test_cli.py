@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from bench import cli
 from bench.cli import COMMANDS, main
 from bench.cli.printing import show
 from bench.errors import ExitCode, MissingError
+
+CARDS = Path(__file__).parents[2] / "parity" / "cards"
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +93,88 @@ def test_lists_are_not_empty_and_json_says_more(what: str, capsys: pytest.Captur
     assert len(rows) >= 3
     first = lines[0].split()[0]
     assert {row[first] for row in rows} <= {line.split()[0] for line in lines if not line.startswith(" ")}
+
+
+def test_methods_are_listed_with_deviation_tolerance_and_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "methods"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["name", "domains", "origin"]
+    block = lines[lines.index(next(line for line in lines if line.split()[0] == "e4e")) :]
+    assert block[1].strip().startswith("e4e (Tov et al. 2021)")
+    card = json.loads((CARDS / "e4e_ffhq.json").read_text())
+    deviation = f"{card['largest_deviation']:.1e} of 2e-04"
+    assert block[2].split()[:4] == ["e4e_ffhq", *deviation.split()]
+    assert block[2].split()[-1] == card["date"]
+    # Methods that were never released show what lies underneath.
+    assert any(line.split()[0] == "warpc_glunet" for line in block)
+
+
+PLUG_IN = """
+import torch
+from bench.contract import Inversion, stage
+from bench.errors import UsageError
+from methods.registry import MethodEntry
+
+
+class Mean:
+    name, domain, input_size, output_size, latent_rows = "mean", "faces", (8, 8), (8, 8), 1
+    stages = ("encode", "synthesise")
+
+    def invert(self, images):
+        if tuple(images.shape[1:]) != (3, 8, 8):
+            raise UsageError("pictures of another size")
+        with stage("encode"):
+            return Inversion(images.mean((2, 3))[:, None])
+
+    def edit(self, inversion, delta=None):
+        with stage("synthesise"):
+            codes = inversion.codes if delta is None else inversion.codes + delta
+            return codes[:, 0, :, None, None].expand(-1, 3, 8, 8)
+
+
+class Broken(Mean):
+    def invert(self, images):
+        raise ZeroDivisionError("no encoder")
+
+
+METHODS = tuple(
+    MethodEntry(kind.__name__.lower(), lambda entry, domain, files, kind=kind: kind(), summary="the mean colour")
+    for kind in (Mean, Broken)
+)
+"""
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path) -> Iterator[list[str]]:
+    """Options of a plug-in with a small method, one that fails, and a checkpoint for them."""
+    from methods import registry
+
+    (tmp_path / "their_plug_in.py").write_text(PLUG_IN)
+    torch.save({"a": torch.ones(1)}, tmp_path / "their.pt")
+    yield ["--plugin", str(tmp_path / "their_plug_in.py"), "--checkpoint", str(tmp_path / "their.pt")]
+    registry.entries.cache_clear()
+
+
+def test_a_plug_in_that_keeps_the_contract_passes(plug_in: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "mean", *plug_in]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 11 and all(" ok " in row for row in rows[1:])
+
+
+def test_a_broken_plug_in_is_reported(plug_in: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "broken", *plug_in]) == ExitCode.FAILED_CELLS
+    assert "FAILED  ZeroDivisionError: no encoder" in capsys.readouterr().out
+    assert main(["check", "broken", "--json", *plug_in]) == ExitCode.FAILED_CELLS
+    findings = {row["check"]: row for row in json.loads(capsys.readouterr().out)}
+    assert findings["attributes"]["ok"] and not findings["determinism"]["ok"]
+
+
+@pytest.mark.parametrize("name", ["styleres", "warpres"])
+def test_methods_of_the_shipped_world_keep_the_contract(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", name]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 11 and "FAILED" not in " ".join(rows)
 
 
 def test_env_names_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:
