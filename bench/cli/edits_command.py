@@ -1,5 +1,8 @@
-"""Edits: list the cards, or find new directions in a method's generator from
-pictures that it makes and a network that measures them.
+"""Edits: list the cards, or find new directions in a generator: a boundary or a
+regression from scored samples (InterFaceGAN), or a PCA of its codes (GANSpace).
+
+Writes the directions and a card for each beside them, ready for
+`run_bench.py --card CARD --edits NAME`.
 """
 
 from __future__ import annotations
@@ -7,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from bench.cli.printing import show, tell
@@ -15,80 +19,89 @@ from bench.errors import ExitCode, UsageError
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("ls", "fit"))
-    parser.add_argument("--method", help="fit: method whose generator is used")
-    parser.add_argument("--checkpoint", action="append", default=[], metavar="FILE", help="fit: its files")
-    parser.add_argument("--preset", help="fit: whose checkpoint where none is given (default: synthetic)")
-    parser.add_argument(
-        "--kind", choices=("linear", "pca"), default="linear", help="fit: labelled samples, or PCA of W"
-    )
-    parser.add_argument("--attributes", default="smile,yaw,age", metavar="A,B", help="fit: what the directions change")
-    parser.add_argument("--samples", type=int, default=2000, metavar="N", help="fit: pictures generated")
-    parser.add_argument("--components", type=int, default=80, metavar="K", help="fit: components of a PCA")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="fit: safetensors file to write")
+    parser.add_argument("--card", action="append", default=[], metavar="FILE", help="ls: further cards")
     parser.add_argument("--json", action="store_true")
+    fit = parser.add_argument_group("fit: which generator")
+    fit.add_argument("--method", help="a method whose generator is used")
+    fit.add_argument("--checkpoint", action="append", default=[], metavar="FILE", help="the method's files")
+    fit.add_argument("--preset", help="whose checkpoint where none is given (default: synthetic)")
+    fit.add_argument("--generator", type=Path, metavar="FILE", help="a file with a StyleGAN2 generator, no method")
+    fit.add_argument("--domain", choices=("faces", "cars"), default="faces")
+    fit.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    fit.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods")
+    how = parser.add_argument_group("fit: how")
+    how.add_argument(
+        "--kind", choices=("regression", "boundary", "pca"), default="regression",
+        help="scores as numbers, as two classes, or none",
+    )  # fmt: skip
+    how.add_argument(
+        "--labels", metavar="FILE|M:F",
+        help="scores: a CSV file (sample,smile / 0,0.7), or MODULE:FUNCTION of pictures (N, 3, H, W) in [-1, 1] "
+        "(default: the synthetic world's regressor)",
+    )  # fmt: skip
+    how.add_argument("--attributes", metavar="A,B", help="which of them (default: all)")
+    how.add_argument("--samples", type=int, default=2000, metavar="N", help="pictures generated")
+    how.add_argument("--components", type=int, default=80, metavar="K", help="components of a PCA")
+    how.add_argument("--seed", type=int, default=0, help="of the samples; their numbers in a CSV file go with it")
+    how.add_argument("--pictures", type=Path, metavar="DIR", help="only write the samples' pictures, to be scored")
+    how.add_argument("--output", type=Path, metavar="FILE", help="safetensors file to write")
 
 
 def run(options: argparse.Namespace) -> int:
     if options.action == "ls":
-        from bench.edits.cards import all_cards, rows
+        from bench.edits.cards import GAP, all_cards, rows
 
-        show(rows(all_cards()), ("name", "generator", "rule", "layers", "columns"), as_json=options.json)
+        cards = all_cards([Path(card) for card in options.card])
+        show(rows(cards), ("name", "generator", "rule", "layers", "columns"), as_json=options.json)
+        tell(fill(GAP, 80))
         return int(ExitCode.OK)
-    if not options.method or not options.output:
+    if bool(options.method) == bool(options.generator) or not (options.output or options.pictures):
         raise UsageError(
-            "edits fit needs a method and a file to write", "edits fit --method e4e --output mine.safetensors"
+            "edits fit needs one generator (--method or --generator) and a file to write",
+            "edits fit --method e4e --output mine.safetensors",
         )
     facts = _fit(options)
-    print(json.dumps(facts) if options.json else "\n".join(f"{name}: {fact}" for name, fact in facts.items()))
+    words = {name: ", ".join(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
+    print(json.dumps(facts) if options.json else "\n".join(f"{name}: {fact}" for name, fact in words.items()))
     return int(ExitCode.OK)
 
 
 def _fit(options: argparse.Namespace) -> dict[str, Any]:
-    import torch
+    from bench.edits import finding
+    from bench.edits.samples import draw
 
-    from bench.edits.fit import fit_pca, fit_regression, save_directions
+    generator, crop, origin = _generator(options)
+    samples = draw(generator, options.samples, options.seed, options.device, crop)
+    if options.pictures:
+        return {"pictures": finding.write_pictures(samples, options.pictures), "folder": str(options.pictures)}
+    request = finding.Request(
+        domain=options.domain,
+        kind=options.kind,
+        labels=options.labels or "",
+        attributes=tuple(name for name in (options.attributes or "").split(",") if name),
+        components=options.components,
+        seed=options.seed,
+        output=options.output,
+        origin=origin,
+    )
+    return finding.find(samples, request, tell)
+
+
+def _generator(options: argparse.Namespace) -> tuple[Any, Any, str]:
+    """The generator, what crops its pictures, and where it comes from in words."""
+    from bench.edits.samples import generator_of_method
     from bench.locate import files_of
+    from bench.plugins import load_plugins
+
+    if options.generator:
+        from methods.generators import load_generator
+
+        generator, _ = load_generator(options.generator, options.device)
+        return generator, None, f"the generator of {options.generator.name}"
     from methods import load_method
 
-    method: Any = load_method(
-        options.method, checkpoint=files_of(options.method, "faces", options.checkpoint, options.preset)
-    )
-    generator = getattr(method, "generator", None)
-    if generator is None or not hasattr(generator, "mapping"):
-        raise UsageError(f"{options.method} has no generator with a mapping network to sample from")
-    random = torch.Generator().manual_seed(options.seed)
-    with torch.inference_mode():
-        codes = generator.mapping(torch.randn(options.samples, generator.config.style_dim, generator=random))
-        if options.kind == "pca":
-            found = fit_pca(codes, min(options.components, codes.shape[1], len(codes) - 1))
-            tensors = {"mean": found.mean, "comp": found.comp, "std": found.std}
-            facts: dict[str, Any] = {"components": len(found.std)}
-        else:
-            tensors, facts = {}, {}
-            values = _measured(generator, codes)
-            for name in options.attributes.split(","):
-                if name not in values:
-                    raise UsageError(f"nothing measures {name!r}", f"measured: {', '.join(values)}")
-                boundary = fit_regression(codes, values[name], seed=options.seed)
-                tensors[name] = boundary.normal
-                facts[name] = f"R2 {boundary.score:.3f} on held-out samples"
-    save_directions(options.output, tensors, {key: str(value) for key, value in facts.items()})
-    return {**facts, "file": str(options.output)}
-
-
-def _measured(generator: Any, codes: Any) -> dict[str, Any]:
-    """Attributes of the pictures of codes, by the synthetic world's regressor."""
-    import torch
-
-    from bench.synthetic.networks import load_world_networks
-
-    networks = load_world_networks()
-    parts: dict[str, list[Any]] = {}
-    for start in range(0, len(codes), 64):
-        pictures = generator(generator.broadcast(codes[start : start + 64]))
-        for name, value in networks.attributes(pictures).items():
-            parts.setdefault(name, []).append(value)
-        if start % 512 == 0:
-            tell(f"{start} of {len(codes)} pictures")
-    return {name: torch.cat(values) for name, values in parts.items()}
+    load_plugins(options.plugin)
+    files = files_of(options.method, options.domain, options.checkpoint, options.preset)
+    method: Any = load_method(options.method, domain=options.domain, checkpoint=files, device=options.device)
+    canvas = getattr(method, "canvas", None)
+    return generator_of_method(method), getattr(canvas, "crop", None), f"the generator of {options.method}"

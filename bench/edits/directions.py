@@ -1,24 +1,22 @@
-"""From cards to directions, and from edit names to the passes of a run (protocol card, section 4)."""
+"""From cards to directions, loaded and checked; and to the passes of a run that use them (protocol card, section 4)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from bench.contract import Direction, EditPass
-from bench.edits.cards import Card, Column, find_card
+from bench.edits.cards import Card
+from bench.edits.columns import Mode, Planned, plan_columns
 from bench.edits.direction_files import read_tensor, spread
-from bench.errors import MissingError, UsageError
+from bench.errors import FETCH, MissingError, UsageError
 from bench.weights.registry import entries
-
-Mode = Literal["fixed", "sweep", "matched"]
-RECONSTRUCTION = EditPass("reconstruction", None, 0.0)
 
 
 def load_direction(
@@ -53,8 +51,7 @@ def load_direction(
     if card.rule == "set_coordinate":
         return _coordinate(card, path, mask)
     tensor = read_tensor(path, card.key)
-    if card.shape and tuple(tensor.shape) != card.shape:
-        raise MissingError(f"{path}: a direction of shape {list(tensor.shape)}, the card says {list(card.shape)}")
+    _check_shape(card, tensor, path)
     vector = spread(tensor, latent_rows, card.dim, path, cut=card.domain == "cars")
     vector = _normalised(vector, card, path) * mask
     return Direction(card.name, "add", vector, _digest(card, [vector]))
@@ -84,19 +81,52 @@ def plan_passes(
         strengths: Edit name -> strengths that replace the card's: a magnitude for fixed columns (one number), the grid
             of a sweep. They are in the unit of the card's common direction; where the method has its own, of another
             length, they are scaled by the ratio of the two directions' own strengths.
-        attributes: Labels that the data set has; a column whose subset needs another one takes all pictures.
+        attributes: Labels that the data set has; a column whose subset needs another one takes all pictures, and its
+            pass says so (`EditPass.note`).
         cards: Further card files.
 
     Raises UsageError for a name that does not exist, and what `load_direction` raises.
     """
-    passes = [RECONSTRUCTION]
-    for name in names:
-        card, wanted = _resolve(name, generator, cards)
-        direction = load_direction(card, files, generator=generator, latent_rows=latent_rows, method=method)
-        for column in _columns(card, card.for_method(method), wanted, mode, (strengths or {}).get(card.name), matched):
-            inputs, reals = (_subset(expression, attributes) for expression in (column.inputs, column.reals))
-            passes.append(EditPass(column.name, direction, column.strength, inputs, reals))
-    return _unique(passes)
+    planned = plan_columns(
+        names,
+        generator=generator,
+        method=method,
+        mode=mode,
+        strengths=strengths,
+        matched=matched,
+        attributes=attributes,
+        cards=cards,
+    )
+    passes, absent = load_directions(planned, files, generator=generator, latent_rows=latent_rows, method=method)
+    for error in absent.values():
+        raise error
+    return passes
+
+
+def load_directions(
+    planned: Sequence[Planned], files: Callable[[str], Path], *, generator: str, latent_rows: int, method: str | None
+) -> tuple[list[EditPass], dict[str, MissingError]]:
+    """The passes with their directions, and by edit why one cannot be had; passes of such an edit are left out.
+
+    Raises UsageError as `load_direction`.
+    """
+    passes: list[EditPass] = []
+    found: dict[str, Direction] = {}
+    absent: dict[str, MissingError] = {}
+    for card, edit in planned:
+        if card is None:
+            passes.append(edit)
+            continue
+        if card.name not in found and card.name not in absent:
+            try:
+                found[card.name] = load_direction(
+                    card, files, generator=generator, latent_rows=latent_rows, method=method
+                )
+            except MissingError as error:
+                absent[card.name] = error
+        if card.name in found:
+            passes.append(replace(edit, direction=found[card.name]))
+    return passes, absent
 
 
 def direction_folders(folders: Sequence[Path]) -> Callable[[str], Path]:
@@ -110,9 +140,9 @@ def direction_folders(folders: Sequence[Path]) -> Callable[[str], Path]:
             if (folder / name).exists():
                 return folder / name
         places = ", ".join(map(str, folders)) or "no folder"
-        fetch = f"python run_bench.py weights fetch {name}"
-        advice = fetch if name in entries() else "put it in one of these folders"
-        raise MissingError(f"direction file {name} is in none of: {places}", advice)
+        known = name in entries()
+        advice = f"{FETCH} {name}" if known else "put it in one of these folders"
+        raise MissingError(f"direction file {name} is in none of: {places}", advice, (name,) if known else ())
 
     return resolve
 
@@ -121,6 +151,7 @@ def _coordinate(card: Card, path: Path, mask: Tensor) -> Direction:
     """A GANSpace edit from {"mean" [1, D], "comp" [K, 1, D], "std" [K]}."""
     assert card.component is not None
     components = read_tensor(path, card.key or "comp")
+    _check_shape(card, components, path)
     mean, std = read_tensor(path, "mean").flatten(), read_tensor(path, "std").flatten()
     width, count = mean.numel(), std.numel()
     if components.numel() != count * width or (card.dim and width != card.dim):
@@ -133,6 +164,11 @@ def _coordinate(card: Card, path: Path, mask: Tensor) -> Direction:
     vector = component * mask
     digest = _digest(card, [vector, component, mean, torch.tensor(scale)])
     return Direction(card.name, "set_coordinate", vector, digest, component, mean.clone(), scale)
+
+
+def _check_shape(card: Card, tensor: Tensor, path: Path) -> None:
+    if card.shape and tuple(tensor.shape) != card.shape:
+        raise MissingError(f"{path}: a direction of shape {list(tensor.shape)}, the card says {list(card.shape)}")
 
 
 def _layer_mask(card: Card, latent_rows: int) -> Tensor:
@@ -161,66 +197,3 @@ def _digest(card: Card, tensors: Sequence[Tensor]) -> str:
     for tensor in tensors:
         digest.update(tensor.contiguous().numpy().astype("<f4").tobytes())
     return digest.hexdigest()
-
-
-def _resolve(name: str, generator: str, cards: Sequence[Path]) -> tuple[Card, str]:
-    """The card of "smile" or "smile+", and the single column wanted ("" for all)."""
-    if name[-1:] in ("+", "-"):
-        card = find_card(name[:-1], generator, cards)
-        if name not in [column.name for column in card.columns]:
-            has = ", ".join(column.name for column in card.columns)
-            raise UsageError(f"the edit {card.name!r} has no column {name!r}", f"its columns: {has}")
-        return card, name
-    return find_card(name, generator, cards), ""
-
-
-def _columns(
-    common: Card,
-    card: Card,
-    wanted: str,
-    mode: Mode,
-    strengths: Sequence[float] | None,
-    matched: Mapping[str, float] | None,
-) -> list[Column]:
-    columns = [column for column in card.columns if wanted in ("", column.name)]
-    unit = card.columns[0].strength / common.columns[0].strength
-    if mode == "sweep":
-        return _sweep(card, strengths, unit) if strengths else _sweep(card, card.sweep, 1.0)
-    if mode == "matched":
-        absent = [column.name for column in columns if column.name not in (matched or {})]
-        if absent:
-            raise UsageError(f"no matched strength for {', '.join(absent)}")
-        return [Column(c.name, (matched or {})[c.name], c.inputs, c.reals) for c in columns]
-    if strengths is None:
-        return columns
-    if len(strengths) != 1 or strengths[0] <= 0:
-        raise UsageError(f"the edit {card.name!r} takes one strength above 0, got {list(strengths)}")
-    return [Column(c.name, _signed(strengths[0] * unit, c.strength), c.inputs, c.reals) for c in columns]
-
-
-def _sweep(card: Card, strengths: Sequence[float], unit: float) -> list[Column]:
-    if not strengths:
-        raise UsageError(f"the edit {card.name!r} has no sweep", "give the strengths, e.g. --strengths 1,2,3")
-    columns = []
-    for strength in strengths:
-        # A sweep's step uses the pictures of the fixed column that goes the same way.
-        model = next((c for c in card.columns if c.strength * strength > 0), card.columns[0])
-        columns.append(Column(f"{card.name}{strength:+g}", strength * unit, model.inputs, model.reals))
-    return columns
-
-
-def _signed(size: float, like: float) -> float:
-    return size if like >= 0 else -size
-
-
-def _subset(expression: str, attributes: Collection[str] | None) -> str:
-    known = attributes is None or expression == "all" or expression.partition("=")[0] in attributes
-    return expression if known else "all"
-
-
-def _unique(passes: Sequence[EditPass]) -> list[EditPass]:
-    """Each column once, where it was first asked for."""
-    kept: dict[str, EditPass] = {}
-    for item in passes:
-        kept.setdefault(item.column, item)
-    return list(kept.values())

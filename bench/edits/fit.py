@@ -121,6 +121,18 @@ def fit_pca(codes: Tensor, count: int = 80) -> Components:
     return Components(mean[None].float(), vectors[:, None].float(), std.float())
 
 
+def ends(values: Tensor, share: float = 0.3) -> tuple[Tensor, Tensor]:
+    """The samples that a boundary is fitted to: (their numbers, signs -1 and 1), from scores (N,).
+
+    Scores that are classes already (-1 or 0, and 1) are taken as they are; of any others the `share` with the lowest
+    and the `share` with the highest, since those in the middle tell the two apart badly (InterFaceGAN).
+    """
+    if bool(torch.isin(values, torch.tensor([-1.0, 0.0, 1.0], dtype=values.dtype)).all()):
+        return torch.arange(len(values)), torch.where(values > 0, 1.0, -1.0)
+    order, count = values.argsort(stable=True), max(1, int(share * len(values)))
+    return torch.cat([order[:count], order[-count:]]), torch.cat([-torch.ones(count), torch.ones(count)])
+
+
 def condition_out(primary: Tensor, others: Sequence[Tensor]) -> Tensor:
     """`primary` without what it shares with other directions: projected off their span, unit length again
     (InterFaceGAN).

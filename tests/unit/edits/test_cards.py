@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.cli import main
 from bench.contract import EditPass
-from bench.edits.cards import all_cards, find_card, generator_of, read_card, rows
+from bench.edits.cards import GANSPACE_FACES, all_cards, find_card, generator_of, read_card, rows
 from bench.edits.directions import plan_passes
 from bench.errors import UsageError
 from bench.weights.registry import entries
@@ -41,6 +42,18 @@ def test_the_papers_edits_and_their_strengths() -> None:
     for (name, generator), columns in expected.items():
         card = find_card(name, generator)
         assert [(c.name, c.strength, c.inputs, c.reals) for c in card.columns] == columns
+
+
+def test_the_gap_in_styleres_table_is_told_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    named = [card.name for card in all_cards() if "entry of StyleRes' table" in card.origin]
+    assert len(named) == GANSPACE_FACES
+    assert main(["edits", "ls"]) == 0
+    said = capsys.readouterr()
+    assert f"{len(named)} of the 42 GANSpace face entries" in said.err
+    assert "--card FILE" in said.err
+    with pytest.raises(UsageError) as error:
+        find_card("bangs", "ffhq-1024")
+    assert error.value.next_step.endswith("or a card of your own: --card FILE")
 
 
 def test_ganspace_entries_are_the_protocol_cards() -> None:

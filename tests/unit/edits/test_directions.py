@@ -155,6 +155,8 @@ def test_component_files_are_checked(tmp_path: Path) -> None:
     assert load(tmp_path, item).std == 1.0
     with pytest.raises(MissingError, match="has 4 components; the edit 'smile' is number 9"):
         load(tmp_path, replace(item, component=9))
+    with pytest.raises(MissingError, match=r"of shape \[4, 1, 512\], the card says \[80, 1, 512\]"):
+        load(tmp_path, replace(item, shape=(80, 1, D)))
     torch.save(parts | {"std": torch.ones(3)}, tmp_path / "pca.pt")
     with pytest.raises(MissingError, match=r"comp \[4, 1, 512\], mean \[512\], std \[3\] do not fit"):
         load(tmp_path, item)

@@ -1,0 +1,109 @@
+"""From edit names to the columns of a run: which cards, how far, over which pictures; no direction file is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from bench.contract import EditPass
+from bench.edits.cards import Card, Column, find_card
+from bench.errors import UsageError
+
+Mode = Literal["fixed", "sweep", "matched"]
+RECONSTRUCTION = EditPass("reconstruction", None, 0.0)
+
+
+class Planned(NamedTuple):
+    """A pass without its direction yet, and the card that knows where that is; None for the reconstruction."""
+
+    card: Card | None
+    edit: EditPass
+
+
+def plan_columns(
+    names: Iterable[str],
+    *,
+    generator: str,
+    method: str | None = None,
+    mode: Mode = "fixed",
+    strengths: Mapping[str, Sequence[float]] | None = None,
+    matched: Mapping[str, float] | None = None,
+    attributes: Collection[str] | None = None,
+    cards: Sequence[Path] = (),
+) -> list[Planned]:
+    """The columns of a run, the reconstruction first, each once; arguments as for `directions.plan_passes`.
+
+    Raises UsageError for a name that does not exist, or a direction made for another generator or other methods.
+    """
+    planned = {RECONSTRUCTION.column: Planned(None, RECONSTRUCTION)}
+    for name in names:
+        card, wanted = _resolve(name, generator, cards)
+        for column in _columns(card, card.for_method(method), wanted, mode, (strengths or {}).get(card.name), matched):
+            planned.setdefault(column.name, Planned(card, _pass(column, attributes)))
+    return list(planned.values())
+
+
+def _pass(column: Column, attributes: Collection[str] | None) -> EditPass:
+    """The pass of a column; where pictures lack the label of a subset, over all of them, and it says so."""
+    wanted = (column.inputs, column.reals)
+    absent = [text for text in wanted if text != "all" and not _known(text, attributes)]
+    inputs, reals = ("all" if text in absent else text for text in wanted)
+    labels = " or ".join(dict.fromkeys(text.partition("=")[0] for text in absent))
+    asked = f"the card asks for pictures of {column.inputs}, compared with those of {column.reals}"
+    note = f"all pictures are taken, since not all have the label {labels}; {asked}" if absent else ""
+    return EditPass(column.name, None, column.strength, inputs, reals, note)
+
+
+def _known(expression: str, attributes: Collection[str] | None) -> bool:
+    return attributes is None or expression.partition("=")[0] in attributes
+
+
+def _resolve(name: str, generator: str, cards: Sequence[Path]) -> tuple[Card, str]:
+    """The card of "smile" or "smile+", and the single column wanted ("" for all)."""
+    if name[-1:] in ("+", "-"):
+        card = find_card(name[:-1], generator, cards)
+        if name not in [column.name for column in card.columns]:
+            has = ", ".join(column.name for column in card.columns)
+            raise UsageError(f"the edit {card.name!r} has no column {name!r}", f"its columns: {has}")
+        return card, name
+    return find_card(name, generator, cards), ""
+
+
+def _columns(
+    common: Card,
+    card: Card,
+    wanted: str,
+    mode: Mode,
+    strengths: Sequence[float] | None,
+    matched: Mapping[str, float] | None,
+) -> list[Column]:
+    columns = [column for column in card.columns if wanted in ("", column.name)]
+    unit = card.columns[0].strength / common.columns[0].strength
+    if mode == "sweep":
+        return _sweep(card, strengths, unit) if strengths else _sweep(card, card.sweep, 1.0)
+    if mode == "matched":
+        absent = [column.name for column in columns if column.name not in (matched or {})]
+        if absent:
+            raise UsageError(f"no matched strength for {', '.join(absent)}")
+        return [Column(c.name, (matched or {})[c.name], c.inputs, c.reals) for c in columns]
+    if strengths is None:
+        return columns
+    if len(strengths) != 1 or strengths[0] <= 0:
+        raise UsageError(f"the edit {card.name!r} takes one strength above 0, got {list(strengths)}")
+    return [Column(c.name, _signed(strengths[0] * unit, c.strength), c.inputs, c.reals) for c in columns]
+
+
+def _sweep(card: Card, strengths: Sequence[float], unit: float) -> list[Column]:
+    if not strengths:
+        raise UsageError(f"the edit {card.name!r} has no sweep", "give the strengths, e.g. --strengths 1,2,3")
+    columns = []
+    for strength in strengths:
+        # A sweep's step uses the pictures of the fixed column that goes the same way.
+        model = next((c for c in card.columns if c.strength * strength > 0), card.columns[0])
+        columns.append(Column(f"{card.name}{strength:+g}", strength * unit, model.inputs, model.reals))
+    return columns
+
+
+def _signed(size: float, like: float) -> float:
+    return size if like >= 0 else -size
