@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from bench.contract import Domain, Scored
-from bench.errors import MissingError
+from bench.errors import MissingError, all_missing
 from bench.weights.load import file_digest
 
 from . import pictures
@@ -47,12 +47,13 @@ class ProtocolJudge:
     digest: str
     pair_metrics: tuple[str, ...]
     set_metrics: tuple[str, ...]
-    missing: Mapping[str, str]
-    _pairs: Mapping[str, Pair] = field(repr=False)
-    _sets: Mapping[str, Hashable] = field(repr=False)
-    _looks: Mapping[Hashable, Look] = field(repr=False)
-    _device: torch.device = field(repr=False)
-    _batch: int = field(repr=False)
+    feature_stems: tuple[str, ...]
+    missing: Mapping[str, MissingError]
+    _pairs: Mapping[str, Pair] = field(default_factory=dict, repr=False)
+    _sets: Mapping[str, Hashable] = field(default_factory=dict, repr=False)
+    _looks: Mapping[Hashable, Look] = field(default_factory=dict, repr=False)
+    _device: torch.device = field(default=torch.device("cpu"), repr=False)
+    _batch: int = field(default=1, repr=False)
 
     @property
     def lossy(self) -> bool:
@@ -134,47 +135,75 @@ def load_judge(
     tools = Tools(domain, torch.device(device), weights, world)
     missing = _missing(rules.of(domain), tools)
     present = [column for column in rules.of(domain) if column.stem not in missing]
-    pairs = {column.stem: column.options.prepare(tools) for column in present if not column.is_set}
-    # A set metric that shares another's features (KID on FID's) has none of its own.
-    owners = [column for column in present if column.is_set and column.options.shares() is None]
-    sets = {column.stem: column.options.prepare(tools) for column in owners}
-    return ProtocolJudge(
-        rules=rules,
-        domain=domain,
-        protocol=rules.name,
-        digest=_digest(rules, tools),
-        pair_metrics=tuple(pairs),
-        set_metrics=tuple(column.stem for column in present if column.is_set),
-        missing=missing,
-        _pairs=pairs,
-        _sets=sets,
+    return _judge(
+        rules,
+        tools,
+        missing,
+        _pairs={column.stem: column.options.prepare(tools) for column in present if not column.is_set},
+        _sets={column.stem: column.options.prepare(tools) for column in present if owns_features(column)},
         _looks=tools.looks,
         _device=tools.device,
         _batch=batch,
     )
 
 
+def plan_judge(
+    protocol_name: str | Path, *, domain: Domain, weights: Callable[[str], Path], world: World | None = None
+) -> ProtocolJudge:
+    """A protocol as `load_judge` would load it, but without networks: it has names, digest and gaps, and sees nothing.
+
+    Raises:
+        UsageError: Unknown protocol, or a file that does not parse.
+    """
+    rules = load_protocol(protocol_name)
+    tools = Tools(domain, torch.device("cpu"), weights, world)
+    return _judge(rules, tools, _missing(rules.of(domain), tools))
+
+
 def missing_columns(
     rules: ProtocolFile, domain: Domain, weights: Callable[[str], Path], world: World | None = None
-) -> Mapping[str, str]:
+) -> Mapping[str, MissingError]:
     """Stem -> why it cannot be measured here and the command that changes that, without loading any network."""
     return _missing(rules.of(domain), Tools(domain, torch.device("cpu"), weights, world))
 
 
-def _missing(columns: Sequence[Column], tools: Tools) -> dict[str, str]:
-    missing: dict[str, str] = {}
-    for column in columns:
-        for name in column.options.needs():
-            try:
-                tools.need_world() if name == "world" else tools.path(name)
-            except MissingError as error:
-                missing[column.stem] = f"{error.what}; {error.next_step}" if error.next_step else error.what
-                break
+def _judge(rules: ProtocolFile, tools: Tools, missing: Mapping[str, MissingError], **ready: Any) -> ProtocolJudge:
+    present = [column for column in rules.of(tools.domain) if column.stem not in missing]
+    return ProtocolJudge(
+        rules=rules,
+        domain=tools.domain,
+        protocol=rules.name,
+        digest=_digest(rules, tools),
+        pair_metrics=tuple(column.stem for column in present if not column.is_set),
+        set_metrics=tuple(column.stem for column in present if column.is_set),
+        feature_stems=tuple(column.stem for column in present if owns_features(column)),
+        missing=missing,
+        **ready,
+    )
+
+
+def owns_features(column: Column) -> bool:
+    """Whether a column keeps features of its own; KID shares those of FID."""
+    return column.is_set and column.options.shares() is None
+
+
+def _missing(columns: Sequence[Column], tools: Tools) -> dict[str, MissingError]:
+    """Why each column that cannot be measured cannot be, with every network it lacks."""
+    found = {column.stem: _absent(column, tools) for column in columns}
     for column in columns:
         source = column.options.shares() if column.is_set else None
-        if source in missing:
-            missing[column.stem] = missing[source]
-    return missing
+        found[column.stem] += found.get(source, []) if source else []
+    return {stem: all_missing(errors) for stem, errors in found.items() if errors}
+
+
+def _absent(column: Column, tools: Tools) -> list[MissingError]:
+    absent = []
+    for name in column.options.needs():
+        try:
+            tools.need_world() if name == "world" else tools.path(name)
+        except MissingError as error:
+            absent.append(error)
+    return absent
 
 
 def _digest(rules: ProtocolFile, tools: Tools) -> str:

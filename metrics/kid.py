@@ -29,7 +29,8 @@ def kid(
     if min(len(features), len(reference)) < 2:
         raise NoValue("a kernel distance needs two pictures on each side")
     kernels = kernel_matrices(features, reference)
-    value = _over_subsets(kernels, subsets, subset_size, seed) if subsets else mmd2_of_all(kernels)
+    values = over_subsets(kernels, subsets, subset_size, seed) if subsets else [mmd2_of_all(kernels)]
+    value = float(np.mean(values))
     xx, xy, yy = kernels
     return Estimate(value, (_influence(xx, xy), _influence(yy, xy.T)), floor=None)
 
@@ -46,9 +47,10 @@ def mmd2_of_all(kernels: tuple[np.ndarray, np.ndarray, np.ndarray], *, biased: b
     return inside(xx) + inside(yy) - 2 * float(xy.mean())
 
 
-def _over_subsets(
+def over_subsets(
     kernels: tuple[np.ndarray, np.ndarray, np.ndarray], subsets: int, subset_size: int, seed: int
-) -> float:
+) -> list[float]:
+    """MMD^2 of each of the random subsets, whose mean is the KID, from the kernel matrices of all pictures."""
     from torch_fidelity.metric_kid import mmd2
 
     xx, xy, yy = kernels
@@ -59,7 +61,7 @@ def _over_subsets(
         rows = rng.choice(len(xx), size, replace=False)
         columns = rng.choice(len(yy), size, replace=False)
         values.append(mmd2(xx[np.ix_(rows, rows)], xy[np.ix_(rows, columns)], yy[np.ix_(columns, columns)]))
-    return float(np.mean(values))
+    return values
 
 
 def kernel_matrices(features: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ A pure function: rows in, cells out, the same whatever their order, batch size o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,7 @@ def summarise(
     *,
     domain: Domain = "faces",
     paired: bool = False,
+    measured: Collection[str] | None = None,
 ) -> Mapping[str, Cell]:
     """The cells of one method and pass, by `<stem>@<protocol>`.
 
@@ -63,12 +64,16 @@ def summarise(
         protocol: The protocol file, or its name.
         domain: Columns of the other domain have no cell.
         paired: Row i of `features` and of `reference_features` is one picture; narrows the interval where that is so.
+        measured: Stems that could be measured (the networks of the others are missing); None for all of the protocol.
 
-    A column with neither values nor failures nor features (its network is missing) has no cell.
+    A column with neither values nor failures nor features has no cell. Where every picture failed as a whole, each
+    column that could be measured has a cell that says so.
     """
     rules = protocol if isinstance(protocol, ProtocolFile) else load_protocol(protocol)
     cells: dict[str, Cell] = {}
     for column in rules.of(domain):
+        if measured is not None and column.stem not in measured:
+            continue
         if column.is_set:
             cell = _set_cell(column, rules, features, reference_features, failures, paired)
         else:
@@ -96,9 +101,11 @@ def _pair_cell(
         for row, failure in zip(values, failures, strict=True)
     )
     failed = reasons + len(known) - len(sound)
-    if not known and not any(column.stem in failure for failure in failures):
-        return None
     rule = effective_rule(column, rules)
+    if not known and not any(column.stem in failure for failure in failures):
+        # No picture came out at all, under whatever rule there is nothing to measure. A single such picture says
+        # nothing of a column that the others do not have: its network is missing.
+        return Cell(None, None, None, 0, failed, rule) if failed and failed == len(failures) else None
     counted = sound + [0.0] * failed if rule == "zero" else sound
     if not counted:
         return Cell(None, None, None, 0, failed, rule)
@@ -115,10 +122,12 @@ def _set_cell(
     paired: bool,
 ) -> Cell | None:
     stem = column.options.shares() or column.stem
+    failed = sum(WHOLE_PICTURE in failure or stem in failure for failure in failures)
+    if stem not in features and failed and failed == len(failures):
+        return Cell(None, None, None, 0, failed, "skip", len(reference.get(stem, ())))
     if stem not in features or stem not in reference:
         return None
     made, real = features[stem], reference[stem]
-    failed = sum(WHOLE_PICTURE in failure or stem in failure for failure in failures)
     empty = Cell(None, None, None, len(made), failed, "skip", len(real))
     if min(len(made), len(real)) < rules.numbers.smallest_set:
         return empty

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.assembly import edit_digest
-from bench.cli.gate_command import _cells
+from bench.cli.gate_command import cells_of
 from bench.engine import Engine
 from bench.errors import MissingError
-from bench.plan import Work
-from bench.store import load_features, read_rows
+from bench.plan import Work, edit_digest
+from bench.store import load_features, read_rows, write_manifest
 from bench.summaries import Summaries, summarise_run
 from metrics.floors import random_halves
 from metrics.frechet import frechet_distance
 from metrics.judge import ProtocolJudge, load_judge
+from reports.inputs import Facts
+from reports.tables import build_tables
 from tests.unit.bench.doubles import FewPictures, MeanJudge, PoolingMethod, fingerprint, make_work, passes, run_work
 from tests.unit.metrics.test_judge import ToyWorld
 
@@ -68,7 +69,7 @@ def _judge(folder: Path, storage: str = "jpeg", rule: str = "skip", world: ToyWo
 
 
 def _manifest(folder: Path, work: Work) -> dict[str, Any]:
-    """What `bench.assembly.manifest` writes and a summary reads."""
+    """What `bench.record.manifest` writes and a summary reads."""
     return {
         "domain": "faces",
         "protocols": {
@@ -247,11 +248,33 @@ def test_a_picture_that_only_fails_before_jpeg_fails_only_there(tmp_path: Path) 
     ]
 
 
+def test_a_method_that_fails_everywhere_has_cells_that_say_so(tmp_path: Path) -> None:
+    judge = _judge(tmp_path)
+    methods = [PoolingMethod(), PoolingMethod("broken", float("nan"))]
+    work = make_work(FewPictures(6), methods, judges=(judge,))
+    run_work(work, tmp_path / "run")
+    manifest = _manifest(tmp_path, work)
+    manifest["protocols"]["toy-1"] |= {"pair_metrics": ["id", "psnr"], "set_metrics": ["fd"]}
+    cells = summarise_run(tmp_path / "run", manifest, read_rows(tmp_path / "run", manifest))
+    broken = cells["broken", "pose+"]
+    assert {name: (c.value, c.n, c.failed) for name, c in broken.items()} == dict.fromkeys(
+        ("fd@toy-1", "id@toy-1", "psnr@toy-1"), (None, 0, 6)
+    )
+    tables = build_tables(cells, passes(), Facts.from_manifest(manifest))
+    (row,) = [row for row in tables[0].rows if row.name == "broken"]
+    assert {entry.word for entry in row.entries} == {"failed"}
+    assert "No number: all 6 pictures failed; the reasons are in the failure list." in tables[0].notes
+    # A column that could not be measured for any method stays missing for this one.
+    manifest["protocols"]["toy-1"]["pair_metrics"] = ["psnr"]
+    assert "id@toy-1" not in summarise_run(tmp_path / "run", manifest, read_rows(tmp_path / "run"))["broken", "pose+"]
+
+
 def test_the_gate_judges_methods_alone(tmp_path: Path) -> None:
     judge = _judge(tmp_path)
     work = make_work(FewPictures(6), [PoolingMethod()], judges=(judge,))
     run_work(work, tmp_path / "run")
-    assert {method for method, _ in _cells(tmp_path / "run", _manifest(tmp_path, work))} == {"pool"}
+    write_manifest(tmp_path / "run", _manifest(tmp_path, work))
+    assert {method for method, _ in cells_of(tmp_path / "run")} == {"pool"}
 
 
 def test_the_plan_counts_the_floors(tmp_path: Path) -> None:

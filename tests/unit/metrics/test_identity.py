@@ -28,8 +28,13 @@ TRANSFORMS = reference("face_align")["transforms"]
 def test_curricularface(weights: Weights) -> None:
     network = curricularface(weights("curricularface"))
     pictures = torch.stack([to_signed(picture) for picture in pictures_u8(0, 2, 112)])
-    embeddings = network(pictures).numpy()
+    before: list[torch.Tensor] = []
+    with network.output_layer.register_forward_hook(lambda module, taken, given: before.append(given)):
+        embeddings = network(pictures).numpy()
     np.testing.assert_allclose(embeddings, EXPECTED["ir101_embedding"], atol=2e-5)
+    # Before it is scaled to length one, too: a wrong scale would be lost in the embedding.
+    scale = float(np.abs(EXPECTED["ir101_pre_norm"]).max())
+    np.testing.assert_allclose(before[0].numpy(), EXPECTED["ir101_pre_norm"], atol=2e-5 * scale)
     assert float(embeddings[0] @ embeddings[1]) == pytest.approx(float(EXPECTED["ir101_dot"]), abs=1e-4)
     assert np.linalg.norm(embeddings, axis=1) == pytest.approx([1, 1], abs=1e-5)
     # The channel order is part of the metric.

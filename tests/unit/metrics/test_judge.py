@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.contract import Judge
-from bench.errors import MissingError
+from bench.errors import FETCH, MissingError
 from metrics.columns import Batch, Refusal
-from metrics.judge import ProtocolJudge, load_judge, missing_columns
+from metrics.judge import ProtocolJudge, load_judge, missing_columns, plan_judge
 from metrics.protocol import load_protocol
 from metrics.synthetic import perceptual_distance
 from tests.unit.metrics.reference import pictures_u8
@@ -118,14 +118,43 @@ def test_a_refusal_is_a_failure_with_its_side() -> None:
 def test_missing_networks_make_missing_columns() -> None:
     judge = load_judge("standard-1", domain="faces", weights=no_weights, device="cpu")
     assert set(judge.missing) == {"fid", "kid", "lpips", "lpips_vgg", "id"}
-    assert judge.missing["kid"] == judge.missing["fid"]
-    assert "weights fetch inception-fid" in judge.missing["fid"]
+    assert str(judge.missing["kid"]) == str(judge.missing["fid"])
+    assert "weights fetch inception-fid" in judge.missing["fid"].next_step
     assert judge.pair_metrics == ("ssim", "mse", "psnr")
     assert judge.set_metrics == ()
     cars = missing_columns(load_protocol("paper-1"), "cars", no_weights)
     assert set(cars) == {"fid", "lpips"}
     lost = load_judge("synthetic-1", domain="faces", weights=no_weights, device="cpu")
     assert set(lost.missing) == {"fd", "lpips", "id"}
+
+
+def test_a_column_names_every_network_it_lacks_and_one_command() -> None:
+    def nothing(name: str) -> Path:
+        raise MissingError(f"{name} is not here", f"{FETCH} {name}", (name,))
+
+    gaps = missing_columns(load_protocol("paper-1"), "faces", nothing)
+    assert gaps["id_mtcnn"].files == ("curricularface", "mtcnn")
+    assert gaps["id_mtcnn"].what == "curricularface is not here and mtcnn is not here"
+    assert gaps["id_mtcnn"].next_step == "python run_bench.py weights fetch curricularface mtcnn"
+    standard = missing_columns(load_protocol("standard-1"), "faces", nothing)
+    assert standard["id"].files == ("curricularface", "insightface-buffalo_l")
+
+
+def test_a_planned_judge_is_the_loaded_one_without_networks(weights: Weights) -> None:
+    def some(name: str) -> Path:
+        return weights(name) if name in ("alexnet-imagenet", "mtcnn") else no_weights(name)
+
+    loaded = load_judge("paper-1", domain="faces", weights=some, device="cpu")
+    planned = plan_judge("paper-1", domain="faces", weights=some)
+    for name in ("protocol", "digest", "pair_metrics", "set_metrics", "feature_stems", "lossy"):
+        assert getattr(planned, name) == getattr(loaded, name), name
+    assert set(planned.missing) == set(loaded.missing)
+
+
+def test_only_owners_keep_features(weights: Weights) -> None:
+    judge = plan_judge("standard-1", domain="faces", weights=weights)
+    assert judge.set_metrics == ("fid", "kid")
+    assert judge.feature_stems == ("fid",)
 
 
 def test_a_damaged_network_stops_the_run(tmp_path: Path) -> None:

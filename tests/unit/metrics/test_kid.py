@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from metrics.columns import NoValue
-from metrics.kid import kernel_matrices, kid, mmd2_of_all
+from metrics.kid import kernel_matrices, kid, mmd2_of_all, over_subsets
 from tests.unit.metrics.reference import reference
 from tests.unit.metrics.test_frechet import matrices
 
@@ -24,7 +24,19 @@ def test_reference(case: str) -> None:
 
     theirs = expected["torch_fidelity_seed2020"]["kernel_inception_distance_mean"]
     assert value(2020) == pytest.approx(theirs, rel=1e-9)
+    assert value(2020) == pytest.approx(expected["own_rule_seed2020_mean"], rel=1e-9)
     assert value(7) == pytest.approx(expected["stylegan_formula_seed7"], rel=1e-9)
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_spread_over_the_subsets(case: str) -> None:
+    """Every subset is the reference's, not their mean alone: the standard deviations agree too."""
+    expected = CASES[case]
+    kernels = kernel_matrices(*matrices(case))
+    spread = np.std(over_subsets(kernels, expected["subsets"], expected["subset_size"], 2020))
+    assert spread == pytest.approx(expected["own_rule_seed2020_std"], rel=1e-9)
+    theirs = expected["torch_fidelity_seed2020"]["kernel_inception_distance_std"]
+    assert spread == pytest.approx(theirs, rel=1e-9)
 
 
 @pytest.mark.parametrize("case", sorted(CASES))

@@ -47,7 +47,7 @@ def distances(net: str, linear: str, name: str, scale: float = 1, shift: float =
 def test_reference(net: str, name: str) -> None:
     for linear, (total, layers) in NETS[net]["values"][name].items():
         each = distances(net, linear, name)
-        assert each.tolist() == pytest.approx(layers, rel=1e-4), linear
+        assert each.tolist() == pytest.approx(layers, rel=1e-5), linear
         assert float(each.sum()) == pytest.approx(total, rel=1e-5), linear
 
 

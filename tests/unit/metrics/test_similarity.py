@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from metrics.columns import NoValue
-from metrics.similarity import _SCALES, lineage_ssim, ms_ssim, mse, psnr, ssim
+from metrics.similarity import _SCALES, _guessed_range, lineage_ssim, ms_ssim, mse, psnr, ssim
 from tests.unit.metrics.pairs import NAMES, pair
 from tests.unit.metrics.reference import reference, u8
 
@@ -33,6 +33,8 @@ def test_inputs_and_pixel_metrics(name: str) -> None:
     expected = PAIRS[name]
     assert int(u8(a).sum()) == expected["a_sum_u8"]
     assert int(u8(b).sum()) == expected["b_sum_u8"]
+    assert float(a.sum(dtype=np.float64)) == pytest.approx(expected["a_sum_f"], rel=1e-9)
+    assert float(b.sum(dtype=np.float64)) == pytest.approx(expected["b_sum_f"], rel=1e-9)
     assert float(((a.astype(np.float64) - b.astype(np.float64)) ** 2).mean()) == pytest.approx(
         expected["mse_pm1"], rel=1e-6
     )
@@ -87,6 +89,16 @@ def test_lineage_ms_ssim(name: str) -> None:
                 ms_ssim(first, second, length)
         else:
             assert ms_ssim(first, second, length) == pytest.approx(expected, abs=2e-5), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_range_guessed_at_each_scale_is_the_lineages(name: str) -> None:
+    picture = torch.from_numpy(pair(name)[0])
+    guessed = []
+    for _ in PAIRS[name]["auto_range_per_scale"]:
+        guessed.append(_guessed_range(picture))
+        picture = torch.nn.functional.avg_pool2d(picture, 2)
+    assert guessed == PAIRS[name]["auto_range_per_scale"]
 
 
 def test_range_is_guessed_at_every_scale() -> None:

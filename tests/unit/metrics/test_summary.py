@@ -155,6 +155,27 @@ def test_missing_columns_have_no_cell() -> None:
     assert "id@paper-1" not in summarise(*rows(3), {}, {}, "paper-1", domain="cars")
 
 
+def test_a_method_that_fails_on_every_picture_has_cells_that_say_so() -> None:
+    for protocol in ("paper-1", "standard-1"):
+        cells = summarise([{}] * 4, [{WHOLE_PICTURE: "NaN"}] * 4, {}, {}, protocol)
+        assert set(cells) == {f"{c.stem}@{protocol}" for c in load_protocol(protocol).of("faces")}
+        assert {(c.value, c.low, c.n, c.failed) for c in cells.values()} == {(None, None, 0, 4)}
+    # Columns whose network is missing have no cell even then.
+    some = summarise([{}] * 4, [{WHOLE_PICTURE: "NaN"}] * 4, {}, {}, "paper-1", measured={"psnr", "fid"})
+    assert set(some) == {"psnr@paper-1", "fid@paper-1"}
+    # One failed picture among others does not make a cell of a column that the others lack.
+    one = summarise([{}, {"psnr": 20.0}], [{WHOLE_PICTURE: "NaN"}, {}], {}, {}, "paper-1")
+    assert set(one) == {"psnr@paper-1"}
+    assert one["psnr@paper-1"].failed == 1
+
+
+def test_features_that_are_all_nan_are_failures_of_their_column() -> None:
+    values, failures = [{"psnr": 20.0}] * 3, [{"fid": "the features have NaN"}] * 3
+    reals = {"fid": np.zeros((3, 4), np.float32)}
+    cell = summarise(values, failures, {}, reals, "paper-1")["fid@paper-1"]
+    assert (cell.value, cell.n, cell.failed, cell.reference_n) == (None, 0, 3, 3)
+
+
 def test_set_metrics() -> None:
     rng = np.random.default_rng(0)
     made, real = rng.standard_normal((30, 12)).astype(np.float32), rng.standard_normal((25, 12)).astype(np.float32) + 1
