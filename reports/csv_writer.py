@@ -6,11 +6,12 @@ import csv
 import io
 from collections.abc import Sequence
 
-from reports.inputs import Facts, Pass, Summaries, interval, number
+from reports.inputs import Facts, Pass, Summaries, interval, number, reference_count
 from reports.tables import ORIGINAL, Entry, Row, Table
 
 _LONG = (
-    "protocol", "method", "pass", "strength", "metric", "value", "low", "high", "n", "failed", "rule", "status", "note",
+    "protocol", "method", "pass", "strength", "metric", "value", "low", "high", "n", "reference_n", "failed", "rule",
+    "status", "note",
 )  # fmt: skip
 
 
@@ -63,14 +64,16 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
             value = number(cell)
             strength = exact(facts.strengths.get((method, column), strengths.get(column)))
             status = "ok" if value is not None else "failed" if cell.failed else "empty"
-            numbers = [exact(value), exact(low), exact(high), str(cell.n), str(cell.failed)]
+            real = reference_count(cell)
+            counts = [str(cell.n), "" if real is None else str(real), str(cell.failed)]
+            numbers = [exact(value), exact(low), exact(high), *counts]
             rows.append([protocol, method, column, strength, stem, *numbers, cell.rule, status, ""])
     for method, why in facts.absent_methods.items():
-        rows.append([protocol, method, *[""] * 9, why.status, why.sentence()])
+        rows.append([protocol, method, *[""] * 10, why.status, why.sentence()])
     for name, why in facts.absent_columns.items():
         stem, _, own = name.partition("@")
         if own == protocol:
-            rows.append([protocol, "", "", "", stem, *[""] * 6, why.status, why.sentence()])
+            rows.append([protocol, "", "", "", stem, *[""] * 7, why.status, why.sentence()])
     rows.sort(key=lambda row: (row[1], row[2], row[4]))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

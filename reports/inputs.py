@@ -55,6 +55,12 @@ def number(cell: Cell | None) -> float | None:
     return float(cell.value)
 
 
+def reference_count(cell: Cell | None) -> int | None:
+    """Real pictures that a set metric compares with (its `reference_n`); None for any other cell."""
+    count = getattr(cell, "reference_n", None)
+    return int(count) if count is not None else None
+
+
 def interval(cell: Cell | None) -> tuple[float, float] | None:
     """The finite 95 % interval of a cell that has a value, or None."""
     if cell is None or number(cell) is None or cell.low is None or cell.high is None:
@@ -108,6 +114,7 @@ class Facts:
             ("protocols": {name: {"columns": [{"stem": ..., ...}]}}).
         strengths: (method, pass) -> strength, where it is the method's own
             ("methods": {name: {"passes": {pass: {"strength": ...}}}}).
+        pass_notes: Pass -> what is unusual about its pictures ("passes": [{"column": ..., "note": ...}]).
         filled: Networks whose weights are a test pattern ("filled_weights": true or names): numbers mean nothing.
     """
 
@@ -122,6 +129,7 @@ class Facts:
     absent_columns: Mapping[str, Absence] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     strengths: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    pass_notes: Mapping[str, str] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
 
     @property
@@ -153,6 +161,7 @@ class Facts:
             absent_columns={str(name): Absence.read(why) for name, why in _pairs(missing.get("columns"))},
             columns=_columns(manifest.get("protocols")),
             strengths=_strengths(methods),
+            pass_notes=_pass_notes(manifest.get("passes")),
             filled=_filled(manifest.get("filled_weights")),
         )
 
@@ -180,6 +189,11 @@ def _strengths(methods: Any) -> dict[tuple[str, str], float]:
         for column, own in _pairs(about.get("passes"))
         if isinstance(own, Mapping) and "strength" in own
     }
+
+
+def _pass_notes(passes: Any) -> dict[str, str]:
+    known = [item for item in passes or () if isinstance(item, Mapping)]
+    return {str(item["column"]): str(item["note"]) for item in known if item.get("note")}
 
 
 def _columns(protocols: Any) -> dict[str, Mapping[str, Any]]:

@@ -13,9 +13,22 @@ from typing import Any
 
 from reports.columns import Metric
 from reports.csv_writer import exact
-from reports.inputs import Cell, Facts, Summaries, number
+from reports.footnotes import Notes, add_notes, noted_floors
+from reports.inputs import Cell, Facts, Summaries, interval, number
 from reports.naming import method_title, split_pass
-from reports.tables import DASH, Block, Column, Entry, Notes, Row, Table, entry, marked, method_rows, picture_counts
+from reports.tables import (
+    DASH,
+    Block,
+    Column,
+    Entry,
+    Row,
+    Table,
+    entry,
+    marked,
+    method_rows,
+    picture_counts,
+    reference_rows,
+)
 
 FOLDER = Path(__file__).parent / "published"
 RUNTIME = Metric(
@@ -64,7 +77,8 @@ def paper_table(
 ) -> Table:
     """Table `which` of the paper in its own layout, with our numbers under one protocol.
 
-    Published numbers stand in a row below each of ours when asked for and when the protocol allows it. `runtimes`
+    Published numbers stand in a row below each of ours when asked for and when the protocol allows it; the floors that
+    the paper lacks close the table. `runtimes`
     (method -> seconds a picture) adds the paper's runtime column; without it there is none, since score tables hold
     no clock.
     """
@@ -83,11 +97,27 @@ def paper_table(
     if with_published and stands_beside(protocol):
         printed = [(title, row) for (title, _), row in zip([*ours, *extra], rows, strict=True)]
         rows = [shown for title, row in printed for shown in _with_published(source, title, ids, row)]
+    rows += _floors(filling, ids, columns)
+    add_notes(summaries, facts, [column for name in ids for column in _sources(name, columns[ids.index(name)])], notes)
     blocks = tuple(_blocks(ids, columns, summaries, facts))
     title = f"{_layout()[str(which)]['title']}, protocol {protocol}"
     return Table(
         f"table{which}@{protocol}", title, protocol, blocks, tuple(rows), tuple(notes.sentences), facts.warning
     )
+
+
+def _floors(filling: _Filling, ids: Sequence[str], columns: Sequence[Column]) -> list[Row]:
+    """The reference rows of this layout's columns; they take no part in the ranking."""
+    names = reference_rows(filling.summaries, filling.facts)
+    titles = {**filling.facts.titles, **filling.facts.references}
+    rows = [replace(filling.row(name, ids, columns), title=method_title(name, titles)) for name in names]
+    return noted_floors([replace(row, kind="reference") for row in rows], columns, filling.notes)
+
+
+def _sources(name: str, column: Column) -> list[Column]:
+    """The columns that a column of the paper is made of: itself, or those it is the mean of."""
+    both = _layout()["columns"][name].get("mean_of", ())
+    return [replace(column, pass_name=split_pass(one)) for one in both] or [column]
 
 
 def _group(which: int, title: str) -> str:
@@ -160,14 +190,21 @@ def _key(column: Column) -> str:
 
 
 def _mean_entry(cells: Sequence[Cell | None], notes: Notes) -> Entry | None:
-    """The paper's one viewpoint column: the mean of both directions (protocol card, 4.3), when both are there."""
+    """The paper's one viewpoint column: the mean of both directions (protocol card, 4.3), when both are there.
+
+    Both are made of the same pictures, so their errors may go together: the mean of the bounds is the widest that the
+    interval of the mean can be.
+    """
     values = [number(cell) for cell in cells]
     if not cells or any(value is None for value in values):
         return None
     there = [cell for cell in cells if cell is not None]
-    note = notes.number("Mean of both directions; each with its interval is in the full table.")
+    bounds = [interval(cell) for cell in there]
+    note = notes.number("Mean of both directions; its interval is as wide as theirs are on average, never too narrow.")
     mean = sum(value for value in values if value is not None) / len(values)
-    return Entry(mean, n=min(c.n for c in there), failed=sum(c.failed for c in there), rule=there[0].rule, note=note)
+    low, high = (sum(bound[end] for bound in bounds if bound) / len(bounds) if all(bounds) else None for end in (0, 1))
+    counts = min(c.n for c in there), sum(c.failed for c in there)
+    return Entry(mean, low, high, *counts, rule=there[0].rule, note=note)
 
 
 def _with_published(source: PublishedTable, title: str, ids: Sequence[str], row: Row) -> list[Row]:

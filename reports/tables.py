@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from reports.columns import Group, Metric, split_column
+from reports.footnotes import Notes, add_notes, noted_floors
 from reports.inputs import Absence, Cell, Facts, Pass, Summaries, interval, number
 from reports.naming import (
     RECONSTRUCTION,
-    REFERENCE_NOTES,
     PassName,
     in_reading_order,
     is_reference,
@@ -150,19 +150,6 @@ class Table:
         return tuple(column for block in self.blocks for column in block.columns)
 
 
-class Notes:
-    """Footnotes in order of first use; the same sentence has one number."""
-
-    def __init__(self) -> None:
-        self.sentences: list[str] = []
-
-    def number(self, sentence: str) -> int:
-        """The footnote's number, counted from 1."""
-        if sentence not in self.sentences:
-            self.sentences.append(sentence)
-        return self.sentences.index(sentence) + 1
-
-
 _TITLES: dict[Group, str] = {
     "scores": "Scores",
     "truth": "Distance to the true edit",
@@ -199,31 +186,17 @@ def build_table(summaries: Summaries, passes: Sequence[Pass], facts: Facts, prot
     rows = [row(name, method_title(name, facts.titles), "method") for name in method_rows(summaries, facts)]
     titles = {**facts.titles, **facts.references}
     floors = [row(name, method_title(name, titles), "reference") for name in reference_rows(summaries, facts)]
-    floors = [floor for floor in floors if any(e.value is not None for e in floor.entries)]
-    floors = [replace(floor, note=_reference_note(floor, columns, notes)) for floor in floors]
+    shown = noted_floors(floors, columns, notes)
+    add_notes(summaries, facts, columns, notes)
     return Table(
         slug=f"{group}@{protocol}",
         title=f"{_TITLES[group]}, protocol {protocol}",
         protocol=protocol,
         blocks=full,
-        rows=(*marked(rows, columns), *floors),
+        rows=(*marked(rows, columns), *shown),
         notes=tuple(notes.sentences),
         warning=facts.warning,
     )
-
-
-def _reference_note(floor: Row, columns: Sequence[Column], notes: Notes) -> int:
-    """Footnote of a floor: what it measures, and for halves on how many pictures in each block."""
-    about = REFERENCE_NOTES.get(floor.name)
-    if about is None:
-        return 0
-    counts: dict[str, dict[int, None]] = {}
-    for column, own in zip(columns, floor.entries, strict=True):
-        if own.value is not None:
-            counts.setdefault(column.pass_name.block, {}).setdefault(own.n)
-    shown = ", ".join(f"{title} {' / '.join(f'{n:,}' for n in own)}" for title, own in counts.items())
-    pictures = f" (n: {shown})" if floor.name == "real-halves" else ""
-    return notes.number(f"{floor.title}: {about}{pictures}.".replace("..", "."))
 
 
 def protocols(summaries: Summaries, facts: Facts) -> list[str]:
@@ -310,7 +283,8 @@ def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes
 def _from_cell(cell: Cell, notes: Notes) -> Entry:
     value, bounds = number(cell), interval(cell)
     if value is None:
-        note = notes.number(f"No number: all {cell.failed:,} pictures failed; the reasons are in the failure list.")
+        whole = f"all {cell.failed:,} pictures" if cell.failed > 1 else "the only picture"
+        note = notes.number(f"No number: {whole} failed; the reasons are in the failure list.")
         return Entry(n=cell.n, failed=cell.failed, rule=cell.rule, word="failed", note=note)
     low, high = bounds or (None, None)
     return Entry(value, low, high, cell.n, cell.failed, cell.rule)

@@ -8,9 +8,11 @@ import io
 import pytest
 from reports_fake_run import FakeCell, manifest, summaries
 
+from metrics.summary import Cell
+from reports.csv_writer import long
 from reports.inputs import Facts
 from reports.published import difference_csv, paper_table, published_table
-from reports.tables import Table
+from reports.tables import Table, build_table
 
 
 def _paper_numbers(protocol: str) -> dict[tuple[str, str], dict[str, FakeCell]]:
@@ -35,10 +37,11 @@ def test_published_tables_are_whole() -> None:
 
 def test_each_row_is_followed_by_the_published_one() -> None:
     table = _table(2)
-    titles = [row.title for row in table.rows]
+    rows = [row for row in table.rows if row.kind != "reference"]
+    titles = [row.title for row in rows]
     assert titles[0::2] == list(published_table(2).rows)
     assert set(titles[1::2]) == {"as published"}
-    last = table.rows[-1]
+    last = rows[-1]
     assert [entry.value for entry in last.entries] == [
         value for name, value in published_table(2).rows["WarpRes"].items() if name != "runtime_s"
     ]
@@ -46,7 +49,7 @@ def test_each_row_is_followed_by_the_published_one() -> None:
 
 def test_published_numbers_stand_beside_no_other_protocol() -> None:
     table = _table(2, "standard-1")
-    assert {row.kind for row in table.rows} == {"method"}
+    assert {row.kind for row in table.rows} == {"method", "reference"}
     assert difference_csv(2, _paper_numbers("standard-1"), Facts(), "standard-1") == ""
 
 
@@ -82,8 +85,48 @@ def test_viewpoint_is_the_mean_of_both_directions() -> None:
     table = paper_table(3, cells, Facts(), "paper-1", with_published=False)
     row = next(row for row in table.rows if row.name == "warpres")
     viewpoint = row.entries[[block.title for block in table.blocks].index("Viewpoint") + 2]
-    assert (viewpoint.value, viewpoint.low) == (11.5, None)
+    assert (viewpoint.value, viewpoint.low, viewpoint.high) == (11.5, 10.5, 12.5)
     assert "both directions" in table.notes[viewpoint.note - 1]
+
+
+@pytest.mark.parametrize("protocol", ["paper-1", "standard-1"])
+def test_the_floors_close_the_papers_tables(protocol: str) -> None:
+    table = _table(2, protocol)
+    (floor,) = [row for row in table.rows if row.kind == "reference"]
+    assert floor == table.rows[-1]
+    assert (floor.name, floor.title) == ("real", "No edit")
+    values = {column.name: entry.value for column, entry in zip(table.columns, floor.entries, strict=True)}
+    assert values[f"smile+:fid@{protocol}"] == 6.2
+    assert "what doing nothing scores" in table.notes[floor.note - 1]
+    assert not any(entry.mark for entry in floor.entries)
+
+
+def test_tables_say_how_many_real_pictures_a_set_is_compared_with() -> None:
+    cells = {
+        ("e4e", "smile+"): {"fid@paper-1": Cell(38.0, 37.0, 39.0, 1485, 0, "skip", 1339)},
+        ("e4e", "smile-"): {"fid@paper-1": Cell(39.0, 38.0, 40.0, 1339, 0, "skip", 1485)},
+        ("e4e", "pose+"): {"fid@paper-1": Cell(27.0, 26.0, 28.0, 2824, 0, "skip", 2824)},
+        ("real-halves", "pose+"): {"fid@paper-1": Cell(3.0, 2.0, 4.0, 1412, 0, "skip", 1412)},
+    }
+    sentence = "Smile + 1,485 / 1,339; Smile − 1,339 / 1,485; Pose + 2,824 / 2,824."
+    tables = [paper_table(2, cells, Facts(), "paper-1"), build_table(cells, [], Facts(), "paper-1", "scores")]
+    for table in tables:
+        (note,) = [note for note in table.notes if "real pictures that sets are compared by" in note]
+        assert set(note.removesuffix(".").partition(": ")[2].split("; ")) == set(sentence.removesuffix(".").split("; "))
+    lines = list(csv.DictReader(io.StringIO(long(cells, [], Facts(), "paper-1"))))
+    assert {(line["pass"], line["n"], line["reference_n"]) for line in lines if line["method"] == "e4e"} == {
+        ("smile+", "1485", "1339"),
+        ("smile-", "1339", "1485"),
+        ("pose+", "2824", "2824"),
+    }
+
+
+def test_a_pass_over_other_pictures_than_asked_is_told_in_both_layouts() -> None:
+    note = "all pictures are taken, since not all have the label Smiling"
+    facts = Facts.from_manifest(manifest(passes=[{"column": "smile+", "note": note}, {"column": "pose+"}]))
+    cells = _paper_numbers("paper-1")
+    for table in (paper_table(2, cells, facts, "paper-1"), build_table(cells, [], facts, "paper-1", "scores")):
+        assert f"Smile +: {note}." in table.notes
 
 
 def test_runtime_is_a_column_only_when_given() -> None:

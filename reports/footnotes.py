@@ -1,0 +1,77 @@
+"""Footnotes of tables: numbered once, on floors, on the pictures of a pass, on the sizes of sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reports.inputs import Facts, Summaries, reference_count
+from reports.naming import REFERENCE_NOTES, is_reference
+
+if TYPE_CHECKING:
+    from reports.tables import Column, Row
+
+
+class Notes:
+    """Footnotes in order of first use; the same sentence has one number."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def number(self, sentence: str) -> int:
+        """The footnote's number, counted from 1."""
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
+        return self.sentences.index(sentence) + 1
+
+
+def noted_floors(floors: Sequence[Row], columns: Sequence[Column], notes: Notes) -> list[Row]:
+    """The reference rows that have a number, each with the footnote that says what it measures."""
+    shown = [floor for floor in floors if any(entry.value is not None for entry in floor.entries)]
+    return [replace(floor, note=_reference_note(floor, columns, notes)) for floor in shown]
+
+
+def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], notes: Notes) -> None:
+    """Footnotes on the pictures of the columns' passes: those taken for want of a label, and the sizes of the sets."""
+    titles = {column.pass_name.column: column.pass_name.title for column in columns}
+    said: dict[str, list[str]] = {}
+    for name, title in titles.items():
+        if note := facts.pass_notes.get(name):
+            said.setdefault(note, []).append(title)
+    for note, passes in said.items():
+        notes.number(f"{', '.join(passes)}: {note}.")
+    if sizes := _set_sizes(summaries, facts, columns):
+        notes.number(f"Pictures made / real pictures that sets are compared by: {sizes}.")
+
+
+def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> str:
+    """ "Reconstruction 2,824 / 2,824; Smile + 1,485 / 1,339", for the set metrics among the columns."""
+    sizes: dict[str, list[str]] = {}
+    for column in dict.fromkeys(columns):
+        key = f"{column.metric.stem}@{column.protocol}"
+        cells = [
+            found[key]
+            for (method, name), found in summaries.items()
+            if name == column.pass_name.column and key in found and not is_reference(method, facts.references)
+        ]
+        counts = [(cell.n, real) for cell in cells if cell.n and (real := reference_count(cell)) is not None]
+        if counts:
+            most = max(counts)
+            passes = sizes.setdefault(f"{most[0]:,} / {most[1]:,}", [])
+            passes += [column.pass_name.title] if column.pass_name.title not in passes else []
+    return "; ".join(f"{', '.join(passes)} {size}" for size, passes in sizes.items())
+
+
+def _reference_note(floor: Row, columns: Sequence[Column], notes: Notes) -> int:
+    """Footnote of a floor: what it measures, and for halves on how many pictures in each block."""
+    about = REFERENCE_NOTES.get(floor.name)
+    if about is None:
+        return 0
+    counts: dict[str, dict[int, None]] = {}
+    for column, own in zip(columns, floor.entries, strict=True):
+        if own.value is not None:
+            counts.setdefault(column.pass_name.block, {}).setdefault(own.n)
+    shown = ", ".join(f"{title} {' / '.join(f'{n:,}' for n in own)}" for title, own in counts.items())
+    pictures = f" (n: {shown})" if floor.name == "real-halves" else ""
+    return notes.number(f"{floor.title}: {about}{pictures}.".replace("..", "."))
