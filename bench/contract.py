@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.errors import MissingError
+
 Domain = Literal["faces", "cars"]
 
 
@@ -197,6 +199,7 @@ class EditPass:
         strength: Signed; 0 for the reconstruction.
         inputs: Which pictures go in: "all" or e.g. "Smiling=-1".
         reals: Which real pictures the FID compares with: "all" or e.g. "Smiling=1".
+        note: What every table must say of its numbers ("the data have no label ..."); "" where nothing is unusual.
     """
 
     column: str
@@ -204,6 +207,7 @@ class EditPass:
     strength: float
     inputs: str = "all"
     reals: str = "all"
+    note: str = ""
 
 
 def select(pictures: Sequence[Picture], expression: str) -> list[Picture]:
@@ -237,7 +241,8 @@ class Judge(Protocol):
         digest: SHA-256 over the protocol file and every network it uses; part of each result's key.
         pair_metrics: Stems of metrics with one value a picture, in column order.
         set_metrics: Stems of metrics over a set of features ("fid", "kid").
-        missing: Stem -> why it cannot be measured here and the command that changes that.
+        feature_stems: Those of them that keep features of their own; the others share ("kid" takes those of "fid").
+        missing: Stem -> why it cannot be measured here, what it lacks, and the command that changes that.
         lossy: Whether `store` goes through JPEG, so that what this alone costs can be measured on real pictures.
     """
 
@@ -245,7 +250,8 @@ class Judge(Protocol):
     digest: str
     pair_metrics: tuple[str, ...]
     set_metrics: tuple[str, ...]
-    missing: Mapping[str, str]
+    feature_stems: tuple[str, ...]
+    missing: Mapping[str, MissingError]
 
     @property
     def lossy(self) -> bool: ...

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+
+FETCH = "python run_bench.py weights fetch"
 
 
 class ExitCode(IntEnum):
@@ -42,15 +45,38 @@ class UsageError(BenchError):
 
 
 class MissingError(BenchError):
-    """Weights, data or a reference that is not there, is damaged, or is not what it should be."""
+    """Weights, data or a reference that is not there, is damaged, or is not what it should be.
+
+    Args:
+        what, next_step: See `BenchError`.
+        files: Registry names of what is not there, so that many such errors make one list and one command.
+    """
 
     exit_code = ExitCode.MISSING
+
+    def __init__(self, what: str, next_step: str = "", files: Sequence[str] = ()) -> None:
+        super().__init__(what, next_step)
+        self.files = tuple(files)
 
 
 class PictureError(BenchError):
     """One picture that cannot be used; becomes a failed row, never the end of a run."""
 
     exit_code = ExitCode.FAILED_CELLS
+
+
+def all_missing(errors: Sequence[MissingError]) -> MissingError:
+    """Several absences as one error: every sentence and every file, and one command for all that can be fetched."""
+    whats = dict.fromkeys(error.what for error in errors)
+    files = dict.fromkeys(name for error in errors for name in error.files)
+    return MissingError(" and ".join(whats), all_steps([error.next_step for error in errors]), tuple(files))
+
+
+def all_steps(steps: Sequence[str], between: str = "; ") -> str:
+    """Next steps as one text, each once; those that fetch weights become a single command, the last one."""
+    fetched = dict.fromkeys(name for step in steps if step.startswith(FETCH + " ") for name in step.split()[4:])
+    others = dict.fromkeys(step for step in steps if step and not step.startswith(FETCH + " "))
+    return between.join([*others, *([f"{FETCH} {' '.join(fetched)}"] if fetched else [])])
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UsageError:

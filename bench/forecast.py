@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.plan import Cell, Contestant, Work
+from bench.plan import Contestant, Work
 from bench.store import write_atomic
 from bench.weights.registry import home
 
@@ -33,17 +33,19 @@ def remember(work: Work, spent: Mapping[str, tuple[int, float]]) -> None:
         return
 
 
-def seconds_left(work: Work, cells: Sequence[Cell], workers: int) -> tuple[float, list[str]]:
-    """Seconds that the missing results of the known methods will take, and the methods of which nothing is known."""
-    known = _read()
+def seconds_left(work: Work, todo: Mapping[str, int], workers: int) -> tuple[float, list[str]]:
+    """Seconds that the missing results of the known methods will take, and the methods of which nothing is known.
+
+    `todo`: method -> results to compute; a method that cannot run yet is one of which nothing is known.
+    """
+    known, present = _read(), {contestant.name: contestant for contestant in work.contestants}
     total, unknown = 0.0, []
-    for contestant in work.contestants:
-        todo = sum(cell.pictures - cell.done for cell in cells if cell.method == contestant.name)
-        pace = known.get(_key(work, contestant))
-        if todo and pace is None:
-            unknown.append(contestant.name)
-        elif todo and pace is not None:
-            total += todo * pace / workers
+    for name, count in todo.items():
+        pace = known.get(_key(work, present[name])) if name in present else None
+        if count and pace is None:
+            unknown.append(name)
+        elif count and pace is not None:
+            total += count * pace / workers
     return total, unknown
 
 

@@ -17,10 +17,10 @@ SYNTHETIC_WEIGHTS = Path(__file__).parent / "synthetic" / "weights"
 
 
 class AbsentError(MissingError):
-    """A method's checkpoint that is not here; `status` says whether anybody has it."""
+    """A method's checkpoint that is not here; `status` says whether anybody has it, `files` which ones (registry)."""
 
-    def __init__(self, what: str, next_step: str = "", status: str = "missing") -> None:
-        super().__init__(what, next_step)
+    def __init__(self, what: str, next_step: str = "", status: str = "missing", files: Sequence[str] = ()) -> None:
+        super().__init__(what, next_step, files)
         self.status = status
 
 
@@ -35,10 +35,19 @@ def checkpoint_files(config: Config, name: str, domain: Domain, entry: Any) -> t
     if config.weights == "synthetic":
         return _shipped(name)
     if domain not in entry.domains:
-        raise AbsentError(f"{entry.name} has no {domain} network", "", "not released")
+        raise _other_domain(entry, domain)
     if name in config.variants:
         raise AbsentError(f"no checkpoint of {name} was released", f"add --checkpoint {name}=FILE", "not released")
     return _released(name, domain)
+
+
+def _other_domain(entry: Any, domain: Domain) -> AbsentError:
+    from bench.weights import registry
+
+    notes = [item.note for item in registry.checkpoint_entries(entry.name, domain) if item.note]
+    why = f": {notes[0]}" if notes else ""
+    advice = f"leave it out of --methods, or add a method with a {domain} network by --plugin"
+    return AbsentError(f"{entry.name} has no {domain} network{why}", advice, "not released")
 
 
 def _given(name: str, entry: Any, files: list[Path]) -> tuple[Path, ...]:
@@ -64,16 +73,29 @@ def _shipped(name: str) -> tuple[Path, ...]:
 
 
 def _parts(file: Path) -> list[str]:
+    try:
+        parts: list[str] = json.loads(_metadata(file).get("parts", "[]"))
+        return parts
+    except ValueError as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, error: Exception) -> AbsentError:
+    shipped = file.parent == SYNTHETIC_WEIGHTS
+    advice = "restore it: git checkout -- bench/synthetic/weights" if shipped else "write it again"
+    return AbsentError(f"{file} is damaged: {error}", advice)
+
+
+def _metadata(file: Path) -> dict[str, str]:
+    """Metadata of a safetensors file. Raises AbsentError for a damaged one."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, framework="pt") as content:
-            parts: list[str] = json.loads((content.metadata() or {}).get("parts", "[]"))
-            return parts
-    except (SafetensorError, ValueError, OSError) as error:
-        raise AbsentError(
-            f"{file} is damaged: {error}", "restore it: git checkout -- bench/synthetic/weights"
-        ) from None
+            found: dict[str, str] = content.metadata() or {}
+            return found
+    except (SafetensorError, OSError) as error:
+        raise _damaged(file, error) from None
 
 
 def _released(name: str, domain: Domain) -> tuple[Path, ...]:
@@ -89,7 +111,7 @@ def _released(name: str, domain: Domain) -> tuple[Path, ...]:
     try:
         return tuple(registry.checkpoint_paths(name, domain))
     except MissingError as error:
-        raise AbsentError(error.what, error.next_step) from None
+        raise AbsentError(error.what, error.next_step, files=error.files) from None
 
 
 def network_path(name: str) -> Path:
@@ -99,11 +121,26 @@ def network_path(name: str) -> Path:
     return locate(name)
 
 
+def latent_rows(files: Sequence[Path], default: int) -> int:
+    """Rows L of the codes of checkpoint files: ours say how large their generator is, the authors' are the family's."""
+    for file in files:
+        if file.suffix == ".safetensors":
+            # A plug-in's file may mean something else by "config", or hold no JSON there.
+            try:
+                size = json.loads(_metadata(file)["config"])["generator"]["size"]
+                return 2 * (int(size).bit_length() - 1) - 2
+            except (KeyError, TypeError, ValueError):
+                continue
+    return default
+
+
 def direction_files(config: Config) -> Callable[[str], Path]:
-    """A resolver of direction file names: the folder given, beside the data, what we ship, what was fetched."""
+    """A resolver of direction file names: the folder given, beside their card or the data, shipped, or fetched."""
     from bench.edits.directions import direction_folders
+    from bench.weights.registry import entries
 
     folders = [Path(config.edits.files)] if config.edits.files else []
+    folders += dict.fromkeys(Path(card).parent for card in config.edits.cards)
     if config.weights == "synthetic":
         folders.append(SYNTHETIC_WEIGHTS)
     else:
@@ -112,9 +149,8 @@ def direction_files(config: Config) -> Callable[[str], Path]:
     nearby = direction_folders(folders)
 
     def resolve(name: str) -> Path:
-        if any((folder / name).exists() for folder in folders) or config.weights == "synthetic":
-            return nearby(name)
-        return network_path(name)
+        here = any((folder / name).exists() for folder in folders)
+        return nearby(name) if here or config.weights == "synthetic" or name not in entries() else network_path(name)
 
     return resolve
 

@@ -23,18 +23,23 @@ class Need:
     """Something a run lacks.
 
     Attributes:
-        kind: "methods" (a whole row of the table), "columns" (a `stem@protocol`), or "run" (nothing works without it).
+        kind: "methods" (a whole row of the table), "columns" (a `stem@protocol`), "edits" (a direction), "data", or
+            "run" (nothing works without it).
         name: Which.
         reason: One sentence.
         command: What gets it; empty when nothing does.
         status: "missing" or "not released".
+        files: Registry names of what is not here.
+        method: For "edits": the method whose direction it is.
     """
 
-    kind: Literal["methods", "columns", "run"]
+    kind: Literal["methods", "columns", "edits", "data", "run"]
     name: str
     reason: str
     command: str = ""
     status: str = "missing"
+    files: tuple[str, ...] = ()
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,12 @@ def subset_labels(passes: Sequence[EditPass]) -> list[str]:
     return sorted({expression.partition("=")[0] for expression in expressions})
 
 
-def disk_bytes(work: Work, feature_size: int = 2048) -> int:
-    """About what the missing rows take: a line of text a row, and the features of each set metric that has its own."""
-    rows = sum(cell.pictures for cell in work.cells(())) / max(len(work.judges), 1)
-    return int(sum(rows * (900 + 4 * feature_size * min(len(judge.set_metrics), 2)) for judge in work.judges))
+def disk_bytes(work: Work, done: Collection[str] = (), feature_size: int = 2048) -> int:
+    """About what the missing rows take, in bytes; `done` are the keys that exist."""
+    sizes = {judge.protocol: row_bytes(len(judge.feature_stems), feature_size) for judge in work.judges}
+    return sum((cell.pictures - cell.done) * sizes[cell.protocol] for cell in work.cells(done))
+
+
+def row_bytes(features: int, feature_size: int = 2048) -> int:
+    """A row on disk: a line of text, and the float32 features of each set metric that has its own."""
+    return 900 + 4 * feature_size * features

@@ -19,20 +19,21 @@ def load_plugins(names: Sequence[str]) -> None:
     from methods import registry
 
     for name in names:
-        module = _import(name)
+        module = import_module(name)
         if not hasattr(module, "METHODS"):
             raise UsageError(f"plug-in {name} has no METHODS", "METHODS = (methods.registry.MethodEntry(...),)")
         for entry in module.METHODS:
             registry.register(entry, origin=name)
 
 
-def _import(name: str) -> ModuleType:
+def import_module(name: str, what: str = "plug-in") -> ModuleType:
+    """A module by name, or a .py file. Raises MissingError where it cannot be imported; `what` names it in messages."""
     path = Path(name)
     try:
         if path.suffix != ".py":
             return importlib.import_module(name)
         if not path.is_file():
-            raise MissingError(f"plug-in {name}: no such file")
+            raise MissingError(f"{what} {name}: no such file")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None
@@ -40,4 +41,4 @@ def _import(name: str) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except ImportError as error:
-        raise MissingError(f"plug-in {name} cannot be imported: {error}") from error
+        raise MissingError(f"{what} {name} cannot be imported: {error}") from error

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.contract import Domain
+from bench.errors import MissingError
 from bench.store import REAL, REAL_JPEG, Row, load_features
 from metrics.floors import half_split
 from metrics.intervals import mean_interval
@@ -26,18 +27,37 @@ def summarise_run(run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -
     """Cells of every (method, pass), columns written `stem@protocol`.
 
     Besides the methods there are the floors of each pass, see `_Table.floors`.
+
+    Raises MissingError where a protocol's file is no longer the one that the rows were made by.
     """
     cells: Summaries = {}
-    for protocol in manifest["protocols"]:
+    for protocol, about in manifest["protocols"].items():
         own = [row for row in rows if row.protocol == protocol]
-        rules = load_protocol(manifest["protocols"][protocol].get("file") or protocol)
-        table = _Table(run, rules, manifest["domain"], own, manifest["pictures"])
+        table = _Table(run, _rules(run, protocol, about), manifest["domain"], own, manifest["pictures"], _listed(about))
         for method, edit, found in _blocks(manifest, own):
             cells.setdefault((method, edit["column"]), {}).update(table.cells(found, edit))
         for edit in manifest["passes"]:
             for floor, made in table.floors(edit):
                 cells.setdefault((floor, edit["column"]), {}).update(made)
     return {block: found for block, found in cells.items() if found}
+
+
+def _rules(run: Path, protocol: str, about: Mapping[str, Any]) -> ProtocolFile:
+    """The protocol file, if it still is the run's: another rule for failures would give old rows new numbers unseen."""
+    rules = load_protocol(about.get("file") or protocol)
+    if about.get("rules", rules.digest) != rules.digest:
+        where = about.get("file") or f"{protocol}.toml"
+        raise MissingError(
+            f"{run}: its rows were made by another {protocol}: {where} has changed since",
+            "restore that file; or give the changed one a new name and run it with --protocols",
+        )
+    return rules
+
+
+def _listed(about: Mapping[str, Any]) -> frozenset[str] | None:
+    """Stems of the columns that the run could measure; None where the manifest does not say."""
+    names = [*about.get("pair_metrics", ()), *about.get("set_metrics", ())]
+    return frozenset(names) if names else None
 
 
 def _blocks(manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tuple[str, Mapping[str, Any], list[Row]]]:
@@ -61,8 +81,9 @@ class _Table:
         domain: Domain,
         rows: Sequence[Row],
         pictures: Mapping[str, Mapping[str, Any]],
+        measured: frozenset[str] | None = None,
     ) -> None:
-        self.run, self.rules, self.domain, self.pictures = run, rules, domain, pictures
+        self.run, self.rules, self.domain, self.pictures, self.measured = run, rules, domain, pictures, measured
         self._rows = {name: {row.picture: row for row in rows if row.method == name} for name in (REAL, REAL_JPEG)}
         self._references: dict[str, Mapping[str, np.ndarray]] = {}
         self._floors: dict[tuple[str, str], Mapping[str, Cell]] = {}
@@ -107,6 +128,7 @@ class _Table:
             self.rules,
             domain=self.domain,
             paired=edit["inputs"] == edit["reals"],
+            measured=self.measured,
         )
         return {**found, **self._observed(values, failures)}
 

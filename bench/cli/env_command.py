@@ -29,7 +29,7 @@ def environment() -> dict[str, Any]:
     """Name -> value of everything that numbers and times may depend on."""
     import torch
 
-    from bench.assembly import versions
+    from bench.record import versions
     from bench.timing import cpu_name
     from bench.weights.registry import home
 

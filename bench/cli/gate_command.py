@@ -7,9 +7,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bench.summaries import Summaries
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +27,8 @@ def run(options: argparse.Namespace) -> int:
     from bench.store import read_manifest
     from reports.columns import metric, split_column
 
-    manifests = [read_manifest(folder) for folder in (options.first, options.second)]
-    check_comparable(*manifests)
-    first, second = (
-        _cells(folder, manifest) for folder, manifest in zip((options.first, options.second), manifests, strict=True)
-    )
+    check_comparable(*(read_manifest(folder) for folder in (options.first, options.second)))
+    first, second = (cells_of(folder) for folder in (options.first, options.second))
     findings = compare(first, second, lambda column: metric(split_column(column)[0]).better, options.tolerance)
     closed = [finding for finding in findings if finding.verdict in ("worse", "missing")]
     if options.json:
@@ -43,12 +43,14 @@ def run(options: argparse.Namespace) -> int:
     return int(ExitCode.GATE if closed else ExitCode.OK)
 
 
-def _cells(folder: Path, manifest: dict[str, Any]) -> Any:
-    from bench.store import read_rows
+def cells_of(run: Path) -> Summaries:
+    """(method, pass) -> column -> cell of a run's methods, without its floors."""
+    from bench.store import read_manifest, read_rows
     from bench.summaries import summarise_run
     from reports.naming import is_reference
 
-    cells = summarise_run(folder, manifest, read_rows(folder, manifest))
+    manifest = read_manifest(run)
+    cells = summarise_run(run, manifest, read_rows(run, manifest))
     return {block: found for block, found in cells.items() if not is_reference(block[0], {})}
 
 

@@ -32,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--strength", action="append", default=[], metavar="EDIT=S", help="strength of an edit")
     what.add_argument("--mode", help="strengths: fixed, sweep, or matched (equal achieved change)")
     what.add_argument("--directions", metavar="DIR", help="folder of the edits' direction files")
+    what.add_argument("--card", action="append", default=[], metavar="FILE", help="a further edit card (edits fit)")
     what.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods")
     how = parser.add_argument_group("how to run")
     how.add_argument("--output", metavar="DIR", help="where runs lie (default: runs)")
@@ -62,6 +63,7 @@ def configuration(options: argparse.Namespace) -> Config:
     _put(layer["edits"], "files", options.directions)
     _put(layer["edits"], "mode", options.mode)
     _put(layer["edits"], "strengths", _strengths(options.strength))
+    _put(layer["edits"], "cards", options.card or None)
     for key in ("split", "limit"):
         _put(layer["data"], key, getattr(options, key))
     _put(layer["data"], _data_key(options.data), options.data)

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from bench import store
-from bench.assembly import Assembly, assemble, manifest
+from bench.assembly import Assembly, assemble
+from bench.cli.planning import print_plan
 from bench.config import Config
+from bench.data.check import quick, warnings_of
 from bench.engine import Engine, Progress
 from bench.errors import ExitCode, MissingError, UsageError
-from bench.forecast import remember, seconds_left, words
-from bench.plan import Cell, Work, disk_bytes
+from bench.forecast import remember
+from bench.gaps import gaps_of, next_steps
+from bench.plan import Work, disk_bytes
+from bench.record import manifest
 from bench.shard import Shard, from_environment
 from bench.snapshots import Snapshots
 from bench.timing import read_timing
@@ -29,10 +33,14 @@ def run(config: Config, options: argparse.Namespace) -> int:
     assembly = assemble(config, shard, dry=options.dry_run)
     folder = config.run_folder()
     if options.dry_run:
-        return _dry_run(config, assembly, folder, options.json)
+        return print_plan(config, assembly, folder, as_json=options.json)
     assembly.refuse_if_incomplete()
+    for note in assembly.notes:
+        _tell(f"note: {note}")
     for need in assembly.needs:
-        _tell(f"not measured: {need.name}: {need.reason}" + (f"\n  next: {need.command}" if need.command else ""))
+        _tell(f"not measured: {need.name}: {need.reason}")
+    for step in next_steps(gaps_of(assembly.needs)):
+        _tell(f"  next: {step}")
     if options.fresh and shard.rank == 0:
         _forget(folder)
     record = manifest(config, assembly, options.words)
@@ -50,7 +58,10 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
     if not todo:
         _tell("nothing to compute: all results are there")
         return
-    _check_disk(folder, work, len(todo))
+    _check_disk(folder, disk_bytes(work, done), len(todo))
+    if shard.rank == 0:
+        for line in warnings_of(quick(work.pictures), len(work.pictures)):
+            _tell(line)
     groups = len({index // work.group for index in todo})
     workers = min(possible(work.device, config.run.workers), groups) if shard.size == 1 else 1
 
@@ -104,48 +115,8 @@ def _reasons(failed: Sequence[store.Row], most: int = 10) -> list[tuple[str, int
     return sorted(counts.items(), key=lambda item: -item[1])[:most]
 
 
-def _dry_run(config: Config, assembly: Assembly, folder: Path, as_json: bool) -> int:
-    """Print cells, what is missing with the command that gets it, and the forecast."""
-    done = {row.key for row in store.read_rows(folder)} if (folder / "rows").is_dir() else set()
-    cells = assembly.work.cells(done)
-    todo = sum(cell.pictures - cell.done for cell in cells)
-    size = disk_bytes(assembly.work)
-    if as_json:
-        needs = [vars(need) for need in assembly.needs]
-        plan = {"run": str(folder), "cells": [vars(cell) for cell in cells], "missing": needs, "disk_bytes": size}
-        print(json.dumps(plan, ensure_ascii=False))
-        return int(ExitCode.OK)
-    print(f"run       {folder}\npictures  {len(assembly.work.pictures)} of {config.data.name}, {config.data.split}")
-    print(f"results   {todo} to compute, {sum(cell.done for cell in cells)} there\n")
-    print(_cells_table(cells))
-    for need in assembly.needs:
-        if need.kind == "methods":
-            print(f"{need.name:<26}{need.status}")
-    for need in assembly.needs:
-        print(f"\nmissing   {need.name}: {need.reason}" + (f"\n  next:   {need.command}" if need.command else ""))
-    print(f"\ndisk      about {size / 1e6:.0f} MB\ntime      {_forecast(config, assembly, cells)}")
-    return int(ExitCode.OK)
-
-
-def _cells_table(cells: Sequence[Cell]) -> str:
-    lines = [f"{'method':<26}{'pass':<16}{'protocol':<14}{'pictures':>9}{'done':>7}"]
-    lines += [f"{c.method:<26}{c.column:<16}{c.protocol:<14}{c.pictures:>9}{c.done:>7}" for c in cells]
-    return "\n".join(lines)
-
-
-def _forecast(config: Config, assembly: Assembly, cells: Sequence[Cell]) -> str:
-    """Time left, from earlier runs of the same methods on this machine."""
-    if not assembly.work.contestants:
-        return "nothing can run yet"
-    seconds, unknown = seconds_left(assembly.work, cells, possible(assembly.work.device, config.run.workers))
-    if unknown:
-        return f"not known of {', '.join(unknown)}; a run with --limit 8 finds out"
-    return f"about {words(seconds)} on this machine"
-
-
-def _check_disk(folder: Path, work: Work, results: int) -> None:
-    """Refuse to start what would fill the disk."""
-    needed = disk_bytes(work)
+def _check_disk(folder: Path, needed: int, results: int) -> None:
+    """Refuse to start what would fill the disk; `needed` bytes are those of the results that are missing."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise MissingError(

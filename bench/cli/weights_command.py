@@ -15,6 +15,9 @@ from bench.errors import ExitCode, MissingError, UsageError
 if TYPE_CHECKING:
     from bench.weights.registry import Entry
 
+# Digits of a digest in a table, enough to tell files apart; --json has all of them.
+_DIGITS = 16
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("ls", "fetch", "verify", "path"))
@@ -81,7 +84,15 @@ def _verify(options: argparse.Namespace) -> int:
         if options.names or options.json
         else [v for v in verdicts if v.state not in ("missing", "not released")]
     )
-    show([vars(verdict) for verdict in shown], ("name", "state", "detail"), as_json=options.json)
+    # A damaged file's digests are in its detail, whole, on lines of their own.
+    rows = [{**vars(verdict), "SHA-256": verdict.sha256[:_DIGITS], "file": verdict.detail} for verdict in shown]
+    damaged = [verdict for verdict in shown if verdict.state == "damaged"]
+    if options.json:
+        print(json.dumps([vars(verdict) for verdict in shown], ensure_ascii=False))
+    else:
+        show(rows, ("name", "state", "SHA-256", "file"))
+        for verdict in damaged:
+            print(f"{verdict.name}: {verdict.detail}")
     bad = [verdict for verdict in shown if verdict.state != "ok"]
     return int(ExitCode.MISSING if bad else ExitCode.OK)
 

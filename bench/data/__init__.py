@@ -11,10 +11,20 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from bench.data.listing import FileDataset, Kind, Listing, some
+from bench.data.listing import ExpectedDataset, FileDataset, Kind, Listing, some
 from bench.errors import MissingError, UsageError, unknown_name
 
-__all__ = ["FileDataset", "Kind", "Listing", "kind_of", "kinds", "list_pictures", "open_dataset"]
+__all__ = [
+    "ExpectedDataset",
+    "FileDataset",
+    "Kind",
+    "Listing",
+    "expect_dataset",
+    "kind_of",
+    "kinds",
+    "list_pictures",
+    "open_dataset",
+]
 
 
 @cache
@@ -41,8 +51,7 @@ def kind_of(name: str) -> Kind:
 def list_pictures(name: str, root: Path | str, split: str = "test") -> Listing:
     """What a split of a data set expects and has, without opening a picture. Raises MissingError or UsageError."""
     kind, folder = kind_of(name), Path(root)
-    if split not in kind.splits:
-        raise UsageError(f"{kind.name} has no split {split!r}", f"splits: {', '.join(kind.splits)}")
+    _check_split(kind, split)
     if not folder.is_dir():
         raise MissingError(f"{folder}: no such folder", kind.source)
     return kind.listing(folder, split)
@@ -71,3 +80,19 @@ def open_dataset(name: str, root: Path | str, split: str = "test", limit: int | 
     if not entries:
         raise MissingError(f"{root}: no pictures of {kind.name}, split {split}", kind.source)
     return FileDataset(kind.name, kind.domain, entries)
+
+
+def expect_dataset(name: str, root: Path | str, split: str, limit: int | None = None) -> ExpectedDataset:
+    """What `open_dataset` would give were everything there, as far as that can be told. Raises UsageError."""
+    kind = kind_of(name)
+    _check_split(kind, split)
+    try:
+        entries = list_pictures(name, root, split).entries[:limit] if root else None
+    except MissingError:
+        entries = None
+    return ExpectedDataset(kind.name, kind.domain, entries or None)
+
+
+def _check_split(kind: Kind, split: str) -> None:
+    if split not in kind.splits:
+        raise UsageError(f"{kind.name} has no split {split!r}", f"splits: {', '.join(kind.splits)}")

@@ -88,8 +88,7 @@ class FileDataset:
     @property
     def attributes(self) -> frozenset[str]:
         """Labels that every picture has: what a subset expression may name."""
-        names = [set(picture.attributes) for picture in self.pictures]
-        return frozenset(set.intersection(*names)) if names else frozenset()
+        return labels_of(self.pictures)
 
     def path(self, picture: Picture) -> Path:
         """The picture's file. Raises PictureError for a picture of another data set."""
@@ -100,6 +99,34 @@ class FileDataset:
     def read(self, picture: Picture) -> np.ndarray:
         """Pixels as uint8 (H, W, 3) RGB. Raises PictureError when the file cannot be used."""
         return decode(self.path(picture))
+
+
+class ExpectedDataset:
+    """A split that is not all here: names and labels as far as they are known, to plan with; nothing can be read.
+
+    Attributes:
+        name, domain, pictures: As in the contract.
+        counted: Whether `pictures` are those of the split; without its folder nobody can tell, and there are none.
+    """
+
+    def __init__(self, name: str, domain: Domain, entries: Iterable[Entry] | None) -> None:
+        self.name, self.domain, self.counted = name, domain, entries is not None
+        self.pictures: Sequence[Picture] = tuple(
+            FilePicture(entry.name, entry.path, dict(entry.attributes))
+            if entry.path is not None
+            else Picture(entry.name, "", entry.attributes)
+            for entry in entries or ()
+        )
+
+    def read(self, picture: Picture) -> np.ndarray:
+        """Raises PictureError."""
+        raise PictureError(f"{picture.name}: the data set {self.name} is not all here")
+
+
+def labels_of(pictures: Sequence[Picture]) -> frozenset[str]:
+    """Labels that every picture has: what a subset expression may name."""
+    names = [set(picture.attributes) for picture in pictures]
+    return frozenset(set.intersection(*names)) if names else frozenset()
 
 
 def picture_files(folder: Path) -> list[Path]:

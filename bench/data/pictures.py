@@ -16,7 +16,7 @@ import io
 import warnings
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -68,13 +68,13 @@ def decode(path: Path) -> np.ndarray:
 def problem(path: Path, *, thorough: bool = False) -> str | None:
     """What is wrong with a picture file, in one sentence, or None.
 
-    Reads the header only; `thorough` decodes all of it, which alone finds damage inside.
+    Reads the header only, not the file; `thorough` decodes all of it, which alone finds damage inside.
     """
     try:
         if thorough:
             decode(path)
         else:
-            _open(path).close()
+            _look(path)
     except PictureError as error:
         return error.what
     return None
@@ -92,15 +92,35 @@ def _bytes(path: Path) -> bytes:
     return content
 
 
+def _look(path: Path) -> None:
+    """Raise PictureError for a file whose header shows that it is of no use; only what Pillow needs for it is read."""
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise PictureError(f"{path}: is empty (0 bytes)")
+            _identify(file, path).close()
+    except FileNotFoundError:
+        raise PictureError(f"{path}: no such file") from None
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
 def _open(path: Path) -> Image.Image:
-    content = _bytes(path)
+    return _identify(io.BytesIO(_bytes(path)), path)
+
+
+def _identify(file: IO[bytes], path: Path) -> Image.Image:
+    """The picture, its header read and its size checked, nothing decoded. Raises PictureError."""
+    file.seek(0)
+    head = file.read(200)
+    file.seek(0)
     try:
         with warnings.catch_warnings():
             # Pillow's own size warning is replaced by the refusal below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
+            picture = Image.open(file)
     except UnidentifiedImageError:
-        web_page = content[:200].lstrip().lower().startswith(_HTML)
+        web_page = head.lstrip().lower().startswith(_HTML)
         reason = "is a web page, not a picture" if web_page else "is not a picture, or its header is damaged"
         raise PictureError(f"{path}: {reason}") from None
     except Image.DecompressionBombError:

@@ -25,11 +25,16 @@ Accept = Callable[[Entry], bool]
 
 @dataclass(frozen=True)
 class Verdict:
-    """The state of one file: "ok", "missing", "damaged", "not released"; `detail` says more."""
+    """The state of one file: "ok", "missing", "damaged", "not released"; `detail` says more.
+
+    `sha256` is the file's digest and `expected` the one it should have, whole or as far as it is known; "" for none.
+    """
 
     name: str
     state: Literal["ok", "missing", "damaged", "not released"]
     detail: str
+    sha256: str = ""
+    expected: str = ""
 
 
 def fetch(
@@ -101,16 +106,22 @@ def record_acceptance(item: Entry) -> None:
 
 
 def progress_bar(name: str) -> tuple[Progress, Callable[[], None]]:
-    """A progress bar on stderr for one file: (report, close)."""
+    """A progress bar on stderr for one file: (report, close). It is drawn when the first bytes come, not before."""
     from tqdm import tqdm
 
-    bar = tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1000, leave=False)
+    bars: list[Any] = []
 
     def report(done: int, total: int | None) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
+        if not bars:
+            bars.append(tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1000, leave=False))
+        bars[0].total = total
+        bars[0].update(done - bars[0].n)
 
-    return report, bar.close
+    def close() -> None:
+        for bar in bars:
+            bar.close()
+
+    return report, close
 
 
 def _check_licence(item: Entry, accept: Accept) -> None:
@@ -152,7 +163,8 @@ def _from_drive(item: Entry, target: Path, expected: Expected, progress: Progres
         gdown = importlib.import_module("gdown")
     except ImportError:
         raise RefusedError('needs the extra "fetch": pip install "warpres-bench[fetch]"') from None
-    part = target.with_name(target.name + ".part")
+    # A name of its own: gdown takes a file that is there for whole, and a mirror may have left a piece in ".part".
+    part = target.with_name(target.name + ".drive.part")
     try:
         gdown.download(id=item.drive, output=str(part), quiet=True, resume=True, progress=progress)
     except Exception as error:  # gdown passes on the errors of several libraries
@@ -178,11 +190,11 @@ def _verdict(item: Entry, pinned: dict[str, Any] | None) -> Verdict:
         wrong = [name for name, digest in item.members.items() if digest and digest_of(path / name) != digest]
         state: Literal["ok", "damaged"] = "damaged" if wrong else "ok"
         return Verdict(item.name, state, f"differ: {', '.join(wrong)}" if wrong else str(path))
-    digest = digest_of(path)
-    for wanted in (item.sha256, item.sha256_start, (pinned or {}).get("sha256", "")):
+    digest, known = digest_of(path), (item.sha256, item.sha256_start, (pinned or {}).get("sha256", ""))
+    for wanted in known:
         if wanted and not digest.startswith(wanted):
-            return Verdict(item.name, "damaged", f"{path}: SHA-256 {digest[:16]}..., expected {wanted[:16]}...")
-    return Verdict(item.name, "ok", f"{path} {digest}")
+            return Verdict(item.name, "damaged", f"{path}: SHA-256 {digest}, expected {wanted}", digest, wanted)
+    return Verdict(item.name, "ok", str(path), digest, next((wanted for wanted in known if wanted), ""))
 
 
 def _terms(item: Entry) -> str:

@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.errors import MissingError, UsageError, unknown_name
+from bench.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
 
 Kind = Literal["checkpoint", "part", "network", "direction"]
 Status = Literal["released", "not released", "ours"]
@@ -151,7 +151,7 @@ def locate(name: str) -> Path:
     pin = read_pins().get(name)
     if pin and path.is_file() and path.stat().st_size != pin["size"]:
         fault = f"{path} has {path.stat().st_size} bytes, it had {pin['size']} when it was fetched"
-        raise MissingError(fault, f"python run_bench.py weights fetch {name}")
+        raise MissingError(fault, f"{FETCH} {name}", (name,))
     return path
 
 
@@ -161,21 +161,27 @@ def missing(item: Entry) -> MissingError:
         own = f"give your own with --checkpoint {item.method}=FILE"
         return MissingError(f"{item.name} is not released: {item.note}", own)
     if not item.fetchable:
-        return MissingError(f"{item.name} is not here: {item.note}", f"see {item.source}")
+        return MissingError(f"{item.name} is not here: {item.note}", f"see {item.source}", (item.name,))
     size = f", about {human_bytes(item.bytes)}" if item.bytes else ""
-    return MissingError(
-        f"{item.name} is not here ({item.file}{size})", f"python run_bench.py weights fetch {item.name}"
-    )
+    return MissingError(f"{item.name} is not here ({item.file}{size})", f"{FETCH} {item.name}", (item.name,))
 
 
 def checkpoint_paths(method: str, domain: str) -> list[Path]:
-    """Files of a method in a domain, ready for `load_method`. Raises MissingError for the first that is not here."""
+    """Files of a method in a domain, ready for `load_method`. Raises MissingError naming all that are not here."""
     items = checkpoint_entries(method, domain)
     if not items:
         raise UsageError(
             f"the registry has no checkpoint of {method} for {domain}", f"give one: --checkpoint {method}=FILE"
         )
-    return [locate(item.name) for item in items]
+    paths, absent = [], []
+    for item in items:
+        try:
+            paths.append(locate(item.name))
+        except MissingError as error:
+            absent.append(error)
+    if absent:
+        raise all_missing(absent)
+    return paths
 
 
 def read_pins() -> dict[str, dict[str, Any]]:

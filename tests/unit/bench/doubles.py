@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from bench.contract import Direction, EditPass, Inversion, Picture, Scored, announce, stage
 from bench.engine import Engine
-from bench.errors import PictureError
+from bench.errors import MissingError, PictureError
 from bench.plan import Contestant, Work
 from bench.shard import from_environment
 from bench.snapshots import Snapshots
@@ -83,8 +83,8 @@ class MeanJudge:
     """Mean squared error as "mse", mean colour as features "fd"; "id" fails on dark pictures."""
 
     pair_metrics = ("mse", "id")
-    set_metrics = ("fd",)
-    missing: dict[str, str] = {}  # noqa: RUF012
+    set_metrics = feature_stems = ("fd",)
+    missing: dict[str, MissingError] = {}  # noqa: RUF012
 
     def __init__(self, protocol: str = "fake-1", fails: bool = False, lossy: bool = False) -> None:
         self.protocol, self.fails, self.lossy = protocol, fails, lossy

@@ -6,7 +6,7 @@ import pytest
 
 from bench.contract import EditPass
 from bench.errors import PictureError, UsageError
-from bench.plan import Work, disk_bytes, edit_digest, subset_labels
+from bench.plan import Work, disk_bytes, edit_digest, row_bytes, subset_labels
 from tests.unit.bench.doubles import FewPictures, MeanJudge, PoolingMethod, contestant, make_work, passes
 
 
@@ -86,3 +86,16 @@ def test_the_forecast_of_disk_grows_with_pictures_and_protocols() -> None:
     assert size(10, "x-1", "y-1") == 2 * size(10, "x-1")
     # A row's features of 2,048 float32 are 8 kB.
     assert size(10, "x-1") > 50 * 8192
+
+
+def test_the_forecast_of_disk_counts_shared_features_once_and_missing_rows_alone() -> None:
+    class Both(MeanJudge):
+        set_metrics = ("fd", "kd")
+
+    def work(judge: MeanJudge) -> Work:
+        return make_work(FewPictures(10), [PoolingMethod()], judges=(judge,))
+
+    assert disk_bytes(work(Both())) == disk_bytes(work(MeanJudge()))
+    rows = [row.key for _, row in work(MeanJudge()).rows()]
+    assert disk_bytes(work(MeanJudge()), set(rows)) == 0
+    assert disk_bytes(work(MeanJudge()), set(rows[1:])) == row_bytes(1) == 900 + 8192

@@ -1,0 +1,181 @@
+"""The plan of a run, printed: every cell, what is missing, the commands that get it, and what it will cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from bench.assembly import Assembly
+from bench.config import Config
+from bench.data.check import quick, warnings_of
+from bench.errors import FETCH, ExitCode
+from bench.forecast import seconds_left, words
+from bench.gaps import Gap, fetch_names, gaps_of
+from bench.outlook import PlannedCell, bytes_left, planned_cells, statuses
+from bench.weights.registry import human_bytes
+from bench.workers import possible
+
+WIDTH = 80
+
+
+def print_plan(config: Config, assembly: Assembly, folder: Path, *, as_json: bool) -> int:
+    """Print what a run would do; `folder` is the run's."""
+    cells, gaps = planned_cells(assembly, folder), gaps_of(assembly.needs)
+    problems = quick(assembly.work.pictures)
+    if as_json:
+        print(json.dumps(_plain(config, assembly, folder, cells, gaps) | {"unusable": problems}, ensure_ascii=False))
+        return int(ExitCode.OK)
+    lines = [*_head(config, assembly, folder, cells, problems), "", *_cells_table(cells), "", *_states(assembly)]
+    lines += ["", *_missing(gaps), "", *_steps(gaps)] if gaps else ["", "missing   nothing"]
+    lines += ["", *_costs(config, assembly, cells)]
+    print("\n".join(lines))
+    return int(ExitCode.OK)
+
+
+def _plain(
+    config: Config, assembly: Assembly, folder: Path, cells: Sequence[PlannedCell], gaps: Sequence[Gap]
+) -> dict[str, Any]:
+    """The plan as data."""
+    seconds, unknown = _seconds(config, assembly, cells)
+    names = fetch_names(gaps)
+    return {
+        "run": str(folder),
+        "cells": [asdict(cell) for cell in cells],
+        "methods": statuses(assembly),
+        "missing": [asdict(need) for need in assembly.needs],
+        "gaps": [asdict(gap) for gap in gaps],
+        "fetch": {"command": f"{FETCH} {' '.join(names)}" if names else "", "bytes": _fetch_bytes(gaps)},
+        "notes": assembly.notes,
+        "disk_bytes": bytes_left(cells, assembly.work.judges),
+        "seconds": seconds,
+        "seconds_unknown_of": unknown,
+    }
+
+
+def _head(
+    config: Config, assembly: Assembly, folder: Path, cells: Sequence[PlannedCell], problems: Sequence[str]
+) -> Iterator[str]:
+    count = f"{len(assembly.work.pictures):,}" if assembly.counted else "?"
+    todo = [cell.todo for cell in cells]
+    results = "?" if None in todo else f"{sum(number or 0 for number in todo):,}"
+    yield from _wrapped("run", str(folder))
+    yield from _wrapped("pictures", f"{count} of {config.data.name}, {config.data.split}")
+    yield from _wrapped("protocols", ", ".join(judge.protocol for judge in assembly.work.judges))
+    yield from _wrapped("results", f"{results} to compute, {sum(cell.done for cell in cells):,} there")
+    for note in (*assembly.notes, *warnings_of(problems, len(assembly.work.pictures))):
+        yield from _wrapped("note", note)
+
+
+def _cells_table(cells: Sequence[PlannedCell]) -> Iterator[str]:
+    """A line a method and pass; its pictures are the same under every protocol, `done` counts results of all."""
+    blocks: dict[tuple[str, str], list[PlannedCell]] = {}
+    for cell in cells:
+        blocks.setdefault((cell.method, cell.column), []).append(cell)
+    sizes = [max(map(len, names)) for names in zip(*blocks, ("method", "pass"), strict=True)]
+    subsets = max(len("subset"), *(len(cell.inputs) for cell in cells))
+    # What does not fit is cut off the method's name, which the table of methods below spells out.
+    sizes[0] = min(sizes[0], WIDTH - sizes[1] - subsets - len("  strength    pictures    done"))
+
+    def line(method: str, column: str, strength: str, subset: str, pictures: str, done: str) -> str:
+        start = f"{method[: sizes[0]]:<{sizes[0]}}  {column:<{sizes[1]}}"
+        return f"{start}  {strength:>8}  {subset:<{subsets}}  {pictures:>8}  {done:>4}".rstrip()
+
+    yield line("method", "pass", "strength", "subset", "pictures", "done")
+    last = ""
+    for (method, column), found in blocks.items():
+        first = found[0]
+        strength = f"{first.strength:+g}" if first.strength else ""
+        pictures = "?" if first.pictures is None else str(first.pictures)
+        done = str(sum(cell.done for cell in found))
+        yield line("" if method == last else method, column, strength, first.inputs, pictures, done)
+        last = method
+
+
+def _states(assembly: Assembly) -> Iterator[str]:
+    states = statuses(assembly)
+    size = max(map(len, ("method", *states)))
+    yield f"{'method':<{size}}  {'state':<12}  lacks"
+    for name, state in states.items():
+        yield from _filled(f"{name:<{size}}  {state:<12}  ", _lacks(name, assembly))
+
+
+def _lacks(name: str, assembly: Assembly) -> str:
+    needs = [need for need in assembly.needs if name in (need.method, need.name) and need.kind in ("methods", "edits")]
+    own = {"methods": "a checkpoint", "edits": "a direction"}
+    return ", ".join(dict.fromkeys(file for need in needs for file in need.files or (own[need.kind],)))
+
+
+def _missing(gaps: Sequence[Gap]) -> Iterator[str]:
+    size = max(len("missing"), *(len(gap.name) for gap in gaps))
+    yield f"{'missing':<{size}}  {'size':>7}  needed for"
+    for gap in gaps:
+        uses = ", ".join(gap.needed_for) if gap.needed_for != (gap.name,) else gap.reason
+        yield from _filled(f"{gap.name:<{size}}  {human_bytes(gap.bytes) if gap.bytes else '':>7}  ", uses)
+
+
+def _steps(gaps: Sequence[Gap]) -> Iterator[str]:
+    """What to do, a step each; all that can be fetched in one command at the end, with its size."""
+    yield "what gets it"
+    for gap in gaps:
+        if gap.command and not gap.fetchable:
+            # A file of the registry that has no address: its note says why, and how to take it over by hand.
+            about = f"{gap.reason if gap.kind == 'direction' else gap.name}: {gap.command}"
+            yield from wrap(about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    names = fetch_names(gaps)
+    if names:
+        yield f"  these {len(names)} files, about {human_bytes(_fetch_bytes(gaps))} together:"
+        yield from _command(names)
+
+
+def _command(names: Sequence[str]) -> Iterator[str]:
+    """One command over as many lines as it takes, ready for a shell."""
+    lines = wrap(f"{FETCH} {' '.join(names)}", WIDTH - 6, break_on_hyphens=False, break_long_words=False)
+    for number, line in enumerate(lines):
+        yield ("  " if number == 0 else "    ") + line + (" \\" if number < len(lines) - 1 else "")
+
+
+def _fetch_bytes(gaps: Sequence[Gap]) -> int:
+    return sum(gap.bytes for gap in gaps if gap.fetchable)
+
+
+def _costs(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> Iterator[str]:
+    size = bytes_left(cells, assembly.work.judges)
+    known = "" if size is None else f"about {human_bytes(size)} for the results that are missing"
+    yield from _wrapped("disk", known or "not known without the data: it grows with their number")
+    yield from _wrapped("time", _forecast(config, assembly, cells))
+
+
+def _forecast(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> str:
+    """Time left, from earlier runs of the same methods on this machine."""
+    seconds, unknown = _seconds(config, assembly, cells)
+    if seconds is None:
+        return "not known without the data"
+    known = f"about {words(seconds)} on this machine" if seconds else ""
+    if not unknown:
+        return known or "none, all results are there"
+    start = f"{known} for the others; " if known else ""
+    return f"{start}not known of {', '.join(unknown)}, which never ran here like this; a run with --limit 8 finds out"
+
+
+def _seconds(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> tuple[float | None, list[str]]:
+    todo: Mapping[str, int] = {
+        name: sum(cell.todo or 0 for cell in cells if cell.method == name) for name in assembly.columns
+    }
+    if not assembly.counted:
+        return None, list(todo)
+    return seconds_left(assembly.work, todo, possible(assembly.work.device, config.run.workers))
+
+
+def _wrapped(name: str, text: str) -> list[str]:
+    return _filled(f"{name:<10}", text)
+
+
+def _filled(start: str, text: str) -> list[str]:
+    """`text` behind `start`, further lines below the text; at most WIDTH columns."""
+    indent = " " * len(start)
+    lines = wrap(text, WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)
+    return lines or [start.rstrip()]
