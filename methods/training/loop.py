@@ -84,7 +84,8 @@ def train(task: Task, recipe: Recipe, folder: Path, *, until: int | None = None)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate_at(step) * group.get("rate_factor", 1.0)
         random = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step * 64 + sync.rank)
-        losses = task.step(step, random, sync)
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            losses = task.step(step, random, sync)
         step += 1
         for name, value in losses.items():
             sums[name] = sums.get(name, torch.zeros(())) + value.detach()

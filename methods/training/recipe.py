@@ -34,6 +34,8 @@ class Recipe:
         halve_at: Shares of `steps` after which the rate is halved (the paper's 5k, 10k, 15k of 20k).
         warm_up: Steps over which the rate rises from 0.
         fall: Final share of the steps over which the rate falls to 2 %; 0 keeps it.
+        bfloat16: Run the steps in bfloat16 autocast (weights, optimiser and flows stay float32); the held-out check is
+        float32 always.
         output: File name of the result, in the world's weights folder when it is shipped.
         options: The task's own tables and values.
         digest: SHA-256 of the file.
@@ -50,6 +52,7 @@ class Recipe:
     halve_at: tuple[float, ...] = ()
     warm_up: int = 0
     fall: float = 0.0
+    bfloat16: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 

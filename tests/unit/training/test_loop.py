@@ -61,6 +61,25 @@ def test_a_stopped_run_carries_on_to_the_same_weights(tmp_path: Path) -> None:
     assert abs(made["weight"] - 3) < 0.2
 
 
+def test_bfloat16_steps_leave_the_weights_in_float32(tmp_path: Path) -> None:
+    seen: list[torch.dtype] = []
+
+    class Watched(LineTask):
+        def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+            seen.append(self.line(torch.ones(1, 1)).dtype)
+            return super().step(step, random, sync)
+
+        def check(self) -> Mapping[str, float]:
+            seen.append(self.line(torch.ones(1, 1)).dtype)
+            return super().check()
+
+    task = Watched()
+    train(task, replace(RECIPE, steps=2, bfloat16=True), tmp_path)
+    assert seen[:2] == [torch.bfloat16] * 2
+    assert set(seen[2:]) == {torch.float32}
+    assert task.line.weight.dtype == torch.float32
+
+
 def test_log_has_losses_and_checks_and_no_partial_file_stays(tmp_path: Path) -> None:
     train(LineTask(), RECIPE, tmp_path)
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
