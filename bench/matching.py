@@ -21,7 +21,7 @@ from bench.plan import Contestant, edit_digest
 from bench.preparation import to_input
 from bench.store import write_atomic
 
-PICTURES = 32
+PICTURES = 96
 FARTHEST = 4.0
 RECORD = "matched.json"
 
