@@ -97,8 +97,13 @@ def train(task: Task, recipe: Recipe, folder: Path, *, until: int | None = None)
             saved = now
             _save(task, latest, recipe, step, spent + now - began)
             _append(folder / "log.jsonl", {"step": step, "check": dict(task.check())})
-    if sync.rank == 0 and step >= recipe.steps:
-        task.export(folder / recipe.output, provenance(recipe, step, spent + time.monotonic() - began))
+    if sync.rank != 0:
+        return
+    if step < recipe.steps:
+        _tell(f"{recipe.name}: stopped at step {step} of {recipe.steps}; the same command without --until carries on")
+        return
+    task.export(folder / recipe.output, provenance(recipe, step, spent + time.monotonic() - began))
+    _tell(f"{recipe.name}: {folder / recipe.output}")
 
 
 def provenance(recipe: Recipe, step: int, seconds: float) -> dict[str, Any]:
@@ -119,7 +124,11 @@ def _log(folder: Path, recipe: Recipe, step: int, spent: float, sums: Mapping[st
     _append(folder / "log.jsonl", {"step": step, "seconds": round(spent), "losses": means})
     left = spent / step * (recipe.steps - step)
     text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
-    print(f"{recipe.name} {step}/{recipe.steps} {left / 60:.0f} min left  {text}", file=sys.stderr, flush=True)
+    _tell(f"{recipe.name} {step}/{recipe.steps} {left / 60:.0f} min left  {text}")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _append(path: Path, record: Mapping[str, Any]) -> None:
@@ -143,7 +152,7 @@ def _save(task: Task, path: Path, recipe: Recipe, step: int, spent: float) -> No
 def _restore(task: Task, path: Path, recipe: Recipe) -> tuple[int, float]:
     state = torch.load(path, weights_only=True)
     if state["recipe_digest"] != recipe.digest:
-        print(f"note: {path} was begun with another version of recipe {recipe.name}", file=sys.stderr)
+        _tell(f"note: {path} was begun with another version of recipe {recipe.name}")
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])
     for name, optimiser in task.optimisers.items():

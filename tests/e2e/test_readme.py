@@ -67,7 +67,7 @@ def test_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert code == (3 if first else 0), said.err
     assert (first or "") in said.err
     assert "Traceback" not in said.err
-    assert said.out or said.err
+    assert said.out or said.err, "a command says something"
 
 
 def test_make_bench_is_the_command_that_the_readme_names() -> None:
