@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -156,9 +157,11 @@ def _end(child: _Child) -> None:
     """Stop a child that still runs, and wait for it: it finishes the row in hand."""
     os.close(child.pipe)
     try:
-        ended, _ = os.waitpid(child.pid, os.WNOHANG)
-        if not ended:
-            os.kill(child.pid, signal.SIGTERM)
-            os.waitpid(child.pid, 0)
+        waited = 0
+        while os.waitpid(child.pid, os.WNOHANG) == (0, 0):
+            if waited % 100 == 0:  # again every five seconds: Python drops an interruption inside a destructor
+                os.kill(child.pid, signal.SIGTERM)
+            time.sleep(0.05)
+            waited += 1
     except (ChildProcessError, ProcessLookupError):
         return

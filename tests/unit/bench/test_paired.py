@@ -63,7 +63,10 @@ def test_only_pictures_that_both_methods_have_count() -> None:
     assert found.value == pytest.approx(0.1)
 
 
-def test_the_command_prints_and_refuses_strangers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_and_refuses_strangers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     rows = _rows("styleres", [0.90, 0.91, 0.95]) + _rows("warpres", [0.92, 0.93, 0.97])
     with ShardWriter(tmp_path, "0") as writer:
         writer.append([(row, {}) for row in rows])

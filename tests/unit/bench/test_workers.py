@@ -65,10 +65,8 @@ def test_an_error_is_told_again_and_ends_the_others(tmp_path: Path) -> None:
         (tmp_path / "went on").touch()
         return {}
 
-    start = time.monotonic()
     with pytest.raises(WorkerError) as error:
         run_workers(job, 2, lambda count, what: None)
-    assert time.monotonic() - start < 20
     assert (error.value.what, error.value.next_step, error.value.exit_code) == (
         "the disk is full",
         "free some space",
