@@ -33,7 +33,9 @@ def summarise_run(run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -
     cells: Summaries = {}
     for protocol, about in manifest["protocols"].items():
         own = [row for row in rows if row.protocol == protocol]
-        table = _Table(run, _rules(run, protocol, about), manifest["domain"], own, manifest["pictures"], _listed(about))
+        table = _Table(
+            run, rules_of(run, protocol, about), manifest["domain"], own, manifest["pictures"], _listed(about)
+        )
         for method, edit, found in _blocks(manifest, own):
             cells.setdefault((method, edit["column"]), {}).update(table.cells(found, edit))
         for edit in manifest["passes"]:
@@ -42,7 +44,7 @@ def summarise_run(run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -
     return {block: found for block, found in cells.items() if found}
 
 
-def _rules(run: Path, protocol: str, about: Mapping[str, Any]) -> ProtocolFile:
+def rules_of(run: Path, protocol: str, about: Mapping[str, Any]) -> ProtocolFile:
     """The protocol file, if it still is the run's: another rule for failures would give old rows new numbers unseen."""
     rules = load_protocol(about.get("file") or protocol)
     if about.get("rules", rules.digest) != rules.digest:

@@ -46,8 +46,11 @@ def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], not
 
 
 def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> str:
-    """ "Reconstruction 2,824 / 2,824; Smile + 1,485 / 1,339", for the set metrics among the columns."""
-    sizes: dict[str, list[str]] = {}
+    """ "Reconstruction 2,824 / 2,824; Smile + 1,485 / 1,339", for the set metrics among the columns.
+
+    Empty where every pass compares sets of one size: the headings' n says it.
+    """
+    sizes: dict[tuple[int, int], list[str]] = {}
     for column in dict.fromkeys(columns):
         key = f"{column.metric.stem}@{column.protocol}"
         cells = [
@@ -57,10 +60,11 @@ def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) ->
         ]
         counts = [(cell.n, real) for cell in cells if cell.n and (real := reference_count(cell)) is not None]
         if counts:
-            most = max(counts)
-            passes = sizes.setdefault(f"{most[0]:,} / {most[1]:,}", [])
+            passes = sizes.setdefault(max(counts), [])
             passes += [column.pass_name.title] if column.pass_name.title not in passes else []
-    return "; ".join(f"{', '.join(passes)} {size}" for size, passes in sizes.items())
+    if all(made == real for made, real in sizes):
+        return ""
+    return "; ".join(f"{', '.join(passes)} {made:,} / {real:,}" for (made, real), passes in sizes.items())
 
 
 def _reference_note(floor: Row, columns: Sequence[Column], notes: Notes) -> int:

@@ -269,6 +269,7 @@ def _trade_off(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | No
         axis.set_title(PassName("", edit, sign, "").title, loc="left")
         axis.set_xlabel(_label(run.metric(identity)))
         axis.set_ylabel(_label(run.metric(quality)))
+        axis.locator_params(axis="x", nbins=5)
         axis.margins(0.14)
     _legend(run, figure)
     caption = (

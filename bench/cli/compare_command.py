@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.printing import show
-from bench.errors import ExitCode, unknown_name
+from bench.errors import ExitCode, MissingError, unknown_name
 
 if TYPE_CHECKING:
     from bench.paired import Difference
@@ -28,23 +28,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from bench.paired import differences
     from bench.store import read_manifest, read_rows
-    from metrics.protocol import load_protocol
+    from bench.summaries import rules_of
     from reports.columns import metric
 
     manifest = read_manifest(options.run)
     for name in (options.first, options.second):
         if name not in manifest["methods"]:
             raise unknown_name("method of this run", name, list(manifest["methods"]))
-    files = {name: about.get("file") or name for name, about in manifest["protocols"].items()}
+    numbers = {name: rules_of(options.run, name, about).numbers for name, about in manifest["protocols"].items()}
     found = differences(
         read_rows(options.run, manifest),
         options.first,
         options.second,
-        lambda protocol: load_protocol(files[protocol]).numbers,
+        numbers.__getitem__,
         lambda stem: metric(stem).better,
     )
     order = {edit["column"]: place for place, edit in enumerate(manifest["passes"])}
     shown = [item for item in found if metric(stem_of(item)).shown_for(item.edit == "reconstruction")]
+    if not shown:
+        raise MissingError(
+            f"{options.run} has no picture that both {options.first} and {options.second} made",
+            f"python run_bench.py report {options.run} says what they lack",
+        )
     shown.sort(key=lambda item: (order[item.edit], item.column.partition("@")[2], metric(stem_of(item)).place))
     if options.json:
         show([vars(item) for item in shown], (), as_json=True)

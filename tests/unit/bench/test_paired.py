@@ -73,7 +73,7 @@ def test_the_command_prints_and_refuses_strangers(
     about = {"digest": "bb", "passes": {"pose+": {"edit_digest": "cc", "strength": 3.0}}}
     pictures = {row.picture: {"digest": "aa", "attributes": {}} for row in rows}
     manifest = {
-        "format": 1, "methods": {"styleres": about, "warpres": about}, "passes": [{"column": "pose+"}],
+        "format": 1, "methods": {"styleres": about, "warpres": about, "hfgi": {}}, "passes": [{"column": "pose+"}],
         "protocols": {"synthetic-1": {"digest": "dd", "file": ""}}, "pictures": pictures,
     }  # fmt: skip
     write_manifest(tmp_path, manifest)
@@ -84,5 +84,7 @@ def test_the_command_prints_and_refuses_strangers(
     assert max(map(len, text.splitlines())) <= 80
     assert main(["compare", str(tmp_path), "styleres", "warpres", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["verdict"] == "better"
+    assert main(["compare", str(tmp_path), "styleres", "hfgi"]) == 3
+    assert "no picture that both styleres and hfgi made" in capsys.readouterr().err
     assert main(["compare", str(tmp_path), "styleres", "warpress"]) == 2
     assert "warpres" in capsys.readouterr().err
