@@ -1,0 +1,96 @@
+"""Copies of modules in another dtype: frozen ones with folded batch norms, and working copies of trained ones."""
+
+from __future__ import annotations
+
+import copy
+from typing import Generic, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def images_last(x: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """x (N, C, h, w) in a dtype and in channels_last order, as the copies want it."""
+    return x.to(dtype, memory_format=torch.channels_last)
+
+
+class _Affine(nn.Module):
+    """A batch norm in eval mode that no convolution precedes: x * scale + shift, per channel."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        self.register_buffer("scale", scale.detach()[None, :, None, None])
+        self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach()[None, :, None, None])
+        self.scale: Tensor
+        self.shift: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, x, self.scale)
+
+
+def frozen_copy(module: Net, dtype: torch.dtype = torch.bfloat16) -> Net:
+    """A frozen copy in eval mode: batch norms folded into the convolutions before them, tensors in `dtype`.
+
+    Works on any module that keeps convolution and norm side by side in an `nn.Sequential`, as all of ours do. Feed it
+    `images_last` of pictures. The original stays as it is.
+    """
+    frozen = copy.deepcopy(module).eval().requires_grad_(False)
+    for part in list(frozen.modules()):
+        if isinstance(part, nn.Sequential):
+            _fold(part)
+    # Weights of 1x1 convolutions and vectors have no channels_last of their own; `to` leaves them.
+    return frozen.to(dtype).to(memory_format=torch.channels_last)
+
+
+def _fold(chain: nn.Sequential) -> None:
+    for k, layer in enumerate(chain):
+        if not isinstance(layer, nn.BatchNorm2d):
+            continue
+        before = chain[k - 1] if k else None
+        if isinstance(before, nn.Conv2d):
+            chain[k - 1], chain[k] = fuse_conv_bn_eval(before, layer), nn.Identity()
+        else:
+            chain[k] = _Affine(layer)
+
+
+class WorkingCopy(Generic[Net]):
+    """A trained float32 module's copy in another dtype, on which the step runs.
+
+    `pull` brings the module's weights over before a step, `push` adds the copy's gradients to the module's after
+    `backward`.
+
+    Attributes:
+        net: The copy, for forward and backward passes.
+    """
+
+    def __init__(self, module: Net, dtype: torch.dtype = torch.bfloat16) -> None:
+        self.net: Net = copy.deepcopy(module).to(dtype).to(memory_format=torch.channels_last)
+        self.net.requires_grad_(True)
+        self._masters = list(module.parameters())
+        self._copies = list(self.net.parameters())
+
+    @torch.no_grad()
+    def pull(self) -> Net:
+        """The copy with the module's present weights and no gradients."""
+        torch._foreach_copy_(cast(list[Tensor], self._copies), cast(list[Tensor], self._masters))
+        for parameter in self._copies:
+            parameter.grad = None
+        return self.net
+
+    @torch.no_grad()
+    def push(self) -> None:
+        """Give the module the copy's gradients, float32 and in the order of its own parameters.
+
+        The order matters: on the CPU `Adam(fused=True)` reads gradients in memory order, whatever their strides.
+        """
+        for master, parameter in zip(self._masters, self._copies, strict=True):
+            if parameter.grad is None:
+                continue
+            if master.grad is None:
+                master.grad = torch.zeros_like(master)
+            master.grad.add_(parameter.grad)

@@ -1,0 +1,189 @@
+"""Fast copies do what their originals do: exactly in float32, up to rounding in bfloat16, gradients included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.synthetic.networks import new_networks
+from methods.nets.flow.network import FlowNet, normalise
+from methods.nets.pyramid import PyramidEncoder
+from methods.nets.stylegan2 import Discriminator, Generator
+from methods.styleres.pipeline import StyleRes
+from methods.training import losses
+from methods.training.frozen import (
+    FastCritics,
+    FastDiscriminator,
+    FastEncoder,
+    FastGenerator,
+    WorkingCopy,
+    frozen_copy,
+    images_last,
+)
+from methods.training.losses import Critics
+from methods.training.world import DISCRIMINATOR, ENCODER, GENERATOR
+from methods.warpres.presets import WORLD_FLOW, WORLD_PYRAMID, WORLD_STYLERES
+from tests.unit.methods.small import seeded
+
+EXACT, ROUNDED = torch.float32, torch.bfloat16
+
+
+def cosine(first: Tensor, second: Tensor) -> float:
+    return float(F.cosine_similarity(first.flatten().double(), second.flatten().double(), dim=0))
+
+
+def close(first: Tensor, second: Tensor, dtype: torch.dtype) -> None:
+    """Equal to 1e-4 of the spread in float32, to a cosine of .999 in bfloat16."""
+    if dtype is EXACT:
+        assert float((first - second).detach().abs().max()) <= 1e-4 * float(second.std())
+    else:
+        assert cosine(first - second.mean(), second - second.mean()) >= 0.999
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Tensor:
+    random = torch.Generator().manual_seed(0)
+    return F.interpolate(torch.rand(8, 3, 16, 16, generator=random) * 2 - 1, scale_factor=4, mode="bilinear")
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    generator = seeded(Generator(GENERATOR), 1)
+    assert isinstance(generator, Generator)
+    return generator.requires_grad_(False)
+
+
+@pytest.mark.parametrize("dtype", [EXACT, ROUNDED])
+def test_generator(generator: Generator, dtype: torch.dtype) -> None:
+    codes = generator.mapping(torch.randn(8, 64))[:, None] + 0.3 * torch.randn(8, 10, 64)
+    fast = FastGenerator(generator, dtype)
+    prefix, slow = fast.advance(None, codes, 6), generator.advance(None, codes, 6)
+    assert prefix.x.dtype is dtype
+    close(prefix.x.float(), slow.x, dtype)
+    gradients = []
+    for net, state in ((fast, prefix), (generator, slow)):
+        features = state.x.detach().requires_grad_(True)
+        picture = net.advance(state.with_features(features), codes).rgb
+        assert picture is not None and picture.dtype is torch.float32
+        picture.tanh().square().sum().backward()
+        assert features.grad is not None
+        gradients.append((picture.detach(), features.grad.float()))
+    close(gradients[0][0], gradients[1][0], dtype)
+    assert cosine(gradients[0][1], gradients[1][1]) >= 0.995
+
+
+def test_generator_passes_gradients_to_codes(generator: Generator) -> None:
+    gradients = []
+    for net in (FastGenerator(generator, EXACT), generator):
+        codes = torch.randn(2, 10, 64, generator=torch.Generator().manual_seed(3)).requires_grad_(True)
+        net(codes).square().mean().backward()
+        assert codes.grad is not None
+        gradients.append(codes.grad)
+    assert cosine(*gradients) >= 0.99999
+
+
+@pytest.mark.parametrize("dtype", [EXACT, ROUNDED])
+def test_encoder(pictures: Tensor, dtype: torch.dtype) -> None:
+    encoder = seeded(PyramidEncoder(ENCODER)).eval()
+    assert isinstance(encoder, PyramidEncoder)
+    average = torch.randn(64)
+    codes, taps = FastEncoder(encoder, average, dtype).encode(pictures)
+    with torch.no_grad():
+        expected, maps = encoder.encode(pictures)
+    close(codes - average, expected, dtype)
+    assert codes.dtype is torch.float32
+    assert not codes.requires_grad
+    for tap, map_ in zip(taps, maps, strict=True):
+        close(tap.float(), map_, dtype)
+
+
+def test_encoder_lets_gradients_through_when_asked(pictures: Tensor) -> None:
+    encoder = seeded(PyramidEncoder(ENCODER)).eval().requires_grad_(False)
+    assert isinstance(encoder, PyramidEncoder)
+    seen = []
+    for encode in (
+        lambda x: FastEncoder(encoder, torch.zeros(64)).encode(x, gradient=True)[0],
+        lambda x: encoder.encode(x)[0],
+    ):
+        x = pictures.clone().requires_grad_(True)
+        encode(x).square().mean().backward()
+        assert x.grad is not None
+        seen.append(x.grad)
+    assert cosine(*seen) >= 0.99
+
+
+@pytest.mark.parametrize("dtype", [EXACT, ROUNDED])
+def test_critics(pictures: Tensor, dtype: torch.dtype) -> None:
+    networks = new_networks()
+    critics = Critics(*(seeded(net, k).eval() for k, net in enumerate((networks.describer, networks.embedder))))  # type: ignore[arg-type]
+    fast = FastCritics(critics, dtype)
+    for made, expected in zip(fast.features(pictures), critics.features(pictures), strict=True):
+        close(made, expected, dtype)
+    close(fast.embed(pictures), critics.embed(pictures), dtype)
+
+
+def test_folded_teacher_is_the_teacher(pictures: Tensor) -> None:
+    teacher = seeded(FlowNet(WORLD_FLOW, WORLD_PYRAMID)).eval()
+    folded = frozen_copy(teacher, EXACT)
+    pair = normalise(pictures[:4]), normalise(pictures[4:])
+    with torch.no_grad():
+        assert torch.allclose(folded(*pair).flow1, teacher(*pair).flow1, atol=1e-3)
+    assert not [p for p in folded.parameters() if p.requires_grad]
+    assert [p for p in teacher.parameters() if p.requires_grad], "the original is untouched"
+
+
+@pytest.mark.parametrize("dtype", [EXACT, ROUNDED])
+def test_discriminator_trains_its_own_weights(pictures: Tensor, dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    slow = Discriminator(DISCRIMINATOR)
+    fast = FastDiscriminator(slow, dtype)
+    close(fast(pictures).detach(), slow(pictures).detach(), dtype)
+    gradients = []
+    for judge in (lambda x: fast(x, fast.weights(trained=True)), slow):
+        slow.zero_grad()
+        losses.discriminator_loss(judge(pictures[:4]), judge(pictures[4:])).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in slow.parameters() if p.grad is not None]))
+    assert cosine(*gradients) >= (0.995 if dtype is ROUNDED else 0.99999)
+
+
+def test_discriminator_judges_without_gradients_of_its_own(pictures: Tensor) -> None:
+    torch.manual_seed(1)
+    slow = Discriminator(DISCRIMINATOR)
+    slow.final_linear.requires_grad_(False)
+    x = pictures.clone().requires_grad_(True)
+    FastDiscriminator(slow)(x).sum().backward()
+    assert x.grad is not None
+    assert all(p.grad is None for p in slow.parameters())
+
+
+def test_working_copy_gives_gradients_to_the_module() -> None:
+    torch.manual_seed(2)
+    model = StyleRes(WORLD_STYLERES)
+    work = WorkingCopy(model.extractor)
+    with torch.no_grad():
+        model.extractor.first_layer.weight.mul_(1.5)
+    inputs = torch.randn(8, 32, 32, 32), torch.randn(8, 64, 32, 32)
+    model.extractor(*inputs).square().mean().backward()
+    expected = torch.cat([p.grad.flatten() for p in model.extractor.parameters() if p.grad is not None])
+    model.extractor.zero_grad()
+    work.pull()(*map(images_last, inputs)).float().square().mean().backward()
+    work.push()
+    made = [p.grad for p in model.extractor.parameters()]
+    assert all(grad is not None and grad.dtype is torch.float32 and grad.is_contiguous() for grad in made)
+    assert cosine(torch.cat([grad.flatten() for grad in made if grad is not None]), expected) >= 0.995
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_adam_moves_every_weight_against_its_gradient(fused: bool) -> None:
+    """A fused Adam on the CPU reads channels_last gradients in memory order; `push` gives it none."""
+    conv = torch.nn.Conv2d(6, 5, 3)
+    work = WorkingCopy(conv)
+    optimiser = torch.optim.Adam(conv.parameters(), lr=1e-3, fused=fused)
+    before = conv.weight.detach().clone()
+    work.pull()(images_last(torch.randn(4, 6, 8, 8))).float().square().mean().backward()
+    work.push()
+    optimiser.step()
+    assert conv.weight.grad is not None
+    assert torch.equal(torch.sign(before - conv.weight), torch.sign(conv.weight.grad))
