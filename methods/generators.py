@@ -1,4 +1,4 @@
-"""A StyleGAN2 generator or discriminator out of any file that holds one, whatever its layout (stylegan2 card 6)."""
+"""A StyleGAN2 generator out of any file that holds one, whatever its layout (stylegan2 card 6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.weights.signature import recognise
 from methods.canvas import average_rows
 from methods.nets.configs import from_dict
 from methods.nets.memory import keep_pages
-from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.nets.stylegan2.layers import fir_kernel
 
 
@@ -98,26 +98,6 @@ def built(found: Found, where: object) -> Generator:
         generator = Generator(found.config)
     load_strict(generator, {**_buffers(generator), **found.tensors}, f"{where}: generator", found.official)
     return generator
-
-
-def load_discriminator(path: str | Path, device: str | torch.device = "cpu") -> Discriminator:
-    """The discriminator of a rosinality file ("d"), or one of ours ("discriminator."), in eval mode.
-
-    Raises:
-        MissingError: A file without a discriminator, or with tensors missing or unexpected.
-    """
-    content = read_checkpoint(path)
-    tensors = dict(content.get("d") or take(state_dict_of(content), "discriminator."))
-    if not tensors:
-        raise MissingError(f"{path} looks like {recognise(content)}; expected a file with a StyleGAN2 discriminator")
-    blocks = [int(found[1]) for name in tensors if (found := re.match(r"convs\.(\d+)\.", name))]
-    size = 4 << max(blocks)
-    channels = {size >> (block - 1): tensors[f"convs.{block}.conv1.0.weight"].shape[1] for block in set(blocks) - {0}}
-    channels[4] = tensors["final_conv.0.weight"].shape[0]
-    with torch.device("meta"):
-        network = Discriminator(DiscriminatorConfig(size=size, channels=channels))
-    load_strict(network, tensors, f"{path}: discriminator")
-    return network.eval().requires_grad_(False).to(device)
 
 
 def config_of(

@@ -138,7 +138,9 @@ def contents(name: str, seed: int = 0, *, namespace: bool = False) -> dict[str, 
         }
     if name.startswith("warpc_"):
         return {f"{name}.pth": {"state_dict": values}}
-    if name in ("curricularface", "arcface_irse50"):
+    if name == "nvidia_discriminator_256":
+        return {f"{name}.pth": {"discriminator": values}}
+    if name in ("curricularface", "arcface_irse50", "vgg16_keras"):
         return {f"{name}.pth": values}
     return {f"{name}.pt": nested(values, options)}
 

@@ -92,8 +92,8 @@ def matching(contents: Contents, known: Iterable[Entry], file: str = "") -> list
 
 
 def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
-    """Names and shapes of a checkpoint as `read_checkpoint` gives it: `state_dict` vanishes, other levels join by
-    dots.
+    """Names and shapes of a checkpoint as `read_checkpoint` gives it: `state_dict` and `models` vanish, other levels
+    join by dots.
     """
     encoder_type = str(options_of(checkpoint).get("encoder_type", ""))
     return Contents(dict(_flat(checkpoint, "")), encoder_type)
@@ -183,7 +183,7 @@ def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, tuple[
         if isinstance(value, Tensor):
             yield prefix + str(key), tuple(value.shape)
         elif isinstance(value, Mapping) and key != "metadata":
-            yield from _flat(value, prefix if key == "state_dict" else f"{prefix}{key}.")
+            yield from _flat(value, prefix if key in ("state_dict", "models") else f"{prefix}{key}.")
 
 
 def _looks(path: Path) -> str:

@@ -161,7 +161,8 @@ def missing(item: Entry) -> MissingError:
         own = f"give your own with --checkpoint {item.method}=FILE"
         return MissingError(f"{item.name} is not released: {item.note}", own)
     if not item.fetchable:
-        return MissingError(f"{item.name} is not here: {item.note}", f"see {item.source}", (item.name,))
+        by_hand = f"get it by hand ({item.source}), then: {FETCH} --from FOLDER"
+        return MissingError(f"{item.name} is not here ({item.file}): {item.note}", by_hand, (item.name,))
     size = f", about {human_bytes(item.bytes)}" if item.bytes else ""
     return MissingError(f"{item.name} is not here ({item.file}{size})", f"{FETCH} {item.name}", (item.name,))
 

@@ -24,6 +24,9 @@ SIGNATURES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("featurestyle's encoder", ("block_1.", "content_layer."), ()),
     ("a StyleGAN2 generator", ("g_ema.",), ()),
     ("a StyleGAN2 discriminator", ("d.convs.",), ()),
+    ("a StyleGAN2 discriminator", ("discriminator.b4.",), ()),
+    ("VGG16 (Keras)", ("layer0.", "layer28."), ()),
+    ("MoCo's ResNet-50", ("module.encoder_q.",), ()),
     ("an identity network", ("input_layer.", "output_layer."), ()),
     ("a GLU-Net flow network", ("pyramid.level_0.", "decoder4."), ()),
     ("a StyleGAN2 decoder without an encoder", ("decoder.convs.",), ()),
@@ -96,7 +99,8 @@ def expect(content: Mapping[str, Any], where: object, method: str, domain: str, 
 
 
 def _names(content: Mapping[str, Any]) -> Iterable[str]:
-    for key, value in content.items():
+    inner = content.get("models")  # some files of the GenForce family have their networks one level deeper
+    for key, value in (inner if isinstance(inner, Mapping) else content).items():
         if isinstance(value, Tensor):
             yield str(key)
         elif isinstance(value, Mapping):

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-EXPECTED = Path(__file__).parent / "data" / "expected"
+DATA = Path(__file__).parent / "data"
+EXPECTED = DATA / "expected"
 
 
 def pack(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], path: Path) -> None:
@@ -31,9 +32,12 @@ def _shuffled(array: np.ndarray) -> bytes:
 
 
 @lru_cache(maxsize=4)
-def golden(name: str) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
-    """(arrays, meta) of a golden; meta says what was run, in which form each array is stored, and the tolerance."""
-    content = lzma.decompress((EXPECTED / f"{name}.xz").read_bytes())
+def golden(name: str, folder: str = "expected") -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
+    """(arrays, meta) of a golden; meta says what was run, in which form each array is stored, and the tolerance.
+
+    `folder`: "expected" for networks, "training" for steps of a training.
+    """
+    content = lzma.decompress((DATA / folder / f"{name}.xz").read_bytes())
     line = content.index(b"\n")
     header = json.loads(content[:line])
     arrays, offset = {}, line + 1

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from methods.generators import load_discriminator, load_generator
+from methods.discriminators import load_discriminator
+from methods.generators import load_generator
 from methods.nets.stylegan2 import GeneratorConfig
 from tests import filling
 from tests.parity.comparison import channel_groups, feature_summary, picture_summary

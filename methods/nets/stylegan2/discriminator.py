@@ -16,10 +16,24 @@ from methods.nets.stylegan2.layers import EqualLinear, _Kernel, fir_filter, fuse
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Sizes of a discriminator; `channels` per resolution from 4 to `size`."""
+    """Sizes of a discriminator. The default is config-f at 1024 px.
+
+    Attributes:
+        size: Side of the pictures, a power of two.
+        channels: Of each resolution from 4 to `size`.
+        clamp: Bound of every layer's output (256 in NVIDIA's networks; in a block's second layer after the division by
+            sqrt 2 alike, which is the same bound); None: unbounded.
+    """
 
     size: int = 1024
     channels: Mapping[int, int] = field(default_factory=lambda: dict(CONFIG_F))
+    clamp: float | None = None
+
+    @classmethod
+    def half(cls, size: int = 256) -> DiscriminatorConfig:
+        """NVIDIA's own networks for 256 px: half of config-f's channels from 64 px on, 24.0 M parameters at 256."""
+        widths = {side: min(512, 16384 // side) for side in CONFIG_F if side <= size}
+        return cls(size, widths, clamp=256.0)
 
 
 class _EqualConv(nn.Module):
@@ -42,25 +56,27 @@ class _Blur(_Kernel):
 
 
 class _Act(nn.Module):
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, clamp: float | None) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
+        self.clamp = clamp
 
     def forward(self, x: Tensor) -> Tensor:
-        return fused_leaky_relu(x, self.bias)
+        x = fused_leaky_relu(x, self.bias)
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
-def _layer(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(_EqualConv(inputs, outputs, kernel, padding=kernel // 2), _Act(outputs))
+def _layer(inputs: int, outputs: int, kernel: int, clamp: float | None) -> nn.Sequential:
+    return nn.Sequential(_EqualConv(inputs, outputs, kernel, padding=kernel // 2), _Act(outputs, clamp))
 
 
 class _Block(nn.Module):
     """Residual block C(R) -> C(R/2), halving the size."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, clamp: float | None) -> None:
         super().__init__()
-        self.conv1 = _layer(inputs, inputs, 3)
-        self.conv2 = nn.Sequential(_Blur(2), _EqualConv(inputs, outputs, 3, stride=2), _Act(outputs))
+        self.conv1 = _layer(inputs, inputs, 3, clamp)
+        self.conv2 = nn.Sequential(_Blur(2), _EqualConv(inputs, outputs, 3, stride=2), _Act(outputs, clamp))
         self.skip = nn.Sequential(_Blur(1), _EqualConv(inputs, outputs, 1, stride=2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,14 +98,14 @@ class Discriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or DiscriminatorConfig()
-        channels, size = config.channels, config.size
-        blocks: list[nn.Module] = [_layer(3, channels[size], 1)]
+        channels, size, clamp = config.channels, config.size, config.clamp
+        blocks: list[nn.Module] = [_layer(3, channels[size], 1, clamp)]
         while size > 4:
-            blocks.append(_Block(channels[size], channels[size // 2]))
+            blocks.append(_Block(channels[size], channels[size // 2], clamp))
             size //= 2
         self.convs = nn.Sequential(*blocks)
         top = channels[4]
-        self.final_conv = _layer(top + 1, top, 3)
+        self.final_conv = _layer(top + 1, top, 3, clamp)
         self.final_linear = nn.Sequential(EqualLinear(top * 16, top, act=True), EqualLinear(top, 1))
 
     def forward(self, images: Tensor) -> Tensor:

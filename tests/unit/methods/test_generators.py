@@ -11,7 +11,8 @@ import torch
 
 from bench.errors import MissingError
 from bench.weights.load import read_checkpoint, write_safetensors
-from methods.generators import load_discriminator, load_generator
+from methods.discriminators import load_discriminator
+from methods.generators import load_generator
 from methods.nets.configs import to_dict
 from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig, Generator
 from methods.registry import Checkpoint
