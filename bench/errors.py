@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     MISSING = 3
     FAILED_CELLS = 4
+    DIVERGED = 5
     INTERRUPTED = 130
 
 

@@ -77,9 +77,9 @@ class Surface:
     nz: Tensor
 
 
-def pixel_grid(size: int) -> tuple[Tensor, Tensor]:
+def pixel_grid(size: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """x and y of pixel centres, each (1, size, size); y grows upwards."""
-    line = (torch.arange(size) + 0.5) * (2 / size) - 1
+    line = (torch.arange(size, device=device) + 0.5) * (2 / size) - 1
     return line.view(1, 1, size), -line.view(1, size, 1)
 
 

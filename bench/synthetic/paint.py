@@ -1,13 +1,21 @@
-"""Colours and flat shapes that the renderer lays over one another. Colours are (N, 3, H, W) or broadcast, alphas (N,
-H, W).
+"""Colours and flat shapes that the renderer lays over one another, on whatever device the scene is.
+
+Colours are (N, 3, H, W) or broadcast, alphas (N, H, W).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from bench.synthetic.geometry import coverage
+
+
+def constant(colour: Sequence[float], like: Tensor) -> Tensor:
+    """A fixed colour as (1, 3, 1, 1), where `like` lives."""
+    return torch.tensor(colour, device=like.device).view(1, 3, 1, 1)
 
 
 def over(canvas: Tensor, colour: Tensor, alpha: Tensor) -> Tensor:
@@ -17,13 +25,13 @@ def over(canvas: Tensor, colour: Tensor, alpha: Tensor) -> Tensor:
 
 def colour_between(dark: tuple[float, float, float], light: tuple[float, float, float], share: Tensor) -> Tensor:
     """Colour (N, 3, 1, 1) between two ends, `share` (N, 1, 1) in 0..1."""
-    low, high = (torch.tensor(c).view(1, 3, 1, 1) for c in (dark, light))
+    low, high = constant(dark, share), constant(light, share)
     return low + (high - low) * share[:, None]
 
 
 def hue(value: Tensor, saturation: float = 0.85, lightness: float = 0.9) -> Tensor:
     """A vivid colour (N, 3, 1, 1) of a hue (N, 1, 1) in 0..1."""
-    shift = torch.tensor([0.0, 2 / 3, 1 / 3]).view(1, 3, 1, 1)
+    shift = constant((0.0, 2 / 3, 1 / 3), value)
     wave = ((value[:, None] + shift) % 1.0 * 6 - 3).abs().sub(1).clamp(0, 1)
     return lightness * (1 - saturation * (1 - wave))
 

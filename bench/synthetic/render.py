@@ -22,7 +22,7 @@ from bench.synthetic.geometry import (
     see,
     skin_of,
 )
-from bench.synthetic.paint import bar, colour_between, over
+from bench.synthetic.paint import bar, colour_between, constant, over
 from bench.synthetic.scene import Scene
 
 SHELL, HAT = 1.10, 1.15  # the hair's and the hat's ellipsoids against the head's
@@ -44,7 +44,7 @@ class View:
 
     @staticmethod
     def of(scene: Scene, size: int) -> View:
-        x, y = pixel_grid(size)
+        x, y = pixel_grid(size, scene.values.device)
         pixel, turn, head = 2.0 / size, Turn.of(scene), Radii.of_head(scene)
         scale = torch.where(scene.get("hat") > 0.5, HAT, SHELL)
         shell = head.scaled(scale)
@@ -61,15 +61,17 @@ class View:
         return 1.0 - power + power * 1.15 * lit
 
 
-def render(scene: Scene, size: int = PICTURE_SIZE, *, chunk: int = 16) -> Tensor:
-    """Pictures float32 (N, 3, size, size) in [-1, 1] of N scenes.
+def render(scene: Scene, size: int = PICTURE_SIZE, *, chunk: int | None = None) -> Tensor:
+    """Pictures float32 (N, 3, size, size) in [-1, 1] of N scenes, on the scenes' device.
 
-    Works through `chunk` scenes at a time so that the maps stay in the processor's cache; the result does not depend
-    on it.
+    Works through `chunk` scenes at a time: by default few on a CPU, so that the maps stay in its cache, and many
+    elsewhere; the result does not depend on it.
     """
+    device = scene.values.device
+    chunk = chunk or (16 if device.type == "cpu" else 1024)
     with torch.inference_mode():
         pictures = [_render(Scene(values), size) for values in scene.values.split(chunk)]
-    return torch.cat(pictures).clone() if pictures else torch.empty(0, 3, size, size)
+    return torch.cat(pictures).clone() if pictures else torch.empty(0, 3, size, size, device=device)
 
 
 def to_uint8(pictures: Tensor) -> Tensor:
@@ -102,7 +104,7 @@ def _background(view: View) -> Tensor:
 def _hair_colour(view: View) -> Tensor:
     scene = view.scene
     base = colour_between((0.10, 0.07, 0.05), (0.85, 0.70, 0.42), scene.get("hair_tone") ** 1.5)
-    red = torch.tensor([0.18, 0.0, -0.04]).view(1, 3, 1, 1)
+    red = constant((0.18, 0.0, -0.04), base)
     base = base + red * scene.get("hair_warmth")[:, None]
     grey = ((scene.get("age") - 0.55) / 0.45).clamp(0, 1)[:, None] * 0.75
     return base + grey * (0.72 - base)
@@ -132,13 +134,13 @@ def _body(canvas: Tensor, view: View) -> Tensor:
     cloth = coverage(ellipse_distance(view.x, y + 1.18, 0.80, 0.36), view.pixel)
     canvas = over(canvas, _skin_colour(view) * 0.72, neck)
     colour = colour_between((0.12, 0.16, 0.35), (0.85, 0.80, 0.75), scene.get("cloth_tone"))
-    warm = torch.tensor([0.25, -0.08, -0.18]).view(1, 3, 1, 1) * scene.get("cloth_warmth")[:, None]
+    warm = constant((0.25, -0.08, -0.18), colour) * scene.get("cloth_warmth")[:, None]
     return over(canvas, (colour + warm).clamp(0, 1), cloth)
 
 
 def _skin_colour(view: View) -> Tensor:
     base = colour_between((0.38, 0.24, 0.17), (0.97, 0.80, 0.69), view.scene.get("skin_tone"))
-    return base + torch.tensor([0.05, -0.02, -0.05]).view(1, 3, 1, 1) * view.scene.get("skin_warmth")[:, None]
+    return base + constant((0.05, -0.02, -0.05), base) * view.scene.get("skin_warmth")[:, None]
 
 
 def _ears(canvas: Tensor, view: View) -> Tensor:
@@ -156,7 +158,7 @@ def _skin(view: View) -> Tensor:
     edge = view.edge(face)
     p, y = skin_of(scene, face.p, face.y)
     skin = _skin_colour(view).expand(-1, -1, *p.shape[1:])
-    skin = over(skin, skin * torch.tensor([1.0, 0.78, 0.76]).view(1, 3, 1, 1), 0.6 * _blush(p, y))
+    skin = over(skin, skin * constant((1.0, 0.78, 0.76), skin), 0.6 * _blush(p, y))
     skin = details.freckles(skin, scene, p, y, edge)
     skin = details.face_paint(skin, scene, p, y, edge)
     skin = over(skin, skin * 0.62, _wrinkles(scene, p, y, edge))

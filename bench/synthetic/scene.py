@@ -100,6 +100,9 @@ class Scene:
         """One field as (N, 1, 1), ready to meet (N, H, W) maps."""
         return self.values[:, _INDEX[name], None, None]
 
+    def to(self, device: torch.device | str) -> Scene:
+        return Scene(self.values.to(device))
+
     def with_fields(self, **fields: float | Tensor) -> Scene:
         """The same scenes with some fields set (not clipped to their range)."""
         values = self.values.clone()
@@ -112,7 +115,7 @@ class Scene:
 
     def digest(self, row: int) -> str:
         """SHA-256 of one scene's numbers: the identity of its picture."""
-        return hashlib.sha256(self.values[row].contiguous().numpy().astype("<f4").tobytes()).hexdigest()
+        return hashlib.sha256(self.values[row].cpu().contiguous().numpy().astype("<f4").tobytes()).hexdigest()
 
     def attributes(self, row: int) -> Mapping[str, int]:
         """CelebA-style labels of one scene, -1 or 1."""
@@ -138,11 +141,11 @@ def scene_of_latent(z: Tensor) -> Scene:
 
     Further coordinates mean nothing. Only the fit of the generator uses this map; no measurement ever reads z.
     """
-    low, high = torch.tensor(list(FACE_FIELDS.values())).T
+    low, high = torch.tensor(list(FACE_FIELDS.values()), device=z.device).T
     z = z.float() * torch.rsqrt(z.float().square().mean(1, keepdim=True) + 1e-8)  # the generator sees no length either
     share = torch.special.ndtr(z[:, : len(FACE_FIELDS)])
     face = low + (high - low) * share
-    details_off = torch.tensor([bounds[0] for bounds in DETAIL_FIELDS.values()])
+    details_off = torch.tensor([bounds[0] for bounds in DETAIL_FIELDS.values()], device=z.device)
     return Scene(torch.cat([face, details_off.expand(len(z), -1)], 1))
 
 

@@ -34,7 +34,7 @@ def edited(scene: Scene, attribute: str, change: Tensor | float) -> Scene:
     """The same scenes with `attribute` changed by `change` (degrees of yaw, units of smile or age), kept within
     LIMITS.
     """
-    value = scene[attribute] + torch.as_tensor(change)
+    value = scene[attribute] + torch.as_tensor(change, device=scene.values.device)
     return scene.with_fields(**{attribute: value.clamp(*LIMITS[attribute])})
 
 
@@ -75,7 +75,7 @@ def true_flow(source: Scene, target: Scene, size: int = PICTURE_SIZE) -> TrueFlo
 def layers(view: View) -> Tensor:
     """Which thing each pixel shows, int64 (N, H, W): one of the layer numbers above."""
     scene = view.scene
-    label = torch.zeros(view.face.cover.shape, dtype=torch.int64)
+    label = torch.zeros_like(view.face.cover, dtype=torch.int64)
     for which, side in ((LEFT_EAR, -1.0), (RIGHT_EAR, 1.0)):
         x, z = view.turn.to_picture(side * view.head.a, torch.zeros_like(view.head.a))
         ear = ellipse_distance(view.x - x, view.y - HEAD_CENTRE_Y + 0.02, 0.07 + 0.06 * view.turn.sin.abs(), 0.15)

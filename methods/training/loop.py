@@ -1,160 +1,272 @@
-"""The training loop: resumable, atomic, every loss logged; what is trained is a `Task`.
+"""The training loop: resumable, every loss logged; what is trained is a `Task`.
 
-Kill it at any moment: at most the steps since the last checkpoint are done again, with the same batches. Under
-torchrun the processes share the batch and average their gradients.
+Stop it at any moment (Ctrl-C, SIGTERM, a deadline): it saves first, and the same command carries on with the same
+batches. Killed outright, it does the steps since the last checkpoint again. Under torchrun the processes share every
+batch; rank 0 checks, logs, saves and exports.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from filelock import FileLock, Timeout
 
+from bench.errors import UsageError
+from methods.training.checkpoints import load_checkpoint, save_checkpoint
+from methods.training.guard import DivergedError, Losses, Stop, check_weights
+from methods.training.journal import Journal, tell
 from methods.training.recipe import Recipe
+from methods.training.task import Context, Task
 
-SAVE_EVERY_SECONDS = 120
+SAVE_EVERY_SECONDS = 120.0
 LOG_EVERY_STEPS = 50
+LOG_EVERY_SECONDS = 20.0
+CHECKS = 10  # held-out checks in a training, where they take no more than CHECK_SHARE of its time
+CHECK_SHARE = 0.05
 
 
-class Task(Protocol):
-    """What is trained.
+@dataclass(frozen=True)
+class Ended:
+    """How a call of `train` ended: at which step, whether that was the recipe's last, and who stopped it before."""
 
-    Attributes:
-        modules: Everything that changes, by name; saved and restored.
-        optimisers: By name; their rate is set by the loop from the recipe.
-    """
-
-    modules: dict[str, nn.Module]
-    optimisers: dict[str, torch.optim.Optimizer]
-
-    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
-        """One step: draw a batch from `random`, step the optimisers, return the losses (weighted, detached)."""
-        ...
-
-    def check(self) -> Mapping[str, float]:
-        """Held-out figures, logged at every checkpoint."""
-        ...
-
-    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
-        """Write the result, with how it was made in its metadata."""
-        ...
+    step: int
+    finished: bool
+    signalled: bool = False
 
 
-class Sync:
-    """Averages gradients over processes; with one process it does nothing."""
+@dataclass
+class _Progress:
+    """Where a training stands and what its legs were."""
 
-    def __init__(self) -> None:
-        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        if self.world > 1:
-            distributed.init_process_group("gloo")
+    step: int = 0
+    legs: list[dict[str, Any]] = field(default_factory=list)
+    bound: float | None = None
 
-    def average(self, module: nn.Module) -> None:
-        gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        if self.world == 1 or not gradients:
-            return
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        distributed.all_reduce(flat)
-        flat /= self.world
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+    @property
+    def seconds(self) -> float:
+        return sum(leg["seconds"] for leg in self.legs)
 
 
-def train(task: Task, recipe: Recipe, folder: Path, *, until: int | None = None) -> None:
-    """Train to the recipe's last step (or `until`), carrying on from the folder's checkpoint; then export.
+def train(
+    task: Task,
+    recipe: Recipe,
+    folder: Path,
+    context: Context | None = None,
+    *,
+    until: int | None = None,
+    deadline: float | None = None,
+) -> Ended:
+    """Train to the recipe's last step (or `until`, or for `deadline` seconds), carrying on from the folder's
+    checkpoint; export after the last step.
 
     Args:
-        folder: Holds `latest.pt` (checkpoint), `log.jsonl` (losses) and, at the end, the recipe's output.
+        folder: Holds the checkpoints, `log.jsonl`, TensorBoard's files, samples and, at the end, the recipe's output.
+
+    Raises:
+        UsageError: Another process trains in this folder.
+        DivergedError: A loss was no number or exploded; the last good checkpoint stays.
     """
-    sync = Sync()
+    context = context or Context(folder.parent)
     folder.mkdir(parents=True, exist_ok=True)
-    latest = folder / "latest.pt"
-    step, spent = _restore(task, latest, recipe) if latest.exists() else (0, 0.0)
-    last = recipe.steps if until is None else min(until, recipe.steps)
-    began = saved = time.monotonic()
-    sums: dict[str, Tensor] = {}
-    while step < last:
-        for optimiser in task.optimisers.values():
+    with ExitStack() as stack:
+        if context.processes.rank == 0:
+            stack.enter_context(_locked(folder))
+        stop = stack.enter_context(Stop(deadline).listening())
+        return _Run(task, recipe, folder, context, stop).run(until)
+
+
+class _Run:
+    """One call of `train`."""
+
+    def __init__(self, task: Task, recipe: Recipe, folder: Path, context: Context, stop: Stop) -> None:
+        self.task, self.recipe, self.folder, self.context, self.stop = task, recipe, folder, context, stop
+        self.main = context.processes.rank == 0
+        self.progress = _restored(task, recipe, folder)
+        context.processes.share_statistics(*task.modules.values())
+        context.processes.broadcast(*task.modules.values())
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
+        self.losses = Losses(self.progress.bound)
+        self.first = self.progress.step
+        self.began = time.monotonic()
+        self.logged = self.saved = self.began
+        self.logged_step = self.first
+        self.checked_step, self.check_seconds = self.first, 0.0
+
+    def run(self, until: int | None) -> Ended:
+        last = self.recipe.steps if until is None else min(until, self.recipe.steps)
+        journal = Journal(self.folder, self.recipe, self.first) if self.main else None
+        processes = self.context.processes
+        try:
+            stopped = processes.any(self.stop.wanted, self.context.device)
+            while self.progress.step < last and not stopped:
+                self._step()
+                stopped = processes.any(self.stop.wanted, self.context.device)
+                self._after_step(journal, ending=stopped or self.progress.step == last)
+            return self._end(journal, last)
+        finally:
+            if journal is not None:
+                journal.close()
+
+    def _step(self) -> None:
+        step, recipe = self.progress.step, self.recipe
+        for optimiser in self.task.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate_at(step) * group.get("rate_factor", 1.0)
-        random = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step * 64 + sync.rank)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            losses = task.step(step, random, sync)
-        step += 1
-        for name, value in losses.items():
-            sums[name] = sums.get(name, torch.zeros(())) + value.detach()
-        now = time.monotonic()
-        if sync.rank == 0 and step % LOG_EVERY_STEPS == 0:
-            _log(folder, recipe, step, spent + now - began, sums)
-            sums = {}
-        if sync.rank == 0 and (now - saved > SAVE_EVERY_SECONDS or step == last):
-            saved = now
-            _save(task, latest, recipe, step, spent + now - began)
-            _append(folder / "log.jsonl", {"step": step, "check": dict(task.check())})
-    if sync.rank != 0:
-        return
-    if step < recipe.steps:
-        _tell(f"{recipe.name}: stopped at step {step} of {recipe.steps}; the same command without --until carries on")
-        return
-    task.export(folder / recipe.output, provenance(recipe, step, spent + time.monotonic() - began))
-    _tell(f"{recipe.name}: {folder / recipe.output}")
+        random = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step * 64)
+        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            losses = self.task.step(step, random)
+        self.progress.step = step + 1
+        self.losses.add(step, losses)
+
+    def _after_step(self, journal: Journal | None, *, ending: bool) -> None:
+        """Log, save and check when it is time; all ranks look at their losses, so that all see a divergence."""
+        step, now = self.progress.step, time.monotonic()
+        if journal is not None:
+            journal.tick()
+        due = step % LOG_EVERY_STEPS == 0 or ending
+        saving = now - self.saved > SAVE_EVERY_SECONDS
+        if self.context.processes.count == 1:
+            due = due or saving or now - self.logged > LOG_EVERY_SECONDS
+        if not due:
+            return
+        self._log(journal)
+        if saving or ending:
+            self._save()
+        if self._check_due(ending) and journal is not None:
+            self._check(journal)
+
+    def _log(self, journal: Journal | None) -> None:
+        steps, now = self.progress.step - self.logged_step, time.monotonic()
+        try:
+            means = self.losses.take()
+        except DivergedError as error:
+            raise self._stopped_by(error) from None
+        self.progress.bound = self.losses.bound
+        if journal is not None and steps:
+            speed = steps * self.recipe.batch / max(now - self.logged, 1e-9)
+            spent = self.progress.seconds + now - self.began
+            rate = self.recipe.rate_at(self.progress.step - 1)
+            journal.losses(self.progress.step, means, seconds=spent, speed=speed, rate=rate)
+        self.logged, self.logged_step = now, self.progress.step
+
+    def _stopped_by(self, error: DivergedError) -> DivergedError:
+        good = load_checkpoint(self.folder)
+        kept = f"the checkpoint of step {good['step']} is kept" if good else "there is no checkpoint yet"
+        return DivergedError(
+            f"{self.recipe.name}: {error.what}; {kept}",
+            "lower the rate or a weight (--set rate=...) and run it again; it goes on from there",
+        )
+
+    def _save(self) -> None:
+        try:
+            check_weights(self.task.modules, self.progress.step)
+        except DivergedError as error:
+            raise self._stopped_by(error) from None
+        if self.main:
+            save_checkpoint(self.folder, self._state())
+        self.saved = time.monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "modules": {name: module.state_dict() for name, module in self.task.modules.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.task.optimisers.items()},
+            "step": self.progress.step,
+            "bound": self.progress.bound,
+            "legs": self._legs(),
+        }
+
+    def _legs(self) -> list[dict[str, Any]]:
+        """The legs so far, with this one."""
+        if self.progress.step == self.first:
+            return self.progress.legs
+        leg = {
+            "from": self.first,
+            "to": self.progress.step,
+            "seconds": round(time.monotonic() - self.began, 1),
+            "device": _device_name(self.context.device),
+            "processes": self.context.processes.count,
+            "recipe_digest": self.recipe.digest,
+            "torch": str(torch.__version__),
+        }
+        return [*self.progress.legs, leg]
+
+    def _check_due(self, ending: bool) -> bool:
+        step, every = self.progress.step, max(1, self.recipe.steps // CHECKS)
+        if ending:
+            return step > self.checked_step
+        spent = time.monotonic() - self.began
+        return step - self.checked_step >= every and self.check_seconds <= CHECK_SHARE * spent
+
+    def _check(self, journal: Journal) -> None:
+        began = time.monotonic()
+        figures, samples = self.task.check(), self.task.samples()
+        journal.check(self.progress.step, figures, samples)
+        self.checked_step = self.progress.step
+        took = time.monotonic() - began
+        self.check_seconds += took
+        self.logged += took  # a check is no part of the speed
+
+    def _end(self, journal: Journal | None, last: int) -> Ended:
+        step, recipe = self.progress.step, self.recipe
+        finished = step == recipe.steps
+        if finished and self.main:
+            path = self.folder / recipe.output
+            self.task.export(path, provenance(recipe, step, self._legs(), self.context))
+            tell(f"{recipe.name}: {path}")
+        elif self.main:
+            why = "stopped" if step == last or self.stop.signalled else "out of time"
+            tell(f"{recipe.name}: {why} at step {step} of {recipe.steps}; the same command carries on")
+        self.context.processes.wait()
+        return Ended(step, finished, self.stop.signalled)
 
 
-def provenance(recipe: Recipe, step: int, seconds: float) -> dict[str, Any]:
-    """How a file of weights was made."""
+def provenance(recipe: Recipe, step: int, legs: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
+    """How a file of weights was made: all legs of its training, and the digests of what it started from."""
+    from bench.weights.load import file_digest
+    from methods.training.world import find
+
     return {
         "recipe": recipe.name,
         "recipe_digest": recipe.digest,
         "seed": recipe.seed,
         "steps": step,
         "batch": recipe.batch,
-        "wall_time_s": round(seconds),
-        "torch": torch.__version__,
+        "pictures": step * recipe.batch,
+        "wall_time_s": round(sum(leg["seconds"] for leg in legs)),
+        "torch": str(torch.__version__),
+        "legs": [dict(leg) for leg in legs],
+        "inputs": {name: file_digest(find(name, context.runs)) for name in recipe.needs},
     }
 
 
-def _log(folder: Path, recipe: Recipe, step: int, spent: float, sums: Mapping[str, Tensor]) -> None:
-    means = {name: round(float(value) / LOG_EVERY_STEPS, 6) for name, value in sums.items()}
-    _append(folder / "log.jsonl", {"step": step, "seconds": round(spent), "losses": means})
-    left = spent / step * (recipe.steps - step)
-    text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
-    _tell(f"{recipe.name} {step}/{recipe.steps} {left / 60:.0f} min left  {text}")
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _append(path: Path, record: Mapping[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(record) + "\n")
-
-
-def _save(task: Task, path: Path, recipe: Recipe, step: int, spent: float) -> None:
-    state = {
-        "modules": {name: module.state_dict() for name, module in task.modules.items()},
-        "optimisers": {name: optimiser.state_dict() for name, optimiser in task.optimisers.items()},
-        "step": step,
-        "spent": spent,
-        "recipe_digest": recipe.digest,
-    }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def _restore(task: Task, path: Path, recipe: Recipe) -> tuple[int, float]:
-    state = torch.load(path, weights_only=True)
-    if state["recipe_digest"] != recipe.digest:
-        _tell(f"note: {path} was begun with another version of recipe {recipe.name}")
+def _restored(task: Task, recipe: Recipe, folder: Path) -> _Progress:
+    state = load_checkpoint(folder)
+    if state is None:
+        return _Progress()
+    legs = state["legs"]
+    if legs and legs[-1]["recipe_digest"] != recipe.digest:
+        tell(f"note: {folder} was begun with other values of recipe {recipe.name}")
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])
     for name, optimiser in task.optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])
-    return int(state["step"]), float(state["spent"])
+    return _Progress(int(state["step"]), list(legs), state["bound"])
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f"another process is training in {folder}", "wait for it, or give another --out") from None
+    return lock
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,21 +1,29 @@
 """Recipes: everything a training is made of, in one TOML file.
 
-A recipe names its task, seed, number of steps, batch and optimiser; the tables below belong to the task. The SHA-256
-of the file goes into every checkpoint made from it.
+A recipe names its task, seed, number of steps, batch and optimiser; the other keys and tables are the task's own
+options. Both are checked whole when read. The digest of a recipe is that of its values, not of the file: a value given
+by `--set` and later written into the file gives the same digest.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from bench.errors import MissingError, UsageError, unknown_name
+from methods.training.options import differing, read_options
 
 RECIPES = Path(__file__).parent / "recipes"
+TASKS = Path(__file__).parent / "tasks"
+# What a recipe says about its place among others, not about the training itself.
+_PLACE = ("name", "output", "also", "needs", "seeds", "keep", "intermediate", "options", "digest")
 
 
 @dataclass(frozen=True)
@@ -23,22 +31,28 @@ class Recipe:
     """One training.
 
     Attributes:
-        name: Also the name of the run's folder.
+        name: Also the folder of its runs, below that of all runs ("world/warpres").
         task: Which kind of training (a module of `methods.training.tasks`).
         seed: Of initialisation and of every batch (step k draws from (seed, k), so a resumed run sees the same
-        batches).
+            batches).
         steps: Optimiser steps in all.
-        batch: Pictures a step.
-        rate: Adam's learning rate.
+        batch: Pictures a step, of all processes together.
+        rate: The optimiser's learning rate.
+        output: File name of the result, in the world's weights folder when it is shipped.
         betas: Adam's betas.
         halve_at: Shares of `steps` after which the rate is halved (the paper's 5k, 10k, 15k of 20k).
         warm_up: Steps over which the rate rises from 0.
         fall: Final share of the steps over which the rate falls to 2 %; 0 keeps it.
         bfloat16: Run the steps in bfloat16 autocast (weights, optimiser and flows stay float32); the held-out check is
-        float32 always.
-        output: File name of the result, in the world's weights folder when it is shipped.
+            float32 always.
+        tf32: Let CUDA multiply float32 with ten bits of mantissa.
+        also: Further files that the training writes beside its output.
+        needs: Files of other recipes (their `output`) that this one starts from.
+        seeds: Further seeds to train with; each has its own name and output ("styleres-s43.safetensors").
+        keep: Never made again once it is there: what the world is measured with hangs on it.
+        intermediate: Made only for those that need it.
         options: The task's own tables and values.
-        digest: SHA-256 of the file.
+        digest: SHA-256 of the values that decide the result.
     """
 
     name: str
@@ -53,6 +67,12 @@ class Recipe:
     warm_up: int = 0
     fall: float = 0.0
     bfloat16: bool = False
+    tf32: bool = True
+    also: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    keep: bool = False
+    intermediate: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
@@ -66,29 +86,115 @@ class Recipe:
             rate *= min(1.0, (1 - share) / self.fall + 0.02)
         return rate
 
+    def with_seed(self, seed: int) -> Recipe:
+        """The same training with another seed, under its own name and output."""
+        stem, dot, ending = self.output.rpartition(".")
+        changed = replace(self, name=f"{self.name}-s{seed}", seed=seed, seeds=(), output=f"{stem}-s{seed}{dot}{ending}")
+        return _with_digest(changed)
 
-def load_recipe(name: str | Path) -> Recipe:
-    """A recipe by shipped name ("world-warpres") or by path. Raises UsageError or MissingError that says what to
-    mend.
+    def scaled(self, budget: float) -> Recipe:
+        """The same training with `budget` times the steps (at least one)."""
+        factor = max(1, round(self.steps * budget)) / self.steps
+        if factor == 1:
+            return self
+        return _with_digest(
+            replace(self, steps=round(self.steps * factor), warm_up=math.ceil(self.warm_up * min(1.0, factor)))
+        )
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """All shipped recipes' files by name ("world/warpres")."""
+    return {path.relative_to(RECIPES).with_suffix("").as_posix(): path for path in sorted(RECIPES.rglob("*.toml"))}
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """A recipe by shipped name ("world/warpres", also "world/styleres-s43" for one of its further seeds) or by path.
+
+    Args:
+        changes: "key=value" texts; keys of tables are dotted ("weights.l2=0.5"), values are TOML.
+
+    Raises:
+        UsageError, MissingError: Say what to mend.
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        shipped = {file.stem: file for file in RECIPES.glob("*.toml")}
-        if str(name) not in shipped:
-            raise unknown_name("recipe", str(name), list(shipped))
-        path = shipped[str(name)]
+    path, seed = _find(str(name))
     if not path.is_file():
         raise MissingError(f"no recipe file {path}", f"shipped recipes: {RECIPES}")
-    content = path.read_bytes()
     try:
-        data = tomllib.loads(content.decode())
+        data = tomllib.loads(path.read_bytes().decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no valid TOML: {error}") from error
-    own = {item.name for item in fields(Recipe)} - {"options", "digest"}
-    plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in own
-    }
-    if absent := sorted({"name", "task", "seed", "steps", "batch", "rate", "output"} - set(plain)):
-        raise UsageError(f"{path} lacks {', '.join(absent)}")
+    for change in changes:
+        _apply(data, change)
+    recipe = recipe_of(data, str(path))
+    return recipe if seed is None else recipe.with_seed(seed)
+
+
+def recipe_of(data: Mapping[str, Any], where: str) -> Recipe:
+    """The recipe of a TOML file's content, its options checked by its task's `Options`."""
+    own = _own_keys()
+    plain = {key: value for key, value in data.items() if key in own}
     options = {key: value for key, value in data.items() if key not in own}
-    return Recipe(**plain, options=options, digest=hashlib.sha256(content).hexdigest())
+    if absent := sorted({"name", "task", "seed", "steps", "batch", "rate", "output"} - set(plain)):
+        raise UsageError(f"{where} lacks {', '.join(absent)}")
+    recipe = read_options(Recipe, plain, where)
+    for name in ("steps", "batch", "rate"):
+        if getattr(recipe, name) <= 0:
+            raise UsageError(f"{where}: {name} is {getattr(recipe, name)}, but must be more than 0")
+    recipe = replace(recipe, options=options)
+    _checked_options(recipe, where)
+    return _with_digest(recipe)
+
+
+def _own_keys() -> list[str]:
+    return [item.name for item in fields(Recipe) if item.name not in ("options", "digest")]
+
+
+def _checked_options(recipe: Recipe, where: str) -> Any:
+    """The task's `Options` of a recipe; None for a task that has none."""
+    known = sorted(path.stem for path in TASKS.glob("*.py") if path.stem != "__init__")
+    if recipe.task not in known:
+        raise unknown_name("task", recipe.task, known)
+    kind = getattr(import_module(f"methods.training.tasks.{recipe.task}"), "Options", None)
+    return None if kind is None else read_options(kind, recipe.options, where, _own_keys())
+
+
+def _with_digest(recipe: Recipe) -> Recipe:
+    values = {key: value for key, value in differing(recipe).items() if key not in _PLACE}
+    checked = _checked_options(recipe, recipe.name) if (TASKS / f"{recipe.task}.py").is_file() else None
+    values["options"] = dict(recipe.options) if checked is None else differing(checked)
+    return replace(recipe, digest=hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest())
+
+
+def _find(name: str) -> tuple[Path, int | None]:
+    """A recipe's file, and the further seed that the name asks for."""
+    if name.endswith(".toml"):
+        return Path(name), None
+    shipped = shipped_recipes()
+    stem, dash, seed = name.rpartition("-s")
+    if name not in shipped and dash and stem in shipped and seed.isdigit():
+        return shipped[stem], int(seed)
+    if name not in shipped:
+        raise unknown_name("recipe", name, list(shipped))
+    return shipped[name], None
+
+
+def _apply(data: dict[str, Any], change: str) -> None:
+    """Set one value of a recipe's content, in place."""
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {change!r} is not of the form key=value", "for example --set weights.regulariser=0.5")
+    *tables, last = key.strip().split(".")
+    place = data
+    for table in tables:
+        place = place.setdefault(table, {})
+        if not isinstance(place, dict):
+            raise UsageError(f"--set {change}: {table} is no table")
+    place[last] = _toml_value(text.strip())
+
+
+def _toml_value(text: str) -> Any:
+    """A TOML value; a bare word is a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

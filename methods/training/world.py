@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import MissingError
-from bench.synthetic.networks import WEIGHTS
+from bench.synthetic.networks import WEIGHTS, load_critics
 from bench.synthetic.render import render
 from bench.synthetic.scene import Scene
 from bench.synthetic.splits import people
@@ -19,6 +20,8 @@ from methods.nets.configs import from_dict, to_dict
 from methods.nets.irse import IRSEConfig
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder
 from methods.nets.stylegan2 import DiscriminatorConfig, Generator, GeneratorConfig
+from methods.training.losses import Critics
+from methods.training.recipe import shipped_recipes
 
 CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
 GENERATOR = GeneratorConfig(size=64, style_dim=64, mapping_layers=2, channels=CHANNELS)
@@ -29,42 +32,57 @@ ENCODER = PyramidConfig(backbone=BACKBONE, rows=10, style_dim=64, coarse=3, midd
 
 
 def batch_of_people(split: str, count: int, random: torch.Generator) -> Scene:
-    """`count` random scenes of a split."""
+    """`count` random scenes of a split, on the CPU."""
     everyone = people(split)
     return Scene(everyone.values[torch.randint(len(everyone), (count,), generator=random)])
 
 
 def pictures_of_people(split: str, count: int, random: torch.Generator) -> Tensor:
     """Pictures (count, 3, 64, 64) in [-1, 1] of random scenes of a split, half of them mirrored."""
-    pictures = render(batch_of_people(split, count, random), chunk=8)
+    pictures = render(batch_of_people(split, count, random))
     mirrored = torch.rand(count, generator=random) < 0.5
     return torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures)
 
 
 def find(name: str, runs: Path) -> Path:
     """A trained part: the newest in the training runs, else the shipped one. Raises MissingError naming the recipe."""
-    made = sorted(runs.glob(f"*/{name}"), key=lambda path: path.stat().st_mtime)
+    made = sorted([*runs.glob(f"*/{name}"), *runs.glob(f"world/*/{name}")], key=lambda path: path.stat().st_mtime)
     path = made[-1] if made else WEIGHTS / name
     if not path.is_file():
-        raise MissingError(f"no trained {name}", f"python -m methods.training world-{Path(name).stem} --out {runs}")
+        raise MissingError(f"no trained {name}", f"python -m methods.training {maker_of(name)} --out {runs}")
     return path
 
 
-def load_generator(runs: Path) -> tuple[Generator, Tensor]:
+def maker_of(name: str) -> str:
+    """The shipped recipe that makes a file; the whole chain's name where none does."""
+    for recipe, path in shipped_recipes().items():
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        if name in (content.get("output"), *content.get("also", ())):
+            return recipe
+    return "world"
+
+
+def load_generator(runs: Path, device: torch.device | str = "cpu") -> tuple[Generator, Tensor]:
     """The world's generator, frozen, and its mean w (D,)."""
     content = read_checkpoint(find("generator.safetensors", runs))
     tensors = state_dict_of(content)
     generator = Generator(from_dict(GeneratorConfig, content["metadata"]["config"]["generator"]))
     load_strict(generator, take(tensors, "decoder."), "generator.safetensors")
-    return generator.eval().requires_grad_(False), tensors["latent_avg"].float()
+    return generator.eval().requires_grad_(False).to(device), tensors["latent_avg"].float().to(device)
 
 
-def load_encoder(runs: Path) -> PyramidEncoder:
+def load_encoder(runs: Path, device: torch.device | str = "cpu") -> PyramidEncoder:
     """The world's base encoder, frozen and in eval mode; its codes lack the generator's mean w."""
     content = read_checkpoint(find("e4e.safetensors", runs))
     encoder = PyramidEncoder(from_dict(PyramidConfig, content["metadata"]["config"]["encoder"]))
     load_strict(encoder, take(state_dict_of(content), "encoder."), "e4e.safetensors")
-    return encoder.eval().requires_grad_(False)
+    return encoder.eval().requires_grad_(False).to(device)
+
+
+def load_loss_critics(runs: Path, device: torch.device | str = "cpu") -> Critics:
+    """The frozen networks of the perceptual and identity losses."""
+    describer, embedder = load_critics(find("critics.safetensors", runs))
+    return Critics(describer.to(device), embedder.to(device))
 
 
 def write_part(

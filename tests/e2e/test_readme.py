@@ -27,7 +27,7 @@ PLACES = {"/data/celebahq": "world", "~/Downloads": "downloads"}
 # Without the released weights, the training that comes first and any downloads, a command says what is missing.
 MISSING = {
     "--preset paper-faces --data world": "weights fetch",
-    "methods.training world-warpres": "world-residual-start",
+    "methods.training world/warpres": "world/residual-start",
     "--from downloads": "no file there looks like weights",
 }
 

@@ -9,7 +9,7 @@ the bare recipe).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.synthetic.networks import load_critics
-from methods.nets.pyramid import PyramidEncoder
+from methods.nets.pyramid import PyramidEncoder, Wiring
 from methods.training import losses
-from methods.training.loop import Sync
+from methods.training.grids import grid
+from methods.training.options import read_options
+from methods.training.people import People
 from methods.training.recipe import Recipe
-from methods.training.world import ENCODER, find, load_generator, pictures_of_people, prefixed, write_part
+from methods.training.task import Context, Task
+from methods.training.world import ENCODER, load_generator, load_loss_critics, prefixed, write_part
 
 
-def build(recipe: Recipe, runs: Path) -> EncoderTask:
-    return EncoderTask(recipe, runs)
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the losses; 0 leaves a term out of the sum."""
+
+    l2: float = 1.0
+    perceptual: float = 0.2
+    identity: float = 0.1
+    deltas: float = 2e-3
+    w_adversarial: float = 0.01
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the task.
+
+    Attributes:
+        wiring: "deltas" (e4e) or "rows" (pSp).
+        warm_up_share: Share of the steps that regress known codes of generated pictures.
+        weights: Of the losses.
+    """
+
+    wiring: Wiring = "deltas"
+    warm_up_share: float = 0.45
+    weights: Weights = Weights()
+
+
+def build(recipe: Recipe, context: Context) -> EncoderTask:
+    return EncoderTask(recipe, read_options(Options, recipe.options, recipe.name), context)
 
 
 class LatentDiscriminator(nn.Sequential):
@@ -39,16 +67,19 @@ class LatentDiscriminator(nn.Sequential):
         )  # fmt: skip
 
 
-class EncoderTask:
+class EncoderTask(Task):
     """Trains a `PyramidEncoder`; the generator, its mean w and the critics are frozen."""
 
-    def __init__(self, recipe: Recipe, runs: Path) -> None:
-        self.recipe, self.weights = recipe, recipe.options["weights"]
-        self.warm_up_steps = int(recipe.options["warm_up_share"] * recipe.steps)
-        self.generator, self.average = load_generator(runs)
-        self.critics = losses.Critics(*load_critics(find("critics.safetensors", runs)))
-        config = replace(ENCODER, wiring=recipe.options.get("wiring", "deltas"))
-        self.encoder, self.discriminator = PyramidEncoder(config), LatentDiscriminator(config.style_dim)
+    def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
+        self.recipe, self.context, self.weights = recipe, context, options.weights
+        self.warm_up_steps = int(options.warm_up_share * recipe.steps)
+        self.generator, self.average = load_generator(context.runs, context.device)
+        self.critics = load_loss_critics(context.runs, context.device)
+        self.train_people = People("train", context.device, context.runs)
+        self.held_out = People("val", context.device, context.runs).images(torch.arange(64))
+        config = replace(ENCODER, wiring=options.wiring)
+        self.encoder = PyramidEncoder(config).to(context.device)
+        self.discriminator = LatentDiscriminator(config.style_dim).to(context.device)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder, "discriminator": self.discriminator}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "encoder": torch.optim.Adam(self.encoder.parameters(), lr=recipe.rate, betas=recipe.betas),
@@ -57,13 +88,14 @@ class EncoderTask:
             ),
         }
 
-    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         self.encoder.train()
-        made_w = self.generator.mapping(torch.randn(self.recipe.batch, self.average.numel(), generator=random))
+        z = torch.randn(self.recipe.batch, self.average.numel(), generator=random)
+        made_w = self.generator.mapping(self.context.processes.part(z).to(self.context.device))
         parts = self._regress(made_w) if step < self.warm_up_steps else self._invert(random)
         self.optimisers["encoder"].zero_grad(set_to_none=True)
         torch.stack([value for name, value in parts.items() if name != "codes"]).sum().backward()
-        sync.average(self.encoder)
+        self.context.processes.average(self.encoder)
         self.optimisers["encoder"].step()
         shown = {name: value.detach() for name, value in parts.items() if name != "codes"}
         return shown | {"w_discriminator": self._step_discriminator(made_w, parts["codes"].detach())}
@@ -77,7 +109,7 @@ class EncoderTask:
         return {"codes": found, "regression": (found - codes).abs().mean()}
 
     def _invert(self, random: torch.Generator) -> dict[str, Tensor]:
-        real = pictures_of_people("train", self.recipe.batch, random)
+        real, _ = self.train_people.draw(self.recipe.batch, random, self.context.processes)
         raw = self.encoder(real)
         codes = raw + self.average
         made = self.generator(codes)
@@ -87,12 +119,12 @@ class EncoderTask:
         fooled = self.discriminator(codes.flatten(0, 1))
         return {
             "codes": codes,
-            "l2": weights["l2"] * losses.pixel_loss(made, real).mean(),
-            "perceptual": weights["perceptual"]
+            "l2": weights.l2 * losses.pixel_loss(made, real).mean(),
+            "perceptual": weights.perceptual
             * losses.perceptual_loss(self.critics.features(made), real_features).mean(),
-            "identity": weights["identity"] * losses.identity_loss(self.critics.embed(made), real_id).mean(),
-            "deltas": weights["deltas"] * (raw[:, 1:] - raw[:, :1]).square().sum(2).mean(),
-            "w_adversarial": weights["w_adversarial"] * losses.generator_adversarial(fooled).mean(),
+            "identity": weights.identity * losses.identity_loss(self.critics.embed(made), real_id).mean(),
+            "deltas": weights.deltas * (raw[:, 1:] - raw[:, :1]).square().sum(2).mean(),
+            "w_adversarial": weights.w_adversarial * losses.generator_adversarial(fooled).mean(),
         }
 
     def _step_discriminator(self, w: Tensor, codes: Tensor) -> Tensor:
@@ -100,6 +132,7 @@ class EncoderTask:
         loss = loss + losses.r1_penalty(self.discriminator, w, 1.0)
         self.optimisers["discriminator"].zero_grad(set_to_none=True)
         loss.backward()
+        self.context.processes.average(self.discriminator)
         self.optimisers["discriminator"].step()
         return loss.detach()
 
@@ -107,13 +140,20 @@ class EncoderTask:
     def check(self) -> Mapping[str, float]:
         """Mean square error of reconstructed held-out pictures (val), and how far rows differ from each other."""
         self.encoder.eval()
-        real = pictures_of_people("val", 64, torch.Generator().manual_seed(0))
+        real = self.held_out
         codes = self.encoder(real) + self.average
         made = self.generator(codes)
         return {
             "mse": round(float(F.mse_loss(made.clamp(-1, 1), real)), 5),
             "delta": round(float((codes[:, 1:] - codes[:, :1]).norm(dim=2).mean()), 4),
         }
+
+    @torch.no_grad()
+    def samples(self) -> Mapping[str, Tensor]:
+        """Held-out pictures, and their reconstructions below them."""
+        self.encoder.eval()
+        real = self.held_out[:12]
+        return {"reconstruction": grid(real, self.generator(self.encoder(real) + self.average))}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = prefixed("encoder.", self.encoder)

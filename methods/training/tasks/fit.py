@@ -9,6 +9,7 @@ come late: where a feature's place is still uncertain, L1 prefers to leave it ou
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,36 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.synthetic.networks import load_critics
 from bench.synthetic.render import render
 from bench.synthetic.scene import scene_of_latent
 from methods.nets.stylegan2 import Generator
 from methods.training import losses
-from methods.training.loop import Sync
+from methods.training.grids import grid
+from methods.training.options import read_options
 from methods.training.recipe import Recipe
-from methods.training.world import GENERATOR, find, prefixed, write_part
+from methods.training.task import Context, Task
+from methods.training.world import GENERATOR, load_loss_critics, prefixed, write_part
 
 HALF_SIZE_LAYERS = 7  # the layers up to 32 px
 
 
-def build(recipe: Recipe, runs: Path) -> FitTask:
-    return FitTask(recipe, runs)
+@dataclass(frozen=True)
+class Options:
+    """Options of the task.
+
+    Attributes:
+        half_size_share: Share of the steps that train the layers up to 32 px alone.
+        mapping_rate_factor: The mapping network's rate against the rest's.
+        perceptual: Weight of the critics' distance.
+    """
+
+    half_size_share: float = 0.2
+    mapping_rate_factor: float = 50.0
+    perceptual: float = 0.5
+
+
+def build(recipe: Recipe, context: Context) -> FitTask:
+    return FitTask(recipe, read_options(Options, recipe.options, recipe.name), context)
 
 
 def picture_loss(made: Tensor, real: Tensor) -> Tensor:
@@ -55,6 +72,11 @@ def new_generator() -> Generator:
     return generator
 
 
+def unseen_latents(count: int) -> Tensor:
+    """z (count, D) that no step draws."""
+    return torch.randn(count, GENERATOR.style_dim, generator=torch.Generator().manual_seed(99))
+
+
 def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the running average of the weights towards the model's."""
     with torch.no_grad():
@@ -62,29 +84,30 @@ def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
             slow.lerp_(fast, 1 - decay)
 
 
-class FitTask:
+class FitTask(Task):
     """Trains a generator to draw the scene that its z stands for."""
 
-    def __init__(self, recipe: Recipe, runs: Path) -> None:
-        self.recipe = recipe
-        self.critics = losses.Critics(*load_critics(find("critics.safetensors", runs)))
-        self.half_steps = int(recipe.options["half_size_share"] * recipe.steps)
-        self.generator, self.average = new_generator(), new_generator()
+    def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
+        self.recipe, self.options, self.context = recipe, options, context
+        self.critics = load_loss_critics(context.runs, context.device)
+        self.half_steps = int(options.half_size_share * recipe.steps)
+        self.generator, self.average = (new_generator().to(context.device) for _ in range(2))
         self.average.load_state_dict(self.generator.state_dict())
         self.modules: dict[str, nn.Module] = {"generator": self.generator, "average": self.average}
         mapping = list(self.generator.style.parameters())
         rest = [p for name, p in self.generator.named_parameters() if not name.startswith("style.")]
         groups = [
-            {"params": mapping, "rate_factor": recipe.options["mapping_rate_factor"]},
+            {"params": mapping, "rate_factor": options.mapping_rate_factor},
             {"params": rest, "rate_factor": 1.0},
         ]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(groups, lr=recipe.rate, betas=recipe.betas)
         }
 
-    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         z = torch.randn(self.recipe.batch, GENERATOR.style_dim, generator=random)
-        real = render(scene_of_latent(z), chunk=8)
+        z = self.context.processes.part(z).to(self.context.device)
+        real = render(scene_of_latent(z))
         codes = self.generator.broadcast(self.generator.mapping(z))
         if step < self.half_steps:
             made = self.generator.advance(None, codes, HALF_SIZE_LAYERS, noise="none").rgb
@@ -97,10 +120,10 @@ class FitTask:
             with torch.no_grad():
                 features = self.critics.features(real)
             perceptual = losses.perceptual_loss(self.critics.features(made), features).mean()
-            parts["perceptual"] = self.recipe.options["perceptual"] * perceptual
+            parts["perceptual"] = self.options.perceptual * perceptual
         self.optimisers["generator"].zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
-        sync.average(self.generator)
+        self.context.processes.average(self.generator)
         self.optimisers["generator"].step()
         follow(self.average, self.generator, min(0.998, step / (step + 20)))
         return {name: value.detach() for name, value in parts.items()}
@@ -108,10 +131,20 @@ class FitTask:
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
         """PSNR (dB) of pictures of unseen z against the scenes they stand for."""
-        z = torch.randn(64, GENERATOR.style_dim, generator=torch.Generator().manual_seed(99))
-        real = render(scene_of_latent(z))
-        made = self.average(self.average.broadcast(self.average.mapping(z)), noise="none")
+        made, real = self._drawn()
         return {"psnr_db": round(psnr(made, real), 2)}
+
+    @torch.no_grad()
+    def samples(self) -> Mapping[str, Tensor]:
+        """Scenes, and what the generator draws of the same z below them."""
+        made, real = self._drawn(12)
+        return {"fit": grid(real, made)}
+
+    def _drawn(self, count: int = 64) -> tuple[Tensor, Tensor]:
+        """Pictures of unseen z, and the scenes they stand for, (count, 3, 64, 64) each."""
+        z = unseen_latents(count).to(self.context.device)
+        made = self.average(self.average.broadcast(self.average.mapping(z)), noise="none")
+        return made, render(scene_of_latent(z))
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}

@@ -8,6 +8,7 @@ Non-saturating logistic loss with R1, style mixing, path length left out; a shar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,51 @@ from bench.synthetic.scene import scene_of_latent
 from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take
 from methods.nets.stylegan2 import Discriminator
 from methods.training import losses
-from methods.training.loop import Sync
+from methods.training.grids import grid
+from methods.training.options import read_options
 from methods.training.recipe import Recipe
-from methods.training.tasks.fit import follow, new_generator, picture_loss, psnr
+from methods.training.task import Context, Task
+from methods.training.tasks.fit import follow, new_generator, picture_loss, psnr, unseen_latents
 from methods.training.world import DISCRIMINATOR, GENERATOR, find, prefixed, write_part
 
 
-def build(recipe: Recipe, runs: Path) -> GanTask:
-    return GanTask(recipe, runs)
+@dataclass(frozen=True)
+class Options:
+    """Options of the task.
+
+    Attributes:
+        adversarial: Weight of the adversarial loss against the fit's.
+        anchored: Samples of a step whose pictures are still held to their scenes.
+        mixing: Share of the samples that mix two styles.
+        r1_every: R1 every so many steps, as many times stronger; 0: never.
+        r1_gamma: R1's weight.
+        discriminator_rate_factor: The discriminator's rate against the generator's.
+        discriminator_head_start: First steps of the discriminator alone.
+    """
+
+    adversarial: float = 0.05
+    anchored: int = 8
+    mixing: float = 0.3
+    r1_every: int = 16
+    r1_gamma: float = 1.0
+    discriminator_rate_factor: float = 2.0
+    discriminator_head_start: int = 80
 
 
-class GanTask:
+def build(recipe: Recipe, context: Context) -> GanTask:
+    return GanTask(recipe, read_options(Options, recipe.options, recipe.name), context)
+
+
+class GanTask(Task):
     """Trains generator and discriminator on scenes without details."""
 
-    def __init__(self, recipe: Recipe, runs: Path) -> None:
-        self.recipe, options = recipe, recipe.options
-        fitted = state_dict_of(read_checkpoint(find("generator-fit.safetensors", runs)))
-        self.generator, self.average = new_generator(), new_generator()
+    def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
+        self.recipe, self.options, self.context = recipe, options, context
+        fitted = state_dict_of(read_checkpoint(find("generator-fit.safetensors", context.runs)))
+        self.generator, self.average = (new_generator().to(context.device) for _ in range(2))
         for network in (self.generator, self.average):
             load_strict(network, take(fitted, "decoder."), "generator-fit.safetensors")
-        self.discriminator = Discriminator(DISCRIMINATOR)
+        self.discriminator = Discriminator(DISCRIMINATOR).to(context.device)
         self.modules: dict[str, nn.Module] = {
             "generator": self.generator, "average": self.average, "discriminator": self.discriminator,
         }  # fmt: skip
@@ -48,7 +74,7 @@ class GanTask:
                 [
                     {
                         "params": list(self.discriminator.parameters()),
-                        "rate_factor": options["discriminator_rate_factor"],
+                        "rate_factor": options.discriminator_rate_factor,
                     }
                 ],
                 lr=recipe.rate,
@@ -57,51 +83,57 @@ class GanTask:
         }
 
     def _codes(self, z: Tensor, random: torch.Generator) -> Tensor:
-        """Codes (N, L, D); some samples mix two styles from a random row on."""
-        w = self.generator.mapping(z)
-        other = self.generator.mapping(torch.randn(z.shape, generator=random))
+        """Codes (N, L, D) of this process's z; some samples mix two styles from a random row on."""
+        batch = self.recipe.batch
+        w, other = self.generator.mapping(z), self.generator.mapping(self._normal(random))
         rows = torch.arange(GENERATOR.rows)
-        start = torch.randint(1, GENERATOR.rows, (len(z), 1), generator=random)
-        mixed = (rows >= start) & (torch.rand(len(z), 1, generator=random) < self.recipe.options["mixing"])
+        start = torch.randint(1, GENERATOR.rows, (batch, 1), generator=random)
+        mixed = (rows >= start) & (torch.rand(batch, 1, generator=random) < self.options.mixing)
+        mixed = self.context.processes.part(mixed).to(z.device)
         return torch.where(mixed[..., None], other[:, None], w[:, None])
 
-    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
-        options = self.recipe.options
+    def _normal(self, random: torch.Generator) -> Tensor:
+        """This process's z of a global batch."""
         z = torch.randn(self.recipe.batch, GENERATOR.style_dim, generator=random)
-        real = render(scene_of_latent(torch.randn(z.shape, generator=random)), chunk=8)
+        return self.context.processes.part(z).to(self.context.device)
+
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        options = self.options
+        z = self._normal(random)
+        real = render(scene_of_latent(self._normal(random)))
         shown: dict[str, Tensor] = {}
         with torch.no_grad():
             made = self.generator(self._codes(z, random), noise="none")
         loss = losses.discriminator_loss(self.discriminator(real), self.discriminator(made))
         shown["discriminator"] = loss.detach()
-        if step % options["r1_every"] == 0:
-            loss = loss + options["r1_every"] * losses.r1_penalty(self.discriminator, real, options["r1_gamma"])
-        self._update("discriminator", self.discriminator, loss, sync)
-        if step < options["discriminator_head_start"]:
+        if options.r1_every and step % options.r1_every == 0:
+            loss = loss + options.r1_every * losses.r1_penalty(self.discriminator, real, options.r1_gamma)
+        self._update("discriminator", self.discriminator, loss)
+        if step < options.discriminator_head_start:
             return shown
         self.discriminator.requires_grad_(False)
         adversarial = losses.generator_adversarial(
             self.discriminator(self.generator(self._codes(z, random), noise="none"))
         )
         self.discriminator.requires_grad_(True)
-        parts = {"adversarial": options["adversarial"] * adversarial.mean()}
-        anchor = z[: options["anchored"]]
+        parts = {"adversarial": options.adversarial * adversarial.mean()}
+        anchor = z[: options.anchored // self.context.processes.count]
         fitted = self.generator(self.generator.broadcast(self.generator.mapping(anchor)), noise="none")
-        parts["fit"] = picture_loss(fitted, render(scene_of_latent(anchor), chunk=8))
-        self._update("generator", self.generator, torch.stack(list(parts.values())).sum(), sync)
+        parts["fit"] = picture_loss(fitted, render(scene_of_latent(anchor)))
+        self._update("generator", self.generator, torch.stack(list(parts.values())).sum())
         follow(self.average, self.generator, 0.99)
         return shown | {name: value.detach() for name, value in parts.items()}
 
-    def _update(self, name: str, module: nn.Module, loss: Tensor, sync: Sync) -> None:
+    def _update(self, name: str, module: nn.Module, loss: Tensor) -> None:
         self.optimisers[name].zero_grad(set_to_none=True)
         loss.backward()
-        sync.average(module)
+        self.context.processes.average(module)
         self.optimisers[name].step()
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
         """PSNR (dB) of unseen z against the scenes they stand for, and the discriminator's mean logits."""
-        z = torch.randn(64, GENERATOR.style_dim, generator=torch.Generator().manual_seed(99))
+        z = unseen_latents(64).to(self.context.device)
         real = render(scene_of_latent(z))
         made = self.average(self.average.broadcast(self.average.mapping(z)), noise="none")
         return {
@@ -109,6 +141,13 @@ class GanTask:
             "logit_real": round(float(self.discriminator(real).mean()), 3),
             "logit_made": round(float(self.discriminator(made).mean()), 3),
         }
+
+    @torch.no_grad()
+    def samples(self) -> Mapping[str, Tensor]:
+        """Scenes, and what the generator draws of the same z below them."""
+        z = unseen_latents(12).to(self.context.device)
+        made = self.average(self.average.broadcast(self.average.mapping(z)), noise="none")
+        return {"generator": grid(render(scene_of_latent(z)), made)}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}

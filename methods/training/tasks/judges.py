@@ -7,6 +7,7 @@ measured with (`judges`), as ArcFace and CurricularFace are two networks in the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,32 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.synthetic.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networks
-from bench.synthetic.render import render
+from bench.synthetic.render import PICTURE_SIZE, render
 from bench.synthetic.scene import DETAIL_FIELDS, FIELDS, SWITCHES, Scene, other_photo, sample_people
 from bench.weights.load import write_safetensors
-from methods.training.loop import Sync
+from methods.training.options import read_options
 from methods.training.recipe import Recipe
+from methods.training.task import Context, Task
 from methods.training.world import batch_of_people
 
 TEMPERATURE = 0.1
 
 
-def build(recipe: Recipe, runs: Path) -> JudgesTask:
-    return JudgesTask(recipe)
+@dataclass(frozen=True)
+class Options:
+    """The task has no options of its own."""
+
+
+def build(recipe: Recipe, context: Context) -> JudgesTask:
+    read_options(Options, recipe.options, recipe.name)
+    return JudgesTask(recipe, context)
 
 
 def targets_of(scene: Scene) -> tuple[Tensor, Tensor]:
     """What the describer must tell: every field scaled to -1..1, (N, F), and a weight: 0 for fields of absent
     details.
     """
-    low, high = torch.tensor(list(FIELDS.values())).T
+    low, high = torch.tensor(list(FIELDS.values()), device=scene.values.device).T
     scaled = (scene.values - low) / (high - low) * 2 - 1
     weight = torch.ones_like(scaled)
     for i, name in enumerate(FIELDS):
@@ -50,29 +58,43 @@ def attributes_of(scene: Scene) -> Tensor:
     return torch.stack([scene[name] / (YAW_UNIT if name == "yaw" else 1.0) for name in ATTRIBUTES], 1)
 
 
-def roughen(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Pictures as networks make them: some blurred, all with a little noise and a changed contrast."""
-    n = len(pictures)
-    blurred = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
-    share = torch.rand(n, 1, 1, 1, generator=random) * (torch.rand(n, 1, 1, 1, generator=random) < 0.4)
-    gain = 1 + 0.1 * torch.randn(n, 1, 1, 1, generator=random)
-    noise = torch.randn(pictures.shape, generator=random) * 0.06 * torch.rand(n, 1, 1, 1, generator=random)
-    return (pictures.lerp(blurred, share) * gain + noise).clamp(-1, 1)
+@dataclass(frozen=True)
+class Roughness:
+    """What makes pictures look as networks make them: some blurred, all with a little noise and a changed contrast.
+
+    Each (N, 1, 1, 1) but `noise` (N, 3, H, W).
+    """
+
+    blur: Tensor
+    gain: Tensor
+    noise: Tensor
+
+    @staticmethod
+    def draw(count: int, size: int, random: torch.Generator) -> Roughness:
+        blur = torch.rand(count, 1, 1, 1, generator=random) * (torch.rand(count, 1, 1, 1, generator=random) < 0.4)
+        gain = 1 + 0.1 * torch.randn(count, 1, 1, 1, generator=random)
+        noise = torch.randn(count, 3, size, size, generator=random)
+        return Roughness(blur, gain, noise * 0.06 * torch.rand(count, 1, 1, 1, generator=random))
+
+    def apply(self, pictures: Tensor) -> Tensor:
+        blurred = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
+        return (pictures.lerp(blurred, self.blur) * self.gain + self.noise).clamp(-1, 1)
 
 
 def contrast(first: Tensor, second: Tensor) -> Tensor:
     """Symmetric InfoNCE of unit embeddings (N, D): row i of both is the same person."""
     logits = first @ second.T / TEMPERATURE
-    same = torch.arange(len(first))
+    same = torch.arange(len(first), device=first.device)
     return (F.cross_entropy(logits, same) + F.cross_entropy(logits.T, same)) / 2
 
 
-class JudgesTask:
+class JudgesTask(Task):
     """Three networks on the same batches: `batch` people, two photographs of each."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.networks: WorldNetworks = new_networks()
-        self.modules = self.networks.modules()
+    def __init__(self, recipe: Recipe, context: Context) -> None:
+        self.context = context
+        self.networks: WorldNetworks = new_networks().to(context.device)
+        self.modules = dict(self.networks.modules())
         parameters = [p for module in self.modules.values() for p in module.parameters()]
         self.optimisers = {"all": torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-3)}
         self.people = recipe.batch
@@ -83,28 +105,34 @@ class JudgesTask:
         plain = torch.rand(self.people, generator=random) < 0.25
         return Scene(torch.where(plain[:, None], people.without_details().values, people.values))
 
-    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+    def _mine(self, values: Tensor) -> Tensor:
+        """This process's people of values (2 N, ...) of N people's two photographs, on the device."""
+        part = self.context.processes.part
+        return torch.cat([part(half) for half in values.chunk(2)]).to(self.context.device)
+
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         first = self._batch(random)
         second = other_photo(first, int(torch.randint(2**31, (1,), generator=random)))
-        scene = Scene(torch.cat([first.values, second.values]))
-        pictures = roughen(render(scene), random)
-        embedded = self.networks.embed(pictures)
+        scene = Scene(self._mine(torch.cat([first.values, second.values])))
+        drawn = Roughness.draw(2 * self.people, PICTURE_SIZE, random)
+        rough = Roughness(*(self._mine(values) for values in (drawn.blur, drawn.gain, drawn.noise)))
+        pictures = rough.apply(render(scene))
+        embedded = [self.context.processes.gather(half) for half in self.networks.embed(pictures).chunk(2)]
         described, weight = targets_of(scene)
         losses = {
             "attributes": (self.networks.regressor(pictures) - attributes_of(scene)).abs().mean() * 3,
-            "identity": contrast(*embedded.chunk(2)) * 0.3,
+            "identity": contrast(*embedded) * 0.3,
             "fields": ((self.networks.describer(pictures) - described).square() * weight).mean(),
         }
         self.optimisers["all"].zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
-        for module in self.modules.values():
-            sync.average(module)
+        self.context.processes.average(*self.modules.values())
         self.optimisers["all"].step()
         return losses
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
-        return check_networks(self.networks)
+        return check_networks(self.networks, self.context.device)
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = {
@@ -116,7 +144,7 @@ class JudgesTask:
 
 
 @torch.no_grad()
-def check_networks(networks: WorldNetworks, count: int = 400) -> dict[str, float]:
+def check_networks(networks: WorldNetworks, device: torch.device | str = "cpu", count: int = 400) -> dict[str, float]:
     """Held-out figures on people of no split: mean absolute errors, verification accuracy, and R² of the described
     fields.
     """
@@ -124,7 +152,7 @@ def check_networks(networks: WorldNetworks, count: int = 400) -> dict[str, float
         module.eval()
     first = sample_people(count, 4)
     second = other_photo(first, 5)
-    scene = Scene(torch.cat([first.values, second.values]))
+    scene = Scene(torch.cat([first.values, second.values])).to(device)
     pictures = render(scene)
     figures: dict[str, float] = {}
     for name, measured in networks.attributes(pictures).items():

@@ -21,9 +21,9 @@ from methods.nets.flow.network import normalise
 from methods.nets.stylegan2 import Discriminator
 from methods.styleres.pipeline import Prepared, Rendered, StyleRes
 from methods.training import losses
-from methods.training.loop import Sync
 from methods.training.paths import Base, SimulatedEdit, cycle_pass, first_pass, simulate_edit
 from methods.training.recipe import Recipe
+from methods.training.task import Context, Task
 from methods.training.world import (
     DISCRIMINATOR,
     find,
@@ -37,15 +37,15 @@ from methods.warpres.network import WarpRes
 from methods.warpres.presets import WORLD_STYLERES, WORLD_WARPRES
 
 
-def build(recipe: Recipe, runs: Path) -> ResidualTask:
-    return ResidualTask(recipe, runs)
+def build(recipe: Recipe, context: Context) -> ResidualTask:
+    return ResidualTask(recipe, context)
 
 
-class ResidualTask:
+class ResidualTask(Task):
     """Trains a `StyleRes` or `WarpRes` and, along with it, the discriminator."""
 
-    def __init__(self, recipe: Recipe, runs: Path) -> None:
-        self.recipe, options = recipe, recipe.options
+    def __init__(self, recipe: Recipe, context: Context) -> None:
+        self.recipe, self.context, options, runs = recipe, context, recipe.options, context.runs
         self.weights, self.cycle_weights = options["weights"], options["cycle"]
         generator, average = load_generator(runs)
         self.base = Base(load_encoder(runs), average, generator)
@@ -85,14 +85,14 @@ class ResidualTask:
 
     # --- one step
 
-    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         self.model.train()
         real = pictures_of_people("train", self.recipe.batch, random)
         codes, taps = self.base.encode(real)
         edit = simulate_edit(self.base, codes, random)
         if step < self.recipe.options.get("flow_warm_up_steps", 0):
             parts = {"flow": self.weights["flow"] * self._warm_up(codes, edit)}
-            self._update(parts, sync)
+            self._update(parts)
             return {name: value.detach() for name, value in parts.items()}
         _, rendered = first_pass(self.model, self.base, codes, taps, edit)
         with torch.no_grad():
@@ -101,10 +101,10 @@ class ResidualTask:
         if any(self.cycle_weights.values()):
             again = cycle_pass(self.model, self.base, rendered.picture, edit).picture
             parts |= self._cycle_losses(again, real, features, identity)
-        self._update(parts, sync)
+        self._update(parts)
         shown = {name: value.detach() for name, value in parts.items()}
         if self.weights["adversarial"] and step % self.recipe.options["adversarial_every"] == 0:
-            shown["discriminator"] = self._step_discriminator(step, real, rendered.picture.detach(), sync)
+            shown["discriminator"] = self._step_discriminator(step, real, rendered.picture.detach())
         return shown
 
     def _first_losses(
@@ -168,14 +168,14 @@ class ResidualTask:
         flow = self.teacher(normalise(target), normalise(source)).flow1
         return self.model.cells(flow) * edit.edited[:, None, None, None]
 
-    def _update(self, parts: Mapping[str, Tensor], sync: Sync) -> None:
+    def _update(self, parts: Mapping[str, Tensor]) -> None:
         self.optimisers["model"].zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
-        sync.average(self.model)
+        self.context.processes.average(self.model)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.options["clip"])
         self.optimisers["model"].step()
 
-    def _step_discriminator(self, step: int, real: Tensor, made: Tensor, sync: Sync) -> Tensor:
+    def _step_discriminator(self, step: int, real: Tensor, made: Tensor) -> Tensor:
         """One fake per real; the fake is the step's own first-pass picture, which saves a forward pass."""
         loss = losses.discriminator_loss(self.discriminator(real), self.discriminator(made))
         every = self.recipe.options["r1_every"]
@@ -183,7 +183,7 @@ class ResidualTask:
             loss = loss + every * losses.r1_penalty(self.discriminator, real, self.recipe.options["r1_gamma"])
         self.optimisers["discriminator"].zero_grad(set_to_none=True)
         loss.backward()
-        sync.average(self.discriminator)
+        self.context.processes.average(self.discriminator)
         self.optimisers["discriminator"].step()
         return loss.detach()
 

@@ -20,16 +20,16 @@ from bench.synthetic.render import render
 from bench.synthetic.scene import FACE_FIELDS, Scene
 from bench.synthetic.truth import edited, true_flow
 from methods.nets.flow.network import FlowNet, normalise
-from methods.training.loop import Sync
 from methods.training.recipe import Recipe
+from methods.training.task import Context, Task
 from methods.training.world import batch_of_people, prefixed, write_part
 from methods.warpres.presets import WORLD_FLOW, WORLD_PYRAMID
 
 LEVEL_WEIGHTS = {"flow4": 0.2, "flow3": 0.2, "flow2": 0.3, "flow1": 1.0}
 
 
-def build(recipe: Recipe, runs: Path) -> TeacherTask:
-    return TeacherTask(recipe)
+def build(recipe: Recipe, context: Context) -> TeacherTask:
+    return TeacherTask(recipe, context)
 
 
 def pairs(count: int, random: torch.Generator, split: str = "train") -> tuple[Scene, Scene]:
@@ -62,11 +62,11 @@ def end_point_loss(flow: Tensor, true: Tensor, visible: Tensor) -> Tensor:
     return (distance * (weight > 0.5)).sum() / (weight > 0.5).sum()
 
 
-class TeacherTask:
+class TeacherTask(Task):
     """Trains a `FlowNet` whose head has the shape of WarpRes's, so that it can start from it as the paper's does."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, context: Context) -> None:
+        self.recipe, self.context = recipe, context
         self.network = FlowNet(WORLD_FLOW, WORLD_PYRAMID)
         self.modules: dict[str, nn.Module] = {"network": self.network}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
@@ -75,12 +75,12 @@ class TeacherTask:
             )
         }
 
-    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         self.network.train()
         losses = self._losses(*pairs(self.recipe.batch, random))
         self.optimisers["network"].zero_grad(set_to_none=True)
         torch.stack([LEVEL_WEIGHTS[name] * value for name, value in losses.items()]).sum().backward()
-        sync.average(self.network)
+        self.context.processes.average(self.network)
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimisers["network"].step()
         return losses

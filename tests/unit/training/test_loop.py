@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import MissingError, UsageError
-from methods.training.loop import Sync, train
-from methods.training.recipe import RECIPES, Recipe, load_recipe
+from methods.training.loop import train
+from methods.training.recipe import TASKS, Recipe, load_recipe, shipped_recipes
+from methods.training.task import Task
 
 
-class LineTask:
+class LineTask(Task):
     """Fits y = 3x from batches of the step's own random stream."""
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class LineTask:
         self.modules: dict[str, nn.Module] = {"line": self.line}
         self.optimisers: dict[str, torch.optim.Optimizer] = {"line": torch.optim.Adam(self.line.parameters(), lr=0.1)}
 
-    def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         x = torch.randn(8, 1, generator=random)
         loss = (self.line(x) - 3 * x).square().mean()
         self.optimisers["line"].zero_grad()
@@ -65,9 +66,9 @@ def test_bfloat16_steps_leave_the_weights_in_float32(tmp_path: Path) -> None:
     seen: list[torch.dtype] = []
 
     class Watched(LineTask):
-        def step(self, step: int, random: torch.Generator, sync: Sync) -> Mapping[str, Tensor]:
+        def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
             seen.append(self.line(torch.ones(1, 1)).dtype)
-            return super().step(step, random, sync)
+            return super().step(step, random)
 
         def check(self) -> Mapping[str, float]:
             seen.append(self.line(torch.ones(1, 1)).dtype)
@@ -105,18 +106,18 @@ def test_rate_follows_the_recipe() -> None:
     assert RECIPE.rate_at(299) < 0.003
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_shipped_recipes_load_and_name_themselves(path: Path) -> None:
-    recipe = load_recipe(path.stem)
-    assert recipe.name == path.stem
-    assert (RECIPES.parent / "tasks" / f"{recipe.task}.py").is_file()
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_load_and_name_themselves(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert (TASKS / f"{recipe.task}.py").is_file()
     assert len(recipe.digest) == 64
 
 
 def test_bad_recipes_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown recipe") as caught:
-        load_recipe("world-warpress")
-    assert "world-warpres" in caught.value.next_step
+        load_recipe("world/warpress")
+    assert "world/warpres" in caught.value.next_step
     with pytest.raises(MissingError, match="no recipe file"):
         load_recipe(tmp_path / "mine.toml")
     (tmp_path / "broken.toml").write_text("name = ")

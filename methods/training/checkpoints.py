@@ -1,0 +1,73 @@
+"""A training's checkpoints: two files written in turn, each with its digest, so that one is whole whatever happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_NAMES = ("checkpoint-0", "checkpoint-1")
+
+
+def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
+    """Write a state (tensors, numbers, texts and containers of them; "step" is its place) over the older of the two."""
+    noted = {name: _noted(folder, name) for name in _NAMES}
+    name = min(_NAMES, key=lambda each: noted[each].get("step", -1))
+    path = folder / f"{name}.pt"
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        torch.save(dict(state), file)
+        file.flush()
+        os.fsync(file.fileno())
+    with partial.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    note = path.with_suffix(".json")
+    # Without its note a checkpoint counts as damaged: at no moment do both of them.
+    note.unlink(missing_ok=True)
+    partial.replace(path)
+    unfinished = note.with_suffix(".partial")
+    unfinished.write_text(json.dumps({"step": state["step"], "sha256": digest}))
+    unfinished.replace(note)
+    return path
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The newest whole checkpoint's state, tensors on the CPU; None where there is none. Damaged ones are told of."""
+    noted = sorted(_NAMES, key=lambda name: _noted(folder, name).get("step", -1), reverse=True)
+    for name in noted:
+        path = folder / f"{name}.pt"
+        if path.is_file():
+            try:
+                return _read(path, _noted(folder, name).get("sha256"))
+            except (ValueError, OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+                print(f"note: {path} is damaged and left out ({error})", file=sys.stderr)
+    return None
+
+
+def newest_step(folder: Path) -> int:
+    """Step of the newest checkpoint by its note, without reading it; 0 where there is none."""
+    return max([0, *(int(_noted(folder, name).get("step", 0)) for name in _NAMES)])
+
+
+def _read(path: Path, digest: str | None) -> dict[str, Any]:
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise ValueError("its digest is not the one noted")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _noted(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        note: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return note

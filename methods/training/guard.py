@@ -1,0 +1,119 @@
+"""What ends a training before its last step: signals, a deadline, and losses that are no numbers any more."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import BenchError, ExitCode
+
+EXPLOSION = 1000.0  # times the largest total of the first steps: far above what adversarial losses and R1 do
+
+
+class DivergedError(BenchError):
+    """A loss or a weight is no number any more, or a loss exploded."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+class Stop:
+    """Whether to stop: asked by a signal or after `deadline` seconds."""
+
+    def __init__(self, deadline: float | None = None) -> None:
+        self.signalled = False
+        self._end = None if deadline is None else time.monotonic() + deadline
+
+    @property
+    def wanted(self) -> bool:
+        return self.signalled or self.late
+
+    @property
+    def late(self) -> bool:
+        return self._end is not None and time.monotonic() >= self._end
+
+    @contextmanager
+    def listening(self) -> Iterator[Stop]:
+        """SIGINT and SIGTERM ask for a stop; the second one ends the process as usual."""
+        try:
+            before = {number: signal.signal(number, self._hear(number)) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not in the main thread: nobody signals us there
+            before = {}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, number: int) -> Callable[[int, FrameType | None], Any]:
+        def heard(*_: Any) -> None:
+            if self.signalled:
+                signal.signal(number, signal.SIG_DFL)
+                raise KeyboardInterrupt
+            self.signalled = True
+
+        return heard
+
+
+class Losses:
+    """The steps' losses, kept on their device until they are asked for, so that no step waits for them.
+
+    Args:
+        bound: Largest total seen in the first steps (from a checkpoint); None while there was none.
+    """
+
+    def __init__(self, bound: float | None = None) -> None:
+        self.bound = bound
+        self._steps: list[tuple[int, Sequence[str], Tensor]] = []
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def add(self, step: int, losses: Mapping[str, Tensor]) -> None:
+        if losses:
+            values = torch.stack([value.detach().float().mean() for value in losses.values()])
+            self._steps.append((step, tuple(losses), values))
+
+    def take(self) -> dict[str, float]:
+        """Means by name over the steps that had it, since the last call.
+
+        Raises:
+            DivergedError: Names the first step at which a loss was no number or the total exploded.
+        """
+        sums: dict[str, list[float]] = {}
+        totals: list[float] = []
+        for step, names, values in self._steps:
+            numbers = dict(zip(names, values.tolist(), strict=True))
+            totals.append(self._total(step, numbers))
+            for name, value in numbers.items():
+                sums.setdefault(name, []).append(value)
+        self._steps = []
+        if self.bound is None and totals:
+            self.bound = max(totals)
+        return {name: sum(values) / len(values) for name, values in sums.items()}
+
+    def _total(self, step: int, numbers: Mapping[str, float]) -> float:
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise DivergedError(f"at step {step} the loss {name!r} was {value}")
+        total = sum(abs(value) for name, value in numbers.items() if "/" not in name)
+        if self.bound is not None and total > EXPLOSION * max(self.bound, 1e-6):
+            raise DivergedError(
+                f"at step {step} the losses had grown to {total:.3g}, from {self.bound:.3g} at the beginning"
+            )
+        return total
+
+
+def check_weights(modules: Mapping[str, nn.Module], step: int) -> None:
+    """Raise DivergedError where a weight or buffer of a module is no number."""
+    for name, module in modules.items():
+        tensors = [value for value in module.state_dict().values() if value.is_floating_point() and value.numel()]
+        if tensors and not all(bool(torch.isfinite(value).all()) for value in tensors):
+            raise DivergedError(f"at step {step} a weight of {name!r} was no number")

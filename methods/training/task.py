@@ -1,0 +1,79 @@
+"""What a training is made of: the `Task`, and the `Context` it is built in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import MissingError, unknown_name
+from methods.training.processes import Processes
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a training runs.
+
+    Attributes:
+        runs: Folder of all training runs: what earlier ones made is found there.
+        device: Of everything that computes. Random numbers are always drawn on the CPU and moved, so that batches are
+            equal on every device.
+        processes: Who shares this training.
+        data: Folder or archive of pictures, for tasks that train on real ones.
+    """
+
+    runs: Path
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    processes: Processes = field(default_factory=Processes)
+    data: Path | None = None
+
+
+class Task(Protocol):
+    """What is trained. `methods.training.tasks.<name>.build(recipe, context)` makes one.
+
+    Attributes:
+        modules: Everything that changes, by name: saved, restored, broadcast; `step` averages their gradients.
+        optimisers: By name; their rate is set by the loop from the recipe (times a group's "rate_factor").
+    """
+
+    modules: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer]
+
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """One step: draw the global batch from `random` (a CPU generator of seed and step), take this process's part,
+        step the optimisers.
+
+        Returns:
+            Losses, weighted and detached, by name; figures that are no losses have a slash in their name
+            ("gradient/l2").
+        """
+        ...
+
+    def check(self) -> Mapping[str, float]:
+        """Held-out figures."""
+        ...
+
+    def samples(self) -> Mapping[str, Tensor]:
+        """Sample grids by name, float (3, H, W) in [0, 1]."""
+        return {}
+
+    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """Write the result, with how it was made in its metadata."""
+        ...
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, found in there.items() if found)
+    kind = name.partition(":")[0]
+    if kind not in there:
+        raise unknown_name("device", name, ["auto", *there])
+    if not there[kind]:
+        raise MissingError(f"this machine has no {kind} device", "--device cpu, or leave --device out")
+    return torch.device(name)
