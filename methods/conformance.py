@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.contract import Inversion, Method, listen
-from bench.errors import BenchError
+from bench.core.contract import Inversion, Method, listen
+from bench.core.errors import BenchError
 
 BATCH_TOLERANCE = 1e-4
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.errors import MissingError
-from bench.weights.load import check_fit, load_strict, read_checkpoint, state_dict_of, take
-from bench.weights.signature import recognise
+from bench.core.checkpoint import check_fit, load_strict, read_checkpoint, state_dict_of, take
+from bench.core.errors import MissingError
+from bench.core.signature import recognise
 from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig
 
 CLAMP = 256.0  # of every layer of NVIDIA's networks

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.errors import MissingError
-from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take
-from bench.weights.signature import recognise
-from methods.canvas import average_rows
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.errors import MissingError
+from bench.core.signature import recognise
+from methods.nets.base import average_rows
 from methods.nets.configs import from_dict
 from methods.nets.memory import keep_pages
 from methods.nets.stylegan2 import Generator, GeneratorConfig

@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from bench.contract import Domain, Method
-from bench.errors import MissingError, UsageError, unknown_name
-from bench.weights.load import file_digest, read_checkpoint, state_dict_of
+from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
+from bench.core.contract import Domain, Method
+from bench.core.errors import MissingError, UsageError, unknown_name
 from methods.nets.memory import keep_pages
 
 GROUP = "warpres_bench.methods"
@@ -211,7 +211,7 @@ def method_digest(entry: MethodEntry, paths: Sequence[Path]) -> str:
 @lru_cache(maxsize=64)
 def _code_digest(folders: tuple[str, ...]) -> str:
     whole = hashlib.sha256()
-    sources = [_ROOT / "canvas.py", _ROOT / "generators.py"]
+    sources = [_ROOT / "generators.py"]
     for folder in folders:
         sources += sorted((_ROOT / folder).rglob("*.py"))
     for source in sources:

@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contract import Domain
-from bench.errors import MissingError
+from bench.core.contract import Domain
+from bench.core.errors import MissingError
 
 
 class NoValue(Exception):  # noqa: N818  (an answer, not an error)

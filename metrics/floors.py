@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.contract import Domain
+from bench.core.contract import Domain
 
 from .protocol import ProtocolFile
 from .summary import WHOLE_PICTURE, Cell, summarise

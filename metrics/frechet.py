@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import qr, svd
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 
 from .columns import Estimate, NoValue, Tools, kind
 

@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bench.errors import MissingError
-from bench.weights.load import read_checkpoint, state_dict_of
+from bench.core.checkpoint import read_checkpoint, state_dict_of
+from bench.core.errors import MissingError
 
 from .columns import Batch, Look, Pair, Tools, kind
 

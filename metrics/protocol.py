@@ -16,8 +16,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.contract import Domain
-from bench.errors import UsageError, unknown_name
+from bench.core.contract import Domain
+from bench.core.errors import UsageError, unknown_name
 
 from .columns import PairKind, SetKind, known_kinds
 from .schema import build

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from bench.errors import UsageError, unknown_name
+from bench.core.errors import UsageError, unknown_name
 
 T = TypeVar("T")
 

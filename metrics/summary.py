@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.contract import Domain
+from bench.core.contract import Domain
 
 from .columns import NoValue
 from .intervals import estimate_interval, mean_interval

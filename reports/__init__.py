@@ -1,5 +1,5 @@
 """From a run's numbers and pictures to what people read: tables, plots, grids, one page."""
 
-from reports.writing import write_reports
+from reports.build import write_reports
 
 __all__ = ["write_reports"]

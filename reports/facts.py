@@ -17,7 +17,7 @@ def gather_facts(manifest: Mapping[str, Any]) -> Facts:
 
 def _protocol_words(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Title, direction and explanation of each column, from the protocol files themselves."""
-    from bench.errors import BenchError
+    from bench.core.errors import BenchError
     from metrics.protocol import load_protocol
 
     words: dict[str, Mapping[str, Any]] = {}

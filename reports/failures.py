@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class FailedRow(Protocol):
-    """The part of `bench.store.Row` that is read here."""
+    """The part of `bench.results.store.Row` that is read here."""
 
     @property
     def picture(self) -> str: ...

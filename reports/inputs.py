@@ -36,7 +36,7 @@ class Cell(Protocol):
 
 
 class Pass(Protocol):
-    """The part of `bench.contract.EditPass` that a report reads."""
+    """The part of `bench.core.contract.EditPass` that a report reads."""
 
     @property
     def column(self) -> str: ...

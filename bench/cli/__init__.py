@@ -14,7 +14,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
-from bench.errors import BenchError, ExitCode, MissingError, unknown_name
+from bench.core.errors import BenchError, ExitCode, MissingError, unknown_name
 
 # Command -> module of this folder and one line of help; each module has `arguments(parser)` and `run(options) -> int`.
 COMMANDS = {

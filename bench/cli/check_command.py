@@ -8,7 +8,7 @@ import argparse
 import json
 
 from bench.cli.printing import show
-from bench.errors import ExitCode
+from bench.core.errors import ExitCode
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from bench.locate import files_of
-    from bench.plugins import load_plugins
+    from bench.plan.checkpoints import files_of
+    from bench.plan.plugins import load_plugins
     from methods import load_method
     from methods.conformance import check
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.printing import show
-from bench.errors import ExitCode, MissingError, unknown_name
+from bench.core.errors import ExitCode, MissingError, unknown_name
 
 if TYPE_CHECKING:
-    from bench.paired import Difference
+    from bench.results.paired import Difference
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from bench.paired import differences
-    from bench.store import read_manifest, read_rows
-    from bench.summaries import rules_of
+    from bench.results.paired import differences
+    from bench.results.store import read_manifest, read_rows
+    from bench.results.summaries import rules_of
     from reports.columns import metric
 
     manifest = read_manifest(options.run)

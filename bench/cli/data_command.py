@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from bench.errors import ExitCode
+from bench.core.errors import ExitCode
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from textwrap import fill
 from typing import Any
 
 from bench.cli.printing import show, tell
-from bench.errors import ExitCode, UsageError
+from bench.core.errors import ExitCode, UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fit(options: argparse.Namespace) -> dict[str, Any]:
-    from bench.edits import finding
-    from bench.edits.samples import draw
+    from bench.edits.fit import fit_directions as finding
+    from bench.edits.fit.samples import draw
 
     generator, crop, origin = _generator(options)
     samples = draw(generator, options.samples, options.seed, options.device, crop)
@@ -89,9 +89,9 @@ def _fit(options: argparse.Namespace) -> dict[str, Any]:
 
 def _generator(options: argparse.Namespace) -> tuple[Any, Any, str]:
     """The generator, what crops its pictures, and where it comes from in words."""
-    from bench.edits.samples import generator_of_method
-    from bench.locate import files_of
-    from bench.plugins import load_plugins
+    from bench.edits.fit.samples import generator_of_method
+    from bench.plan.checkpoints import files_of
+    from bench.plan.plugins import load_plugins
 
     if options.generator:
         from methods.generators import load_generator

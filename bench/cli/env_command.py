@@ -29,8 +29,8 @@ def environment() -> dict[str, Any]:
     """Name -> value of everything that numbers and times may depend on."""
     import torch
 
-    from bench.record import versions
-    from bench.timing import cpu_name
+    from bench.plan.manifest import versions
+    from bench.timing.clock import cpu_name
     from bench.weights.registry import home
 
     cuda = torch.cuda.is_available()

@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import ExitCode
+from bench.core.errors import ExitCode
 
 if TYPE_CHECKING:
-    from bench.summaries import Summaries
+    from bench.results.summaries import Summaries
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from bench.gate import check_comparable, compare
-    from bench.store import read_manifest
+    from bench.results.regression import check_comparable, compare
+    from bench.results.store import read_manifest
     from reports.columns import metric, split_column
 
     check_comparable(*(read_manifest(folder) for folder in (options.first, options.second)))
@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
 
 def cells_of(run: Path) -> Summaries:
     """(method, pass) -> column -> cell of a run's methods, without its floors."""
-    from bench.store import read_manifest, read_rows
-    from bench.summaries import summarise_run
+    from bench.results.store import read_manifest, read_rows
+    from bench.results.summaries import summarise_run
     from reports.naming import is_reference
 
     manifest = read_manifest(run)

@@ -8,7 +8,7 @@ from textwrap import indent, shorten
 from typing import Any
 
 from bench.cli.printing import show
-from bench.config import load_config, preset_names
+from bench.plan.config import load_config, preset_names
 
 WHAT = ("methods", "edits", "metrics", "presets", "protocols", "data")
 
@@ -39,7 +39,7 @@ Answer = tuple[list[dict[str, Any]], tuple[str, ...]]
 
 
 def _methods(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from bench.plugins import load_plugins
+    from bench.plan.plugins import load_plugins
     from methods import describe
 
     load_plugins(options.plugin)

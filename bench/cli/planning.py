@@ -9,15 +9,15 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from bench.assembly import Assembly
-from bench.config import Config
+from bench.core.errors import FETCH, ExitCode
 from bench.data.check import quick, warnings_of
-from bench.errors import FETCH, ExitCode
-from bench.forecast import seconds_left, words
-from bench.gaps import Gap, fetch_names, gaps_of
-from bench.outlook import PlannedCell, bytes_left, planned_cells, statuses
+from bench.plan.build import Assembly
+from bench.plan.config import Config
+from bench.plan.dry_run import PlannedCell, bytes_left, planned_cells, statuses
+from bench.plan.eta import seconds_left, words
+from bench.plan.missing import Gap, fetch_names, gaps_of
+from bench.run.workers import possible
 from bench.weights.registry import human_bytes
-from bench.workers import possible
 
 WIDTH = 80
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from bench.cli.printing import tell
-from bench.errors import ExitCode, MissingError
+from bench.core.errors import ExitCode, MissingError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from bench.cli.reporting import report
-    from bench.store import read_manifest, read_rows
+    from bench.results.store import read_manifest, read_rows
 
     manifest = read_manifest(options.folder)
     rows = read_rows(options.folder, manifest)

@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.store import Row, write_atomic
-from bench.timing import read_timing
+from bench.results.store import Row, write_atomic
+from bench.timing.clock import read_timing
 
 # What a report is made by; a change there makes it again.
 _ROOT = Path(__file__).parents[2]
-_SOURCES = ("reports", "metrics", "bench/summaries.py")
+_SOURCES = ("reports", "metrics", "bench/results/summaries.py")
 _RECORD = ".report.json"
 
 
@@ -29,10 +29,10 @@ def report(
     record = {} if again else _read_record(folder)
     if record.get("made_of") == made_of and all((folder / name).is_file() for name in record["files"]):
         return record["text"], record["answer"]
-    from bench.contract import EditPass
-    from bench.summaries import summarise_run
+    from bench.core.contract import EditPass
+    from bench.results.summaries import summarise_run
     from reports import write_reports
-    from reports.terminal import table
+    from reports.writers.terminal import table
 
     summaries = summarise_run(folder, manifest, rows)
     passes = [EditPass(p["column"], None, p["strength"], p["inputs"], p["reals"]) for p in manifest["passes"]]

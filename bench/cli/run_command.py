@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.config import Config, load_config, preset_names
-from bench.errors import UsageError
+from bench.core.errors import UsageError
+from bench.plan.config import Config, load_config, preset_names
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

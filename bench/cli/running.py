@@ -10,21 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import store
-from bench.assembly import Assembly, assemble
 from bench.cli.planning import print_plan
-from bench.config import Config
+from bench.core.errors import ExitCode, MissingError, UsageError
 from bench.data.check import quick, warnings_of
-from bench.engine import Engine, Progress
-from bench.errors import ExitCode, MissingError, UsageError
-from bench.forecast import remember
-from bench.gaps import gaps_of, next_steps
-from bench.plan import Work, disk_bytes
-from bench.record import manifest
-from bench.shard import Shard, from_environment
-from bench.snapshots import Snapshots
-from bench.timing import read_timing
-from bench.workers import possible, run_workers
+from bench.plan.build import Assembly, assemble
+from bench.plan.config import Config
+from bench.plan.eta import remember
+from bench.plan.manifest import manifest
+from bench.plan.missing import gaps_of, next_steps
+from bench.plan.work import Work, disk_bytes
+from bench.results import store
+from bench.run.engine import Engine, Progress
+from bench.run.sample_images import Snapshots
+from bench.run.shard import Shard, from_environment
+from bench.run.workers import possible, run_workers
+from bench.timing.clock import read_timing
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

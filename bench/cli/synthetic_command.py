@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.store import explain_write_errors
+from bench.results.store import explain_write_errors
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from bench.synthetic.export import export
+    from bench.world.export import export
 
     with explain_write_errors(options.folder):
         export(options.folder, split=options.split, limit=options.limit)

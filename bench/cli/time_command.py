@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints, names
-from bench.errors import ExitCode
+from bench.core.errors import ExitCode
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +35,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import torch
 
-    from bench.config import load_config
-    from bench.harness import Settings, measure
-    from bench.plugins import load_plugins
-    from bench.timing import cpu_name
+    from bench.plan.config import load_config
+    from bench.plan.plugins import load_plugins
+    from bench.timing.clock import cpu_name
+    from bench.timing.harness import Settings, measure
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _load(config: Any, name: str, domain: Any, device: str) -> Any:
-    from bench.locate import checkpoint_files
+    from bench.plan.checkpoints import checkpoint_files
     from methods import load_method
     from methods.registry import find
 
@@ -71,8 +71,8 @@ def _load(config: Any, name: str, domain: Any, device: str) -> Any:
 
 def _keep(folder: Path, result: dict[str, Any]) -> None:
     """Put the times beside the run's own, so that its page and the paper's runtime column show them."""
-    from bench.store import read_manifest, write_atomic
-    from bench.timing import read_timing
+    from bench.results.store import read_manifest, write_atomic
+    from bench.timing.clock import read_timing
 
     read_manifest(folder)
     timing = read_timing(folder)

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.cli.printing import show, tell
-from bench.errors import ExitCode, MissingError, UsageError
+from bench.core.errors import ExitCode, MissingError, UsageError
 
 if TYPE_CHECKING:
     from bench.weights.registry import Entry

@@ -11,8 +11,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.data.listing import ExpectedDataset, FileDataset, Kind, Listing, some
-from bench.errors import MissingError, UsageError, unknown_name
 
 __all__ = [
     "ExpectedDataset",

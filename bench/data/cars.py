@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.core.errors import MissingError
 from bench.data.listing import Entry, Kind, Listing, picture_files
 from bench.data.splits import CARS_TEST, CARS_TRAIN, cars_names
-from bench.errors import MissingError
 
 SPLITS = ("test", "train", "all")
 SOURCE = (

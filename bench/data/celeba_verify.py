@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from bench.core.errors import MissingError
 from bench.data.celeba_files import ANNOTATIONS, MAPPING, PARTITION, Annotations
 from bench.data.splits import CELEBAHQ_SIZE, CHECKSUMS, SplitFace, celebahq_test, checksum
-from bench.errors import MissingError
 
 SOURCE = (
     "CelebA-HQ comes with CelebAMask-HQ (github.com/switchablenorms/CelebAMask-HQ, non-commercial research use): "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from bench.core.errors import MissingError
 from bench.data.celeba_files import (
     ANNOTATIONS,
     MAPPING,
@@ -21,7 +22,6 @@ from bench.data.celeba_files import (
 from bench.data.celeba_verify import SOURCE, verify
 from bench.data.listing import Entry, Kind, Listing, picture_files
 from bench.data.splits import CELEBA_SIZE, CELEBAHQ_SIZE, SplitFace, celeba_part, celebahq_test
-from bench.errors import MissingError
 
 SPLITS = ("test", "val", "train", "all")
 # Folders a distribution keeps its pictures in; the first group that has some counts.

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contract import Picture
+from bench.core.contract import Picture
+from bench.core.errors import BenchError
 from bench.data import kind_of, list_pictures
 from bench.data.celeba_files import ANNOTATIONS, MAPPING
+from bench.data.images import FilePicture, problem
 from bench.data.listing import Entry, picture_files, some
-from bench.data.pictures import FilePicture, problem
-from bench.errors import BenchError
 
 MOST_LINES = 20
 

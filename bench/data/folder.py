@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from bench.core.errors import MissingError
 from bench.data.listing import Entry, Kind, Listing, picture_files
-from bench.errors import MissingError
 
 LABELS = "labels.csv"
 SOURCE = "a folder of pictures; labels.csv in it (name,Smiling / a.jpg,1) gives labels of -1 and 1"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.contract import Domain, Picture
-from bench.data.pictures import SUFFIXES, FilePicture, decode
+from bench.core.contract import Domain, Picture
+from bench.core.errors import MissingError, PictureError
+from bench.data.images import SUFFIXES, FilePicture, decode
 from bench.data.splits import checksum
-from bench.errors import MissingError, PictureError
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Kind:
 
 
 class FileDataset:
-    """A `bench.contract.Dataset` of picture files.
+    """A `bench.core.contract.Dataset` of picture files.
 
     Attributes:
         name, domain, pictures: As in the contract.

@@ -18,8 +18,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from bench.contract import Domain
-from bench.errors import UsageError, unknown_name
+from bench.core.contract import Domain
+from bench.core.errors import UsageError, unknown_name
 
 # How many of the 42 have a card; a test counts them.
 GANSPACE_FACES = 10

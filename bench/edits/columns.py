@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from bench.contract import EditPass
+from bench.core.contract import EditPass
+from bench.core.errors import UsageError
 from bench.edits.cards import Card, Column, find_card
-from bench.errors import UsageError
 
 Mode = Literal["fixed", "sweep", "matched"]
 RECONSTRUCTION = EditPass("reconstruction", None, 0.0)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 
 SHAPES = "[D], [1, D], [L, D], [1, L, D] or [1, L*D]"
 

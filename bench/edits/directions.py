@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.contract import Direction, EditPass
+from bench.core.contract import Direction, EditPass
+from bench.core.errors import FETCH, MissingError, UsageError
 from bench.edits.cards import Card
 from bench.edits.columns import Mode, Planned, plan_columns
 from bench.edits.direction_files import read_tensor, spread
-from bench.errors import FETCH, MissingError, UsageError
 from bench.weights.registry import entries
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Direction, Inversion, Method
-from bench.errors import UsageError
+from bench.core.contract import Direction, Inversion, Method
+from bench.core.errors import UsageError
 
 Regressor = Callable[[Tensor], Mapping[str, Tensor]]
 

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.errors import MissingError
+from bench.core.checkpoint import options_of, read_checkpoint
+from bench.core.errors import MissingError
+from bench.core.signature import recognise
 from bench.weights.fetch import pin
-from bench.weights.load import options_of, read_checkpoint
 from bench.weights.registry import Entry, entries, find, folder_of
-from bench.weights.signature import recognise
 from bench.weights.transfer import digest_of
 
 SUFFIXES = (".pt", ".pth", ".tar", ".npy", ".zip", ".gz", ".tgz", ".pkl", ".safetensors", ".ckpt", ".bin")

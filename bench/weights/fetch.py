@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from bench.errors import MissingError, UsageError
+from bench.core.errors import MissingError, UsageError
 from bench.weights.registry import Entry, entries, entry, find, folder_of, home, missing, read_pins
 from bench.weights.transfer import Expected, Progress, RefusedError, digest_of, download, explain_page, finish
 

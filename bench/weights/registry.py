@@ -17,11 +17,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
+from bench.core.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
 
 Kind = Literal["checkpoint", "part", "network", "direction"]
 Status = Literal["released", "not released", "ours"]
-OURS = Path(__file__).parents[1] / "synthetic" / "weights"
+OURS = Path(__file__).parents[1] / "world" / "weights"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 
 Progress = Callable[[int, int | None], None]
 CHUNK = 1 << 18

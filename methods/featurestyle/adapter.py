@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Domain, Inversion, stage
-from bench.weights.load import load_part, load_strict, refuse_strangers, state_dict_of
-from bench.weights.signature import expect
-from methods.canvas import Canvas, CodesMethod, edited, latent_avg_of
+from bench.core.checkpoint import load_part, load_strict, refuse_strangers, state_dict_of
+from bench.core.contract import Domain, Inversion, stage
+from bench.core.signature import expect
 from methods.featurestyle.names import DECODER, ENCODER, sort_files
 from methods.featurestyle.network import FeatureEncoderConfig, FeatureStyleEncoder
+from methods.nets.base import Canvas, CodesMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State
 from methods.registry import Checkpoint, MethodEntry

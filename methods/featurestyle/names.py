@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.contract import Domain
-from methods.parts import one_of_each
+from bench.core.contract import Domain
+from methods.checkpoint_parts import one_of_each
 from methods.registry import Checkpoint
 
 ENCODER, DECODER = "encoder.", "decoder."

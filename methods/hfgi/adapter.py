@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Domain, Inversion, announce, stage
-from bench.weights.load import load_part, refuse_strangers, state_dict_of
-from bench.weights.signature import expect
-from methods.canvas import Canvas, CodesMethod, edited, latent_avg_of
+from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
+from bench.core.contract import Domain, Inversion, announce, stage
+from bench.core.signature import expect
 from methods.hfgi.names import ALIGNMENT, CONSULTATION, DECODER, ENCODER
 from methods.hfgi.network import Alignment, Consultation, HfgiConfig, fuse, low_rate
+from methods.nets.base import Canvas, CodesMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State

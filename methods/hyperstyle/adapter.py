@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contract import Domain, Inversion, announce, stage
-from bench.weights.load import load_part, options_of, refuse_strangers, state_dict_of
-from bench.weights.signature import expect
-from methods.canvas import Canvas, CodesMethod, edited, latent_avg_of
+from bench.core.checkpoint import load_part, options_of, refuse_strangers, state_dict_of
+from bench.core.contract import Domain, Inversion, announce, stage
+from bench.core.signature import expect
+from methods.checkpoint_parts import one_of_each
 from methods.hyperstyle.names import check_aliases, shared_tensors, tuned_layers
 from methods.hyperstyle.network import HyperConfig, HyperNet, SharedBlock, WEncoder
+from methods.nets.base import Canvas, CodesMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig
-from methods.parts import one_of_each
 from methods.registry import Checkpoint, MethodEntry
 
 _SIZES = {"faces": 1024, "cars": 512}

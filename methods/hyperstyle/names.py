@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from bench.errors import MissingError
-from bench.weights.load import check_fit
+from bench.core.checkpoint import check_fit
+from bench.core.errors import MissingError
 
 _SHARED = "hypernet.shared_weight_hypernet."
 _ALIAS = re.compile(r"hypernet\.refinement_blocks\.(\d+)\.hypernet\.(\w+)$")

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.contract import Domain, Inversion, stage
-from bench.weights.load import load_part, refuse_strangers, state_dict_of
-from bench.weights.signature import expect
-from methods.canvas import Canvas, CodesMethod, latent_avg_of
+from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
+from bench.core.contract import Domain, Inversion, stage
+from bench.core.signature import expect
+from methods.nets.base import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder, Wiring
 from methods.nets.stylegan2 import Generator, GeneratorConfig

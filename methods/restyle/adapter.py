@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contract import Domain, Inversion, announce, stage
-from bench.weights.load import load_part, refuse_strangers, state_dict_of
-from bench.weights.signature import expect
-from methods.canvas import Canvas, CodesMethod, latent_avg_of
+from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
+from bench.core.contract import Domain, Inversion, announce, stage
+from bench.core.signature import expect
+from methods.nets.base import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import Wiring
 from methods.nets.resnet34 import ResNetConfig

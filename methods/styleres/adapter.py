@@ -12,11 +12,11 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from bench.contract import Domain, Inversion
-from bench.errors import MissingError
-from bench.weights.load import load_strict, state_dict_of, take
-from bench.weights.signature import expect
-from methods.canvas import Canvas, InputFilter, edited, latent_avg_of
+from bench.core.checkpoint import load_strict, state_dict_of, take
+from bench.core.contract import Domain, Inversion
+from bench.core.errors import MissingError
+from bench.core.signature import expect
+from methods.nets.base import Canvas, InputFilter, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State

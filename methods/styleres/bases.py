@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.contract import Domain
-from bench.errors import MissingError
-from bench.weights.load import refuse_strangers, state_dict_of
-from bench.weights.signature import recognise
+from bench.core.checkpoint import refuse_strangers, state_dict_of
+from bench.core.contract import Domain
+from bench.core.errors import MissingError
+from bench.core.signature import recognise
 from methods.generators import built, find_generator
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import Checkpoint, MethodEntry, find, merged

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from torch import Tensor
 
-from bench.weights.load import check_fit
+from bench.core.checkpoint import check_fit
 from methods.nets.stylegan2 import GeneratorConfig
 
 RELEASED_CLAMP = 256.0  # bound of every layer of the released generator, "styleres" card section 4

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 from methods.nets.resblocks import ResBlock, resize_aligned
 
 Arch = Literal["paper", "styleres", "group_reduced"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.contract import stage
+from bench.core.contract import stage
 from methods.nets.stylegan2 import Generator, State
 from methods.styleres.network import ResidualConfig, build_residual
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bench.contract import Domain, Inversion, stage
-from bench.weights.load import load_strict, options_of, refuse_strangers, state_dict_of, take
-from bench.weights.signature import expect
-from methods.canvas import Canvas, CodesMethod, latent_avg_of
+from bench.core.checkpoint import load_strict, options_of, refuse_strangers, state_dict_of, take
+from bench.core.contract import Domain, Inversion, stage
+from bench.core.signature import expect
+from methods.nets.base import Canvas, CodesMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import Checkpoint, MethodEntry

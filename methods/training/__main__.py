@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bench.errors import BenchError, ExitCode, MissingError
+from bench.core.errors import BenchError, ExitCode, MissingError
 from methods.training.loop import train
 from methods.training.processes import Processes
 from methods.training.recipe import load_recipe, shipped_recipes

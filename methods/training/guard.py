@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import BenchError, ExitCode
+from bench.core.errors import BenchError, ExitCode
 
 EXPLOSION = 1000.0  # times the largest total of the first steps: far above what adversarial losses and R1 do
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 from methods.training.checkpoints import load_checkpoint, save_checkpoint
 from methods.training.guard import DivergedError, Losses, Stop, check_weights
 from methods.training.journal import Journal, tell
@@ -228,7 +228,7 @@ class _Run:
 
 def provenance(recipe: Recipe, step: int, legs: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
     """How a file of weights was made: all legs of its training, and the digests of what it started from."""
-    from bench.weights.load import file_digest
+    from bench.core.checkpoint import file_digest
     from methods.training.world import find
 
     return {

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import MissingError
-from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.errors import MissingError
 from methods.nets.vgg16 import VGG16
 from metrics.identity.networks import arcface
 

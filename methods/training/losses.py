@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.synthetic.networks import WorldNet
+from bench.world.networks import WorldNet
 
 
 @dataclass(frozen=True)

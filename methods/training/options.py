@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from bench.errors import UsageError, unknown_name
+from bench.core.errors import UsageError, unknown_name
 
 T = TypeVar("T")
 

@@ -14,9 +14,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from bench.synthetic.render import PICTURE_SIZE, render
-from bench.synthetic.scene import Scene
-from bench.synthetic.splits import people
+from bench.world.render import PICTURE_SIZE, render
+from bench.world.scene import Scene
+from bench.world.splits import people
 from methods.training.processes import Processes
 
 SHAPE = (3, PICTURE_SIZE, PICTURE_SIZE)

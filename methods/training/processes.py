@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.nn import functional as with_gradient
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench.errors import MissingError, UsageError, unknown_name
+from bench.core.errors import MissingError, UsageError, unknown_name
 from methods.training.options import differing, read_options
 
 RECIPES = Path(__file__).parent / "recipes"

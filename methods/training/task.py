@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.errors import MissingError, unknown_name
+from bench.core.errors import MissingError, unknown_name
 from methods.training.processes import Processes
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import MissingError
-from bench.synthetic.networks import WEIGHTS, load_critics
-from bench.synthetic.render import render
-from bench.synthetic.scene import Scene
-from bench.synthetic.splits import people
-from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take, write_safetensors
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take, write_safetensors
+from bench.core.errors import MissingError
+from bench.world.networks import WEIGHTS, load_critics
+from bench.world.render import render
+from bench.world.scene import Scene
+from bench.world.splits import people
 from methods.nets.configs import from_dict, to_dict
 from methods.nets.irse import IRSEConfig
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder

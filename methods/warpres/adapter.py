@@ -7,13 +7,13 @@ from typing import cast
 
 import torch
 
-from bench.contract import Domain
-from bench.weights.load import load_strict, state_dict_of
+from bench.core.checkpoint import load_strict, state_dict_of
+from bench.core.contract import Domain
+from methods.checkpoint_parts import one_of_each
 from methods.nets.configs import from_dict
 from methods.nets.flow.glunet import FlowConfig, FlowKind
 from methods.nets.flow.names import flow_kind, flow_tensors, official_names
 from methods.nets.flow.network import FlowNet
-from methods.parts import one_of_each
 from methods.registry import Checkpoint, MethodEntry
 from methods.styleres.adapter import GENERATOR, Base, ResidualMethod, build_released, load_trained
 from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of

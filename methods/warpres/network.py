@@ -13,7 +13,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.contract import announce, stage
+from bench.core.contract import announce, stage
 from methods.nets.flow.glunet import FlowConfig, Maps, build_head
 from methods.nets.flow.network import normalise
 from methods.nets.flow.vgg_pyramid import Pyramid, PyramidConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.errors import unknown_name
+from bench.core.errors import unknown_name
 from methods.nets.flow.glunet import FlowConfig
 from methods.nets.flow.vgg_pyramid import PyramidConfig
 from methods.styleres.network import ResidualConfig

@@ -23,8 +23,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
-from bench.errors import MissingError
-from bench.weights.load import load_strict, read_checkpoint, state_dict_of
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of
+from bench.core.errors import MissingError
 
 SIDE = 299
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

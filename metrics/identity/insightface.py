@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 
 _NEXT = "run_bench.py weights fetch insightface-buffalo_l"
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from bench.weights.load import load_strict
+from bench.core.checkpoint import load_strict
 
 from .boxes import clip_and_pad, corrected, suppress, to_square
 from .npy import read_arrays

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from bench.weights.load import load_strict, read_checkpoint, state_dict_of
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of
 from methods.nets.irse import IR_101, IRSEConfig, IRSEEmbedder
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 
 # What rebuilding arrays and dictionaries takes, under the module names of NumPy 1 and 2; everything else is refused.
 _ALLOWED = {

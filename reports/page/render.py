@@ -11,11 +11,11 @@ from typing import Any
 
 from reports.columns import Metric
 from reports.failures import Failure
-from reports.grids import Grid
+from reports.figures.grids import Grid
+from reports.figures.plots import Drawing
 from reports.inputs import Facts
 from reports.naming import method_title, split_pass
 from reports.numbers import count_text, interval_text, value_text
-from reports.plots import Drawing
 from reports.tables import Table
 from reports.timing_table import Timings
 from reports.verdict import verdicts

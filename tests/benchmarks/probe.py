@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench.harness import Settings, measure
+from bench.timing.harness import Settings, measure
 from methods import load_method
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.contract import Domain, Inversion, Method, stage
+from bench.core.contract import Domain, Inversion, Method, stage
 from methods.registry import Checkpoint, MethodEntry
 
 

@@ -19,9 +19,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from bench.cli import main
-from bench.synthetic.export import export
+from bench.core.checkpoint import write_safetensors
 from bench.weights import registry
-from bench.weights.load import write_safetensors
+from bench.world.export import export
 from tests import filling
 from tests.unit.metrics.reference import write_networks
 
@@ -104,7 +104,7 @@ def _digests(run: Path) -> dict[str, str]:
 
 def _interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C when so many rows have been appended."""
-    from bench.store import ShardWriter
+    from bench.results.store import ShardWriter
 
     append, done = ShardWriter.append, [0]
 

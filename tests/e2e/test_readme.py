@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from bench.cli import main
-from bench.synthetic.networks import WEIGHTS
-from bench.weights.load import read_checkpoint, state_dict_of
+from bench.core.checkpoint import read_checkpoint, state_dict_of
+from bench.world.networks import WEIGHTS
 from methods.registry import load_method
 from methods.training.__main__ import main as train
 

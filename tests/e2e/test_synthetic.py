@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.locate import SYNTHETIC_WEIGHTS
-from bench.store import read_rows
-from tests.unit.bench.doubles import fingerprint
+from bench.plan.checkpoints import SYNTHETIC_WEIGHTS
+from bench.results.store import read_rows
+from tests.unit.doubles import fingerprint
 
 SHIPPED = [name for name in ("e4e", "styleres", "warpres") if (SYNTHETIC_WEIGHTS / f"{name}.safetensors").is_file()]
 METHODS = ",".join(SHIPPED)

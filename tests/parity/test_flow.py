@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.weights.load import read_checkpoint
+from bench.core.checkpoint import read_checkpoint
 from methods.nets.flow.correlation import (
     NeighbourhoodConsensus,
     global_correlation,

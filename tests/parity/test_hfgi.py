@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contract import listen
+from bench.core.contract import listen
 from methods import load_method
 from methods.hfgi.adapter import Hfgi, HfgiInversion
 from methods.hfgi.network import low_rate

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.contract import listen
+from bench.core.contract import listen
 from methods import load_method
 from tests.filling import fill, golden_image
 from tests.parity.comparison import batch_summary

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from bench.contract import Domain
+from bench.core.contract import Domain
 from methods import load_method
 from methods.styletransformer.adapter import StyleTransformer
 from methods.styletransformer.network import queries

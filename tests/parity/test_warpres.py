@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contract import listen
-from bench.weights.load import write_safetensors
+from bench.core.checkpoint import write_safetensors
+from bench.core.contract import listen
 from methods.nets.configs import to_dict
 from methods.nets.flow.glunet import FlowConfig, Maps
 from methods.nets.stylegan2 import State

@@ -24,10 +24,10 @@ FLOORS = {
     "metrics": 2,
     "methods": 2,
     "methods.nets": 1,
-    "bench.contract": 0,
-    "bench.errors": 0,
-    "bench.weights.load": 0,
-    "bench.weights.signature": 0,
+    "bench.core.contract": 0,
+    "bench.core.errors": 0,
+    "bench.core.checkpoint": 0,
+    "bench.core.signature": 0,
 }
 # What lies on one floor and must not know of the other.
 STRANGERS = [("methods", "metrics"), ("metrics", "methods"), ("bench", "reports")]
@@ -73,7 +73,7 @@ def _ours(name: str) -> bool:
     return any(_belongs(name, room) for room in ROOMS)
 
 
-# An empty package is no arrow: importing `bench.errors` runs `bench/__init__.py`, which has nothing in it.
+# An empty package is no arrow: importing `bench.core.errors` runs `bench/__init__.py`, which has nothing in it.
 def _arrows() -> Iterator[tuple[str, str]]:
     for module, path in _modules():
         for name in _imports(module, path):
@@ -103,7 +103,7 @@ def test_neighbours_stay_strangers() -> None:
 
 
 def test_networks_know_only_torch_and_each_other() -> None:
-    allowed = ("torch", "methods.nets", "bench.contract", "bench.errors")
+    allowed = ("torch", "methods.nets", "bench.core.contract", "bench.core.errors")
     wrong = [
         (module, name)
         for module, path in _modules()
@@ -118,7 +118,7 @@ def test_networks_know_only_torch_and_each_other() -> None:
 def test_every_walk_found_something() -> None:
     """Guards the walk itself: were it empty, the tests above would pass for nothing."""
     arrows = set(_arrows())
-    assert ("bench.engine", "bench.store") in arrows
+    assert ("bench.run.engine", "bench.results.store") in arrows
     assert ("methods.psp.adapter", "methods.registry") in arrows
     assert len({module for module, _ in arrows}) > 40
 

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 
 CELEBAHQ_SIZE = 30_000
 CELEBA_SIZE = 202_599

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 from methods.nets.flow.correlation import global_correlation, l2_normalise, local_correlation, mutual_matching
 from methods.nets.flow.decoders import (
     REFINE_WIDTHS,

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.synthetic.render import render
-from bench.synthetic.scene import scene_of_latent
+from bench.world.render import render
+from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Generator
 from methods.training import losses
 from methods.training.grids import grid

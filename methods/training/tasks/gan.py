@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.synthetic.render import render
-from bench.synthetic.scene import scene_of_latent
-from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
+from bench.world.render import render
+from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Discriminator
 from methods.training import losses
 from methods.training.grids import grid

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.synthetic.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networks
-from bench.synthetic.render import PICTURE_SIZE, render
-from bench.synthetic.scene import DETAIL_FIELDS, FIELDS, SWITCHES, Scene, other_photo, sample_people
-from bench.weights.load import write_safetensors
+from bench.core.checkpoint import write_safetensors
+from bench.world.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networks
+from bench.world.render import PICTURE_SIZE, render
+from bench.world.scene import DETAIL_FIELDS, FIELDS, SWITCHES, Scene, other_photo, sample_people
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task

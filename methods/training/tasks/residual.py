@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.synthetic.flow_teacher import load_flow_teacher
-from bench.synthetic.networks import load_critics
-from bench.weights.load import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
+from bench.world.flow_teacher import load_flow_teacher
+from bench.world.networks import load_critics
 from methods.nets.flow.network import normalise
 from methods.nets.stylegan2 import Discriminator
 from methods.styleres.pipeline import Prepared, Rendered, StyleRes

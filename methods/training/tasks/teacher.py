@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.synthetic.render import render
-from bench.synthetic.scene import FACE_FIELDS, Scene
-from bench.synthetic.truth import edited, true_flow
+from bench.world.render import render
+from bench.world.scene import FACE_FIELDS, Scene
+from bench.world.truth import edited, true_flow
 from methods.nets.flow.network import FlowNet, normalise
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from bench.core.errors import MissingError, PictureError, UsageError
 from bench.data import list_pictures, open_dataset
-from bench.errors import MissingError, PictureError, UsageError
 
 from .conftest import save_picture
 

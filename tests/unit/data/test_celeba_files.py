@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.errors import MissingError
 from bench.data.celeba_files import read_annotations, read_mapping, read_partition
-from bench.errors import MissingError
 
 Write = Callable[[str, str], Path]
 ANNOTATIONS = "3\nSmiling Young\n0.jpg  -1 1\n1.jpg  1 1\n2.jpg  1 -1\n"

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from bench.contract import select
+from bench.core.contract import select
+from bench.core.errors import MissingError, UsageError
 from bench.data import list_pictures, open_dataset
 from bench.data.celeba_files import ANNOTATIONS, MAPPING, PARTITION, Annotations
 from bench.data.celeba_verify import verify
 from bench.data.splits import CHECKSUMS, celeba_part, celebahq_test, checksum
-from bench.errors import MissingError, UsageError
 
 from .conftest import mapping_text, real_mapping, real_smiles, save_picture
 
@@ -185,8 +185,8 @@ def test_the_real_files() -> None:
 
 
 def test_the_synthetic_world_is_read_back_from_disk(tmp_path: Path) -> None:
-    from bench.synthetic import open_world
-    from bench.synthetic.export import export
+    from bench.world import open_world
+    from bench.world.export import export
 
     world = open_world("test", 6)
     export(tmp_path, split="test", limit=6, quality=100)

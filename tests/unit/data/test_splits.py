@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.errors import MissingError
 from bench.data.splits import CHECKSUMS, cars_names, celeba_part, celebahq_test, checksum, mismatches, to_csv, write
-from bench.errors import MissingError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "celebahq"
 

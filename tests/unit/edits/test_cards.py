@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from bench.cli import main
-from bench.contract import EditPass
+from bench.core.contract import EditPass
+from bench.core.errors import UsageError
 from bench.edits.cards import GANSPACE_FACES, all_cards, find_card, generator_of, read_card, rows
 from bench.edits.directions import plan_passes
-from bench.errors import UsageError
 from bench.weights.registry import entries
 
 TEXT = """

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench.contract import Direction
+from bench.core.contract import Direction
+from bench.core.errors import MissingError, UsageError
 from bench.edits.cards import Card, Column
 from bench.edits.direction_files import read_tensor, spread
 from bench.edits.directions import direction_folders, load_direction, plan_passes
-from bench.errors import MissingError, UsageError
 
 D = 512
 VECTOR = torch.linspace(-1.0, 1.0, D)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.core.errors import UsageError
 from bench.edits.direction_files import read_tensor
-from bench.edits.fit import condition_out, fit_boundary, fit_pca, fit_regression, save_directions
-from bench.errors import UsageError
+from bench.edits.fit.estimators import condition_out, fit_boundary, fit_pca, fit_regression, save_directions
 
 N, D = 1500, 24
 

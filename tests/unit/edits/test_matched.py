@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.contract import Direction, Inversion
+from bench.core.contract import Direction, Inversion
+from bench.core.errors import UsageError
 from bench.edits.matched import ChangeMeter, match_strength
-from bench.errors import UsageError
 
 CURVES: dict[str, Callable[[float], float]] = {
     "linear": lambda s: 0.4 * s,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.weights.load import write_safetensors
+from bench.core.checkpoint import write_safetensors
 from methods.hyperstyle.network import HyperConfig, HyperNet, WEncoder
 from methods.nets.configs import to_dict
 from methods.nets.irse import IRSEConfig

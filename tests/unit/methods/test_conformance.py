@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.contract import Inversion, stage
-from bench.errors import UsageError
+from bench.core.contract import Inversion, stage
+from bench.core.errors import UsageError
 from methods.conformance import check, tensors_of
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import MissingError
-from bench.weights.load import read_checkpoint, write_safetensors
+from bench.core.checkpoint import read_checkpoint, write_safetensors
+from bench.core.errors import MissingError
 from methods.discriminators import load_discriminator
 from methods.generators import load_generator
 from methods.nets.configs import to_dict

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contract import listen
-from bench.errors import MissingError, UsageError
-from bench.weights.load import read_checkpoint, write_safetensors
+from bench.core.checkpoint import read_checkpoint, write_safetensors
+from bench.core.contract import listen
+from bench.core.errors import MissingError, UsageError
 from methods import load_method
-from methods.canvas import Canvas
 from methods.conformance import check
 from methods.hfgi.adapter import Hfgi
 from methods.hfgi.network import Alignment, Consultation, EqualConv, HfgiConfig, fuse, low_rate
+from methods.nets.base import Canvas
 from methods.nets.configs import to_dict
 from methods.nets.irse import IRSEConfig
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder

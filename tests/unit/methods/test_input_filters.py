@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.preparation import to_input
-from methods.canvas import CodesMethod
+from bench.run.input import to_input
 from methods.featurestyle.adapter import FeatureStyle
 from methods.hfgi.adapter import Hfgi
 from methods.hyperstyle.adapter import HyperStyle
+from methods.nets.base import CodesMethod
 from methods.psp.adapter import PyramidMethod
 from methods.registry import load_method
 from methods.restyle.adapter import Restyle
@@ -20,7 +20,7 @@ from methods.styleres.adapter import ResidualMethod
 from methods.styletransformer.adapter import StyleTransformer
 from tests.unit.methods.small import write_small
 
-SHIPPED = Path(__file__).parents[3] / "bench/synthetic/weights"
+SHIPPED = Path(__file__).parents[3] / "bench/world/weights"
 PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 

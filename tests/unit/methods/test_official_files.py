@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import MissingError, UsageError
+from bench.core.errors import MissingError, UsageError
 from methods import load_method
 from methods.registry import Checkpoint
 from methods.styleres import adapter
@@ -121,7 +121,7 @@ def test_a_missing_tensor_of_e2_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 def _only(prefix: str) -> Callable[..., None]:
     """`load_part` of one part alone: the encoder would take a gigabyte to copy."""
-    from bench.weights.load import load_part
+    from bench.core.checkpoint import load_part
 
     return lambda module, tensors, part, *rest: load_part(module, tensors, part, *rest) if part == prefix else None
 
@@ -203,7 +203,7 @@ def test_wrong_files_are_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_styleres_on_e4e_is_styleres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from methods.canvas import Canvas
+    from methods.nets.base import Canvas
     from methods.nets.pyramid import PyramidEncoder
     from methods.nets.stylegan2 import Generator
     from methods.psp.adapter import PyramidMethod

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 from methods import describe, load_method, method_names, registry
 from methods.registry import MethodEntry
 from tests.unit.methods.small import write_small

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract import EditPass, Method
-from bench.plan import Contestant, Work
-from bench.store import read_rows
+from bench.core.contract import EditPass, Method
+from bench.plan.work import Contestant, Work
+from bench.results.store import read_rows
 from methods.psp.adapter import PyramidMethod
 from methods.registry import load_method
-from tests.unit.bench.doubles import FewPictures, MeanJudge, fingerprint, run_work
+from tests.unit.doubles import FewPictures, MeanJudge, fingerprint, run_work
 from tests.unit.methods.small import write_small
 
-SHIPPED = Path(__file__).parents[3] / "bench/synthetic/weights"
+SHIPPED = Path(__file__).parents[3] / "bench/world/weights"
 NAMES = ("e4e", "styleres", "warpres")
 
 

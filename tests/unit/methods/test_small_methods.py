@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import MissingError, UsageError
-from bench.weights.load import read_checkpoint, write_safetensors
+from bench.core.checkpoint import read_checkpoint, write_safetensors
+from bench.core.errors import MissingError, UsageError
 from methods import load_method
 from methods.conformance import check
 from tests.unit.methods.small import write_small

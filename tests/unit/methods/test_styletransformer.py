@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.errors import MissingError
-from bench.weights.load import write_safetensors
+from bench.core.checkpoint import write_safetensors
+from bench.core.errors import MissingError
 from methods import load_method
-from methods.canvas import Canvas
 from methods.conformance import check
+from methods.nets.base import Canvas
 from methods.nets.configs import to_dict
 from methods.nets.irse import IRSEConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig

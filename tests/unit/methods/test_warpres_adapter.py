@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.contract import Method, listen
-from bench.errors import MissingError, UsageError
-from bench.weights.load import load_strict, read_checkpoint, write_safetensors
+from bench.core.checkpoint import load_strict, read_checkpoint, write_safetensors
+from bench.core.contract import Method, listen
+from bench.core.errors import MissingError, UsageError
 from methods.nets.configs import from_dict, to_dict
 from methods.nets.irse import IRSEConfig
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder
@@ -186,7 +186,7 @@ def test_a_tensor_too_few_is_named(parts: dict[str, Path], tmp_path: Path) -> No
 
 
 def test_cars_take_the_middle_rows(parts: dict[str, Path]) -> None:
-    from methods.canvas import Canvas
+    from methods.nets.base import Canvas
     from methods.psp.adapter import PyramidMethod
     from methods.styleres.adapter import ResidualMethod
 

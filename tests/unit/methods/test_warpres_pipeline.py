@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.contract import listen
-from bench.errors import UsageError
+from bench.core.contract import listen
+from bench.core.errors import UsageError
 from methods.nets.flow.glunet import FlowConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.styleres.network import ResidualConfig

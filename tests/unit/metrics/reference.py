@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 from tests.filling import fill, golden_image
 
 DATA = Path(__file__).parent / "data"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 from metrics.identity.alignment import REFERENCE, group_crop, lineage_fit, to_256, to_signed, umeyama_fit, warp
 from metrics.identity.boxes import clip_and_pad, corrected, suppress, to_square
 from metrics.identity.mtcnn import ONet, PNet, RNet, load_mtcnn

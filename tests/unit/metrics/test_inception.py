@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 from metrics.extractors.inception import ImageNetInception, fidelity_inception, load_extractor
 from metrics.frechet import frechet_distance
 from tests.filling import golden_image

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 from metrics.identity.insightface import load_detector
 
 SIDE = 64

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 from metrics.perceptual import BACKBONES, Perceptual, load_perceptual
 from tests.unit.metrics.pairs import pair
 from tests.unit.metrics.reference import lpips_tensors, reference

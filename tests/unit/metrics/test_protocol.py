@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UsageError
+from bench.core.errors import UsageError
 from metrics.columns import known_kinds
 from metrics.protocol import FOLDER, load_protocol, protocol_names
 from tests.unit.metrics.reference import reference

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from reports_fake_run import METHODS, FakeCell, manifest, passes, summaries, write_run
 
-import reports.plots
-from bench.errors import MissingError
+import reports.figures.plots
+from bench.core.errors import MissingError
 from reports import write_reports
 from reports.failures import collect
+from reports.figures.showcase import showcase
 from reports.inputs import Facts
-from reports.markdown import markdown
 from reports.page.render import Content, render
-from reports.published import paper_table
-from reports.showcase import showcase
+from reports.published.rows import paper_table
 from reports.tables import build_tables
-from reports.terminal import text
 from reports.timing_table import read_timings
 from reports.verdict import verdicts
+from reports.writers.md import markdown
+from reports.writers.terminal import text
 
 SCRIPT = "<script>alert('x')</script>"
 
@@ -175,7 +175,7 @@ def test_unequal_changes_are_said_wherever_the_numbers_are_read() -> None:
 
 
 def test_tables_do_not_know_the_clock_the_run_or_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.plots, "draw_all", lambda *_: [])
+    monkeypatch.setattr(reports.figures.plots, "draw_all", lambda *_: [])
     written = []
     for name, clock in (("one", 0.1), ("two", 0.9)):
         folder = tmp_path / name
@@ -190,7 +190,7 @@ def test_tables_do_not_know_the_clock_the_run_or_the_order(tmp_path: Path, monke
 
 
 def test_files_of_an_earlier_report_go_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.plots, "draw_all", lambda *_: [])
+    monkeypatch.setattr(reports.figures.plots, "draw_all", lambda *_: [])
     write_reports(tmp_path, summaries("p-1"), passes(), manifest())
     (tmp_path / "tables" / "mine.csv").write_text("kept")
     write_reports(tmp_path, summaries("p-2"), passes(), manifest())

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from reports_fake_run import METHODS, PASSES, PICTURES, draw_face, manifest, passes, summaries, write_run
 
-from reports.flow_view import flow_colours, flow_picture, full_length, wheel
-from reports.grids import Grid, draw_grids
+from reports.figures.flow_view import flow_colours, flow_picture, full_length, wheel
+from reports.figures.grids import Grid, draw_grids
+from reports.figures.palette import looks
+from reports.figures.plots import draw_all
+from reports.figures.run_images import read_shots
 from reports.inputs import Facts
-from reports.palette import looks
-from reports.plots import draw_all
-from reports.shots import read_shots
 
 
 def _uniform(x: float, y: float) -> np.ndarray:

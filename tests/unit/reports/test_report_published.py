@@ -9,10 +9,10 @@ import pytest
 from reports_fake_run import FakeCell, manifest, summaries
 
 from metrics.summary import Cell
-from reports.csv_writer import long
 from reports.inputs import Facts
-from reports.published import difference_csv, paper_table, published_table
+from reports.published.rows import difference_csv, paper_table, published_table
 from reports.tables import Table, build_table
+from reports.writers.csv import long
 
 
 def _paper_numbers(protocol: str) -> dict[tuple[str, str], dict[str, FakeCell]]:

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from reports_fake_run import FakeCell, manifest, passes, summaries
 
-from reports import csv_writer, latex, markdown, terminal
 from reports.inputs import Facts
 from reports.numbers import count_text, digits
 from reports.tables import Block, Entry, Table, build_tables
+from reports.writers import csv as csv_writer
+from reports.writers import md as markdown
+from reports.writers import terminal
+from reports.writers import tex as latex
 
 NASTY = r"A&B_100% #1 {x} ~^ $5 \cmd <b>|*\ "
 MISSING = {

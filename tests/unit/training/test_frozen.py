@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.synthetic.networks import new_networks
+from bench.world.networks import new_networks
 from methods.nets.flow.network import FlowNet, normalise
 from methods.nets.pyramid import PyramidEncoder
 from methods.nets.stylegan2 import Discriminator, Generator

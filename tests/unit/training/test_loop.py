@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.errors import MissingError, UsageError
+from bench.core.errors import MissingError, UsageError
 from methods.training.loop import train
 from methods.training.recipe import TASKS, Recipe, load_recipe, shipped_recipes
 from methods.training.task import Task

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 from bench.weights.adopt import Contents, adopt, contents_of, identify, matching, value_digest
 from bench.weights.registry import Entry, entries, locate, read_pins
 

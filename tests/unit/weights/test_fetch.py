@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.errors import MissingError, UsageError
+from bench.core.errors import MissingError, UsageError
 from bench.weights.fetch import fetch, verify
 from bench.weights.registry import Entry, locate, read_pins
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.errors import MissingError, UsageError
+from bench.core.errors import MissingError, UsageError
 from bench.weights import registry
 from bench.weights.registry import Entry, checkpoint_entries, entries, entry, home, locate, rows
 
@@ -125,7 +125,7 @@ def test_a_file_that_changed_size_is_refused(home: Path, registered: Callable[..
 
 
 def test_our_own_weights_come_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.weights.load import write_safetensors
+    from bench.core.checkpoint import write_safetensors
 
     ours: Any = {"w": __import__("torch").zeros(2)}
     write_safetensors(tmp_path / "warpres.safetensors", ours, {"method": "warpres", "domain": "faces"})

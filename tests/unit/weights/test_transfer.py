@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import MissingError
+from bench.core.errors import MissingError
 from bench.weights.transfer import Expected, download, explain_page
 
 from .conftest import Behaviour, Server

@@ -1,0 +1,342 @@
+"""Reading checkpoints: weights only, no code of the file ever runs, and a bad file is named for what it is.
+
+Authors' files are `torch.save` dictionaries of many layouts and come back as they are; ours are safetensors whose
+metadata carries the configuration. Ground floor: imports only `bench.core.errors`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import pickle
+import pickletools
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from bench.core.errors import MissingError
+
+# What an authors' file may hold beside tensors and plain containers. Namespace is inert: attribute storage, no code.
+ALLOWED_GLOBALS: tuple[Any, ...] = (argparse.Namespace,)
+# How a web page may begin, after white space and byte order marks.
+_PAGES = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<script", b"<?xml")
+_FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you already have)"
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Content of a checkpoint file, tensors on the CPU.
+
+    Authors' files: the dictionary as saved. Ours (safetensors): {"state_dict": tensors by name, "metadata": values by
+    key, parsed from JSON}. Tensors may be memory-mapped: copy what you keep (`load_strict` does).
+
+    Raises:
+        MissingError: No such file, empty, a web page, truncated, asks for code, not a checkpoint, or NaN in a tensor
+            (named).
+    """
+    path = Path(path)
+    head = _head(path)
+    content = _read_safetensors(path) if _is_safetensors(path, head) else _read_torch(path, head)
+    if not isinstance(content, dict):
+        raise MissingError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors", _FETCH)
+    check_finite(content, path.name)
+    return content
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write one of our checkpoints atomically; metadata values are stored as JSON."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, partial, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
+    partial.replace(path)
+
+
+def file_digest(path: str | Path) -> str:
+    """Hex SHA-256 of a file's bytes; remembered while size and modification time stay."""
+    status = Path(path).stat()
+    return _digest(str(Path(path).resolve()), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: str, size: int, modified: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state_dict_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The named tensors of a checkpoint: under "state_dict" if there is one, else at the top level."""
+    inner = content.get("state_dict", content)
+    return {name: value for name, value in inner.items() if isinstance(value, Tensor)}
+
+
+def take(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors below `prefix` ("encoder."), without it."""
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def refuse_strangers(tensors: Mapping[str, Tensor], prefixes: tuple[str, ...], where: object) -> None:
+    """Raise MissingError naming the tensors that belong to no part of the method; the parts are loaded strictly."""
+    if strangers := [name for name in tensors if not name.startswith(prefixes)]:
+        raise MissingError(
+            f"{where} does not fit: unexpected {_some(strangers)}", "check that this is the right file (weights ls)"
+        )
+
+
+def options_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Training options ("opts"), stored as a dict or an argparse.Namespace; empty when there are none."""
+    options = content.get("opts") or {}
+    return dict(vars(options)) if isinstance(options, argparse.Namespace) else dict(options)
+
+
+def load_strict(
+    module: nn.Module, tensors: Mapping[str, Tensor], what: str, official: Callable[[str], str] = str
+) -> None:
+    """Load `tensors` into `module` (on the meta device too), copying; every name must be there and none more.
+
+    `num_batches_tracked` counters may be missing (files older than the counter) and are never needed.
+
+    Args:
+        official: The name in the file of one of the module's names, for messages; the same by default.
+
+    Raises:
+        MissingError: Names the missing and unexpected tensors and wrong shapes of `what`.
+    """
+    own = module.state_dict()
+    check_fit({name: value.shape for name, value in own.items()}, tensors, what, official)
+    if not any(value.is_meta for value in own.values()):
+        # In place: an optimizer keeps its parameters, a module its device.
+        module.load_state_dict({name: tensors.get(name, value) for name, value in own.items()})
+        return
+    copies = {
+        name: tensors[name].detach().to(value.dtype, copy=True).contiguous()
+        if name in tensors
+        else torch.zeros(value.shape, dtype=value.dtype)
+        for name, value in own.items()
+    }
+    module.load_state_dict(copies, strict=True, assign=True)
+
+
+def load_part(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    prefix: str,
+    where: object,
+    official: Callable[[str], str] = str,
+) -> None:
+    """`load_strict` of the tensors below `prefix` ("encoder."); messages name them with it, as the file does.
+
+    `official` takes a name with the prefix to the file's.
+    """
+    part = prefix.removesuffix(".")
+    load_strict(module, take(tensors, prefix), f"{where}: {part}", lambda name: official(prefix + name))
+
+
+def check_fit(
+    shapes: Mapping[str, Sequence[int]],
+    tensors: Mapping[str, Tensor],
+    what: str,
+    official: Callable[[str], str] = str,
+) -> None:
+    """Raise MissingError unless `tensors` have exactly these names and shapes; see `load_strict`."""
+
+    def listed(names: Iterable[str]) -> str:
+        return _some([official(name) for name in names if not name.endswith("num_batches_tracked")])
+
+    problems = []
+    if missing := listed(name for name in shapes if name not in tensors):
+        problems.append(f"missing {missing}")
+    if unexpected := listed(name for name in tensors if name not in shapes):
+        problems.append(f"unexpected {unexpected}")
+    for name, shape in shapes.items():
+        if name in tensors and tuple(tensors[name].shape) != tuple(shape):
+            problems.append(f"{official(name)} has shape {tuple(tensors[name].shape)}, expected {tuple(shape)}")
+    if problems:
+        raise MissingError(
+            f"{what} does not fit: {'; '.join(problems[:4])}", "check that this is the right file (weights ls)"
+        )
+
+
+def check_finite(content: Mapping[str, Any], where: str) -> None:
+    """Raise MissingError naming the first tensor that holds NaN or infinity; optimizer states are not looked at."""
+    for name, tensor in _tensors(content):
+        # A sum is one pass without a mask in memory; only a suspicious one is looked at again.
+        if tensor.is_floating_point() and tensor.numel() and not math.isfinite(float(tensor.detach().sum())):
+            if torch.isnan(tensor).any():
+                raise MissingError(
+                    f"tensor {name!r} of {where} holds NaN: the file is damaged or a diverged training", _FETCH
+                )
+            if torch.isinf(tensor).any():
+                raise MissingError(f"tensor {name!r} of {where} holds infinity: the file is damaged", _FETCH)
+
+
+def _tensors(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    for key, value in content.items():
+        if isinstance(value, Tensor):
+            yield f"{prefix}{key}", value
+        elif isinstance(value, Mapping) and "optimizer" not in str(key):
+            yield from _tensors(value, "" if key == "state_dict" else f"{prefix}{key}.")
+
+
+def _some(names: list[str], count: int = 3) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
+def _head(path: Path) -> bytes:
+    if not path.exists():
+        raise MissingError(f"no checkpoint at {path}", _FETCH)
+    if path.is_dir():
+        raise MissingError(f"{path} is a folder, not a checkpoint file", "name the file in it")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+    if not head:
+        raise MissingError(f"{path} is empty (0 bytes): the download did not start or was cut off", _FETCH)
+    # Without zero bytes a UTF-16 page reads like any other.
+    text = head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n\v\f").replace(b"\0", b"").lower()
+    if text.startswith(_PAGES):
+        raise MissingError(
+            f"{path} is a web page (HTML), not a checkpoint: the server answered with its download or quota page",
+            _FETCH,
+        )
+    if head.startswith(b"version https://git-lfs"):
+        raise MissingError(
+            f"{path} is a Git LFS pointer, not the file itself", "git lfs pull, or download the file itself"
+        )
+    return head
+
+
+def _is_safetensors(path: Path, head: bytes) -> bool:
+    return path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{" and not head.startswith(b"PK"))
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+            metadata = {key: _parsed(value) for key, value in (file.metadata() or {}).items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise MissingError(f"{path} is a truncated or damaged safetensors file ({error})", _FETCH) from None
+    return {"state_dict": tensors, "metadata": metadata}
+
+
+def _parsed(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _read_torch(path: Path, head: bytes) -> Any:
+    zipped = head.startswith(b"PK")
+    if zipped and not zipfile.is_zipfile(path):
+        size = path.stat().st_size
+        raise MissingError(f"{path} is a truncated zip archive ({size:,} bytes): the download was cut off", _FETCH)
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(list(ALLOWED_GLOBALS)):
+            # PyTorch warns of pickle protocols that it may not know; what it does not know is refused anyway.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        OSError,
+        TypeError,
+        IndexError,
+        AssertionError,
+        zipfile.BadZipFile,
+        UnicodeDecodeError,
+        MemoryError,
+    ) as error:
+        raise _refusal(path, zipped, error) from None
+
+
+def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
+    if name := _forbidden(path, zipped):
+        return MissingError(
+            f"{path} is a pickle that asks for the forbidden global {name}; nothing of it was run",
+            "use the authors' plain checkpoint (tensors and options only); files that need code are never loaded",
+        )
+    if zipped:
+        return MissingError(
+            f"{path} is a zip archive but not a whole PyTorch checkpoint (damaged or truncated)", _FETCH
+        )
+    return MissingError(f"{path} is not a PyTorch checkpoint, or a truncated one ({type(error).__name__})", _FETCH)
+
+
+def _forbidden(path: Path, zipped: bool) -> str:
+    """The first global of a refused pickle that is not allowed, found by reading its opcodes, never running them."""
+    allowed = _allowed_globals()
+    for stream in _pickles(path, zipped):
+        try:
+            for name in _globals(stream):
+                if name not in allowed:
+                    return name
+        except Exception:  # a damaged stream ends the search, whatever is wrong with it
+            continue
+    return ""
+
+
+def _allowed_globals() -> set[str]:
+    """Dotted names that PyTorch's weights-only reading allows by itself, and ours."""
+    # Private, but the only list there is; a test notices when it goes.
+    from torch import _weights_only_unpickler as reader
+
+    return {*reader._get_allowed_globals(), *(f"{item.__module__}.{item.__qualname__}" for item in ALLOWED_GLOBALS)}
+
+
+def _globals(stream: Any) -> Iterator[str]:
+    """Dotted names of the globals a pickle asks for, in order."""
+    pushed: list[str] = []  # strings as they go on the stack, "" for anything else
+    memo: dict[Any, str] = {}
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name in ("GLOBAL", "INST"):
+            yield _todays_name(*str(argument).split(" ", 1))
+        elif opcode.name == "STACK_GLOBAL":
+            yield ".".join(pushed[-2:])
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if argument is None else argument] = pushed[-1] if pushed else ""
+        elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
+            pushed.append(memo.get(argument, ""))
+        elif opcode.name not in ("PROTO", "FRAME"):
+            pushed.append(argument if isinstance(argument, str) and opcode.name not in ("GLOBAL", "INST") else "")
+
+
+def _todays_name(module: str, name: str) -> str:
+    # Protocol 2, which PyTorch writes, has Python 2's names; PyTorch takes them to today's in the same way.
+    from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+
+    module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+    return f"{module}.{name}"
+
+
+def _pickles(path: Path, zipped: bool) -> Iterator[Any]:
+    if zipped:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    if name.endswith(".pkl"):
+                        yield archive.read(name)
+        except (zipfile.BadZipFile, OSError):
+            return
+        return
+    with path.open("rb") as file:
+        # PyTorch's old format is a row of pickles: magic number, protocol, system, content, keys.
+        for _ in range(4):
+            yield file

@@ -1,0 +1,277 @@
+"""The types every room shares: what a method, a picture, an edit and a data set are.
+
+Ground floor of the house: imports nothing of ours but `bench.core.errors`. The whole picture is in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core.errors import MissingError
+
+Domain = Literal["faces", "cars"]
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Everything a method needs to generate and edit a batch again; nothing of it depends on an edit.
+
+    Methods subclass it with further fields. Every field is a tensor whose first axis is the batch, a (nested) tuple or
+    mapping of such tensors, or None.
+
+    Attributes:
+        codes: float32 (N, L, 512), W+ including latent_avg.
+    """
+
+    codes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: slice) -> Self:
+        return self._map(lambda tensor: tensor[rows])
+
+    def to(self, device: torch.device | str) -> Self:
+        return self._map(lambda tensor: tensor.to(device))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{f.name: _map_value(getattr(self, f.name), change) for f in fields(self)})
+
+
+def _map_value(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _map_value(item, change) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_map_value(item, change) for item in value)
+    return value
+
+
+@runtime_checkable
+class Method(Protocol):
+    """An inversion-and-editing method, ready to run (see `methods.load_method`).
+
+    Attributes:
+        name: Registry name, e.g. "styleres" or "psp+warpres".
+        domain: "faces" or "cars".
+        input_size: (height, width) that `invert` takes, exactly.
+        output_size: (height, width) that `edit` returns.
+        latent_rows: L, rows of the W+ codes.
+        stages: Stage names in running order; `stage()` announces them while the method runs.
+    """
+
+    name: str
+    domain: Domain
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    latent_rows: int
+    stages: tuple[str, ...]
+
+    def invert(self, images: Tensor) -> Inversion:
+        """Invert float32 (N, 3, h, w) in [-1, 1], RGB, exactly `input_size`."""
+        ...
+
+    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
+        """Generate float32 (N, 3, H, W) in about [-1, 1], not clamped.
+
+        `delta` is (L, 512) or (N, L, 512), added to the codes; None gives the reconstruction.
+        """
+        ...
+
+
+# What happens inside a method is announced, not measured: clocks and flow pictures listen from outside.
+_stage_listener: ContextVar[Callable[[str, bool], None] | None] = ContextVar("stage_listener", default=None)
+_value_listener: ContextVar[Callable[[str, Tensor], None] | None] = ContextVar("value_listener", default=None)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Mark a stage of a method ("encode", "flow", ...): announced to the listener, if there is one."""
+    listener = _stage_listener.get()
+    if listener is None:
+        yield
+        return
+    listener(name, True)
+    try:
+        yield
+    finally:
+        listener(name, False)
+
+
+def announce(name: str, value: Tensor) -> None:
+    """Offer an intermediate tensor by name: announce("flow", cells), (N, 2, h, w) in cells of the feature grid."""
+    listener = _value_listener.get()
+    if listener is not None:
+        listener(name, value)
+
+
+@contextmanager
+def listen(
+    stages: Callable[[str, bool], None] | None = None, values: Callable[[str, Tensor], None] | None = None
+) -> Iterator[None]:
+    """Hear the stages (name, begins?) and announced values of the methods that run inside."""
+    stage_token, value_token = _stage_listener.set(stages), _value_listener.set(values)
+    try:
+        yield
+    finally:
+        _stage_listener.reset(stage_token)
+        _value_listener.reset(value_token)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a data set, not yet read.
+
+    Attributes:
+        name: File name inside the data set, unique ("2.jpg"); the key everything is joined by.
+        digest: Hex SHA-256 of what the pixels come from (the file's bytes, or the scene's parameters).
+        attributes: Labels, -1 or 1 as in CelebA ("Smiling": 1).
+    """
+
+    name: str
+    digest: str
+    attributes: Mapping[str, int]
+
+
+class Dataset(Protocol):
+    """A set of pictures, in a fixed order.
+
+    Attributes:
+        name: e.g. "synthetic-faces", "celebahq".
+        domain: "faces" or "cars".
+        pictures: In order of evaluation; `--limit N` takes the first N.
+    """
+
+    name: str
+    domain: Domain
+    pictures: Sequence[Picture]
+
+    def read(self, picture: Picture) -> np.ndarray:
+        """Pixels as uint8 (H, W, 3) RGB. Raises PictureError when the file cannot be used."""
+        ...
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A latent edit, loaded and checked; how far it goes is not part of it.
+
+    Attributes:
+        name: Card name ("smile").
+        rule: "add" (codes + s * vector) or "set_coordinate" (GANSpace: the coordinate read in row 0 is set to s).
+        vector: float32 (L, 512), already zero outside the card's layers.
+        mean, std: For "set_coordinate": (512,) and a float; the unit component is `component`, (512,).
+        digest: SHA-256 of card and vector, part of every result's key.
+    """
+
+    name: str
+    rule: Literal["add", "set_coordinate"]
+    vector: Tensor
+    digest: str
+    component: Tensor | None = None
+    mean: Tensor | None = None
+    std: float | None = None
+
+    def delta(self, codes: Tensor, strength: float) -> Tensor:
+        """The codes' change, (N, L, 512), for float32 codes (N, L, 512)."""
+        if self.rule == "add":
+            return (strength * self.vector.to(codes)).expand_as(codes)
+        assert self.component is not None and self.mean is not None and self.std is not None
+        coordinate = ((codes[:, 0] - self.mean.to(codes)) @ self.component.to(codes)) / self.std
+        return ((strength - coordinate) * self.std)[:, None, None] * self.vector.to(codes)
+
+
+@dataclass(frozen=True)
+class EditPass:
+    """One pass of the generator over a subset: what a block of table columns is made of.
+
+    Attributes:
+        column: Block of the table ("reconstruction", "smile+", "pose-", "grass").
+        direction: None for the reconstruction.
+        strength: Signed; 0 for the reconstruction.
+        inputs: Which pictures go in: "all" or e.g. "Smiling=-1".
+        reals: Which real pictures the FID compares with: "all" or e.g. "Smiling=1".
+        note: What every table must say of its numbers ("the data have no label ..."); "" where nothing is unusual.
+    """
+
+    column: str
+    direction: Direction | None
+    strength: float
+    inputs: str = "all"
+    reals: str = "all"
+    note: str = ""
+
+
+def select(pictures: Sequence[Picture], expression: str) -> list[Picture]:
+    """Pictures of a subset expression: "all" or "Attribute=1" / "Attribute=-1"."""
+    if expression == "all":
+        return list(pictures)
+    attribute, _, value = expression.partition("=")
+    return [picture for picture in pictures if picture.attributes[attribute] == int(value)]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one protocol says of one picture of one pass.
+
+    Attributes:
+        values: Pair metrics by column stem, e.g. {"lpips": 0.12, "id": 0.71}; a value that could not be had is absent.
+        features: Set-metric features by column stem, e.g. {"fid": float32 (2048,)}.
+        failures: Column stem -> reason, for values that are absent ("no face found").
+    """
+
+    values: Mapping[str, float]
+    features: Mapping[str, np.ndarray]
+    failures: Mapping[str, str]
+
+
+class Judge(Protocol):
+    """A protocol with its networks loaded: turns pictures into `Scored`.
+
+    Attributes:
+        protocol: Protocol name ("paper-1"); columns are written `<stem>@<protocol>`.
+        digest: SHA-256 over the protocol file and every network it uses; part of each result's key.
+        pair_metrics: Stems of metrics with one value a picture, in column order.
+        set_metrics: Stems of metrics over a set of features ("fid", "kid").
+        feature_stems: Those of them that keep features of their own; the others share ("kid" takes those of "fid").
+        missing: Stem -> why it cannot be measured here, what it lacks, and the command that changes that.
+        lossy: Whether `store` goes through JPEG, so that what this alone costs can be measured on real pictures.
+    """
+
+    protocol: str
+    digest: str
+    pair_metrics: tuple[str, ...]
+    set_metrics: tuple[str, ...]
+    feature_stems: tuple[str, ...]
+    missing: Mapping[str, MissingError]
+
+    @property
+    def lossy(self) -> bool: ...
+
+    def store(self, pixels: np.ndarray) -> np.ndarray:
+        """A uint8 (H, W, 3) picture as the protocol keeps it: uint8 (h, w, 3), resized, through JPEG or not."""
+        ...
+
+    def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
+        """As `store`, but never through JPEG; asked only where `lossy`."""
+        ...
+
+    def to_uint8(self, image: Tensor) -> np.ndarray:
+        """A generated float (3, H, W) picture in about [-1, 1] as uint8 (H, W, 3), by the protocol's rounding rule."""
+        ...
+
+    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
+        """Look at stored pictures once with every network; one opaque description each."""
+        ...
+
+    def score(self, generated: Any, original: Any) -> Scored:
+        """Compare two descriptions of one picture: the generated one and the real input."""
+        ...

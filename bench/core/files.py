@@ -1,0 +1,49 @@
+"""Files of a report: written whole or not at all, and none left over from an earlier report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.results.store import explain_write_errors
+
+_LIST = ".reports.json"
+
+
+def write_atomic(path: Path, data: bytes) -> Path:
+    """Put `data` at `path` in one step: a reader sees the old file or the new one.
+
+    Raises:
+        MissingError: The folder cannot be written, or the disk is full.
+    """
+    with explain_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    return path
+
+
+def write_all(run: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files by their names below the run folder, then remove what only an earlier report wrote."""
+    earlier = _earlier(run / _LIST)
+    written = [write_atomic(run / name, data) for name, data in files.items()]
+    for name in sorted(earlier - set(files)):
+        target = run / name
+        if target.resolve().is_relative_to(run.resolve()):
+            target.unlink(missing_ok=True)
+    write_atomic(run / _LIST, (json.dumps(sorted(files), indent=1) + "\n").encode())
+    return written
+
+
+def _earlier(record: Path) -> set[str]:
+    try:
+        names = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return set()
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()

@@ -1,0 +1,136 @@
+"""What a checkpoint looks like from its tensor names: method, domain, resolution. For messages, never for loading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from bench.core.checkpoint import options_of
+from bench.core.errors import MissingError
+
+# First match wins: (what it is, prefixes that must all occur, prefixes that must not).
+SIGNATURES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("hfgi", ("encoder.styles.", "residue.", "grid_align."), ()),
+    ("styleres", ("e4e.", "generator_smooth."), ()),
+    ("hyperstyle", ("hypernet.",), ()),
+    ("hyperstyle's W encoder", ("encoder.body.", "encoder.linear."), ("encoder.styles.",)),
+    ("styletransformer", ("encoder.module.",), ()),
+    ("e4e or psp", ("encoder.latlayer1.", "encoder.styles."), ()),
+    ("restyle or restyle-psp", ("encoder.body.", "encoder.styles."), ()),
+    ("featurestyle's encoder", ("block_1.", "content_layer."), ()),
+    ("a StyleGAN2 generator", ("g_ema.",), ()),
+    ("a StyleGAN2 discriminator", ("d.convs.",), ()),
+    ("a StyleGAN2 discriminator", ("discriminator.b4.",), ()),
+    ("VGG16 (Keras)", ("layer0.", "layer28."), ()),
+    ("MoCo's ResNet-50", ("module.encoder_q.",), ()),
+    ("an identity network", ("input_layer.", "output_layer."), ()),
+    ("a GLU-Net flow network", ("pyramid.level_0.", "decoder4."), ()),
+    ("a StyleGAN2 decoder without an encoder", ("decoder.convs.",), ()),
+    ("a StyleGAN2 generator", ("style.", "convs.", "to_rgb1."), ()),
+)
+_BY_ENCODER = {
+    "GradualStyleEncoder": "psp",
+    "Encoder4Editing": "e4e",
+    "ProgressiveBackboneEncoder": "restyle",
+    "ResNetProgressiveBackboneEncoder": "restyle",
+    "BackboneEncoder": "restyle-psp",
+    "ResNetBackboneEncoder": "restyle-psp",
+}
+_SIZES = {"faces": 1024, "cars": 512}
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What a file looks like.
+
+    Attributes:
+        what: "e4e", "hyperstyle's W encoder", ...; "e4e or psp" where names alone cannot tell; "" when unknown.
+        domain: "faces", "cars", another data set's name, or "" when unknown.
+        size: Side of the generator's picture, or None.
+        ours: Whether it is one of our own files.
+    """
+
+    what: str
+    domain: str = ""
+    size: int | None = None
+    ours: bool = False
+
+    def fits(self, method: str) -> bool:
+        return method in self.what.split(" or ")
+
+    def __str__(self) -> str:
+        if not self.what:
+            return "nothing known here"
+        return self.what + (f" for {self.domain}" if self.domain else "") + (f", {self.size} px" if self.size else "")
+
+
+def recognise(content: Mapping[str, Any]) -> Looks:
+    """Look at a checkpoint as `read_checkpoint` gives it."""
+    metadata = content.get("metadata")
+    if isinstance(metadata, Mapping) and "method" in metadata:
+        return Looks(str(metadata["method"]), str(metadata.get("domain", "")), None, ours=True)
+    names = list(_names(content))
+    what = next((label for label, need, without in SIGNATURES if _has(names, need, without)), "")
+    options = options_of(content)
+    by_encoder = _BY_ENCODER.get(str(options.get("encoder_type", "")))
+    if by_encoder and by_encoder in what.split(" or "):
+        what = by_encoder
+    size = _size(names)
+    return Looks(what, _domain(str(options.get("dataset_type", "")), size), size)
+
+
+def expect(content: Mapping[str, Any], where: object, method: str, domain: str, *, part: str = "") -> Looks:
+    """Raise MissingError unless the file can be `method` for `domain`; `part` is what of the method it should be.
+
+    Returns what it looks like.
+    """
+    looks = recognise(content)
+    wanted = part or method
+    if looks.fits(wanted) and looks.domain in ("", domain) and (looks.ours or looks.size in (None, _SIZES[domain])):
+        return looks
+    raise MissingError(
+        f"{where} looks like {looks}; expected {wanted} for {domain}, {_SIZES[domain]} px",
+        f"give the {method} checkpoint for {domain} (weights path {method})",
+    )
+
+
+def _names(content: Mapping[str, Any]) -> Iterable[str]:
+    inner = content.get("models")  # some files of the GenForce family have their networks one level deeper
+    for key, value in (inner if isinstance(inner, Mapping) else content).items():
+        if isinstance(value, Tensor):
+            yield str(key)
+        elif isinstance(value, Mapping):
+            prefix = "" if key == "state_dict" else f"{key}."
+            yield from (prefix + str(name) for name, inner in value.items() if isinstance(inner, Tensor))
+
+
+def _has(names: list[str], need: tuple[str, ...], without: tuple[str, ...]) -> bool:
+    return all(any(name.startswith(prefix) for name in names) for prefix in need) and not any(
+        name.startswith(without) for name in names if without
+    )
+
+
+def _size(names: list[str]) -> int | None:
+    if blocks := [int(found[1]) for name in names if (found := re.search(r"synthesis\.b(\d+)\.", name))]:
+        return max(blocks)
+    # To-RGB layers are there even where noise buffers are not.
+    if layers := [int(found[1]) for name in names if (found := re.search(r"to_rgbs\.(\d+)\.", name))]:
+        return 8 << max(layers)
+    if rows := [int(found[1]) for name in names if (found := re.match(r"(?:encoder\.)?styles\.(\d+)\.", name))]:
+        return 1 << ((max(rows) + 3) // 2)
+    return None
+
+
+def _domain(dataset: str, size: int | None) -> str:
+    name = dataset.lower()
+    if "car" in name:
+        return "cars"
+    if "ffhq" in name or "celeb" in name:
+        return "faces"
+    if name:
+        return name.rsplit("_", 1)[0]
+    return {1024: "faces", 512: "cars"}.get(size or 0, "")

@@ -1,0 +1,164 @@
+"""One picture file: look at it cheaply, or decode it to uint8 RGB, with every refusal explained.
+
+The rules, the same for every data set:
+
+- EXIF orientation is applied; of several frames the first counts.
+- Grey, palette, CMYK, YCbCr and LAB pictures are converted by Pillow's plain rule (no colour profile); transparency
+  is ignored.
+- 16-bit samples keep their high byte, in grey as in colour; 32-bit and floating-point samples are refused.
+- Pictures with a side under 16 pixels, a side ratio above 20 : 1 or more than 100 million pixels are refused unread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bench.core.contract import Picture
+from bench.core.errors import PictureError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+MIN_SIDE = 16
+MAX_RATIO = 20.0
+MAX_PIXELS = 100_000_000
+_HTML = (b"<!doctype html", b"<html")
+
+
+class FilePicture(Picture):
+    """A picture that is a file; its digest (SHA-256 of the file's bytes) is computed when first asked for.
+
+    Opening a data set of thousands of pictures therefore reads none of them.
+    """
+
+    path: Path
+
+    def __init__(self, name: str, path: Path, attributes: dict[str, int] | None = None) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "attributes", attributes or {})
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 of the file's bytes. Raises PictureError when the file cannot be read."""
+        return hashlib.sha256(_bytes(self.path)).hexdigest()
+
+
+def decode(path: Path) -> np.ndarray:
+    """Read a picture file as uint8 (H, W, 3) RGB by the rules of this module. Raises PictureError with the reason."""
+    picture = _open(path)
+    try:
+        picture.load()
+        upright = ImageOps.exif_transpose(picture)
+        return np.ascontiguousarray(_to_rgb(upright, path))
+    except PictureError:
+        raise
+    except Exception as error:
+        raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from error
+    finally:
+        picture.close()
+
+
+def problem(path: Path, *, thorough: bool = False) -> str | None:
+    """What is wrong with a picture file, in one sentence, or None.
+
+    Reads the header only, not the file; `thorough` decodes all of it, which alone finds damage inside.
+    """
+    try:
+        if thorough:
+            decode(path)
+        else:
+            _look(path)
+    except PictureError as error:
+        return error.what
+    return None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise PictureError(f"{path}: no such file") from None
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not content:
+        raise PictureError(f"{path}: is empty (0 bytes)")
+    return content
+
+
+def _look(path: Path) -> None:
+    """Raise PictureError for a file whose header shows that it is of no use; only what Pillow needs for it is read."""
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise PictureError(f"{path}: is empty (0 bytes)")
+            _identify(file, path).close()
+    except FileNotFoundError:
+        raise PictureError(f"{path}: no such file") from None
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _open(path: Path) -> Image.Image:
+    return _identify(io.BytesIO(_bytes(path)), path)
+
+
+def _identify(file: IO[bytes], path: Path) -> Image.Image:
+    """The picture, its header read and its size checked, nothing decoded. Raises PictureError."""
+    file.seek(0)
+    head = file.read(200)
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own size warning is replaced by the refusal below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(file)
+    except UnidentifiedImageError:
+        web_page = head.lstrip().lower().startswith(_HTML)
+        reason = "is a web page, not a picture" if web_page else "is not a picture, or its header is damaged"
+        raise PictureError(f"{path}: {reason}") from None
+    except Image.DecompressionBombError:
+        raise PictureError(f"{path}: more than {MAX_PIXELS // 10**6} million pixels") from None
+    except Exception as error:
+        raise PictureError(f"{path}: cannot be opened ({_reason(error)})") from error
+    _check_size(picture.size, path)
+    return picture
+
+
+def _check_size(size: tuple[int, int], path: Path) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{path}: {width}x{height} pixels, more than {MAX_PIXELS // 10**6} million")
+    if max(size) > MAX_RATIO * min(size):
+        raise PictureError(f"{path}: {width}x{height} pixels, sides differ by more than {MAX_RATIO:.0f} : 1")
+    if min(size) < MIN_SIDE:
+        raise PictureError(f"{path}: {width}x{height} pixels, a side is under {MIN_SIDE}")
+
+
+def _to_rgb(picture: Image.Image, path: Path) -> np.ndarray:
+    if picture.mode.startswith("I;16"):
+        return _grey_16(np.asarray(picture))
+    if picture.mode == "I":
+        values = np.asarray(picture)
+        # Some Pillow versions open 16-bit grey files as 32-bit integers.
+        if values.min() < 0 or values.max() > 65535:
+            raise PictureError(f"{path}: 32-bit samples; save it with 8 or 16 bits")
+        return _grey_16(values)
+    if picture.mode == "F":
+        raise PictureError(f"{path}: floating-point samples; save it with 8 or 16 bits")
+    return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+
+
+def _grey_16(values: np.ndarray) -> np.ndarray:
+    high: np.ndarray[Any, np.dtype[np.uint8]] = (values.astype(np.uint32) >> 8).astype(np.uint8)
+    return np.repeat(high[:, :, None], 3, axis=2)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__

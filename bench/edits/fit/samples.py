@@ -1,0 +1,161 @@
+"""Samples of a generator for fitting directions: codes of a seeded stream, their pictures, and what labels them.
+
+Labels are a CSV file of scores by sample number, a function of somebody's own, or the synthetic world's regressor,
+which can judge the world's pictures alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.core.errors import MissingError, UsageError
+from bench.plan.plugins import import_module
+
+# Pictures (N, 3, H, W) in about [-1, 1] -> scores (N,), one attribute or several by name.
+Labeller = Callable[[Tensor], Tensor | Mapping[str, Tensor]]
+# Pixels of the pictures that are generated together: one of 1024 px, or 256 of 64 px.
+_PIXELS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Codes w of a generator, and how their pictures are made.
+
+    Attributes:
+        codes: float32 (N, D), on the CPU.
+        generator: With `broadcast`, `config` and a call that turns codes (N, L, D) into pictures.
+        crop: What a method cuts off the generator's picture (the bars of cars).
+        device: Where pictures are made.
+    """
+
+    codes: Tensor
+    generator: Any
+    crop: Callable[[Tensor], Tensor]
+    device: str
+
+    @torch.inference_mode()
+    def pictures(self) -> Iterator[tuple[int, Tensor]]:
+        """(number of the first, float32 (n, 3, H, W) in [-1, 1]) of some samples at a time, in order."""
+        size = int(self.generator.config.size)
+        together = max(1, _PIXELS // size**2)
+        for start in range(0, len(self.codes), together):
+            codes = self.codes[start : start + together].to(self.device)
+            yield start, self.crop(self.generator(self.generator.broadcast(codes))).clamp(-1, 1).float()
+
+
+def generator_of_method(method: Any) -> Any:
+    """The StyleGAN2 generator of a loaded method, its own or its base encoder's.
+
+    Raises UsageError where it has none with a mapping network to sample from.
+    """
+    for owner in (method, getattr(method, "base", None)):
+        found = getattr(owner, "generator", None)
+        if found is not None and hasattr(found, "mapping"):
+            return found
+    raise UsageError(
+        f"{getattr(method, 'name', 'this method')} has no generator with a mapping network to sample from",
+        "name a method with one, or --generator FILE",
+    )
+
+
+@torch.inference_mode()
+def draw(
+    generator: Any, count: int, seed: int, device: str = "cpu", crop: Callable[[Tensor], Tensor] | None = None
+) -> Samples:
+    """`count` samples of W; the same seed gives the same z, whatever the device."""
+    if count < 1:
+        raise UsageError(f"--samples {count}: at least 1")
+    z = torch.randn(count, generator.config.style_dim, generator=torch.Generator().manual_seed(seed))
+    codes = [generator.mapping(part.to(device)).float().cpu() for part in z.split(512)]
+    return Samples(torch.cat(codes).clone(), generator, crop or (lambda pictures: pictures), device)
+
+
+def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """Scores of a CSV file: attribute -> (sample numbers, scores).
+
+    Its header is "sample" and the attributes' names; a sample may be left out, an empty field is no score.
+
+    Raises MissingError where the file cannot be read, UsageError for a row that does not fit, with its line.
+    """
+    try:
+        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MissingError(f"{path}: the labels cannot be read ({error})") from error
+    if not lines or len(lines[0]) < 2 or lines[0][0].strip() != "sample":
+        raise UsageError(
+            f"{path}: wrong header", "sample,smile in the first line, then a sample's number and its score"
+        )
+    seen: set[int] = set()
+    found: dict[str, dict[int, float]] = {name.strip(): {} for name in lines[0][1:]}
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            sample, scores = int(line[0]), [float(text) if text.strip() else None for text in line[1:]]
+        except (ValueError, IndexError):
+            raise UsageError(
+                f"{path}, line {number}: expected a sample's number and scores, not {','.join(line)!r}"
+            ) from None
+        if not 0 <= sample < count or len(scores) != len(found):
+            raise UsageError(f"{path}, line {number}: expected a sample of 0 to {count - 1} and {len(found)} scores")
+        if sample in seen:
+            raise UsageError(f"{path}, line {number}: sample {sample} is there twice")
+        seen.add(sample)
+        for name, score in zip(found, scores, strict=True):
+            if score is not None:
+                found[name][sample] = score
+    return {name: (torch.tensor(list(own)), torch.tensor(list(own.values()))) for name, own in found.items()}
+
+
+def labeller_of(name: str) -> Labeller:
+    """A function by "module:function" or "file.py:function". Raises MissingError or UsageError."""
+    module, _, function = name.rpartition(":")
+    if not module or not function:
+        raise UsageError(f"--labels {name!r} is neither a CSV file nor MODULE:FUNCTION", "--labels scores.csv")
+    found = getattr(import_module(module, "labels"), function, None)
+    if not callable(found):
+        raise UsageError(f"--labels: {module} has no function {function!r}")
+    labeller: Labeller = found
+    return labeller
+
+
+def world_labeller(generator_name: str, device: str) -> Labeller:
+    """The synthetic world's regressor. Raises UsageError by name for a generator whose pictures it cannot judge."""
+    if generator_name != "synthetic-64":
+        raise UsageError(
+            f"the synthetic world's regressor measures the world's pictures of 64 px, not those of {generator_name}",
+            "give the scores: --labels FILE.csv or --labels MODULE:FUNCTION; --kind pca needs none",
+        )
+    networks = importlib.import_module("bench.world.networks").load_world_networks(device=device)
+    attributes: Labeller = networks.attributes
+    return attributes
+
+
+def measured(samples: Samples, label: Labeller, what: str, say: Callable[[str], None]) -> dict[str, Tensor]:
+    """Attribute -> scores (N,) of all samples; a labeller without names has the one attribute "score".
+
+    Raises UsageError where the labeller fails, or gives something else than a score a picture.
+    """
+    parts: dict[str, list[Tensor]] = {}
+    for start, pictures in samples.pictures():
+        try:
+            answer = label(pictures)
+        except Exception as error:
+            size = "x".join(map(str, pictures.shape[2:]))
+            raise UsageError(f"{what} cannot judge pictures of {size}: {type(error).__name__}: {error}") from error
+        for name, values in (answer if isinstance(answer, Mapping) else {"score": answer}).items():
+            scores = torch.as_tensor(values).detach().float().cpu()
+            if tuple(scores.shape) != (len(pictures),):
+                raise UsageError(
+                    f"{what} gave {list(scores.shape)} for {len(pictures)} pictures; expected one score each"
+                )
+            parts.setdefault(str(name), []).append(scores)
+        if start and start // 500 != (start - len(pictures)) // 500:
+            say(f"{start} of {len(samples.codes)} pictures")
+    return {name: torch.cat(found) for name, found in parts.items()}

@@ -1,0 +1,157 @@
+"""From a configuration to the work: data, methods, edits, protocols, each checked before the first picture is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.core.errors import MissingError, UsageError
+from bench.plan.checkpoints import network_path
+from bench.plan.config import Config
+from bench.plan.methods import contestants_of, with_matched_strengths
+from bench.plan.missing import gaps_of, next_steps
+from bench.plan.plugins import load_plugins
+from bench.plan.sources import SYNTHETIC, counted, open_data, planned_data, world_of
+from bench.plan.work import InputSource, Need, Work
+from bench.run.shard import Shard
+
+if TYPE_CHECKING:
+    from bench.core.contract import Dataset, Domain, EditPass, Judge
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The work as far as it can be done, and what stands in the way of the rest.
+
+    Attributes:
+        columns: Method asked for -> its passes, without directions, whether it can run or not.
+        counted: Whether the pictures of the data set are known; only a plan may lack them.
+    """
+
+    work: Work
+    needs: tuple[Need, ...]
+    domain: Domain
+    columns: Mapping[str, tuple[EditPass, ...]]
+    counted: bool = True
+
+    def refuse_if_incomplete(self) -> None:
+        """Raise MissingError when a method that could be here is not, or a protocol has nothing to measure.
+
+        What nobody released is no obstacle, nor is a column whose network is absent: tables say so in their cells.
+        """
+        blocking = [need for need in self.needs if need.kind != "columns" and need.status != "not released"]
+        if not blocking:
+            return
+        gaps = gaps_of(blocking)
+        lines = [f"{', '.join(gap.needed_for)}: {gap.reason}" for gap in gaps]
+        here = [contestant.name for contestant in self.work.contestants]
+        advice = next_steps(gaps)
+        if here and all(need.kind in ("methods", "edits") for need in blocking):
+            advice.append(f"or run those that are here: --methods {','.join(here)}")
+        raise MissingError("something is missing\n  " + "\n  ".join(lines), "\n        ".join(advice))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is unusual about passes, a sentence each."""
+        notes: dict[str, list[str]] = {}
+        for edit in (edit for columns in self.columns.values() for edit in columns if edit.note):
+            names = notes.setdefault(edit.note, [])
+            names += [edit.column] if edit.column not in names else []
+        return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+
+
+def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -> Assembly:
+    """Check everything a configuration names and put the work together.
+
+    No picture is read and no method loaded, but to find matched strengths that are not known yet. When `dry`, no
+    network is loaded at all, and absent data are a need like any other.
+
+    Raises:
+        UsageError: A name that does not exist, an edit that does not fit.
+        MissingError: No data set.
+    """
+    _set_threads(config.run.threads)
+    load_plugins(config.plugins)
+    needs: list[Need] = []
+    dataset = planned_data(config, needs) if dry else open_data(config)
+    device = device_of(config, shard or Shard())
+    contestants, columns = contestants_of(config, dataset, device, needs)
+    if config.edits.mode == "matched" and contestants:
+        contestants = with_matched_strengths(config, dataset, device, contestants, search=not dry)
+    judges = _judges(config, dataset, device, needs, dry=dry)
+    work = Work(
+        dataset=dataset,
+        pictures=tuple(dataset.pictures[: config.data.limit]),
+        contestants=tuple(contestants),
+        judges=tuple(judges),
+        inputs={judge.protocol: input_source(judge) for judge in judges},
+        observers=_observers(config, device),
+        group=config.run.group,
+        batch=config.run.batch,
+        loaded_methods=config.run.loaded_methods,
+        grid_pictures=config.run.grid_pictures,
+        device=device,
+        seed=config.run.seed,
+    )
+    return Assembly(work, tuple(needs), dataset.domain, columns, counted=counted(dataset))
+
+
+def _set_threads(threads: int) -> None:
+    # Before the first tensor is touched: a pool of threads that was once used would not survive a fork.
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def device_of(config: Config, shard: Shard) -> str:
+    """The device a run uses. Raises UsageError when the one asked for is not there."""
+    import torch
+
+    name = config.run.device
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if cuda else "mps" if mps else "cpu"
+    if (name.startswith("cuda") and not cuda) or (name == "mps" and not mps):
+        raise UsageError(f"--device {name}: no such device on this machine", "use --device cpu or auto")
+    return f"cuda:{shard.local_rank % torch.cuda.device_count()}" if name == "cuda" else name
+
+
+def input_source(judge: Any) -> InputSource:
+    """What the judge's protocol feeds to methods."""
+    source: InputSource = judge.rules.pictures.input
+    return source
+
+
+def _judges(config: Config, dataset: Dataset, device: str, needs: list[Need], *, dry: bool) -> list[Judge]:
+    from metrics.evaluator import load_judge, plan_judge
+
+    if not config.protocols:
+        raise UsageError("no protocol is named", "add --protocols, see `run_bench.py ls protocols`")
+    judges: list[Any] = []
+    for name in config.protocols:
+        world = world_of(config, device)
+        if dry:
+            judge = plan_judge(name, domain=dataset.domain, weights=network_path, world=world)
+        else:
+            batch = config.run.group
+            judge = load_judge(
+                name, domain=dataset.domain, weights=network_path, device=device, world=world, batch=batch
+            )
+        for stem, why in judge.missing.items():
+            files = why.files
+            needs.append(Need("columns", f"{stem}@{judge.protocol}", why.what, why.next_step, "missing", files))
+        if not judge.pair_metrics and not judge.set_metrics:
+            needs.append(Need("run", judge.protocol, "none of its columns can be measured here"))
+        judges.append(judge)
+    return judges
+
+
+def _observers(config: Config, device: str) -> tuple[Any, ...]:
+    if config.data.name != SYNTHETIC:
+        return ()
+    from bench.run.truth import observers
+
+    found: tuple[Any, ...] = tuple(observers(device=device))
+    return found

@@ -1,0 +1,165 @@
+"""Where files lie: checkpoints of methods, networks of protocols, direction files of edits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.core.errors import MissingError, UsageError
+from bench.plan.config import Config
+
+if TYPE_CHECKING:
+    from bench.core.contract import Domain
+
+SYNTHETIC_WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
+
+
+class AbsentError(MissingError):
+    """A method's checkpoint that is not here; `status` says whether anybody has it, `files` which ones (registry)."""
+
+    def __init__(self, what: str, next_step: str = "", status: str = "missing", files: Sequence[str] = ()) -> None:
+        super().__init__(what, next_step, files)
+        self.status = status
+
+
+def checkpoint_files(config: Config, name: str, domain: Domain, entry: Any) -> tuple[Path, ...]:
+    """The checkpoint files of a method: those given, else the family's own.
+
+    Raises AbsentError where there is none, UsageError where files were given that are too few or too many.
+    """
+    given = config.checkpoints.get(name) or (config.variants[name].checkpoint if name in config.variants else ())
+    if given:
+        return _given(name, entry, [Path(file) for file in given])
+    if config.weights == "synthetic":
+        return _shipped(name)
+    if domain not in entry.domains:
+        raise _other_domain(entry, domain)
+    if name in config.variants:
+        raise AbsentError(f"no checkpoint of {name} was released", f"add --checkpoint {name}=FILE", "not released")
+    return _released(name, domain)
+
+
+def _other_domain(entry: Any, domain: Domain) -> AbsentError:
+    from bench.weights import registry
+
+    notes = [item.note for item in registry.checkpoint_entries(entry.name, domain) if item.note]
+    why = f": {notes[0]}" if notes else ""
+    advice = f"leave it out of --methods, or add a method with a {domain} network by --plugin"
+    return AbsentError(f"{entry.name} has no {domain} network{why}", advice, "not released")
+
+
+def _given(name: str, entry: Any, files: list[Path]) -> tuple[Path, ...]:
+    for file in files:
+        if not file.is_file():
+            raise AbsentError(f"{name}: there is no file {file}", f"check --checkpoint {name}=FILE")
+    ours = all(file.suffix == ".safetensors" for file in files)
+    if not ours and not len(entry.files) <= len(files) <= len(entry.files) + len(getattr(entry, "optional", ())):
+        wanted = "; ".join(entry.files)
+        raise UsageError(f"{name} needs {len(entry.files)} checkpoint file(s), got {len(files)}", f"give: {wanted}")
+    return tuple(files)
+
+
+def _shipped(name: str) -> tuple[Path, ...]:
+    """Our own checkpoint, with the files beside it that its metadata names as parts (a shared generator or encoder)."""
+    file = SYNTHETIC_WEIGHTS / f"{name}.safetensors"
+    if not file.is_file():
+        raise AbsentError(
+            f"no checkpoint of {name} for the synthetic world is shipped",
+            f"train one (python -m methods.training --help) and add --checkpoint {name}=FILE",
+        )
+    return (file, *(file.with_name(part) for part in _parts(file)))
+
+
+def _parts(file: Path) -> list[str]:
+    try:
+        parts: list[str] = json.loads(_metadata(file).get("parts", "[]"))
+        return parts
+    except ValueError as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, error: Exception) -> AbsentError:
+    shipped = file.parent == SYNTHETIC_WEIGHTS
+    advice = "restore it: git checkout -- bench/world/weights" if shipped else "write it again"
+    return AbsentError(f"{file} is damaged: {error}", advice)
+
+
+def _metadata(file: Path) -> dict[str, str]:
+    """Metadata of a safetensors file. Raises AbsentError for a damaged one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as content:
+            found: dict[str, str] = content.metadata() or {}
+            return found
+    except (SafetensorError, OSError) as error:
+        raise _damaged(file, error) from None
+
+
+def _released(name: str, domain: Domain) -> tuple[Path, ...]:
+    from bench.weights import registry
+
+    items = registry.checkpoint_entries(name, domain)
+    if not items:
+        raise AbsentError(f"the registry has no checkpoint of {name}", f"give one: --checkpoint {name}=FILE")
+    closed = [item for item in items if item.status == "not released"]
+    if closed:
+        error = registry.missing(closed[0])
+        raise AbsentError(error.what, error.next_step, "not released")
+    try:
+        return tuple(registry.checkpoint_paths(name, domain))
+    except MissingError as error:
+        raise AbsentError(error.what, error.next_step, files=error.files) from None
+
+
+def network_path(name: str) -> Path:
+    """An auxiliary network by registry name. Raises MissingError with the command that gets it."""
+    from bench.weights.registry import locate
+
+    return locate(name)
+
+
+def latent_rows(files: Sequence[Path], default: int) -> int:
+    """Rows L of the codes of checkpoint files: ours say how large their generator is, the authors' are the family's."""
+    for file in files:
+        if file.suffix == ".safetensors":
+            # A plug-in's file may mean something else by "config", or hold no JSON there.
+            try:
+                size = json.loads(_metadata(file)["config"])["generator"]["size"]
+                return 2 * (int(size).bit_length() - 1) - 2
+            except (KeyError, TypeError, ValueError):
+                continue
+    return default
+
+
+def direction_files(config: Config) -> Callable[[str], Path]:
+    """A resolver of direction file names: the folder given, beside their card or the data, shipped, or fetched."""
+    from bench.edits.directions import direction_folders
+    from bench.weights.registry import entries
+
+    folders = [Path(config.edits.files)] if config.edits.files else []
+    folders += dict.fromkeys(Path(card).parent for card in config.edits.cards)
+    if config.weights == "synthetic":
+        folders.append(SYNTHETIC_WEIGHTS)
+    else:
+        root = Path(config.data.root)
+        folders += [root / "directions", root.parent / "directions"] if config.data.root else []
+    nearby = direction_folders(folders)
+
+    def resolve(name: str) -> Path:
+        here = any((folder / name).exists() for folder in folders)
+        return nearby(name) if here or config.weights == "synthetic" or name not in entries() else network_path(name)
+
+    return resolve
+
+
+def files_of(method: str, domain: Domain, given: Sequence[str], preset: str | None) -> tuple[Path, ...]:
+    """Checkpoint files of one method for commands outside a run: those given, else the preset's family's."""
+    from bench.plan.config import load_config
+    from methods.registry import find
+
+    entry = find(method)
+    config = load_config(preset, command_line={"checkpoints": {method: list(given)}} if given else None)
+    return checkpoint_files(config, method, domain, entry)

@@ -1,0 +1,238 @@
+"""What a run is told: one frozen tree, filled from defaults < preset < `--config FILE` < command line.
+
+Every layer is the same TOML shape (see `presets/`); a key that is not in the tree is refused with close names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from bench.core.errors import MissingError, UsageError, unknown_name
+
+PRESETS = Path(__file__).parent / "presets"
+DEFAULT_PRESET = "synthetic"
+# What a run is called does not depend on where it lies, what it prints, or how many pictures are read at a time.
+_NOT_IN_NAME = ("name", "output", "batch", "grid_pictures", "loaded_methods", "workers")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pictures: data set, its folder (none for the synthetic world), split, and how many of the first."""
+
+    name: str = "synthetic"
+    root: str = ""
+    split: str = "test"
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class EditsConfig:
+    """Which edits and how far.
+
+    Attributes:
+        names: Cards of `bench/edits/cards`.
+        strengths: Card name -> strength that replaces the card's; several for a sweep.
+        files: Folder with the authors' direction files, where cards need them.
+        mode: "fixed", "sweep" or "matched" (equal achieved change).
+        cards: Further card files.
+    """
+
+    names: tuple[str, ...] = ()
+    strengths: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    files: str = ""
+    mode: Literal["fixed", "sweep", "matched"] = "fixed"
+    cards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A further name for a method with another checkpoint or title (rows of an ablation)."""
+
+    method: str
+    title: str = ""
+    checkpoint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How it is run. Only `device`, `group`, `threads` and `seed` can move a number, and only its last digits.
+
+    Attributes:
+        group: Pictures a network sees at once. Fixed by the preset, so that tables do not depend on `batch`.
+        batch: Pictures read and held at a time (rounded up to whole groups).
+        loaded_methods: Methods kept in memory at a time; 0 keeps all.
+        grid_pictures: Pictures whose inputs and outputs are kept as PNG.
+        threads: Threads of a network on the CPU; 0 leaves it to torch.
+        workers: Processes that share the run on one machine's CPU; 0 is one a core.
+    """
+
+    name: str = ""
+    output: str = "runs"
+    seed: int = 0
+    device: str = "auto"
+    group: int = 1
+    batch: int = 32
+    loaded_methods: int = 0
+    grid_pictures: int = 6
+    threads: int = 0
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole of it.
+
+    Attributes:
+        preset: What it started from.
+        title: Heading of the report.
+        paper_table: Table of the paper that the run follows (1, 2, 3), or None.
+        weights: Which family of checkpoints methods take by default: "synthetic" or "released".
+        checkpoints: Method -> files, instead of the default ones.
+        variants: Further method names (see `Variant`).
+        plugins: Modules or files that add methods.
+        filled_weights: The checkpoints are a test pattern; every report says that its numbers mean nothing.
+    """
+
+    preset: str = DEFAULT_PRESET
+    title: str = ""
+    paper_table: int | None = None
+    weights: Literal["synthetic", "released"] = "released"
+    methods: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    checkpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    filled_weights: bool = False
+    data: DataConfig = field(default_factory=DataConfig)
+    edits: EditsConfig = field(default_factory=EditsConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def run_name(self) -> str:
+        """The name given, or "<preset>-<8 hex digits of what was asked>": the same command finds its run again."""
+        if self.run.name:
+            return self.run.name
+        asked = asdict(self)
+        asked["run"] = {key: value for key, value in asked["run"].items() if key not in _NOT_IN_NAME}
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        return f"{self.preset}-{digest[:8]}"
+
+    def run_folder(self) -> Path:
+        return Path(self.run.output) / self.run_name()
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def load_config(
+    preset: str | None = None, file: Path | None = None, command_line: Mapping[str, Any] | None = None
+) -> Config:
+    """Build the configuration from its four layers.
+
+    Args:
+        preset: Preset name; None takes the file's `preset`, else "synthetic".
+        file: TOML file of the same shape.
+        command_line: Nested mapping of what was typed, e.g. {"data": {"limit": 8}}.
+
+    Raises:
+        UsageError: An unknown preset or key (close names offered), or a value of the wrong type.
+        MissingError: The file is not there or is no TOML.
+    """
+    layer = _read_toml(file) if file is not None else {}
+    own = layer.pop("preset", None)
+    name = preset or own or DEFAULT_PRESET
+    if name not in preset_names():
+        raise unknown_name("preset", str(name), preset_names())
+    config = _overlay(Config(preset=name), _read_toml(PRESETS / f"{name}.toml"), f"preset {name}")
+    config = _overlay(config, layer, str(file))
+    config = _overlay(config, dict(command_line or {}), "command line")
+    _check(config)
+    return config
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingError(f"configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MissingError(f"configuration {path} is not TOML: {error}") from None
+
+
+def _overlay(tree: Any, layer: Mapping[str, Any], where: str, path: str = "") -> Any:
+    """`tree` with the keys of `layer` replaced; mappings by name (strengths, checkpoints) are merged."""
+    known = [item.name for item in fields(tree)]
+    hints = get_type_hints(type(tree))
+    changes: dict[str, Any] = {}
+    for key, value in layer.items():
+        if key not in known:
+            error = unknown_name("key", f"{path}{key}", [path + name for name in known])
+            raise UsageError(f"{where}: {error.what}", error.next_step)
+        old = getattr(tree, key)
+        if is_dataclass(old):
+            if not isinstance(value, Mapping):
+                raise UsageError(f"{where}: {path}{key} is a table of settings, not {value!r}")
+            changes[key] = _overlay(old, value, where, f"{path}{key}.")
+        else:
+            new = _convert(value, hints[key], f"{where}: {path}{key}")
+            changes[key] = {**old, **new} if isinstance(old, Mapping) else new
+    return replace(tree, **changes)
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    """`value` as the annotated type; a single value stands for a tuple of one. Raises UsageError."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if value not in arguments:
+            error = unknown_name("value", str(value), [str(item) for item in arguments])
+            raise UsageError(f"{where}: {error.what}", error.next_step)
+        return value
+    if origin is types.UnionType:
+        return None if value is None else _convert(value, arguments[0], where)
+    if origin is tuple:
+        items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        return tuple(_convert(item, arguments[0], where) for item in items)
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise UsageError(f"{where} takes a table, not {value!r}")
+        return {str(name): _convert(item, arguments[1], f"{where}.{name}") for name, item in value.items()}
+    if is_dataclass(kind):
+        return _variant(value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise UsageError(f"{where} takes {_article(kind.__name__)}, not {value!r}")
+    return value
+
+
+def _variant(value: Any, where: str) -> Variant:
+    if not isinstance(value, Mapping) or "method" not in value:
+        raise UsageError(f"{where} takes a table with at least `method`, not {value!r}")
+    variant: Variant = _overlay(Variant(method=""), value, where)
+    return variant
+
+
+def _article(kind: str) -> str:
+    return {"int": "a whole number", "str": "text", "float": "a number", "bool": "true or false"}.get(kind, kind)
+
+
+def _check(config: Config) -> None:
+    run, limit = config.run, config.data.limit
+    for what, value in (("--limit", limit), ("--batch", run.batch), ("run.group", run.group)):
+        if value is not None and value < 1:
+            raise UsageError(f"{what} must be at least 1, not {value}")
+    if run.device not in ("auto", "cpu", "cuda", "mps") and not run.device.startswith("cuda:"):
+        raise unknown_name("device", run.device, ["auto", "cpu", "cuda", "mps"])
+    if run.name and (Path(run.name).name != run.name or run.name.startswith(".")):
+        raise UsageError(f"--name {run.name!r} is not a plain folder name", "use --output for the folder it lies in")
+    for what, names in (("method", config.methods), ("edit", config.edits.names), ("protocol", config.protocols)):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(f"{what} named twice: {', '.join(twice)}")

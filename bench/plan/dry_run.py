@@ -1,0 +1,105 @@
+"""What a run would do, cell by cell, for methods that are here and those that are not; nothing is loaded or read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core.contract import EditPass, Judge
+from bench.plan.work import Work, row_bytes
+from bench.results.store import ORIGINAL, REAL, REAL_JPEG, read_rows
+
+if TYPE_CHECKING:
+    from bench.plan.build import Assembly
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One method, pass and protocol.
+
+    Attributes:
+        method, column, protocol: Which.
+        strength: Signed; 0 for reconstructions and real pictures.
+        inputs, reals: Subsets of the pictures that go in and of those the FID compares with.
+        pictures: How many go in; None where the data set is not here to count them.
+        done: How many of them an earlier run has left.
+    """
+
+    method: str
+    column: str
+    protocol: str
+    strength: float
+    inputs: str
+    reals: str
+    pictures: int | None
+    done: int
+
+    @property
+    def todo(self) -> int | None:
+        return None if self.pictures is None else self.pictures - self.done
+
+
+def planned_cells(assembly: Assembly, folder: Path) -> list[PlannedCell]:
+    """All cells in table order: the real pictures, then every method asked for. `folder` is the run's."""
+    done = _done(assembly.work, folder)
+    own = {contestant.name: contestant.passes for contestant in assembly.work.contestants}
+    original = [EditPass(ORIGINAL, None, 0.0)]
+    blocks: list[tuple[str, Sequence[EditPass]]] = [(REAL, original), (REAL_JPEG, original)]
+    blocks += [(name, own.get(name, columns)) for name, columns in assembly.columns.items()]
+    return [
+        PlannedCell(
+            name,
+            edit.column,
+            judge.protocol,
+            float(edit.strength),
+            edit.inputs,
+            edit.reals,
+            _count(assembly, edit),
+            done.get((name, edit.column, judge.protocol), 0),
+        )
+        for name, edits in blocks
+        for edit in edits
+        for judge in assembly.work.judges
+        if judge.lossy or name != REAL_JPEG
+    ]
+
+
+def statuses(assembly: Assembly) -> dict[str, str]:
+    """Method asked for -> "ready", "missing" or "not released"."""
+    found = dict.fromkeys(assembly.columns, "ready")
+    for need in assembly.needs:
+        if need.kind == "methods":
+            found[need.name] = need.status
+        elif need.kind == "edits":
+            found[need.method] = need.status
+    return found
+
+
+def bytes_left(cells: Sequence[PlannedCell], judges: Sequence[Judge]) -> int | None:
+    """About what the missing rows of the cells take on disk, once every network is here; None where unknown."""
+    sizes = {judge.protocol: row_bytes(_features(judge)) for judge in judges}
+    if any(cell.todo is None for cell in cells):
+        return None
+    return sum((cell.todo or 0) * sizes[cell.protocol] for cell in cells)
+
+
+def _count(assembly: Assembly, edit: EditPass) -> int | None:
+    return len(assembly.work.members(edit)) if assembly.counted else None
+
+
+def _done(work: Work, folder: Path) -> Mapping[tuple[str, str, str], int]:
+    """Results that are there; the pictures' digests, for which every file is read, are asked for only then."""
+    if not (folder / "rows").is_dir():
+        return {}
+    keys = {row.key for row in read_rows(folder)}
+    return {(cell.method, cell.column, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}
+
+
+def _features(judge: Judge) -> int:
+    """Columns with features of their own, those whose network is not here yet included."""
+    rules, domain = getattr(judge, "rules", None), getattr(judge, "domain", None)
+    if rules is None:
+        return len(judge.feature_stems)
+    return sum(column.is_set and column.options.shares() is None for column in rules.of(domain))

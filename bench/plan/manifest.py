@@ -1,0 +1,124 @@
+"""The manifest: a run's record of itself, from which alone its rows can be read and its tables made again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.data.splits import checksum
+from bench.plan.work import Need, Work, edit_digest, subset_labels
+
+if TYPE_CHECKING:
+    from bench.plan.build import Assembly
+    from bench.plan.config import Config
+
+
+def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, Any]:
+    """The run's record of itself: what was asked, with which files and versions. No clock, no rank."""
+    work = assembly.work
+    labels = subset_labels([edit for contestant in work.contestants for edit in contestant.passes])
+    return {
+        "format": 1,
+        "run": config.run_name(),
+        "title": config.title,
+        "command": ["python", "run_bench.py", *words],
+        "preset": config.preset,
+        "paper_table": config.paper_table,
+        "domain": assembly.domain,
+        "data": _data_record(config, work),
+        "seed": config.run.seed,
+        "device": work.device.partition(":")[0],
+        "group": work.group,
+        "versions": versions(),
+        "methods": _methods_record(config, assembly),
+        "passes": _passes_record(work),
+        "protocols": {judge.protocol: _protocol_record(config, work, judge) for judge in work.judges},
+        "missing": {
+            kind: {need.name: {"status": need.status, "reason": need.reason, "command": need.command} for need in found}
+            for kind, found in _by_kind(assembly.needs).items()
+        },
+        "filled_weights": config.filled_weights,
+        "pictures": {
+            picture.name: {"digest": digest, "attributes": {name: picture.attributes[name] for name in labels}}
+            for picture, digest in zip(work.pictures, work.digests, strict=True)
+        },
+    }
+
+
+def _data_record(config: Config, work: Work) -> dict[str, Any]:
+    """Which pictures: their names in order have the checksum that protocol cards call split_crc32."""
+    names = [picture.name for picture in work.pictures]
+    return {
+        "name": work.dataset.name,
+        "split": config.data.split,
+        "pictures": len(names),
+        "split_crc32": getattr(work.dataset, "checksum", None) or checksum(names),
+    }
+
+
+def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
+    present = {contestant.name: contestant for contestant in assembly.work.contestants}
+    record: dict[str, Any] = {}
+    for name in config.methods:
+        contestant = present.get(name)
+        record[name] = {"title": config.variants[name].title} if name in config.variants else {}
+        if contestant is not None:
+            record[name] |= {
+                "digest": contestant.digest,
+                "files": [{"name": file, "sha256": digest} for file, digest in contestant.files],
+                "passes": {
+                    edit.column: {"edit_digest": edit_digest(edit), "strength": float(edit.strength)}
+                    for edit in contestant.passes
+                },
+            }
+    return record
+
+
+def _passes_record(work: Work) -> list[dict[str, Any]]:
+    """Each column once, with the first method's strength (they differ only where strengths are matched)."""
+    columns: dict[str, dict[str, Any]] = {}
+    for contestant in work.contestants:
+        for edit in contestant.passes:
+            record = {"column": edit.column, "strength": edit.strength, "inputs": edit.inputs, "reals": edit.reals}
+            columns.setdefault(edit.column, record | ({"note": edit.note} if edit.note else {}))
+    return list(columns.values())
+
+
+def _protocol_record(config: Config, work: Work, judge: Any) -> dict[str, Any]:
+    return {
+        "digest": work.protocol_digest(judge),
+        # Of the protocol file alone: whoever makes tables of the rows must read the same one.
+        "rules": judge.rules.digest,
+        "input": work.inputs[judge.protocol],
+        "file": next((name for name in config.protocols if name.endswith(f"{judge.protocol}.toml")), ""),
+        "pair_metrics": list(judge.pair_metrics),
+        "set_metrics": list(judge.set_metrics),
+    }
+
+
+def _by_kind(needs: tuple[Need, ...]) -> Mapping[str, list[Need]]:
+    return {kind: [need for need in needs if need.kind == kind] for kind in ("methods", "columns")}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for name in (
+        "warpres-bench",
+        "torch",
+        "torchvision",
+        "numpy",
+        "scipy",
+        "pillow",
+        "scikit-image",
+        "lpips",
+        "torch-fidelity",
+    ):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

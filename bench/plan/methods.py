@@ -1,0 +1,142 @@
+"""From a configuration's methods and edits to contestants: files found, columns planned, directions loaded."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core.errors import MissingError, UsageError, unknown_name
+from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, latent_rows
+from bench.plan.config import Config
+from bench.plan.sources import SYNTHETIC, counted, world_of
+from bench.plan.work import Contestant, Need
+
+if TYPE_CHECKING:
+    from bench.core.contract import Dataset, Domain, EditPass, Method
+
+# Rows of the W+ codes of the generators that the checkpoints of a family share.
+_LATENT_ROWS = {("synthetic", "faces"): 10, ("released", "faces"): 18, ("released", "cars"): 16}
+
+
+def contestants_of(
+    config: Config, dataset: Dataset, device: str, needs: list[Need]
+) -> tuple[list[Contestant], dict[str, tuple[EditPass, ...]]]:
+    """The methods that can run, and the columns of all of them."""
+    from methods.registry import find, method_names
+
+    for name in config.methods:
+        if name not in config.variants and name not in method_names():
+            raise unknown_name("method", name, sorted({*method_names(), *config.variants}))
+    for name in config.checkpoints:
+        if name not in config.methods:
+            raise unknown_name("method of --checkpoint", name, list(config.methods))
+    contestants, columns = [], {}
+    for name in config.methods:
+        variant = config.variants.get(name)
+        method = variant.method if variant else name
+        rows, status = _LATENT_ROWS[config.weights, dataset.domain], "missing"
+        files: tuple[Path, ...] = ()
+        try:
+            files = checkpoint_files(config, name, dataset.domain, find(method))
+            rows = latent_rows(files, rows)
+        except AbsentError as error:
+            files, status = (), error.status
+            needs.append(Need("methods", name, error.what, error.next_step, status, error.files))
+        columns[name], passes, absent = _passes(config, dataset, method, rows)
+        if status == "not released":
+            continue
+        needs += [Need("edits", e, why.what, why.next_step, "missing", why.files, name) for e, why in absent.items()]
+        if files and not absent:
+            title = variant.title if variant else ""
+            contestants.append(_contestant(name, title, method, files, dataset.domain, device, passes))
+    return contestants, columns
+
+
+def _contestant(
+    name: str,
+    title: str,
+    method: str,
+    files: tuple[Path, ...],
+    domain: Domain,
+    device: str,
+    passes: tuple[EditPass, ...],
+) -> Contestant:
+    from bench.core.checkpoint import file_digest
+    from methods.registry import find, load_method, method_digest
+
+    def load() -> Method:
+        loaded = load_method(method, domain=domain, checkpoint=files, device=device)
+        for edit in passes:
+            rows = loaded.latent_rows if edit.direction is None else len(edit.direction.vector)
+            if rows != loaded.latent_rows:
+                raise UsageError(
+                    f"the edit {edit.column!r} is for codes of {rows} rows; {name}'s have {loaded.latent_rows}",
+                    "choose the preset of this checkpoint's generator",
+                )
+        return loaded
+
+    digests = tuple((file.name, file_digest(file)) for file in files)
+    return Contestant(name, method_digest(find(method), files), passes, load, title, digests)
+
+
+def with_matched_strengths(
+    config: Config, dataset: Dataset, device: str, contestants: list[Contestant], *, search: bool
+) -> list[Contestant]:
+    """The same methods with strengths of equal achieved change."""
+    if config.data.name != SYNTHETIC:
+        raise UsageError(
+            "matched strengths need a network that measures attributes; only the synthetic world has one",
+            "use --mode fixed or sweep",
+        )
+    if device != "cpu":
+        raise UsageError(f"matched strengths are measured on the CPU, not on {device}", "add --device cpu")
+    from bench.run.match_strength import matched_strengths
+    from bench.world import open_world
+
+    found = matched_strengths(
+        contestants,
+        open_world("val"),
+        world_of(config, device).attributes,
+        config.run_folder(),
+        group=config.run.group,
+        say=lambda text: print(text, file=sys.stderr, flush=True),
+        search=search,
+    )
+    return [
+        replace(
+            contestant,
+            passes=tuple(
+                replace(edit, strength=found.get(contestant.name, {}).get(edit.column, edit.strength))
+                for edit in contestant.passes
+            ),
+        )
+        for contestant in contestants
+    ]
+
+
+def _passes(
+    config: Config, dataset: Dataset, method: str, rows: int
+) -> tuple[tuple[EditPass, ...], tuple[EditPass, ...], dict[str, MissingError]]:
+    """A method's columns, its passes as far as their directions are here, and by edit why one is not."""
+    from bench.data.listing import labels_of
+    from bench.edits.cards import generator_of
+    from bench.edits.columns import plan_columns
+    from bench.edits.directions import load_directions
+
+    edits = config.edits
+    generator = generator_of(dataset.domain, rows)
+    planned = plan_columns(
+        edits.names,
+        generator=generator,
+        method=method,
+        # Matched strengths start from the cards' own and are found with the methods themselves.
+        mode="sweep" if edits.mode == "sweep" else "fixed",
+        strengths=edits.strengths or None,
+        attributes=labels_of(dataset.pictures) if counted(dataset) else None,
+        cards=[Path(card) for card in edits.cards],
+    )
+    files = direction_files(config)
+    passes, absent = load_directions(planned, files, generator=generator, latent_rows=rows, method=method)
+    return tuple(edit for _, edit in planned), tuple(passes), absent

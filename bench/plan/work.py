@@ -1,0 +1,194 @@
+"""What a run has to do: method x pass x protocol over its pictures, what is done, what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.core.errors import PictureError, UsageError
+from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, Row
+
+if TYPE_CHECKING:
+    from bench.core.contract import Dataset, EditPass, Judge, Method, Picture
+    from bench.core.observer import Observer
+
+InputSource = Literal["original", "stored"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something a run lacks.
+
+    Attributes:
+        kind: "methods" (a whole row of the table), "columns" (a `stem@protocol`), "edits" (a direction), "data", or
+            "run" (nothing works without it).
+        name: Which.
+        reason: One sentence.
+        command: What gets it; empty when nothing does.
+        status: "missing" or "not released".
+        files: Registry names of what is not here.
+        method: For "edits": the method whose direction it is.
+    """
+
+    kind: Literal["methods", "columns", "edits", "data", "run"]
+    name: str
+    reason: str
+    command: str = ""
+    status: str = "missing"
+    files: tuple[str, ...] = ()
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A method as the plan sees it: known by its digest, not loaded yet.
+
+    Attributes:
+        name: Row of the table; a registry name or a variant's.
+        digest: SHA-256 over checkpoint files and code; part of every key.
+        passes: Its passes, in table order.
+        load: Loads it on the run's device.
+        title: What tables print; empty for the usual one.
+        files: (file name, SHA-256) of its checkpoints.
+    """
+
+    name: str
+    digest: str
+    passes: tuple[EditPass, ...]
+    load: Callable[[], Method]
+    title: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method, pass and protocol: how many pictures it has and how many of them are done."""
+
+    method: str
+    column: str
+    protocol: str
+    pictures: int
+    done: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything a run does, ready for the engine.
+
+    Attributes:
+        pictures: In order of evaluation, the limit applied.
+        judges: One a protocol.
+        inputs: Protocol -> what methods are fed: the data set's picture, or the picture as the protocol stores it.
+        observers: Further measurements, on data sets that know the truth.
+        group: Pictures a network sees at once; a picture's place in its group is fixed by the data set's order.
+        batch: Pictures read and held at a time.
+    """
+
+    dataset: Dataset
+    pictures: tuple[Picture, ...]
+    contestants: tuple[Contestant, ...]
+    judges: tuple[Judge, ...]
+    inputs: Mapping[str, InputSource]
+    observers: tuple[Observer, ...] = ()
+    group: int = 1
+    batch: int = 32
+    loaded_methods: int = 0
+    grid_pictures: int = 6
+    device: str = "cpu"
+    seed: int = 0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Digest of each picture; "" for one whose file cannot be read."""
+        return tuple(_digest(picture) for picture in self.pictures)
+
+    @property
+    def groups(self) -> int:
+        return -(-len(self.pictures) // self.group)
+
+    def members(self, edit: EditPass) -> Collection[int]:
+        """Indices of the pictures that go into a pass."""
+        return _matching(self.pictures, edit.inputs)
+
+    def row(self, index: int, contestant: Contestant, edit: EditPass, judge: Judge) -> Row:
+        """An empty row for picture `index`."""
+        about = (contestant.name, contestant.digest, edit.column, edit_digest(edit), float(edit.strength))
+        return self._row(index, about, judge)
+
+    def real_rows(self, index: int, judge: Judge) -> list[Row]:
+        """Empty rows of the real picture `index`: its own, and its JPEG's where the protocol stores one."""
+        names = (REAL, REAL_JPEG) if judge.lossy else (REAL,)
+        return [self._row(index, (name, REAL_DIGESTS[name], ORIGINAL, ORIGINAL, 0.0), judge) for name in names]
+
+    def _row(self, index: int, about: tuple[str, str, str, str, float], judge: Judge) -> Row:
+        return Row(self.pictures[index].name, self.digests[index], *about, judge.protocol, self.protocol_digest(judge))
+
+    def protocol_digest(self, judge: Judge) -> str:
+        """The judge's digest, and the observers' where there are any: a changed observer makes new results."""
+        if not self.observers:
+            return judge.digest
+        return hashlib.sha256(" ".join([judge.digest, *(item.digest for item in self.observers)]).encode()).hexdigest()
+
+    def rows(self) -> Iterator[tuple[int, Row]]:
+        """Every row of the finished run, empty, with the picture's index."""
+        for judge in self.judges:
+            for index in range(len(self.pictures)):
+                yield from ((index, row) for row in self.real_rows(index, judge))
+            for contestant in self.contestants:
+                for edit in contestant.passes:
+                    for index in sorted(self.members(edit)):
+                        yield index, self.row(index, contestant, edit, judge)
+
+    def cells(self, done: Collection[str]) -> list[Cell]:
+        """The cells in table order, the real pictures first; `done` are the keys that exist."""
+        counts: dict[tuple[str, str, str], list[int]] = {}
+        for _, row in self.rows():
+            count = counts.setdefault((row.method, row.column, row.protocol), [0, 0])
+            count[0] += 1
+            count[1] += row.key in done
+        return [Cell(*cell, *count) for cell, count in counts.items()]
+
+
+def edit_digest(edit: EditPass) -> str:
+    """Digest of a pass's direction; "reconstruction" where none is used."""
+    return edit.direction.digest if edit.direction else "reconstruction"
+
+
+def _digest(picture: Picture) -> str:
+    try:
+        return picture.digest
+    except PictureError:
+        return ""
+
+
+def _matching(pictures: Sequence[Picture], expression: str) -> frozenset[int]:
+    if expression == "all":
+        return frozenset(range(len(pictures)))
+    attribute, _, value = expression.partition("=")
+    try:
+        return frozenset(i for i, picture in enumerate(pictures) if picture.attributes[attribute] == int(value))
+    except KeyError:
+        raise UsageError(
+            f"the subset {expression!r} needs the label {attribute!r}, which this data set lacks", "leave the edit out"
+        ) from None
+
+
+def subset_labels(passes: Sequence[EditPass]) -> list[str]:
+    """Names of the labels that the passes' subsets ask for."""
+    expressions = {expression for edit in passes for expression in (edit.inputs, edit.reals)} - {"all"}
+    return sorted({expression.partition("=")[0] for expression in expressions})
+
+
+def disk_bytes(work: Work, done: Collection[str] = (), feature_size: int = 2048) -> int:
+    """About what the missing rows take, in bytes; `done` are the keys that exist."""
+    sizes = {judge.protocol: row_bytes(len(judge.feature_stems), feature_size) for judge in work.judges}
+    return sum((cell.pictures - cell.done) * sizes[cell.protocol] for cell in work.cells(done))
+
+
+def row_bytes(features: int, feature_size: int = 2048) -> int:
+    """A row on disk: a line of text, and the float32 features of each set metric that has its own."""
+    return 900 + 4 * feature_size * features

@@ -1,0 +1,172 @@
+"""From a run's rows to the cells of its tables: a pure function of rows sorted by (method, pass, picture)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.core.contract import Domain
+from bench.core.errors import MissingError
+from bench.results.store import REAL, REAL_JPEG, Row, load_features
+from metrics.floors import half_split
+from metrics.intervals import mean_interval
+from metrics.protocol import ProtocolFile, load_protocol
+from metrics.summary import WHOLE_PICTURE, Cell, summarise
+
+RECONSTRUCTION = "reconstruction"
+# A row of tables that has no rows of its own: it is made of the real pictures' features.
+REAL_HALVES = "real-halves"
+Summaries = dict[tuple[str, str], dict[str, Cell]]
+
+
+def summarise_run(run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Summaries:
+    """Cells of every (method, pass), columns written `stem@protocol`.
+
+    Besides the methods there are the floors of each pass, see `_Table.floors`.
+
+    Raises MissingError where a protocol's file is no longer the one that the rows were made by.
+    """
+    cells: Summaries = {}
+    for protocol, about in manifest["protocols"].items():
+        own = [row for row in rows if row.protocol == protocol]
+        table = _Table(
+            run, rules_of(run, protocol, about), manifest["domain"], own, manifest["pictures"], _listed(about)
+        )
+        for method, edit, found in _blocks(manifest, own):
+            cells.setdefault((method, edit["column"]), {}).update(table.cells(found, edit))
+        for edit in manifest["passes"]:
+            for floor, made in table.floors(edit):
+                cells.setdefault((floor, edit["column"]), {}).update(made)
+    return {block: found for block, found in cells.items() if found}
+
+
+def rules_of(run: Path, protocol: str, about: Mapping[str, Any]) -> ProtocolFile:
+    """The protocol file, if it still is the run's: another rule for failures would give old rows new numbers unseen."""
+    rules = load_protocol(about.get("file") or protocol)
+    if about.get("rules", rules.digest) != rules.digest:
+        where = about.get("file") or f"{protocol}.toml"
+        raise MissingError(
+            f"{run}: its rows were made by another {protocol}: {where} has changed since",
+            "restore that file; or give the changed one a new name and run it with --protocols",
+        )
+    return rules
+
+
+def _listed(about: Mapping[str, Any]) -> frozenset[str] | None:
+    """Stems of the columns that the run could measure; None where the manifest does not say."""
+    names = [*about.get("pair_metrics", ()), *about.get("set_metrics", ())]
+    return frozenset(names) if names else None
+
+
+def _blocks(manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tuple[str, Mapping[str, Any], list[Row]]]:
+    by_block: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        by_block.setdefault((row.method, row.column), []).append(row)
+    for edit in manifest["passes"]:
+        for method in manifest["methods"]:
+            found = by_block.get((method, edit["column"]))
+            if found:
+                yield method, edit, sorted(found, key=lambda row: row.picture)
+
+
+class _Table:
+    """One protocol's real pictures: the features methods are compared with and the floors, made once a subset."""
+
+    def __init__(
+        self,
+        run: Path,
+        rules: ProtocolFile,
+        domain: Domain,
+        rows: Sequence[Row],
+        pictures: Mapping[str, Mapping[str, Any]],
+        measured: frozenset[str] | None = None,
+    ) -> None:
+        self.run, self.rules, self.domain, self.pictures, self.measured = run, rules, domain, pictures, measured
+        self._rows = {name: {row.picture: row for row in rows if row.method == name} for name in (REAL, REAL_JPEG)}
+        self._references: dict[str, Mapping[str, np.ndarray]] = {}
+        self._floors: dict[tuple[str, str], Mapping[str, Cell]] = {}
+
+    def floors(self, edit: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Cell]]]:
+        """Cells of a pass's reference rows: (row name, cells).
+
+        "real": the pictures that go into an edit, not edited. Where they are the pass's real pictures too, its set
+        metrics would compare a set with itself and are left out. "real-halves": random halves of the pass's real
+        pictures. "real-jpeg": the pass's real pictures before JPEG and after it, where the protocol stores JPEG.
+        """
+        inputs, reals = edit["inputs"], edit["reals"]
+        if edit["column"] != RECONSTRUCTION:
+            yield REAL, self.cells(self._named(REAL, inputs), edit, sets=inputs != reals)
+        yield REAL_HALVES, self._once((REAL_HALVES, reals), lambda: self._halves(reals))
+        same = {"inputs": reals, "reals": reals}
+        yield REAL_JPEG, self._once((REAL_JPEG, reals), lambda: self.cells(self._named(REAL_JPEG, reals), same))
+
+    def _once(self, key: tuple[str, str], make: Callable[[], Mapping[str, Cell]]) -> Mapping[str, Cell]:
+        if key not in self._floors:
+            self._floors[key] = make()
+        return self._floors[key]
+
+    def _halves(self, expression: str) -> Mapping[str, Cell]:
+        count = len(self._named(REAL, expression))
+        return half_split(self._reference(expression), self.rules, domain=self.domain, count=count)
+
+    def _named(self, method: str, expression: str) -> list[Row]:
+        """Rows of the real pictures of a subset, by picture."""
+        rows = self._rows[method]
+        return [rows[name] for name in sorted(chosen(self.pictures, expression)) if name in rows]
+
+    def cells(self, rows: list[Row], edit: Mapping[str, Any], *, sets: bool = True) -> dict[str, Cell]:
+        """Cells of one method's rows of a pass; without `sets`, those with one value a picture alone."""
+        values = [row.values for row in rows]
+        failures = [{WHOLE_PICTURE: row.reason or "failed"} if row.status == "failed" else row.failures for row in rows]
+        found = summarise(
+            values,
+            failures,
+            self._features(rows) if sets else {},
+            self._reference(edit["reals"]),
+            self.rules,
+            domain=self.domain,
+            paired=edit["inputs"] == edit["reals"],
+            measured=self.measured,
+        )
+        return {**found, **self._observed(values, failures)}
+
+    def _observed(
+        self, values: Sequence[Mapping[str, float]], failures: Sequence[Mapping[str, str]]
+    ) -> dict[str, Cell]:
+        """Cells of what observers measured, which no protocol file lists: plain means, failures left out."""
+        listed = {column.stem for column in self.rules.columns}
+        stems = sorted({stem for row in (*values, *failures) for stem in row} - listed - {WHOLE_PICTURE})
+        cells = {}
+        for stem in stems:
+            known = [row[stem] for row in values if stem in row]
+            failed = sum(stem in row or WHOLE_PICTURE in row for row in failures)
+            low, high = mean_interval(known, self.rules.numbers) if known else (None, None)
+            mean = math.fsum(known) / len(known) if known else None
+            cells[f"{stem}@{self.rules.name}"] = Cell(mean, low, high, len(known), failed, "skip")
+        return cells
+
+    def _features(self, rows: list[Row]) -> dict[str, np.ndarray]:
+        stems = sorted({stem for row in rows for stem in row.features})
+        return {stem: load_features(self.run, [row for row in rows if stem in row.features], stem) for stem in stems}
+
+    def _reference(self, expression: str) -> Mapping[str, np.ndarray]:
+        if expression not in self._references:
+            self._references[expression] = self._features(self._named(REAL, expression))
+        return self._references[expression]
+
+
+def chosen(pictures: Mapping[str, Mapping[str, Any]], expression: str) -> list[str]:
+    """Names of the manifest's pictures that belong to a subset ("all", "Smiling=1")."""
+    if expression == "all":
+        return list(pictures)
+    label, _, value = expression.partition("=")
+    return [name for name, about in pictures.items() if about["attributes"][label] == int(value)]
+
+
+def count_failed(rows: Sequence[Row]) -> int:
+    """Rows of methods that failed as a whole; a value that alone could not be had ("no face") is not one."""
+    return sum(row.status == "failed" for row in rows)

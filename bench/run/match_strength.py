@@ -1,0 +1,133 @@
+"""Strengths of equal achieved change: every method moves the attribute as far as the first does at its card's strength.
+
+Measured on validation pictures, never on those of the run, and remembered beside the run's results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.core.contract import Dataset, EditPass, Inversion, Method
+from bench.core.errors import UsageError
+from bench.edits.cards import all_cards
+from bench.edits.matched import ChangeMeter, match_strength
+from bench.plan.work import Contestant, edit_digest
+from bench.results.store import write_atomic
+from bench.run.input import to_input
+
+PICTURES = 96
+FARTHEST = 4.0
+RECORD = "matched.json"
+
+
+def matched_strengths(
+    contestants: Sequence[Contestant],
+    pictures: Dataset,
+    regressor: Callable[[Any], Mapping[str, Any]],
+    folder: Path,
+    *,
+    group: int,
+    say: Callable[[str], None],
+    search: bool = True,
+) -> dict[str, dict[str, float]]:
+    """Column -> strength, for each method by name.
+
+    Args:
+        contestants: With their cards' own strengths; the first one sets how far is far enough.
+        pictures: The first of these are measured on.
+        regressor: Pictures (N, 3, H, W) -> attribute -> (N,).
+        folder: The run's; keeps what was found.
+        search: Without it no method is loaded and nothing written: only what an earlier run found is given back.
+
+    Raises:
+        UsageError: An edit that nothing measures.
+    """
+    attributes = {card.name: card.measures for card in all_cards() if card.measures}
+    known = _read(folder)
+    found: dict[str, dict[str, float]] = {}
+    targets: dict[str, float] = {}
+    for contestant in contestants:
+        edits = [edit for edit in contestant.passes if edit.direction is not None]
+        key = _key(contestants[0], contestant, pictures)
+        if key not in known and not search:
+            say(f"the matched strengths of {contestant.name} are not known yet; the run finds them")
+            continue
+        if key not in known:
+            say(f"matching strengths of {contestant.name}")
+            known[key] = _search(contestant, edits, attributes, targets, _inputs(pictures), regressor, group)
+            write_atomic(folder / RECORD, json.dumps(known, indent=1) + "\n")
+        if contestant is contestants[0]:
+            targets = {column: entry["change"] for column, entry in known[key].items()}
+        for column, entry in known[key].items():
+            if not entry["reached"] and column in targets:
+                say(f"{contestant.name}, {column}: changes by {entry['change']:.3g} at most, not {targets[column]:.3g}")
+        found[contestant.name] = {column: entry["strength"] for column, entry in known[key].items()}
+    return found
+
+
+def _search(
+    contestant: Contestant,
+    edits: Sequence[EditPass],
+    attributes: Mapping[str, str],
+    targets: Mapping[str, float],
+    pictures: Sequence[Any],
+    regressor: Callable[[Any], Mapping[str, Any]],
+    group: int,
+) -> dict[str, dict[str, Any]]:
+    method = contestant.load()
+    found: dict[str, dict[str, Any]] = {}
+    with torch.inference_mode():
+        inversions = _inversions(method, pictures, group)
+        meters: dict[str, ChangeMeter] = {}
+        for edit in edits:
+            assert edit.direction is not None
+            attribute = attributes.get(edit.direction.name)
+            if attribute is None:
+                raise UsageError(f"nothing measures the edit {edit.direction.name!r}", "use --mode fixed for it")
+            if attribute not in meters:
+                meters[attribute] = ChangeMeter(method, inversions, regressor, attribute)
+            found[edit.column] = _match(meters[attribute], edit, targets.get(edit.column))
+    return found
+
+
+def _match(meter: ChangeMeter, edit: EditPass, target: float | None) -> dict[str, Any]:
+    direction = edit.direction
+    assert direction is not None
+    if target is None:
+        return {"strength": edit.strength, "change": meter(direction, edit.strength), "reached": True}
+    match = match_strength(
+        lambda strength: meter(direction, strength),
+        target,
+        start=edit.strength,
+        limit=FARTHEST * abs(edit.strength),
+    )
+    return {"strength": match.strength, "change": match.change, "reached": match.reached}
+
+
+def _inputs(pictures: Dataset) -> list[Any]:
+    return [pictures.read(picture) for picture in pictures.pictures[:PICTURES]]
+
+
+def _inversions(method: Method, pictures: Sequence[Any], group: int) -> list[Inversion]:
+    inputs = torch.stack([to_input(picture, method) for picture in pictures])
+    return [method.invert(inputs[start : start + group]) for start in range(0, len(inputs), group)]
+
+
+def _key(first: Contestant, contestant: Contestant, pictures: Dataset) -> str:
+    edits = [(edit.column, edit_digest(edit), edit.strength) for edit in contestant.passes]
+    about = [first.digest, contestant.digest, edits, [picture.digest for picture in pictures.pictures[:PICTURES]]]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        known: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return known
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,73 @@
+"""The first few inputs and outputs as PNG, for the grids of the report."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.core.contract import EditPass, Picture
+from bench.core.observer import Observer
+from bench.results.store import explain_write_errors
+
+TRUTH = "truth"
+
+
+class Snapshots:
+    """Keeps pictures below `run/pictures/<method>/<pass>/<picture>.png`, written before the row that they belong to.
+
+    The method "real" has the pass "original"; "truth" has true edits. Flows lie beside the pictures
+    as `<picture>.flow.npy`, float32 (2, h, w) in cells.
+    """
+
+    def __init__(self, run: Path, pictures: Sequence[Picture], count: int, observers: Sequence[Observer] = ()) -> None:
+        self.folder = run / "pictures"
+        self.pictures, self.count, self.observers = pictures, count, observers
+
+    def real(self, index: int, pixels: np.ndarray) -> None:
+        if index < self.count:
+            self._write(self._path("real", "original", index), pixels)
+
+    def edited(
+        self, index: int, method: str, edit: EditPass, pixels: np.ndarray, announced: dict[str, np.ndarray]
+    ) -> None:
+        if index >= self.count:
+            return
+        path = self._path(method, edit.column, index)
+        self._write(path, pixels)
+        if "flow" in announced:
+            _write_flow(path, announced["flow"])
+        for observer in self.observers:
+            true = observer.truth(self.pictures[index], edit)
+            if true is not None:
+                self._write(self._path(TRUTH, edit.column, index), true)
+            flow = observer.true_flow(self.pictures[index], edit)
+            if flow is not None:
+                _write_flow(self._path(TRUTH, edit.column, index), flow)
+
+    def _path(self, method: str, column: str, index: int) -> Path:
+        name = self.pictures[index].name.replace("/", "_")
+        return self.folder / method / column / f"{Path(name).stem}.png"
+
+    def _write(self, path: Path, pixels: np.ndarray) -> None:
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        _write_bytes(path, buffer.getvalue())
+
+
+def _write_flow(picture: Path, flow: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, flow.astype(np.float32))
+    _write_bytes(picture.with_suffix(".flow.npy"), buffer.getvalue())
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    with explain_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_bytes(data)
+        part.replace(path)

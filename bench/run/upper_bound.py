@@ -1,0 +1,191 @@
+"""How much of WarpRes's error is its flow's: the shipped WarpRes again with other flows, the true one among them.
+
+    python -m bench.run.upper_bound [--limit N] [--edits pose,smile]
+
+Only the flow is exchanged; codes, residuals and every weight stay. The true flow is that of the scene changed by as
+much as the generator's own picture changed with the codes (by the regressor), so it knows what was asked and nothing
+of what came out. No method of the bench is given the truth, which is why this is a command and not a method.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.core.contract import EditPass, Picture, select
+from bench.edits.cards import generator_of
+from bench.edits.directions import plan_passes
+from bench.plan.checkpoints import direction_files, files_of, network_path
+from bench.plan.config import load_config
+from bench.run.input import to_input
+from bench.run.truth import TruthObserver, attribute_of, flow_errors
+from bench.world import open_world
+from bench.world.dataset import scene_of
+from bench.world.flow_teacher import load_flow_teacher
+from bench.world.networks import load_world_networks
+from bench.world.render import render, to_uint8
+from bench.world.truth import edited, true_flow
+from methods.nets.flow.network import normalise
+from methods.registry import load_method
+from methods.styleres.adapter import ResidualMethod
+from methods.styleres.pipeline import Prefix, Prepared
+from methods.warpres.network import WarpRes
+from metrics.evaluator import load_judge
+from metrics.intervals import mean_interval
+from metrics.protocol import load_protocol
+from metrics.similarity import psnr
+
+PROTOCOL = "synthetic-1"
+FLOWS = ("no flow", "WarpRes's flow", "teacher's flow", "true flow")
+Values = dict[str, float]
+
+# Stem -> heading and digits; the reconstruction is compared with the input, an edit with its truth.
+RECONSTRUCTION = {"id": ("Id", 3), "psnr": ("PSNR", 2), "ssim": ("SSIM", 3), "lpips": ("LPIPS", 3)}
+EDIT = {
+    "achieved": ("achieved", 2),
+    "id": ("Id", 3),
+    "truth_psnr": ("PSNR to truth", 2),
+    "truth_ssim": ("SSIM to truth", 3),
+    "truth_lpips": ("LPIPS to truth", 3),
+    "asked_psnr": ("PSNR to what was asked", 2),
+    "flow_epe": ("flow EPE", 2),
+}
+
+
+class UpperBound:
+    """The shipped WarpRes, with the judges and the observer of a run."""
+
+    def __init__(self) -> None:
+        method = load_method("warpres", checkpoint=files_of("warpres", "faces", (), "synthetic"))
+        self.method = cast(ResidualMethod, method)
+        self.model, self.generator = cast(WarpRes, self.method.model), self.method.base.generator
+        self.networks, self.teacher = load_world_networks(), load_flow_teacher()
+        self.observer = TruthObserver(self.networks)
+        self.judge = load_judge(PROTOCOL, domain="faces", weights=network_path, device="cpu", world=self.networks)
+
+    def passes(self, edits: Sequence[str]) -> list[EditPass]:
+        """The reconstruction and the edits' columns at their cards' strengths."""
+        rows = self.method.latent_rows
+        files = direction_files(load_config("synthetic"))
+        return plan_passes(edits, files, generator=generator_of("faces", rows), latent_rows=rows, method="warpres")
+
+    @torch.inference_mode()
+    def measure(self, picture: Picture, pixels: np.ndarray, passes: Sequence[EditPass]) -> dict[str, dict[str, Values]]:
+        """Column -> flow -> values of one picture, uint8 (64, 64, 3)."""
+        codes, taps = self.method.base.encode(to_input(pixels, self.method)[None])
+        prepared = self.model.prepare(self.generator, codes, taps[self.model.config.base_tap])
+        (original,) = self.judge.describe([self.judge.store(pixels)])
+        found = {}
+        for edit in passes:
+            if picture in select([picture], edit.inputs):
+                found[edit.column] = self._edit(picture, edit, prepared, original)
+        return found
+
+    def _edit(self, picture: Picture, edit: EditPass, prepared: Prepared, original: Any) -> dict[str, Values]:
+        if edit.direction is None:
+            codes, prefix = prepared.codes, prepared.prefix
+        else:
+            codes = prepared.codes + edit.direction.delta(prepared.codes, edit.strength)
+            prefix = self.model.prefix(self.generator, codes)
+        change = self.asked(edit, prepared.codes, codes)
+        values = {}
+        for name, cells in self.flows(picture, edit, prepared, codes, prefix, change).items():
+            made = self.model.finish(self.generator, prepared, codes, prefix, cells).picture
+            values[name] = self._score(picture, edit, self.judge.to_uint8(made[0]), original, cells, change)
+        return values
+
+    def asked(self, edit: EditPass, before: Tensor, after: Tensor) -> float:
+        """How far the generator's own picture moves the edit's attribute; 0 for the reconstruction."""
+        attribute = attribute_of(edit)
+        if attribute is None:
+            return 0.0
+        measured = [self.networks.attributes(self._plain(codes))[attribute] for codes in (before, after)]
+        return float(measured[1] - measured[0])
+
+    def flows(
+        self, picture: Picture, edit: EditPass, prepared: Prepared, codes: Tensor, prefix: Prefix, change: float
+    ) -> dict[str, Tensor]:
+        """Flow name -> cells (1, 2, 32, 32)."""
+        own = self.model.flow(self.generator, prepared, codes, prefix)
+        plain = [normalise(self._plain(which)) for which in (codes, prepared.codes)]
+        teacher = self.model.cells(self.teacher(*plain).flow1)
+        return dict(zip(FLOWS, (torch.zeros_like(own), own, teacher, true_cells(picture, edit, change)), strict=True))
+
+    def _plain(self, codes: Tensor) -> Tensor:
+        return self.generator(codes).clamp(-1, 1)
+
+    def _score(
+        self, picture: Picture, edit: EditPass, pixels: np.ndarray, original: Any, cells: Tensor, change: float
+    ) -> Values:
+        stored = self.judge.store(pixels)
+        (description,) = self.judge.describe([stored])
+        values = dict(self.judge.score(description, original).values)
+        attribute = attribute_of(edit)
+        if attribute is not None:
+            source = scene_of(picture.name)
+            target = edited(source, attribute, change)
+            values |= self.observer.observe(picture, edit, stored, {}).values
+            values["asked_psnr"] = psnr(stored, to_uint8(render(target))[0].numpy())
+            values |= flow_errors(source, target, {"flow_epe": cells})
+        return values
+
+
+def true_cells(picture: Picture, edit: EditPass, change: float) -> Tensor:
+    """True flow (1, 2, 32, 32) in cells of the scene with the edit's attribute moved by `change`.
+
+    Hidden points keep the flow of the surface they lie on: a warp must take something there.
+    """
+    source, attribute = scene_of(picture.name), attribute_of(edit)
+    target = source if attribute is None else edited(source, attribute, change)
+    return F.avg_pool2d(true_flow(source, target).flow, 2) / 2
+
+
+def table(column: str, rows: Sequence[Mapping[str, Values]]) -> Iterator[str]:
+    """A Markdown table: means over pictures with their intervals, and what the true flow wins over WarpRes's."""
+    shown = RECONSTRUCTION if column == "reconstruction" else EDIT
+    yield f"\n{column}, n = {len(rows)}\n"
+    yield f"| flow | {' | '.join(heading for heading, _ in shown.values())} |"
+    yield f"|---|{'---|' * len(shown)}"
+    for name in FLOWS:
+        yield _line(name, {stem: [row[name][stem] for row in rows] for stem in shown}, shown)
+    won = {stem: [row[FLOWS[3]][stem] - row[FLOWS[1]][stem] for row in rows] for stem in shown}
+    yield _line("true − WarpRes's", won, shown)
+
+
+def _line(name: str, columns: Mapping[str, Sequence[float]], shown: Mapping[str, tuple[str, int]]) -> str:
+    return f"| {name} | {' | '.join(_cell(columns[stem], digits) for stem, (_, digits) in shown.items())} |"
+
+
+def _cell(values: Sequence[float], digits: int) -> str:
+    low, high = mean_interval(values, load_protocol(PROTOCOL).numbers)
+    mean = f"{np.mean(values):.{digits}f}"
+    return mean if low is None or high is None else f"{mean} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.run.upper_bound", description="WarpRes by true flow.")
+    parser.add_argument("--limit", type=int, default=150, metavar="N", help="test pictures (150)")
+    parser.add_argument("--edits", default="pose,smile", help="edit names (pose,smile)")
+    options = parser.parse_args(words)
+    torch.set_num_threads(1)
+    bound, world = UpperBound(), open_world("test", options.limit)
+    passes = bound.passes(options.edits.split(","))
+    found: dict[str, list[dict[str, Values]]] = {edit.column: [] for edit in passes}
+    for done, picture in enumerate(world.pictures):
+        print(f"\r{done} of {len(world.pictures)}", end="", file=sys.stderr, flush=True)
+        for column, values in bound.measure(picture, world.read(picture), passes).items():
+            found[column].append(values)
+    print(file=sys.stderr)
+    for column, rows in found.items():
+        print("\n".join(table(column, rows)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""What pictures go into a method and come out of it, and the part every W+ method shares: codes to picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from bench.core.contract import Domain, Inversion, stage
+from bench.core.errors import MissingError, UsageError
+from methods.nets.stylegan2 import Generator, State
+
+# How pictures of another size are brought to a method's; always antialiased.
+InputFilter = Literal["bilinear", "bicubic"]
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Picture sizes of a method.
+
+    Attributes:
+        domain: "faces" (square) or "cars" (the middle 3/4 of the rows of a square generator: 64..447 of 512).
+        input_size: (height, width) the encoder takes.
+        generator_size: Side of the generator's square picture.
+    """
+
+    domain: Domain
+    input_size: tuple[int, int]
+    generator_size: int
+
+    @classmethod
+    def of(cls, domain: Domain, generator_size: int, input_width: int = 256) -> Canvas:
+        """The released networks' canvas: 256 px wide input (or the generator's own size where that is smaller)."""
+        width = min(input_width, generator_size)
+        return cls(domain, (width if domain == "faces" else width * 3 // 4, width), generator_size)
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """(height, width) of a generated picture after `crop`."""
+        side = self.generator_size
+        return (side, side) if self.domain == "faces" else (side * 3 // 4, side)
+
+    def crop(self, image: Tensor) -> Tensor:
+        """The picture's rows of a square (N, C, s, s): all for faces, s/8 .. 7s/8 - 1 for cars."""
+        if self.domain == "faces":
+            return image
+        side = image.shape[-2]
+        return image[:, :, side // 8 : side - side // 8]
+
+    def check(self, images: Tensor) -> None:
+        """Raise UsageError unless images are (N, 3, *input_size)."""
+        expected = (3, *self.input_size)
+        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+            raise UsageError(
+                f"pictures have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))})"
+            )
+
+
+class CodesMethod(nn.Module):
+    """Base of methods that edit W+ codes: checks, latent_avg, and codes -> picture with the stored noise.
+
+    Subclasses implement `invert`; those that change features in the generator override `edit`.
+    """
+
+    stages: tuple[str, ...] = ("encode", "synthesise")
+    # torchvision's Resize on PIL, in every repository of the pSp family (protocol card, 1.2).
+    input_filter: InputFilter = "bilinear"
+    latent_avg: Tensor
+
+    def __init__(self, name: str, canvas: Canvas, generator: Generator, latent_avg: Tensor) -> None:
+        super().__init__()
+        self.name, self.canvas, self.generator = name, canvas, generator
+        self.domain = canvas.domain
+        self.input_size, self.output_size = canvas.input_size, canvas.output_size
+        self.latent_rows = generator.config.rows
+        self.register_buffer("latent_avg", average_rows(latent_avg, self.latent_rows).clone())
+
+    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
+        """Picture (N, 3, H, W) of an inversion, with `delta` (L, D) or (N, L, D) added to its codes."""
+        with stage("synthesise"):
+            return self.synthesise(edited(inversion.codes, delta))
+
+    def synthesise(self, codes: Tensor, state: State | None = None) -> Tensor:
+        """Cropped picture (N, 3, H, W) of codes (N, L, D), from the start or from a state of the generator."""
+        rgb = self.generator.advance(state, codes).rgb
+        assert rgb is not None
+        return self.canvas.crop(rgb)
+
+
+def edited(codes: Tensor, delta: Tensor | None) -> Tensor:
+    """Codes (N, L, D) plus delta (L, D) or (N, L, D), or as they are."""
+    return codes if delta is None else codes + delta.to(codes)
+
+
+def average_rows(latent_avg: Tensor, rows: int) -> Tensor:
+    """latent_avg as (rows, D), from any of the shapes found in released files: (D), (1, D), (rows, D), (1, rows, D).
+
+    More rows than the generator has (18 for a 16-row car generator) are cut, as the authors' guard does.
+    """
+    average = latent_avg.detach().float().reshape(-1, latent_avg.shape[-1])
+    if 1 < len(average) < rows:
+        raise MissingError(f"latent_avg has {len(average)} rows, expected 1 or {rows}", "check the checkpoint's domain")
+    return average.expand(rows, -1) if len(average) == 1 else average[:rows]
+
+
+def latent_avg_of(content: Mapping[str, Any], where: object) -> Tensor:
+    """The top-level "latent_avg" of an authors' file."""
+    average = content.get("latent_avg")
+    if not isinstance(average, Tensor):
+        raise MissingError(
+            f"{where} has no latent_avg, which the codes are relative to", "use the authors' released file"
+        )
+    return average

@@ -1,0 +1,101 @@
+"""Everything a run's folder shows, from its numbers and pictures: tables, plots, grids and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.core.files import write_all
+from reports.facts import gather_facts
+from reports.inputs import Facts, Pass, Summaries
+from reports.tables import Table, build_tables, pass_order, protocols
+from reports.writers import csv as csv_writer
+from reports.writers import md as markdown
+from reports.writers import tex as latex
+
+_PICTURES = 8
+
+
+def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manifest: Mapping[str, Any]) -> list[Path]:
+    """Write tables/, plots/, grids/ and index.html of a run; each file whole or not at all.
+
+    The tables depend on the summaries, the passes and the manifest alone, byte for byte; runtimes (`timing.json`) are
+    shown on the page and in `tables/timed/` only. Files of an earlier report that are no longer made are removed.
+
+    Returns:
+        Paths of all files written, the page last.
+
+    Raises:
+        MissingError: The folder cannot be written, or the disk is full.
+        ValueError: A column of a summary names no protocol.
+    """
+    from reports.figures.grids import draw_grids
+    from reports.figures.plots import draw_all
+    from reports.figures.run_images import read_shots
+    from reports.page.render import Content, render
+    from reports.timing_table import read_timings
+
+    facts = gather_facts(manifest)
+    timings = read_timings(run)
+    tables, paper = build_tables(summaries, passes, facts), list(_paper_tables(summaries, facts))
+    files = dict(_table_files([*tables, *paper], summaries, passes, facts))
+    files.update(_timed_files(summaries, facts, timings.seconds if timings else None))
+    drawings = draw_all(summaries, passes, facts)
+    for drawing in drawings:
+        files[f"plots/{drawing.name}.png"], files[f"plots/{drawing.name}.pdf"] = drawing.png, drawing.pdf
+    grids = draw_grids(read_shots(run, _PICTURES), pass_order(summaries, passes), facts)
+    files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
+    content = Content(
+        [*tables, *paper], drawings, grids, _failures(run, manifest), timings, facts, manifest, list(files)
+    )
+    files["index.html"] = render(content).encode()
+    return write_all(run, files)
+
+
+def _paper_tables(summaries: Summaries, facts: Facts) -> Iterator[Table]:
+    from reports.published.rows import paper_table
+
+    if facts.paper_table is not None:
+        for protocol in protocols(summaries, facts):
+            yield paper_table(facts.paper_table, summaries, facts, protocol)
+
+
+def _table_files(
+    tables: Iterable[Table], summaries: Summaries, passes: Sequence[Pass], facts: Facts
+) -> Iterator[tuple[str, bytes]]:
+    for table in tables:
+        yield from _three_forms(f"tables/{table.slug}", table)
+    for protocol in protocols(summaries, facts):
+        yield f"tables/long@{protocol}.csv", csv_writer.long(summaries, passes, facts, protocol).encode()
+        if facts.paper_table is not None:
+            from reports.published.rows import difference_csv
+
+            if text := difference_csv(facts.paper_table, summaries, facts, protocol):
+                yield f"tables/table{facts.paper_table}@{protocol}.difference.csv", text.encode()
+
+
+def _three_forms(name: str, table: Table) -> Iterator[tuple[str, bytes]]:
+    yield f"{name}.csv", csv_writer.wide(table).encode()
+    yield f"{name}.md", markdown.markdown(table).encode()
+    yield f"{name}.tex", latex.latex(table).encode()
+
+
+def _timed_files(
+    summaries: Summaries, facts: Facts, seconds: Mapping[str, float] | None
+) -> Iterator[tuple[str, bytes]]:
+    """Table 2 with the paper's runtime column, apart from the score tables since a clock changes from run to run."""
+    if facts.paper_table != 2 or seconds is None:
+        return
+    from reports.published.rows import paper_table
+
+    for protocol in protocols(summaries, facts):
+        table = paper_table(2, summaries, facts, protocol, runtimes=seconds)
+        yield from _three_forms(f"tables/timed/{table.slug}", table)
+
+
+def _failures(run: Path, manifest: Mapping[str, Any]) -> Sequence[Any]:
+    from bench.results.store import read_rows
+    from reports.failures import collect
+
+    return collect(read_rows(run, manifest)) if (run / "rows").is_dir() else []

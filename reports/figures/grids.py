@@ -1,0 +1,195 @@
+"""Picture grids from the pictures a run kept: who made what of whom. What is not there is left out or stays empty."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from reports.figures.flow_view import flow_picture, full_length, wheel
+from reports.figures.run_images import Shot, passes_of
+from reports.inputs import Facts
+from reports.naming import in_reading_order, is_reference, method_title, split_pass
+
+_GAP = 6
+_HEAD = 22
+_SIDE = 176
+_LEGEND_WIDTH = 590
+_INK, _PALE, _PAPER = (25, 25, 25), (110, 110, 110), (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One finished grid: file name without suffix, a sentence for readers, PNG bytes and its size in pixels."""
+
+    name: str
+    caption: str
+    png: bytes
+    size: tuple[int, int]
+
+
+def draw_grids(shots: Sequence[Shot], passes: Sequence[str], facts: Facts) -> list[Grid]:
+    """One grid a picture (methods down, passes across) and one a pass (pictures down, methods across)."""
+    methods = [
+        name
+        for name in in_reading_order(method for shot in shots for method, _ in shot.made)
+        if not is_reference(name, facts.references)
+    ]
+    columns = passes_of(shots, passes)
+    if not methods:
+        return []
+    sheets = [_picture_sheet(shot, columns, methods, facts) for shot in shots]
+    return [*sheets, *(_pass_grid(shots, column, methods, facts) for column in columns)]
+
+
+@dataclass(frozen=True)
+class _Field:
+    """One field of a grid: a picture, a flow with its scale, or nothing."""
+
+    image: Image.Image | None = None
+    flow: np.ndarray | None = None
+    longest: float = 1.0
+
+
+def _pass_grid(shots: Sequence[Shot], column: str, methods: Sequence[str], facts: Facts) -> Grid:
+    name = split_pass(column)
+    with_true = any(column in shot.true for shot in shots)
+    flowing = [method for method in methods if any((method, column) in shot.flows for shot in shots)]
+    with_true_flow = bool(flowing) and any(column in shot.true_flows for shot in shots)
+    heads = ["Input", *(method_title(method, facts.titles) for method in methods), *["True edit"] * with_true]
+    heads += [_flow_title(method, facts) for method in flowing] + ["True flow"] * with_true_flow
+    longest = _common_length(shots, [column])
+    rows = []
+    for shot in shots:
+        row = [_Field(shot.input), *(_Field(shot.made.get((method, column))) for method in methods)]
+        row += [_Field(shot.true.get(column))] * with_true
+        row += [_Field(flow=shot.flows.get((method, column)), longest=longest) for method in flowing]
+        row += [_Field(flow=shot.true_flows.get(column), longest=longest)] * with_true_flow
+        rows.append(row)
+    caption = f"{name.title}: the input, what each method makes of it" + (", and the true edit." if with_true else ".")
+    legend = longest if flowing else None
+    return _compose(f"pass-{column}", caption, name.title, heads, [shot.name for shot in shots], rows, legend)
+
+
+def _picture_sheet(shot: Shot, columns: Sequence[str], methods: Sequence[str], facts: Facts) -> Grid:
+    """The first row is the truth: the input stands where its reconstruction is to be, true edits follow."""
+    longest = _common_length([shot], columns)
+    rows = [[_Field(shot.true.get(c) or (shot.input if c == columns[0] else None)) for c in columns]]
+    names = ["Input, true edits" if shot.true else "Input"]
+    for method in methods:
+        rows.append([_Field(shot.made.get((method, c))) for c in columns])
+        names.append(method_title(method, facts.titles))
+    flowing = [method for method in methods if any((method, c) in shot.flows for c in columns)]
+    for method in flowing:
+        rows.append([_Field(flow=shot.flows.get((method, c)), longest=longest) for c in columns])
+        names.append(_flow_title(method, facts))
+    if flowing and shot.true_flows:
+        rows.append([_Field(flow=shot.true_flows.get(c), longest=longest) for c in columns])
+        names.append("True flow")
+    title = f"Picture {shot.name}"
+    heads = [split_pass(column).title for column in columns]
+    legend = longest if flowing else None
+    caption = f"{title}: every method, every pass."
+    return _compose(f"picture-{shot.name}", caption, title, heads, names, rows, legend)
+
+
+def _flow_title(method: str, facts: Facts) -> str:
+    return f"{method_title(method, facts.titles)}'s flow"
+
+
+def _common_length(shots: Sequence[Shot], columns: Sequence[str]) -> float:
+    made = [flow for shot in shots for (_, column), flow in shot.flows.items() if column in columns]
+    true = [flow for shot in shots for column, flow in shot.true_flows.items() if column in columns]
+    return full_length(*made, *true)
+
+
+def _compose(
+    name: str,
+    caption: str,
+    title: str,
+    heads: Sequence[str],
+    names: Sequence[str],
+    rows: Sequence[Sequence[_Field]],
+    legend: float | None,
+) -> Grid:
+    """Put fields on white paper: heads above, names at the left, the flow's wheel below."""
+    width, height = _field_size(rows)
+    left = max(int(_font(13).getlength(text)) for text in names) + 2 * _GAP
+    below = 74 if legend is not None else 0
+    across = len(heads) * (width + _GAP)
+    size = (
+        left + max(across, _LEGEND_WIDTH if legend is not None else 0),
+        2 * _HEAD + len(rows) * (height + _GAP) + below,
+    )
+    paper = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(paper)
+    draw.text((_GAP, _HEAD / 2), title, _INK, _font(14, bold=True), anchor="lm")
+    for at, head in enumerate(heads):
+        x = left + at * (width + _GAP) + width / 2
+        draw.text((x, 1.5 * _HEAD), _fitted(head, width), _INK, _font(13), anchor="mm")
+    for down, (row, text) in enumerate(zip(rows, names, strict=True)):
+        y = 2 * _HEAD + down * (height + _GAP)
+        draw.text((left - _GAP, y + height / 2), text, _INK, _font(13), anchor="rm")
+        for across, item in enumerate(row):
+            _paste(paper, item, (left + across * (width + _GAP), y), (width, height))
+    if legend is not None:
+        cells = next(item.flow.shape[2] for row in rows for item in row if item.flow is not None)
+        _draw_legend(paper, (left, size[1] - below + _GAP), legend, cells)
+    data = io.BytesIO()
+    paper.save(data, "PNG", optimize=False)
+    return Grid(name, caption, data.getvalue(), paper.size)
+
+
+def _field_size(rows: Sequence[Sequence[_Field]]) -> tuple[int, int]:
+    """Width and height of a field: small pictures enlarged by a whole factor, large ones reduced to about 180 px."""
+    images = [item.image for row in rows for item in row if item.image is not None]
+    if not images:
+        return _SIDE, _SIDE
+    width, height = max((image.size for image in images), key=lambda size: size[0] * size[1])
+    scale = max(1, _SIDE // max(width, height)) if max(width, height) <= _SIDE else _SIDE / max(width, height)
+    return round(width * scale), round(height * scale)
+
+
+def _paste(paper: Image.Image, item: _Field, place: tuple[int, int], size: tuple[int, int]) -> None:
+    if item.image is not None:
+        small = item.image.size[0] <= size[0]
+        method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
+        paper.paste(item.image.resize(size, method), place)
+    elif item.flow is not None:
+        paper.paste(flow_picture(item.flow, size, item.longest), place)
+        box = (*place, place[0] + size[0] - 1, place[1] + size[1] - 1)
+        ImageDraw.Draw(paper).rectangle(box, outline=(205, 205, 205))
+
+
+def _draw_legend(paper: Image.Image, place: tuple[int, int], longest: float, cells: int) -> None:
+    side = 62
+    paper.paste(wheel(side), place)
+    draw = ImageDraw.Draw(paper)
+    x, y = place[0] + side + 2 * _GAP, place[1]
+    lines = (
+        "Flow: hue is direction, colour strength is length; white stands still.",
+        f"Rim of the wheel: {longest:.2g} of {cells} cells ({100 * longest / cells:.2g} % of the width).",
+        "Arrows point from the edited picture to the place the content came from.",
+    )
+    for at, line in enumerate(lines):
+        draw.text((x, y + 8 + 20 * at), line, _PALE, _font(12), anchor="lm")
+
+
+def _fitted(text: str, width: int) -> str:
+    while len(text) > 4 and _font(13).getlength(text) > width:
+        text = text[:-2].rstrip("…") + "…"
+    return text
+
+
+@cache
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans as matplotlib ships it: the same on every machine."""
+    from matplotlib import get_data_path
+
+    file = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / file), size)

@@ -1,0 +1,243 @@
+"""The paper's tables: their layout filled with our numbers, the published ones beside them, and the difference."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from reports.columns import Metric
+from reports.footnotes import Notes, add_notes, noted_floors
+from reports.inputs import Cell, Facts, Summaries, interval, number
+from reports.naming import method_title, split_pass
+from reports.tables import (
+    DASH,
+    Block,
+    Column,
+    Entry,
+    Row,
+    Table,
+    entry,
+    marked,
+    method_rows,
+    picture_counts,
+    reference_rows,
+)
+from reports.writers.csv import exact
+
+FOLDER = Path(__file__).parent
+RUNTIME = Metric(
+    "runtime", "Runtime", "down", 4, "all", "details", "Seconds a picture, encoding and generating, batch of one.", 0
+)
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """One table of the paper as printed: column ids of its CSV, and row -> column id -> number."""
+
+    which: int
+    columns: tuple[str, ...]
+    rows: Mapping[str, Mapping[str, float]]
+
+
+@cache
+def _layout() -> dict[str, Any]:
+    with (FOLDER / "layout.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+@cache
+def published_table(which: int) -> PublishedTable:
+    """Table 1, 2 or 3 of the paper. Raises ValueError for any other number."""
+    if which not in (1, 2, 3):
+        raise ValueError(f"the paper has tables 1, 2 and 3, not {which}")
+    with (FOLDER / f"table{which}.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    columns = tuple(name for name in lines[0] if name != "method")
+    return PublishedTable(which, columns, {line["method"]: {c: float(line[c]) for c in columns} for line in lines})
+
+
+def stands_beside(protocol: str) -> bool:
+    """Whether the published numbers may be shown beside a protocol: only the one that measures as the authors did."""
+    return protocol == "paper-1"
+
+
+def paper_table(
+    which: int,
+    summaries: Summaries,
+    facts: Facts,
+    protocol: str,
+    with_published: bool = True,
+    runtimes: Mapping[str, float] | None = None,
+) -> Table:
+    """Table `which` of the paper in its own layout, with our numbers under one protocol.
+
+    Published numbers stand in a row below each of ours when asked for and when the protocol allows it; the floors that
+    the paper lacks close the table. `runtimes`
+    (method -> seconds a picture) adds the paper's runtime column; without it there is none, since score tables hold
+    no clock.
+    """
+    source = published_table(which)
+    timed = runtimes is not None
+    ids = [c for c in source.columns if timed or c != "runtime_s"]
+    columns = [_column(c, summaries, facts, protocol) for c in ids]
+    notes = Notes()
+    filling = _Filling(summaries, facts, runtimes or {}, notes)
+    ours = [(title, filling.row(title, ids, columns)) for title in _titles(which)]
+    listed = {row.name for _, row in ours}
+    # The ablation shows what the paper's rows are; the other two tables welcome further methods.
+    others = [] if which == 1 else [name for name in method_rows(summaries, facts) if name not in listed]
+    extra = [(name, filling.row(name, ids, columns)) for name in others]
+    rows = marked([replace(row, group=_group(which, title)) for title, row in [*ours, *extra]], columns)
+    if with_published and stands_beside(protocol):
+        printed = [(title, row) for (title, _), row in zip([*ours, *extra], rows, strict=True)]
+        rows = [shown for title, row in printed for shown in _with_published(source, title, ids, row)]
+    rows += _floors(filling, ids, columns)
+    add_notes(summaries, facts, [column for name in ids for column in _sources(name, columns[ids.index(name)])], notes)
+    blocks = tuple(_blocks(ids, columns, summaries, facts))
+    title = f"{_layout()[str(which)]['title']}, protocol {protocol}"
+    return Table(
+        f"table{which}@{protocol}", title, protocol, blocks, tuple(rows), tuple(notes.sentences), facts.warning
+    )
+
+
+def _floors(filling: _Filling, ids: Sequence[str], columns: Sequence[Column]) -> list[Row]:
+    """The reference rows of this layout's columns; they take no part in the ranking."""
+    names = reference_rows(filling.summaries, filling.facts)
+    titles = {**filling.facts.titles, **filling.facts.references}
+    rows = [replace(filling.row(name, ids, columns), title=method_title(name, titles)) for name in names]
+    return noted_floors([replace(row, kind="reference") for row in rows], columns, filling.notes)
+
+
+def _sources(name: str, column: Column) -> list[Column]:
+    """The columns that a column of the paper is made of: itself, or those it is the mean of."""
+    both = _layout()["columns"][name].get("mean_of", ())
+    return [replace(column, pass_name=split_pass(one)) for one in both] or [column]
+
+
+def _group(which: int, title: str) -> str:
+    return next((group["title"] for group in _layout()[str(which)]["groups"] if title in group["rows"]), "")
+
+
+def _titles(which: int) -> list[str]:
+    return [row for group in _layout()[str(which)]["groups"] for row in group["rows"]]
+
+
+def _column(name: str, summaries: Summaries, facts: Facts, protocol: str) -> Column:
+    about = _layout()["columns"][name]
+    if not about["passes"]:
+        return Column(split_pass(""), RUNTIME, protocol)
+    found = {(column, c) for (_, column), cells in summaries.items() for c in cells}
+    wanted = [(p, s) for s in about["stems"] for p in [*about["passes"], *about.get("mean_of", ())]]
+    present = [(p, s) for p, s in wanted if (p, f"{s}@{protocol}") in found]
+    column, stem = present[0] if present else (about["passes"][0], about["stems"][0])
+    if column in about.get("mean_of", ()):
+        column = about["passes"][0]
+    return Column(split_pass(column), facts.metric(stem, protocol), protocol)
+
+
+def _blocks(ids: Sequence[str], columns: Sequence[Column], summaries: Summaries, facts: Facts) -> Iterator[Block]:
+    titles = [_layout()["columns"][c]["block"] for c in ids]
+    for title in dict.fromkeys(titles):
+        own = tuple(column for column, other in zip(columns, titles, strict=True) if other == title)
+        yield Block(title, own, picture_counts(summaries, facts, own))
+
+
+def our_name(title: str, summaries: Summaries, facts: Facts) -> str:
+    """Registry name of a published row: the first of its names that this run has, else the first one."""
+    names: list[str] = _layout()["names"].get(title, [title.lower()])
+    here = {*facts.methods, *facts.absent_methods, *(method for method, _ in summaries)}
+    return next((name for name in names if name in here), names[0])
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """What our rows are filled from."""
+
+    summaries: Summaries
+    facts: Facts
+    runtimes: Mapping[str, float]
+    notes: Notes
+
+    def row(self, title: str, ids: Sequence[str], columns: Sequence[Column]) -> Row:
+        """Our row under a published title, or a method's own where `title` is a registry name."""
+        name = our_name(title, self.summaries, self.facts)
+        entries = tuple(self._entry(name, c, column) for c, column in zip(ids, columns, strict=True))
+        printed = title in _layout()["names"] or title in _titles_of_all()
+        return Row(name, title if printed else method_title(name, self.facts.titles), entries)
+
+    def _entry(self, name: str, column_id: str, column: Column) -> Entry:
+        if name not in self.facts.absent_methods and not any(method == name for method, _ in self.summaries):
+            return Entry(word="not run", note=self.notes.number("Not part of this run."))
+        if column_id == "runtime_s":
+            return Entry(self.runtimes[name]) if name in self.runtimes else Entry(word=DASH)
+        both = _layout()["columns"][column_id].get("mean_of", ())
+        mean = _mean_entry([self.summaries.get((name, p), {}).get(_key(column)) for p in both], self.notes)
+        return mean or entry(self.summaries, self.facts, name, column, self.notes)
+
+
+def _titles_of_all() -> set[str]:
+    return {title for which in (1, 2, 3) for title in _titles(which)}
+
+
+def _key(column: Column) -> str:
+    return f"{column.metric.stem}@{column.protocol}"
+
+
+def _mean_entry(cells: Sequence[Cell | None], notes: Notes) -> Entry | None:
+    """The paper's one viewpoint column: the mean of both directions (protocol card, 4.3), when both are there.
+
+    Both are made of the same pictures, so their errors may go together: the mean of the bounds is the widest that the
+    interval of the mean can be.
+    """
+    values = [number(cell) for cell in cells]
+    if not cells or any(value is None for value in values):
+        return None
+    there = [cell for cell in cells if cell is not None]
+    bounds = [interval(cell) for cell in there]
+    note = notes.number("Mean of both directions; its interval is as wide as theirs are on average, never too narrow.")
+    mean = sum(value for value in values if value is not None) / len(values)
+    low, high = (sum(bound[end] for bound in bounds if bound) / len(bounds) if all(bounds) else None for end in (0, 1))
+    counts = min(c.n for c in there), sum(c.failed for c in there)
+    return Entry(mean, low, high, *counts, rule=there[0].rule, note=note)
+
+
+def _with_published(source: PublishedTable, title: str, ids: Sequence[str], row: Row) -> list[Row]:
+    numbers = source.rows.get(title)
+    if numbers is None:
+        return [row]
+    # As printed: two decimals, four for seconds.
+    entries = tuple(Entry(numbers[c], decimals=4 if c == "runtime_s" else 2) for c in ids)
+    return [row, Row(row.name, "as published", entries, "published", row.group)]
+
+
+def difference_csv(which: int, summaries: Summaries, facts: Facts, protocol: str) -> str:
+    """Ours against published, cell by cell; empty text where the protocol may not be compared with the paper."""
+    if not stands_beside(protocol):
+        return ""
+    table = paper_table(which, summaries, facts, protocol, with_published=False)
+    source = published_table(which)
+    ids = [c for c in source.columns if c != "runtime_s"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["row", "method", "column", "ours", "low", "high", "published", "difference", "relative", "inside"])
+    for title, row in zip(_titles(which), table.rows, strict=False):
+        for column, own in zip(ids, row.entries, strict=True):
+            writer.writerow([title, row.name, column, *_difference(own, source.rows[title][column])])
+    return out.getvalue()
+
+
+def _difference(own: Entry, printed: float) -> list[str]:
+    if own.value is None:
+        return ["", "", "", exact(printed), "", "", own.word]
+    gap = own.value - printed
+    inside = ""
+    if own.low is not None and own.high is not None:
+        inside = "yes" if own.low <= printed <= own.high else "no"
+    relative = exact(gap / printed) if printed else ""
+    return [exact(own.value), exact(own.low), exact(own.high), exact(printed), exact(gap), relative, inside]

@@ -1,0 +1,171 @@
+"""Small stand-ins for data, methods and judges, quick enough to be killed and resumed many times.
+
+python -m tests.unit.doubles RUN_FOLDER PICTURES [DELAY]     runs them into a folder, one process as one shard
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.core.contract import Direction, EditPass, Inversion, Picture, Scored, announce, stage
+from bench.core.errors import MissingError, PictureError
+from bench.plan.work import Contestant, Work
+from bench.results.store import ShardWriter, read_rows
+from bench.run.engine import Engine
+from bench.run.sample_images import Snapshots
+from bench.run.shard import from_environment
+
+SIZE = 16
+
+
+class FewPictures:
+    """Random 16-px pictures, half of them "Smiling"; those named in `broken` cannot be read."""
+
+    name = "few"
+    domain = "faces"
+
+    def __init__(self, count: int, broken: Sequence[int] = ()) -> None:
+        self.broken = {f"{i}.png" for i in broken}
+        self.pictures = [
+            Picture(f"{i}.png", hashlib.sha256(str(i).encode()).hexdigest(), {"Smiling": 1 if i % 2 else -1})
+            for i in range(count)
+        ]
+        self.reads: list[str] = []
+
+    def read(self, picture: Picture) -> np.ndarray:
+        self.reads.append(picture.name)
+        if picture.name in self.broken:
+            raise PictureError(f"{picture.name}: is empty (0 bytes)")
+        return np.random.default_rng(int(picture.digest[:8], 16)).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+
+
+class PoolingMethod:
+    """Codes are average-pooled pixels; an edit shifts them. Batches are mixed on purpose where `leaky` is set."""
+
+    domain = "faces"
+    input_size = output_size = (SIZE, SIZE)
+    latent_rows = 3
+    stages = ("encode", "synthesise")
+
+    def __init__(self, name: str = "pool", scale: float = 1.0, delay: float = 0.0, fails: str = "") -> None:
+        self.name, self.scale, self.delay, self.fails = name, scale, delay, fails
+        self.inverted, self.edited = 0, 0
+
+    def invert(self, images: Tensor) -> Inversion:
+        self.inverted += 1
+        with stage("encode"):
+            if self.fails == "invert" and images[:, 0, 0, 0].max() > 0.9:
+                raise RuntimeError("this picture is too bright")
+            return Inversion(F.adaptive_avg_pool2d(images, (4, 4)).flatten(2))
+
+    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
+        self.edited += 1
+        time.sleep(self.delay)
+        with stage("synthesise"):
+            codes = inversion.codes if delta is None else inversion.codes + delta
+            announce("flow", codes[:, :2].reshape(len(codes), 2, 4, 4))
+            images = self.scale * F.interpolate(codes.reshape(len(codes), 3, 4, 4), (SIZE, SIZE), mode="bilinear")
+            if self.fails == "nan":
+                images = torch.where(images[:, :1, :1, :1] > 0.2, torch.nan, images)
+            return images
+
+
+class MeanJudge:
+    """Mean squared error as "mse", mean colour as features "fd"; "id" fails on dark pictures."""
+
+    pair_metrics = ("mse", "id")
+    set_metrics = feature_stems = ("fd",)
+    missing: dict[str, MissingError] = {}  # noqa: RUF012
+
+    def __init__(self, protocol: str = "fake-1", fails: bool = False, lossy: bool = False) -> None:
+        self.protocol, self.fails, self.lossy = protocol, fails, lossy
+        self.digest = hashlib.sha256(protocol.encode()).hexdigest()
+        self.described = 0
+
+    def store(self, pixels: np.ndarray) -> np.ndarray:
+        """As they are, or where it is lossy without the lower four bits."""
+        return pixels & 0xF0 if self.lossy else pixels
+
+    def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
+        return pixels
+
+    def to_uint8(self, image: Tensor) -> np.ndarray:
+        return ((image.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+
+    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
+        self.described += len(stored)
+        batch = torch.from_numpy(np.stack(stored)).float() / 255
+        return list(batch)
+
+    def score(self, generated: Tensor, original: Tensor) -> Scored:
+        values = {"mse": float((generated - original).square().mean()), "id": float((generated * original).mean())}
+        failures = {}
+        if generated.mean() < 0.5:
+            del values["id"]
+            failures["id"] = "no face found in the generated picture"
+        return Scored(values, {"fd": generated.mean((0, 1)).numpy()}, failures)
+
+
+def direction(name: str) -> Direction:
+    generator = torch.Generator().manual_seed(len(name))
+    vector = torch.randn(3, 16, generator=generator) * 0.1
+    return Direction(name, "add", vector, hashlib.sha256(name.encode()).hexdigest())
+
+
+def passes() -> tuple[EditPass, ...]:
+    smile, pose = direction("smile"), direction("pose")
+    return (
+        EditPass("reconstruction", None, 0.0),
+        EditPass("smile+", smile, 3.0, "Smiling=-1", "Smiling=1"),
+        EditPass("smile-", smile, -3.0, "Smiling=1", "Smiling=-1"),
+        EditPass("pose+", pose, 3.0),
+        EditPass("pose-", pose, -3.0),
+    )
+
+
+def contestant(method: PoolingMethod) -> Contestant:
+    return Contestant(method.name, hashlib.sha256(method.name.encode()).hexdigest(), passes(), lambda: method)
+
+
+def make_work(dataset: FewPictures, methods: Sequence[PoolingMethod], limit: int | None = None, **changes: Any) -> Work:
+    judges = changes.pop("judges", (MeanJudge(),))
+    return Work(
+        dataset=dataset,  # type: ignore[arg-type]
+        pictures=tuple(dataset.pictures[:limit]),
+        contestants=tuple(contestant(method) for method in methods),
+        judges=judges,
+        inputs=changes.pop("inputs", {judge.protocol: "original" for judge in judges}),
+        **{"group": 4, "batch": 8, "grid_pictures": 2, **changes},
+    )
+
+
+def run_work(work: Work, folder: Path, environment: dict[str, str] | None = None) -> Engine:
+    """Run what is missing of a work into a folder, as the `run` command does."""
+    shard = from_environment(environment or {})
+    with ShardWriter(folder, shard.name) as writer:
+        done = {row.key for row in read_rows(folder)} | writer.keys
+        snapshots = Snapshots(folder, work.pictures, work.grid_pictures, work.observers)
+        engine = Engine(work, writer, done, shard, snapshots, lambda count, what: None)
+        engine.run()
+    return engine
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over all rows and their features in table order: equal exactly when every byte that counts is."""
+    from bench.results.store import load_features
+
+    whole = hashlib.sha256()
+    for row in read_rows(folder):
+        record = {stem: load_features(folder, [row], stem).tobytes().hex() for stem in sorted(row.features)}
+        plain = (row.key, row.status, row.reason, sorted(row.values.items()), sorted(row.failures.items()), record)
+        whole.update(repr(plain).encode())
+    return whole.hexdigest()

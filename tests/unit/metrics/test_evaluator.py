@@ -1,0 +1,225 @@
+"""The judge: one look a picture, missing columns, digests, scores; with a world of toy networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.core.contract import Judge
+from bench.core.errors import FETCH, MissingError
+from metrics.columns import Batch, Refusal
+from metrics.evaluator import ProtocolJudge, load_judge, missing_columns, plan_judge
+from metrics.protocol import load_protocol
+from metrics.synthetic import perceptual_distance
+from tests.unit.metrics.reference import pictures_u8
+
+Weights = Callable[[str], Path]
+
+
+def no_weights(name: str) -> Path:
+    raise MissingError(f"{name} is not on this machine", f"run_bench.py weights fetch {name}")
+
+
+class ToyWorld:
+    """Feature maps by pooling, an embedding by projection; counts how many pictures it was shown."""
+
+    digest = "toy"
+
+    def __init__(self) -> None:
+        self.seen = {"features": 0, "pooled": 0, "embed": 0}
+
+    def features(self, pictures: Tensor, /) -> Sequence[Tensor]:
+        self.seen["features"] += len(pictures)
+        return [F.avg_pool2d(pictures, 4), F.avg_pool2d(pictures, 8)]
+
+    def pooled(self, pictures: Tensor, /) -> Tensor:
+        self.seen["pooled"] += len(pictures)
+        return F.avg_pool2d(pictures, 16).flatten(1)
+
+    def embed(self, pictures: Tensor, /) -> Tensor:
+        self.seen["embed"] += len(pictures)
+        return F.normalize(F.avg_pool2d(pictures, 8).flatten(1), dim=1)
+
+
+def synthetic(world: ToyWorld | None = None, batch: int = 3) -> ProtocolJudge:
+    return load_judge(
+        "synthetic-1", domain="faces", weights=no_weights, device="cpu", world=world or ToyWorld(), batch=batch
+    )
+
+
+def test_is_a_judge_of_the_contract() -> None:
+    judge: Judge = synthetic()
+    assert judge.protocol == "synthetic-1"
+    assert judge.pair_metrics == ("lpips", "id", "ssim", "psnr")
+    assert judge.set_metrics == ("fd",)
+    assert judge.missing == {}
+
+
+def test_each_network_sees_each_picture_once() -> None:
+    world = ToyWorld()
+    judge = synthetic(world)
+    pictures = pictures_u8(0, 7, 64)
+    originals = judge.describe(pictures)
+    generated = judge.describe(pictures[::-1])
+    assert world.seen == {"features": 14, "pooled": 14, "embed": 14}
+    for first, second in zip(generated, originals, strict=True):
+        judge.score(first, second)
+    assert world.seen == {"features": 14, "pooled": 14, "embed": 14}
+
+
+def test_scores_mean_what_they_say() -> None:
+    judge = synthetic()
+    first, second = judge.describe(pictures_u8(0, 2, 64))
+    same, other = judge.score(first, first), judge.score(second, first)
+    assert same.values["lpips"] == pytest.approx(0, abs=1e-6)
+    assert same.values["id"] == pytest.approx(1)
+    assert same.values["ssim"] == pytest.approx(1)
+    assert same.values["psnr"] == 100
+    assert other.values["lpips"] > 0.1
+    assert other.values["id"] < 0.9
+    assert other.values["ssim"] < 0.9
+    assert other.features["fd"].dtype == np.float32
+    assert other.features["fd"].shape == (48,)
+    assert other.failures == {}
+
+
+def test_batch_size_does_not_matter() -> None:
+    pictures = pictures_u8(0, 5, 64)
+    one, many = synthetic(batch=1), synthetic(batch=5)
+    for a, b in zip(one.describe(pictures), many.describe(pictures), strict=True):
+        first, second = one.score(a, a), many.score(b, b)
+        assert first.values == pytest.approx(second.values, abs=1e-6)
+        np.testing.assert_allclose(first.features["fd"], second.features["fd"], atol=1e-6)
+
+
+def test_perceptual_distance_for_truth_columns_is_the_column() -> None:
+    world = ToyWorld()
+    judge = synthetic(world)
+    a, b = pictures_u8(0, 2, 64)
+    column = judge.score(*judge.describe([a, b])).values["lpips"]
+    assert perceptual_distance(world)(a, b) == pytest.approx(column, rel=1e-5)
+
+
+def test_a_refusal_is_a_failure_with_its_side() -> None:
+    judge = synthetic()
+    first, second = judge.describe(pictures_u8(0, 2, 64))
+    no_face = {**second, "world_identity": Refusal("no face found")}
+    assert judge.score(no_face, first).failures == {"id": "no face found in the generated picture"}
+    assert judge.score(first, no_face).failures == {"id": "no face found in the original picture"}
+    assert "id" not in judge.score(first, no_face).values
+
+
+def test_missing_networks_make_missing_columns() -> None:
+    judge = load_judge("standard-1", domain="faces", weights=no_weights, device="cpu")
+    assert set(judge.missing) == {"fid", "kid", "lpips", "lpips_vgg", "id"}
+    assert str(judge.missing["kid"]) == str(judge.missing["fid"])
+    assert "weights fetch inception-fid" in judge.missing["fid"].next_step
+    assert judge.pair_metrics == ("ssim", "mse", "psnr")
+    assert judge.set_metrics == ()
+    cars = missing_columns(load_protocol("paper-1"), "cars", no_weights)
+    assert set(cars) == {"fid", "lpips"}
+    lost = load_judge("synthetic-1", domain="faces", weights=no_weights, device="cpu")
+    assert set(lost.missing) == {"fd", "lpips", "id"}
+
+
+def test_a_column_names_every_network_it_lacks_and_one_command() -> None:
+    def nothing(name: str) -> Path:
+        raise MissingError(f"{name} is not here", f"{FETCH} {name}", (name,))
+
+    gaps = missing_columns(load_protocol("paper-1"), "faces", nothing)
+    assert gaps["id_mtcnn"].files == ("curricularface", "mtcnn")
+    assert gaps["id_mtcnn"].what == "curricularface is not here and mtcnn is not here"
+    assert gaps["id_mtcnn"].next_step == "python run_bench.py weights fetch curricularface mtcnn"
+    standard = missing_columns(load_protocol("standard-1"), "faces", nothing)
+    assert standard["id"].files == ("curricularface", "insightface-buffalo_l")
+
+
+def test_a_planned_judge_is_the_loaded_one_without_networks(weights: Weights) -> None:
+    def some(name: str) -> Path:
+        return weights(name) if name in ("alexnet-imagenet", "mtcnn") else no_weights(name)
+
+    loaded = load_judge("paper-1", domain="faces", weights=some, device="cpu")
+    planned = plan_judge("paper-1", domain="faces", weights=some)
+    for name in ("protocol", "digest", "pair_metrics", "set_metrics", "feature_stems", "lossy"):
+        assert getattr(planned, name) == getattr(loaded, name), name
+    assert set(planned.missing) == set(loaded.missing)
+
+
+def test_only_owners_keep_features(weights: Weights) -> None:
+    judge = plan_judge("standard-1", domain="faces", weights=weights)
+    assert judge.set_metrics == ("fid", "kid")
+    assert judge.feature_stems == ("fid",)
+
+
+def test_a_damaged_network_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "alexnet.pth").write_bytes(b"PK damaged")
+
+    def weights(name: str) -> Path:
+        return tmp_path / "alexnet.pth" if name == "alexnet-imagenet" else no_weights(name)
+
+    with pytest.raises(MissingError, match=r"alexnet\.pth"):
+        load_judge("paper-1", domain="cars", weights=weights, device="cpu")
+
+
+def test_digest_follows_protocol_networks_and_domain(weights: Weights) -> None:
+    def only(*names: str) -> Weights:
+        return lambda name: weights(name) if name in names else no_weights(name)
+
+    def digest(protocol: str, domain: str, *names: str) -> str:
+        return load_judge(protocol, domain=domain, weights=only(*names), device="cpu").digest  # type: ignore[arg-type]
+
+    base = digest("paper-1", "cars")
+    assert digest("paper-1", "cars") == base
+    others = {digest("paper-1", "faces"), digest("standard-1", "cars"), digest("paper-1", "cars", "alexnet-imagenet")}
+    assert base not in others
+    assert len(others) == 3
+    changed = ToyWorld()
+    changed.digest = "other"
+    assert synthetic(changed).digest != synthetic().digest
+
+
+def test_paper_columns_with_filled_networks(weights: Weights) -> None:
+    """Every column of paper-1, but for the slow ones, on pictures of another size than the protocol keeps."""
+
+    def some(name: str) -> Path:
+        return weights(name) if name in ("alexnet-imagenet", "mtcnn") else no_weights(name)
+
+    judge = load_judge("paper-1", domain="faces", weights=some, device="cpu")
+    assert set(judge.missing) == {"fid", "id", "id_mtcnn"}
+    stored = [judge.store(picture) for picture in pictures_u8(0, 2, 300)]
+    assert stored[0].shape == (256, 256, 3)
+    first, second = judge.describe(stored)
+    scored = judge.score(second, first)
+    assert set(scored.values) == {"lpips", "ssim", "mse", "psnr"}
+    lossless = judge.describe([judge.store_lossless(pictures_u8(0, 2, 300)[0])])[0]
+    floor = judge.score(first, lossless)
+    assert 30 < floor.values["psnr"] < 60
+    assert floor.values["lpips"] < scored.values["lpips"]
+
+
+@pytest.mark.slow
+def test_every_column_with_filled_networks(weights: Weights) -> None:
+    """The full-size networks in one judge: two pictures through Inception, AlexNet, IR-101 twice and the detector."""
+    judge = load_judge("paper-1", domain="faces", weights=weights, device="cpu")
+    assert judge.missing == {}
+    assert judge.set_metrics == ("fid",)
+    first, second = judge.describe([judge.store(picture) for picture in pictures_u8(0, 2, 256)])
+    same, other = judge.score(first, first), judge.score(second, first)
+    assert same.features["fid"].shape == (2048,)
+    assert same.values["id"] == pytest.approx(1, abs=1e-5)
+    assert other.values["id"] < same.values["id"]
+    # The filled detector finds faces at random; a pair either has a value or a reason.
+    assert ("id_mtcnn" in other.values) != ("id_mtcnn" in other.failures)
+
+
+def test_batch_forms() -> None:
+    picture = np.array([[[0, 128, 255]]], np.uint8)
+    batch = Batch([picture], torch.device("cpu"))
+    assert batch.uint8.shape == (1, 3, 1, 1)
+    assert batch.signed.flatten().tolist() == pytest.approx([-1, 128 / 127.5 - 1, 1], abs=1e-6)

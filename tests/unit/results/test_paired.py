@@ -1,0 +1,90 @@
+"""Differences of two methods on the same pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from bench.cli import main
+from bench.results.paired import Difference, differences
+from bench.results.store import Row, ShardWriter, write_manifest
+from metrics.protocol import load_protocol
+
+NUMBERS = load_protocol("synthetic-1").numbers
+
+
+def _rows(method: str, ids: list[float], stem: str = "id") -> list[Row]:
+    return [
+        Row(f"{i}.jpg", "aa", method, "bb", "pose+", "cc", 3.0, "synthetic-1", "dd", values={stem: value})
+        for i, value in enumerate(ids)
+    ]
+
+
+def _better(stem: str) -> Literal["up", "down", "none"]:
+    ways: dict[str, Literal["up", "down", "none"]] = {"id": "up", "lpips": "down"}
+    return ways.get(stem, "none")
+
+
+def _one(first: list[float], second: list[float], stem: str = "id") -> Difference:
+    rows = _rows("a", first, stem) + _rows("b", second, stem)
+    (found,) = differences(rows, "a", "b", lambda protocol: NUMBERS, _better)
+    return found
+
+
+@pytest.mark.parametrize(("stem", "verdict"), [("id", "better"), ("lpips", "worse"), ("achieved", "")])
+def test_a_small_shift_of_hard_and_easy_pictures_is_seen(stem: str, verdict: str) -> None:
+    """The means' own intervals are forty times as wide as the difference."""
+    hard = np.linspace(0.1, 0.9, 40)
+    shifted = hard + 0.01 + 0.002 * np.sin(np.arange(40))
+    found = _one(hard.tolist(), shifted.tolist(), stem)
+    assert found.n == 40
+    assert found.value == pytest.approx(float((shifted - hard).mean()))
+    assert found.low is not None and found.high is not None
+    assert 0.008 < found.low < found.value < found.high < 0.012
+    assert found.verdict == verdict
+
+
+def test_no_shift_is_the_same_and_one_picture_has_no_interval() -> None:
+    noise = np.random.default_rng(0).normal(size=50)
+    assert _one([0.0] * 50, (noise - noise.mean()).tolist()).verdict == "same"
+    alone = _one([0.1], [0.9])
+    assert (alone.low, alone.high, alone.verdict) == (None, None, "same")
+
+
+def test_only_pictures_that_both_methods_have_count() -> None:
+    rows = _rows("a", [0.1, 0.2, 0.3]) + _rows("b", [0.2, 0.3, 0.4, 9.0]) + _rows("c", [5.0])
+    rows[1] = Row(**{**vars(rows[1]), "status": "failed", "values": {}})
+    (found,) = differences(rows, "a", "b", lambda protocol: NUMBERS, _better)
+    assert found.n == 2
+    assert found.value == pytest.approx(0.1)
+
+
+def test_the_command_prints_and_refuses_strangers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    rows = _rows("styleres", [0.90, 0.91, 0.95]) + _rows("warpres", [0.92, 0.93, 0.97])
+    with ShardWriter(tmp_path, "0") as writer:
+        writer.append([(row, {}) for row in rows])
+    about = {"digest": "bb", "passes": {"pose+": {"edit_digest": "cc", "strength": 3.0}}}
+    pictures = {row.picture: {"digest": "aa", "attributes": {}} for row in rows}
+    manifest = {
+        "format": 1, "methods": {"styleres": about, "warpres": about, "hfgi": {}}, "passes": [{"column": "pose+"}],
+        "protocols": {"synthetic-1": {"digest": "dd", "file": ""}}, "pictures": pictures,
+    }  # fmt: skip
+    write_manifest(tmp_path, manifest)
+    assert main(["compare", str(tmp_path), "styleres", "warpres"]) == 0
+    text = capsys.readouterr().out
+    assert "pose+, synthetic-1, n = 3" in text
+    assert "better   +0.0200 [+0.0200, +0.0200]" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert main(["compare", str(tmp_path), "styleres", "warpres", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["verdict"] == "better"
+    assert main(["compare", str(tmp_path), "styleres", "hfgi"]) == 3
+    assert "no picture that both styleres and hfgi made" in capsys.readouterr().err
+    assert main(["compare", str(tmp_path), "styleres", "warpress"]) == 2
+    assert "warpres" in capsys.readouterr().err

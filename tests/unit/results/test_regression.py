@@ -1,0 +1,73 @@
+"""When the gate closes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+
+from bench.core.errors import UsageError
+from bench.results.regression import check_comparable, compare
+from metrics.summary import Cell
+
+Cells = dict[tuple[str, str], dict[str, Cell]]
+
+
+def _cell(value: float | None, spread: float = 0.1, failed: int = 0) -> Cell:
+    low, high = (None, None) if value is None else (value - spread, value + spread)
+    return Cell(value, low, high, 100, failed, "skip")
+
+
+def _run(column: str, cell: Cell | None) -> Cells:
+    return {("e4e", "smile+"): {column: cell} if cell else {}}
+
+
+def _better(column: str) -> Literal["up", "down", "none"]:
+    names: dict[str, Literal["up", "down", "none"]] = {"fid@paper-1": "down", "id@paper-1": "up"}
+    return names.get(column, "none")
+
+
+@pytest.mark.parametrize(
+    ("column", "before", "after", "verdict"),
+    [
+        ("fid@paper-1", _cell(10.0), _cell(10.0), "same"),
+        ("fid@paper-1", _cell(10.0), _cell(10.15), "same"),  # out of the interval, within 2 %
+        ("fid@paper-1", _cell(10.0, 2.0), _cell(11.0), "same"),  # more than 2 %, within the interval
+        ("fid@paper-1", _cell(10.0), _cell(11.0), "worse"),
+        ("fid@paper-1", _cell(10.0), _cell(9.0), "better"),
+        ("id@paper-1", _cell(0.5, 0.01), _cell(0.4), "worse"),
+        ("id@paper-1", _cell(0.5, 0.01), _cell(0.6), "better"),
+        ("id@paper-1", _cell(0.5), _cell(0.5, failed=1), "worse"),
+        ("id@paper-1", _cell(0.5), _cell(None), "missing"),
+        ("id@paper-1", _cell(0.5), None, "missing"),
+        ("id@paper-1", _cell(None), _cell(0.5), "unjudged"),
+        ("achieved@paper-1", _cell(1.0), _cell(9.0), "unjudged"),
+    ],
+)
+def test_verdicts(column: str, before: Cell, after: Cell | None, verdict: str) -> None:
+    (finding,) = compare(_run(column, before), _run(column, after), _better)
+    assert finding.verdict == verdict
+
+
+def test_the_tolerance_is_a_share_of_the_value() -> None:
+    runs = _run("fid@paper-1", _cell(10.0, 0.0)), _run("fid@paper-1", _cell(11.0))
+    assert [compare(*runs, _better, tolerance)[0].verdict for tolerance in (0.05, 0.2)] == ["worse", "same"]
+
+
+def _manifest(**changes: Any) -> dict[str, Any]:
+    return {"pictures": {"2.jpg": {"digest": "a"}}, "protocols": {"paper-1": {"digest": "p"}}, **changes}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"pictures": {"2.jpg": {"digest": "b"}}},
+        {"pictures": {}},
+        {"protocols": {"paper-1": {"digest": "q"}}},
+        {"protocols": {"standard-1": {"digest": "p"}}},
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(other: dict[str, Any]) -> None:
+    check_comparable(_manifest(), _manifest())
+    with pytest.raises(UsageError, match="differ"):
+        check_comparable(_manifest(), _manifest(**other))

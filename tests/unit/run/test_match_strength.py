@@ -1,0 +1,50 @@
+"""Matched strengths in a plan: what is known is used, nothing is loaded to find the rest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cli import main
+from bench.plan.work import Contestant
+from bench.run.match_strength import RECORD, _key, matched_strengths
+from tests.unit.doubles import FewPictures, PoolingMethod, contestant
+
+
+def _never() -> Any:
+    raise AssertionError("a plan loads no method")
+
+
+def _strengths(own: list[Contestant], data: FewPictures, folder: Path, said: list[str]) -> dict[str, dict[str, float]]:
+    pictures: Any = data
+    return matched_strengths(own, pictures, lambda _: {}, folder, group=4, say=said.append, search=False)
+
+
+def test_a_plan_takes_what_is_known_and_names_the_rest(tmp_path: Path) -> None:
+    data = FewPictures(4)
+    said: list[str] = []
+    known, unknown = (replace(contestant(PoolingMethod(name)), load=_never) for name in ("a", "b"))
+    assert _strengths([known, unknown], data, tmp_path, said) == {}
+    assert [line.split(" are ")[0] for line in said] == ["the matched strengths of a", "the matched strengths of b"]
+    assert not list(tmp_path.iterdir())
+    entry = {"smile+": {"strength": 2.5, "change": 1.0, "reached": True}}
+    (tmp_path / RECORD).write_text(json.dumps({_key(known, known, data): entry}))  # type: ignore[arg-type]
+    assert _strengths([known, unknown], data, tmp_path, said) == {"a": {"smile+": 2.5}}
+    assert data.reads == []
+
+
+def test_dry_run_of_matched_strengths_loads_no_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("methods.registry.load_method", lambda *_, **__: _never())
+    words = ["--mode", "matched", "--methods", "styleres,warpres", "--edits", "pose", "--limit", "2"]
+    assert main([*words, "--output", str(tmp_path / "runs"), "--dry-run", "--device", "cpu"]) == 0
+    said = capsys.readouterr()
+    assert "the matched strengths of warpres are not known yet" in said.err
+    assert "pose+" in said.out
+    assert not (tmp_path / "runs").exists()
