@@ -32,9 +32,9 @@ class Finding:
 
 
 def check(method: Method, *, seed: int = 0, size: int = 2) -> list[Finding]:
-    """Run every check on `size` random pictures; a check that raises is a finding too, never an exception.
+    """Run every check on `size` random images; a check that raises is a finding too, never an exception.
 
-    Checks: attributes, shapes, values, stages, inputs (wrong sizes are refused), determinism, batch size (each picture
+    Checks: attributes, shapes, values, stages, inputs (wrong sizes are refused), determinism, batch size (each image
     alone against the batch, at most 1e-4), invert once (edits leave the inversion as it is), slicing, deltas.
     """
     with torch.inference_mode():
@@ -65,7 +65,7 @@ class _Subject:
         return self.method.invert(self.images)
 
     @cached_property
-    def picture(self) -> Tensor:
+    def image(self) -> Tensor:
         return self.method.edit(self.inversion)
 
 
@@ -97,21 +97,21 @@ def _attributes(subject: _Subject) -> tuple[bool, str]:
 
 def _shapes(subject: _Subject) -> tuple[bool, str]:
     method, n = subject.method, len(subject.images)
-    codes, picture = subject.inversion.codes, subject.picture
+    codes, image = subject.inversion.codes, subject.image
     if codes.shape[:2] != (n, method.latent_rows):
         return False, f"codes have shape {tuple(codes.shape)}, expected ({n}, {method.latent_rows}, D)"
-    if tuple(picture.shape) != (n, 3, *method.output_size):
-        return False, f"pictures have shape {tuple(picture.shape)}, expected {(n, 3, *method.output_size)}"
-    if codes.dtype != torch.float32 or picture.dtype != torch.float32:
-        return False, f"codes are {codes.dtype}, pictures {picture.dtype}; both must be float32"
+    if tuple(image.shape) != (n, 3, *method.output_size):
+        return False, f"pictures have shape {tuple(image.shape)}, expected {(n, 3, *method.output_size)}"
+    if codes.dtype != torch.float32 or image.dtype != torch.float32:
+        return False, f"codes are {codes.dtype}, pictures {image.dtype}; both must be float32"
     if len(subject.inversion) != n:
         return False, f"len(inversion) is {len(subject.inversion)}, expected {n}"
-    return True, f"codes {tuple(codes.shape)}, pictures {tuple(picture.shape)}"
+    return True, f"codes {tuple(codes.shape)}, pictures {tuple(image.shape)}"
 
 
 def _values(subject: _Subject) -> tuple[bool, str]:
-    finite = bool(torch.isfinite(subject.picture).all() and torch.isfinite(subject.inversion.codes).all())
-    spread = float(subject.picture.std())
+    finite = bool(torch.isfinite(subject.image).all() and torch.isfinite(subject.inversion.codes).all())
+    spread = float(subject.image.std())
     return finite and spread > 0, f"finite: {finite}, standard deviation {spread:.3f}"
 
 
@@ -136,8 +136,8 @@ def _inputs(subject: _Subject) -> tuple[bool, str]:
 def _determinism(subject: _Subject) -> tuple[bool, str]:
     again = subject.method.invert(subject.images)
     codes = torch.equal(again.codes, subject.inversion.codes)
-    picture = torch.equal(subject.method.edit(again), subject.picture)
-    return codes and picture, f"bit-identical codes: {codes}, pictures: {picture}"
+    image = torch.equal(subject.method.edit(again), subject.image)
+    return codes and image, f"bit-identical codes: {codes}, pictures: {image}"
 
 
 def _batch_size(subject: _Subject) -> tuple[bool, str]:
@@ -145,7 +145,7 @@ def _batch_size(subject: _Subject) -> tuple[bool, str]:
     for index in range(len(subject.images)):
         one = subject.method.invert(subject.images[index : index + 1])
         worst = max(worst, _difference(one.codes, subject.inversion.codes[index : index + 1]))
-        worst = max(worst, _difference(subject.method.edit(one), subject.picture[index : index + 1]))
+        worst = max(worst, _difference(subject.method.edit(one), subject.image[index : index + 1]))
     return (
         worst <= BATCH_TOLERANCE,
         f"alone against in a batch: largest difference {worst:.1e} (allowed {BATCH_TOLERANCE:.0e})",
@@ -169,16 +169,16 @@ def _slicing(subject: _Subject) -> tuple[bool, str]:
     if len(last) != 1:
         return False, f"inversion[-1:] has {len(last)} pictures"
     moved = last.to(_device(subject.method))
-    difference = _difference(subject.method.edit(moved), subject.picture[-1:])
+    difference = _difference(subject.method.edit(moved), subject.image[-1:])
     return difference <= BATCH_TOLERANCE, f"edit(inversion[-1:]) differs by {difference:.1e}"
 
 
 def _deltas(subject: _Subject) -> tuple[bool, str]:
     method, inversion = subject.method, subject.inversion
-    zero = _difference(method.edit(inversion, torch.zeros_like(subject.delta)), subject.picture)
+    zero = _difference(method.edit(inversion, torch.zeros_like(subject.delta)), subject.image)
     shared = method.edit(inversion, subject.delta)
     each = _difference(method.edit(inversion, subject.delta.expand(len(inversion), -1, -1)), shared)
-    moved = _difference(shared, subject.picture)
+    moved = _difference(shared, subject.image)
     ok = zero <= BATCH_TOLERANCE and each <= BATCH_TOLERANCE and moved > 0
     return ok, f"zero delta {zero:.1e}, (L, D) against (N, L, D) {each:.1e}, an edit moves the picture by {moved:.1e}"
 

@@ -1,4 +1,4 @@
-"""What a column of a protocol is made of: a look at each picture, and a comparison of two looks or of two sets of them.
+"""What a column of a protocol is made of: a look at each image, and a comparison of two looks or of two sets of them.
 
 A kind of column ("frechet", "lpips", ...) is a frozen dataclass whose fields are its options in the protocol file:
 
@@ -7,7 +7,7 @@ A kind of column ("frechet", "lpips", ...) is a frozen dataclass whose fields ar
     class Lpips(PairKind):
         net: Literal["alex", "vgg"]
 
-`PairKind` gives one value a picture, `SetKind` one value a set. A new kind is one module in this package; there is no
+`PairKind` gives one value an image, `SetKind` one value a set. A new kind is one module in this package; there is no
 list of them: `known_kinds()` imports the modules and sees what registered itself.
 """
 
@@ -30,18 +30,18 @@ from bench.core.errors import MissingError
 
 
 class NoValue(Exception):  # noqa: N818  (an answer, not an error)
-    """A comparison that has no value for this picture; the text is the reason shown in rows and tables."""
+    """A comparison that has no value for this image; the text is the reason shown in rows and tables."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a look gives for a picture it can say nothing about ("no face found")."""
+    """What a look gives for an image it can say nothing about ("no face found")."""
 
     reason: str
 
 
 class Batch:
-    """Stored pictures of one size on their way through the networks; each form is made once.
+    """Stored images of one size on their way through the networks; each form is made once.
 
     Attributes:
         pixels: uint8 (h, w, 3) RGB arrays.
@@ -62,7 +62,7 @@ class Batch:
         return (self.uint8.float() / 255 - 0.5) / 0.5
 
 
-# One piece a picture, whatever the comparison needs; a `Refusal` where there is nothing to compare.
+# One piece an image, whatever the comparison needs; a `Refusal` where there is nothing to compare.
 Look = Callable[[Batch], Sequence[Any]]
 
 
@@ -75,15 +75,15 @@ class World(Protocol):
     @property
     def digest(self) -> str: ...
 
-    def features(self, pictures: Tensor, /) -> Sequence[Tensor]:
+    def features(self, images: Tensor, /) -> Sequence[Tensor]:
         """Feature maps, fine to coarse: a list of (N, C, h, w)."""
         ...
 
-    def pooled(self, pictures: Tensor, /) -> Tensor:
-        """One vector a picture for the Fréchet distance, (N, D)."""
+    def pooled(self, images: Tensor, /) -> Tensor:
+        """One vector an image for the Fréchet distance, (N, D)."""
         ...
 
-    def embed(self, pictures: Tensor, /) -> Tensor:
+    def embed(self, images: Tensor, /) -> Tensor:
         """Identity embeddings of length 1, (N, E)."""
         ...
 
@@ -145,7 +145,7 @@ class Pair:
 
 
 class PairKind(Protocol):
-    """Options of a column with one value a picture; registered with `@kind`."""
+    """Options of a column with one value an image; registered with `@kind`."""
 
     def needs(self) -> tuple[str, ...]:
         """Registry names of the networks it cannot do without ("world" for the synthetic ones)."""
@@ -160,7 +160,7 @@ class Estimate:
 
     Attributes:
         value: The metric.
-        influences: float64 (n,) for the generated and (m,) for the reference set: how much each picture moves the
+        influences: float64 (n,) for the generated and (m,) for the reference set: how much each image moves the
             value, to first order, times the size of its set; both have mean zero.
         floor: Smallest possible value, 0 for a distance, None where the estimator may be negative.
     """

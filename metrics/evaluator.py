@@ -1,11 +1,11 @@
-"""A protocol with its networks loaded: pictures in, numbers out (`bench.core.contract.Judge`).
+"""A protocol with its networks loaded: images in, numbers out (`bench.core.contract.Judge`).
 
     judge = load_judge("paper-1", domain="faces", weights=registry.path, device="cpu")
     kept = [judge.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
-    made = [judge.store(judge.to_uint8(picture)) for picture in pictures]
+    made = [judge.store(judge.to_uint8(image)) for image in images]
     for scored in map(judge.score, judge.describe(made), judge.describe(kept)): ...
 
-Every network sees every stored picture once, in batches; comparing two descriptions runs no network.
+Every network sees every stored image once, in batches; comparing two descriptions runs no network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Description = Mapping[Hashable, Any]
 
 
 @dataclass
-class ProtocolJudge:
+class ProtocolEvaluator:
     """The judge of one protocol and domain; made by `load_judge`. Attributes as in `bench.core.contract.Judge`, and:
 
     Attributes:
@@ -60,7 +60,7 @@ class ProtocolJudge:
         return self.rules.pictures.storage == "jpeg"
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
-        """A full-size uint8 (H, W, 3) picture as the protocol keeps it. Raises PictureError for anything else."""
+        """A full-size uint8 (H, W, 3) image as the protocol keeps it. Raises ImageError for anything else."""
         return pictures.store(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
 
     def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
@@ -68,12 +68,12 @@ class ProtocolJudge:
         return pictures.resized(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
 
     def to_uint8(self, image: Tensor) -> np.ndarray:
-        """A generated float (3, H, W) picture as uint8 (H, W, 3). Raises PictureError when it holds NaN or infinity."""
+        """A generated float (3, H, W) image as uint8 (H, W, 3). Raises ImageError when it holds NaN or infinity."""
         return pictures.to_uint8(image, self.rules.pictures.uint8)
 
     @torch.inference_mode()
     def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Description]:
-        """Look at stored pictures, uint8 (h, w, 3) each, once with every network; one description each, in order."""
+        """Look at stored images, uint8 (h, w, 3) each, once with every network; one description each, in order."""
         descriptions: list[dict[Hashable, Any]] = []
         for start in range(0, len(stored), self._batch):
             batch = Batch(stored[start : start + self._batch], self._device)
@@ -83,7 +83,7 @@ class ProtocolJudge:
 
     @torch.inference_mode()
     def score(self, generated: Description, original: Description) -> Scored:
-        """Compare two descriptions of one picture. The order matters: MS-SSIM guesses its range from the first."""
+        """Compare two descriptions of one image. The order matters: MS-SSIM guesses its range from the first."""
         values: dict[str, float] = {}
         failures: dict[str, str] = {}
         for stem, pair in self._pairs.items():
@@ -105,7 +105,7 @@ def _compared(pair: Pair, generated: Any, original: Any) -> float:
     return value
 
 
-def load_judge(
+def load_evaluator(
     protocol_name: str | Path,
     *,
     domain: Domain,
@@ -113,7 +113,7 @@ def load_judge(
     device: torch.device | str,
     world: World | None = None,
     batch: int = 8,
-) -> ProtocolJudge:
+) -> ProtocolEvaluator:
     """Load a protocol and the networks of its columns.
 
     Args:
@@ -125,7 +125,7 @@ def load_judge(
             Nothing stands in for them.
         device: Where the networks run.
         world: The synthetic world's networks, for protocols that use them.
-        batch: Pictures looked at together.
+        batch: Images looked at together.
 
     Raises:
         UsageError: Unknown protocol, or a file that does not parse.
@@ -135,7 +135,7 @@ def load_judge(
     tools = Tools(domain, torch.device(device), weights, world)
     missing = _missing(rules.of(domain), tools)
     present = [column for column in rules.of(domain) if column.stem not in missing]
-    return _judge(
+    return _evaluate(
         rules,
         tools,
         missing,
@@ -147,9 +147,9 @@ def load_judge(
     )
 
 
-def plan_judge(
+def plan_evaluator(
     protocol_name: str | Path, *, domain: Domain, weights: Callable[[str], Path], world: World | None = None
-) -> ProtocolJudge:
+) -> ProtocolEvaluator:
     """A protocol as `load_judge` would load it, but without networks: it has names, digest and gaps, and sees nothing.
 
     Raises:
@@ -157,7 +157,7 @@ def plan_judge(
     """
     rules = load_protocol(protocol_name)
     tools = Tools(domain, torch.device("cpu"), weights, world)
-    return _judge(rules, tools, _missing(rules.of(domain), tools))
+    return _evaluate(rules, tools, _missing(rules.of(domain), tools))
 
 
 def missing_columns(
@@ -167,9 +167,11 @@ def missing_columns(
     return _missing(rules.of(domain), Tools(domain, torch.device("cpu"), weights, world))
 
 
-def _judge(rules: ProtocolFile, tools: Tools, missing: Mapping[str, MissingError], **ready: Any) -> ProtocolJudge:
+def _evaluate(
+    rules: ProtocolFile, tools: Tools, missing: Mapping[str, MissingError], **ready: Any
+) -> ProtocolEvaluator:
     present = [column for column in rules.of(tools.domain) if column.stem not in missing]
-    return ProtocolJudge(
+    return ProtocolEvaluator(
         rules=rules,
         domain=tools.domain,
         protocol=rules.name,

@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 
 def end_point_error(flow: Tensor, truth: Tensor, visible: Tensor) -> Tensor:
-    """Mean distance in pixels between two flow fields over the points visible in both pictures.
+    """Mean distance in pixels between two flow fields over the points visible in both images.
 
     Args:
         flow, truth: float (N, 2, h, w), displacement (x, y) in pixels of this grid.
         visible: bool (N, h, w).
 
     Returns:
-        float64 (N,) mean error a picture, on the CPU; NaN where no point is visible, for the caller to count as
+        float64 (N,) mean error an image, on the CPU; NaN where no point is visible, for the caller to count as
         failed.
     """
     if flow.shape != truth.shape or visible.shape != (flow.shape[0], *flow.shape[2:]):

@@ -1,10 +1,10 @@
-"""Fréchet distance between two sets of features, exactly, and what each picture contributes to it.
+"""Fréchet distance between two sets of features, exactly, and what each image contributes to it.
 
     FD = |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2))
 
 With A and B the centred features over sqrt(n - 1), the trace of the root is the sum of the singular values of A B^T.
 That needs no matrix square root, is exact when covariances are singular (n < 2,048 features: always), and is fast: A
-B^T has as many rows and columns as there are pictures. Source: protocol card 3.1, numerics.
+B^T has as many rows and columns as there are images. Source: protocol card 3.1, numerics.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def frechet_distance(features: np.ndarray, reference: np.ndarray) -> float:
 def frechet_estimate(features: np.ndarray, reference: np.ndarray) -> Estimate:
     """The distance and its influence values, from one singular value decomposition of A B^T = U S V^T.
 
-    Moving weight to picture i of A changes the root's trace by (U S U^T)_ii to first order (the derivative of the
-    nuclear norm), so the spread of FD over resampled pictures costs nothing beyond the decomposition.
+    Moving weight to image i of A changes the root's trace by (U S U^T)_ii to first order (the derivative of the
+    nuclear norm), so the spread of FD over resampled images costs nothing beyond the decomposition.
 
     Raises:
-        NoValue: Fewer than two pictures on a side.
+        NoValue: Fewer than two images on a side.
     """
     if min(len(features), len(reference)) < 2:
         raise NoValue("a Fréchet distance needs two pictures on each side")
@@ -61,7 +61,7 @@ class _Side:
             self._basis, self.reduced = qr(scaled, mode="economic")
 
     def influence(self, shift: np.ndarray, vectors: np.ndarray, s: np.ndarray) -> np.ndarray:
-        """(n,) influence of each picture, mean zero; `shift` is this side's mean minus the other's."""
+        """(n,) influence of each image, mean zero; `shift` is this side's mean minus the other's."""
         rows = vectors if self._basis is None else self._basis @ vectors
         root = (rows**2) @ s
         spread = (self.centred**2).sum(axis=1) / (self.count - 1)
@@ -76,7 +76,7 @@ class Frechet:
     Attributes:
         extractor: Whose features: "inception-imagenet" (torchvision's ImageNet weights), "inception-fid" (the
             TensorFlow-ported weights of every FID package) or "world" (the synthetic world's network).
-        recipe: How pictures are resized and scaled for it. ImageNet weights go with "stargan2"; the FID weights with
+        recipe: How images are resized and scaled for it. ImageNet weights go with "stargan2"; the FID weights with
             "torch_fidelity" (TensorFlow's resize), "pytorch_fid" or "clean_fid"; the world's take none.
     """
 

@@ -1,11 +1,11 @@
-"""Intervals by resampling pictures, with scipy's bootstrap (percentile method).
+"""Intervals by resampling images, with scipy's bootstrap (percentile method).
 
-Means: pictures are drawn with replacement and averaged. Set metrics (FID, KID): drawing pictures with replacement and
-measuring again does not work, because repeated pictures lower the rank of a covariance that N < 2,048 pictures cannot
+Means: images are drawn with replacement and averaged. Set metrics (FID, KID): drawing images with replacement and
+measuring again does not work, because repeated images lower the rank of a covariance that N < 2,048 images cannot
 fill and every resample lies above the value it should surround; besides, each FID costs seconds. So the metric is
 resampled to first order: every picture's influence on the value comes with the value itself
-(`metrics.columns.Estimate`), and the pictures are drawn from those. The interval says how much the value would move
-with other pictures at the same N; the upward bias of FID at small N is not in it, which is why N stands in every cell.
+(`metrics.columns.Estimate`), and the images are drawn from those. The interval says how much the value would move
+with other images at the same N; the upward bias of FID at small N is not in it, which is why N stands in every cell.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Interval = tuple[float, float] | tuple[None, None]
 
 
 def mean_interval(values: Sequence[float], numbers: Numbers) -> Interval:
-    """(low, high) of the mean of one value a picture; (None, None) for fewer than two. Independent of their order."""
+    """(low, high) of the mean of one value an image; (None, None) for fewer than two. Independent of their order."""
     if len(values) < 2:
         return None, None
     ordered = np.sort(np.asarray(values, dtype=np.float64))
@@ -32,7 +32,7 @@ def mean_interval(values: Sequence[float], numbers: Numbers) -> Interval:
 def estimate_interval(estimate: Estimate, numbers: Numbers, *, paired: bool = False) -> Interval:
     """(low, high) of a set metric from its influence values.
 
-    `paired`: row i of both sets is the same picture (reconstruction), so both are drawn together; else each set is
+    `paired`: row i of both sets is the same image (reconstruction), so both are drawn together; else each set is
     drawn on its own. Never below the metric's smallest value.
     """
     generated, reference = estimate.influences

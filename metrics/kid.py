@@ -1,7 +1,7 @@
 """Kernel distance (KID) between two sets of features: torch-fidelity's kernel and estimator, on one kernel matrix.
 
 The value is torch-fidelity's: the mean over random subsets of the unbiased MMD^2 with the cubic kernel (x.y / D +
-1)^3, drawn in its order from its generator. It differs in one thing only: the kernel is computed once for all pictures
+1)^3, drawn in its order from its generator. It differs in one thing only: the kernel is computed once for all images
 and subsets are rows and columns of it, which is exact and saves most of the time.
 """
 
@@ -20,11 +20,11 @@ def kid(
 ) -> Estimate:
     """KID between (n, D) and (m, D) features, in float64; may be slightly negative.
 
-    The subset size is min(subset_size, n, m): it follows N. `subsets` 0 takes all pictures at once instead. Influence
-    values are those of the unbiased MMD^2 over all pictures, the expectation of the subset average.
+    The subset size is min(subset_size, n, m): it follows N. `subsets` 0 takes all images at once instead. Influence
+    values are those of the unbiased MMD^2 over all images, the expectation of the subset average.
 
     Raises:
-        NoValue: Fewer than two pictures on a side.
+        NoValue: Fewer than two images on a side.
     """
     if min(len(features), len(reference)) < 2:
         raise NoValue("a kernel distance needs two pictures on each side")
@@ -36,7 +36,7 @@ def kid(
 
 
 def mmd2_of_all(kernels: tuple[np.ndarray, np.ndarray, np.ndarray], *, biased: bool = False) -> float:
-    """MMD^2 from the kernel matrices (n, n), (n, m) and (m, m) of all pictures; sets of different size are fine."""
+    """MMD^2 from the kernel matrices (n, n), (n, m) and (m, m) of all images; sets of different size are fine."""
     xx, xy, yy = kernels
 
     def inside(own: np.ndarray) -> float:
@@ -50,7 +50,7 @@ def mmd2_of_all(kernels: tuple[np.ndarray, np.ndarray, np.ndarray], *, biased: b
 def over_subsets(
     kernels: tuple[np.ndarray, np.ndarray, np.ndarray], subsets: int, subset_size: int, seed: int
 ) -> list[float]:
-    """MMD^2 of each of the random subsets, whose mean is the KID, from the kernel matrices of all pictures."""
+    """MMD^2 of each of the random subsets, whose mean is the KID, from the kernel matrices of all images."""
     from torch_fidelity.metric_kid import mmd2
 
     xx, xy, yy = kernels
@@ -74,7 +74,7 @@ def kernel_matrices(features: np.ndarray, reference: np.ndarray) -> tuple[np.nda
 
 
 def _influence(own: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """(n,) influence of each picture of one side on MMD^2: 2 (mean kernel to its own - to the others), centred."""
+    """(n,) influence of each image of one side on MMD^2: 2 (mean kernel to its own - to the others), centred."""
     count = len(own)
     inside = (own.sum(axis=1) - np.diagonal(own)) / (count - 1)
     values = 2 * (inside - cross.mean(axis=1))
@@ -89,8 +89,8 @@ class Kid:
     Attributes:
         features: Stem of the Fréchet column whose features are used.
         kernel: "cubic", (x.y / D + 1)^3.
-        subsets: Number of random subsets; 0 for all pictures at once.
-        subset_size: min(this, N) pictures each.
+        subsets: Number of random subsets; 0 for all images at once.
+        subset_size: min(this, N) images each.
         seed: Of the subsets.
     """
 

@@ -1,7 +1,7 @@
 """LPIPS through the `lpips` package (version 0.1), with its backbone from a file of ours: nothing is downloaded.
 
-The package compares two pictures at a time; here each picture's normalised features are computed once and kept, then
-any two can be compared. Same numbers, each network sees each picture once. Source: protocol card 3.2.
+The package compares two images at a time; here each picture's normalised features are computed once and kept, then
+any two can be compared. Same numbers, each network sees each image once. Source: protocol card 3.2.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BACKBONES = {"alex": "alexnet-imagenet", "vgg": "vgg16-imagenet"}
 
 
 class Perceptual(nn.Module):
-    """LPIPS split in two: `features` of pictures, `distance` between two pictures' features.
+    """LPIPS split in two: `features` of images, `distance` between two pictures' features.
 
     Args:
         net: "alex" or "vgg".
@@ -96,7 +96,7 @@ def load_perceptual(net: str, path: Path) -> Perceptual:
 @kind("lpips")
 @dataclass(frozen=True)
 class Lpips:
-    """LPIPS column, version 0.1, on the stored picture in [-1, 1]; `net` "alex" or "vgg"."""
+    """LPIPS column, version 0.1, on the stored image in [-1, 1]; `net` "alex" or "vgg"."""
 
     net: Literal["alex", "vgg"]
 

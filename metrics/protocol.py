@@ -1,7 +1,7 @@
 """Protocols: every choice behind a number, in one file, with a name that the number carries (`fid@paper-1`).
 
-A protocol file says how pictures are kept before anything looks at them, which columns there are and what each is made
-of, what happens to a picture without a value, and how intervals are drawn. `metrics/protocols/*.toml` are ours and
+A protocol file says how images are kept before anything looks at them, which columns there are and what each is made
+of, what happens to an image without a value, and how intervals are drawn. `metrics/protocols/*.toml` are ours and
 explain every column; a path to a file of the same form works as well. A protocol that has been used is never edited: a
 change is a new name. Source: protocol card, sections 0-3 and 7.
 """
@@ -27,10 +27,10 @@ FOLDER = Path(__file__).parent / "protocols"
 
 @dataclass(frozen=True)
 class Pictures:
-    """How a picture is kept, `[pictures]` of the file; both sides of every comparison go through this.
+    """How an image is kept, `[images]` of the file; both sides of every comparison go through this.
 
     Attributes:
-        input: What a method is fed: "stored" (the picture as kept here) or "original" (as the data set has it).
+        input: What a method is fed: "stored" (the image as kept here) or "original" (as the data set has it).
         resize: From full size to the kept size: "pil_bicubic" (antialiased), "tensor_bilinear" (not antialiased: the
             mean of the central pixels) or "nearest". Same size in and out changes nothing.
         faces, cars: Kept size, (height, width).
@@ -48,17 +48,17 @@ class Pictures:
     jpeg_quality: int = 75
 
     def size(self, domain: Domain) -> tuple[int, int]:
-        """(height, width) pictures of `domain` are kept at."""
+        """(height, width) images of `domain` are kept at."""
         return self.faces if domain == "faces" else self.cars
 
 
 @dataclass(frozen=True)
 class Failures:
-    """What a picture without a value does to the mean, `[failures]` of the file.
+    """What an image without a value does to the mean, `[failures]` of the file.
 
     Attributes:
         rule: "skip" leaves it out; "zero" counts it as 0 in columns where more is better (0 is what two unrelated
-            pictures get) and leaves it out of distances, which have no worst value. The count of such pictures is in
+            images get) and leaves it out of distances, which have no worst value. The count of such images is in
             every cell.
     """
 
@@ -67,13 +67,13 @@ class Failures:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Which pictures count and how intervals are drawn, `[numbers]` of the file.
+    """Which images count and how intervals are drawn, `[numbers]` of the file.
 
     Attributes:
-        pictures: "all": every picture of the pass, an incomplete last batch too.
-        smallest_set: Fewest pictures on either side for a set metric; below it the cell has no value.
+        images: "all": every image of the pass, an incomplete last batch too.
+        smallest_set: Fewest images on either side for a set metric; below it the cell has no value.
         confidence: Of the intervals.
-        resamples: Bootstrap resamples of the pictures.
+        resamples: Bootstrap resamples of the images.
         seed: Of the resampling.
     """
 
@@ -108,7 +108,7 @@ class Column:
 
     @property
     def is_set(self) -> bool:
-        """Whether it has one value a set (FID) and not one a picture (LPIPS)."""
+        """Whether it has one value a set (FID) and not one an image (LPIPS)."""
         return hasattr(self.options, "measure")
 
 
@@ -131,7 +131,7 @@ class ProtocolFile:
     Attributes:
         name: Equals the file's name without ".toml".
         title: One line.
-        pictures, failures, numbers: The tables of the file.
+        images, failures, numbers: The tables of the file.
         columns: In table order, those of all domains.
         digest: Hex SHA-256 of the file's meaning: comments, line ends, `title` and `what` do not count.
     """

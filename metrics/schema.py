@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """An instance of the dataclass `cls` from `table`; `where` names it in errors ("[pictures] of paper-1.toml").
+    """An instance of the dataclass `cls` from `table`; `where` names it in errors ("[images] of paper-1.toml").
 
     Literal, int, float, str, bool, homogeneous tuples, optional and untyped mappings are understood; lists become
     tuples.

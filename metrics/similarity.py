@@ -1,6 +1,6 @@
 """Pixel similarity: SSIM (scikit-image), the lineage's MS-SSIM, MSE and PSNR (protocol card 3.3).
 
-Pure functions of two pictures of one size; the first is the generated one, the second the original.
+Pure functions of two images of one size; the first is the generated one, the second the original.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def ssim(
     data_range: float = 255,
     sample_covariance: bool | None = None,
 ) -> float:
-    """SSIM of two (h, w, 3) or (h, w) pictures by scikit-image, averaged over channels; higher is better, at most 1.
+    """SSIM of two (h, w, 3) or (h, w) images by scikit-image, averaged over channels; higher is better, at most 1.
 
     `window` "gaussian": 11 taps of sigma 1.5 and, unless told otherwise, population covariance, as the SSIM paper has
     it. "uniform": scikit-image's default, a 7x7 box with sample covariance. `data_range`: 255 for uint8, 2 for floats
     in [-1, 1].
 
     Raises:
-        NoValue: The picture is smaller than the window.
+        NoValue: The image is smaller than the window.
     """
     from skimage.metrics import structural_similarity
 
@@ -58,22 +58,22 @@ def ssim(
 
 
 def psnr(generated: np.ndarray, original: np.ndarray) -> float:
-    """PSNR in dB of two uint8 pictures, peak 255; at most 100 dB, which identical pictures get (not infinity)."""
+    """PSNR in dB of two uint8 images, peak 255; at most 100 dB, which identical images get (not infinity)."""
     error = float(np.mean((generated.astype(np.float64) - original.astype(np.float64)) ** 2))
     return _HIGHEST_PSNR if error == 0 else min(_HIGHEST_PSNR, float(10 * np.log10(255**2 / error)))
 
 
 def mse(generated: np.ndarray, original: np.ndarray) -> float:
-    """Mean squared error of two uint8 pictures on the [-1, 1] scale (the lineage's "L2")."""
+    """Mean squared error of two uint8 images on the [-1, 1] scale (the lineage's "L2")."""
     difference = (generated.astype(np.float64) - original.astype(np.float64)) / 127.5
     return float(np.mean(difference**2))
 
 
 def lineage_ssim(generated: Tensor, original: Tensor, value_range: float | None = None) -> tuple[Tensor, Tensor]:
-    """(SSIM, contrast-structure term) of float32 (3, h, w) pictures, each a scalar mean over space and channels.
+    """(SSIM, contrast-structure term) of float32 (3, h, w) images, each a scalar mean over space and channels.
 
-    `value_range` None guesses L from the generated picture, as the lineage does: (255 if max > 128 else 1) minus
-    (-1 if min < -0.5 else 0), so L is 2 for most pictures in [-1, 1] but 1 for one without anything dark.
+    `value_range` None guesses L from the generated image, as the lineage does: (255 if max > 128 else 1) minus
+    (-1 if min < -0.5 else 0), so L is 2 for most images in [-1, 1] but 1 for one without anything dark.
     """
     length = _guessed_range(generated) if value_range is None else value_range
     c1, c2 = (0.01 * length) ** 2, (0.03 * length) ** 2
@@ -88,13 +88,13 @@ def lineage_ssim(generated: Tensor, original: Tensor, value_range: float | None 
 
 
 def ms_ssim(generated: Tensor, original: Tensor, value_range: float | None = None) -> float:
-    """The lineage's MS-SSIM of float32 (3, h, w) pictures in [-1, 1]; higher is better, at most 1.
+    """The lineage's MS-SSIM of float32 (3, h, w) images in [-1, 1]; higher is better, at most 1.
 
     Five scales with 2x2 average pooling between them; the contrast terms of the first four and the SSIM of the fifth,
     each to the power of its scale's weight. It is not invariant to an offset: on [-1, 1] it is lower than on bytes.
 
     Raises:
-        NoValue: A factor is negative (a fractional power of it is NaN in the lineage), or the picture is too small.
+        NoValue: A factor is negative (a fractional power of it is NaN in the lineage), or the image is too small.
     """
     if min(generated.shape[1:]) < _WINDOW * 2 ** (len(_SCALES) - 1):
         raise NoValue("the picture is too small for five scales of MS-SSIM")
@@ -109,9 +109,9 @@ def ms_ssim(generated: Tensor, original: Tensor, value_range: float | None = Non
     return float(torch.prod(stacked ** torch.tensor(_SCALES, device=stacked.device)))
 
 
-def _guessed_range(picture: Tensor) -> float:
-    high = 255.0 if float(picture.max()) > 128 else 1.0
-    low = -1.0 if float(picture.min()) < -0.5 else 0.0
+def _guessed_range(image: Tensor) -> float:
+    high = 255.0 if float(image.max()) > 128 else 1.0
+    low = -1.0 if float(image.min()) < -0.5 else 0.0
     return high - low
 
 
@@ -171,7 +171,7 @@ class Mse(_OfPixels):
 @kind("ms_ssim")
 @dataclass(frozen=True)
 class MsSsim:
-    """The lineage's MS-SSIM column on [-1, 1]; `value_range` "guess" (from the generated picture) or "two"."""
+    """The lineage's MS-SSIM column on [-1, 1]; `value_range` "guess" (from the generated image) or "two"."""
 
     value_range: Literal["guess", "two"]
 

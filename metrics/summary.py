@@ -17,8 +17,8 @@ from .columns import NoValue
 from .intervals import estimate_interval, mean_interval
 from .protocol import Column, ProtocolFile, load_protocol
 
-# Key of a failure that concerns the whole picture, in place of a column's stem.
-WHOLE_PICTURE = "*"
+# Key of a failure that concerns the whole image, in place of a column's stem.
+WHOLE_IMAGE = "*"
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Cell:
     """One number of a table, with what it needs to be believed.
 
     Attributes:
-        value: None when there is nothing to measure (no picture left, or too few for a set metric).
+        value: None when there is nothing to measure (no image left, or too few for a set metric).
         low, high: Ends of the 95 % interval (confidence of the protocol); None where there is none.
-        n: Pictures in the value (generated ones, for a set metric).
-        failed: Pictures without a value; under "zero" they are part of n, under "skip" they are not.
+        n: Images in the value (generated ones, for a set metric).
+        failed: Images without a value; under "zero" they are part of n, under "skip" they are not.
         rule: What was done with those: "skip" or "zero".
-        reference_n: Real pictures compared with, for a set metric.
+        reference_n: Real images compared with, for a set metric.
     """
 
     value: float | None
@@ -57,16 +57,16 @@ def summarise(
     """The cells of one method and pass, by `<stem>@<protocol>`.
 
     Args:
-        values: One mapping a picture, stem -> value; empty for a picture that failed.
-        failures: As long as `values`, stem -> reason; {"*": reason} for a picture that failed as a whole.
-        features: Stem -> float32 (n, D) of the pictures that did not fail, in the order of `values`.
-        reference_features: Stem -> float32 (m, D) of the real pictures the pass is compared with.
+        values: One mapping an image, stem -> value; empty for an image that failed.
+        failures: As long as `values`, stem -> reason; {"*": reason} for an image that failed as a whole.
+        features: Stem -> float32 (n, D) of the images that did not fail, in the order of `values`.
+        reference_features: Stem -> float32 (m, D) of the real images the pass is compared with.
         protocol: The protocol file, or its name.
         domain: Columns of the other domain have no cell.
-        paired: Row i of `features` and of `reference_features` is one picture; narrows the interval where that is so.
+        paired: Row i of `features` and of `reference_features` is one image; narrows the interval where that is so.
         measured: Stems that could be measured (the networks of the others are missing); None for all of the protocol.
 
-    A column with neither values nor failures nor features has no cell. Where every picture failed as a whole, each
+    A column with neither values nor failures nor features has no cell. Where every image failed as a whole, each
     column that could be measured has a cell that says so.
     """
     rules = protocol if isinstance(protocol, ProtocolFile) else load_protocol(protocol)
@@ -97,13 +97,13 @@ def _pair_cell(
     known = [row[column.stem] for row in values if column.stem in row]
     sound = [value for value in known if math.isfinite(value)]
     reasons = sum(
-        column.stem in failure or (WHOLE_PICTURE in failure and column.stem not in row)
+        column.stem in failure or (WHOLE_IMAGE in failure and column.stem not in row)
         for row, failure in zip(values, failures, strict=True)
     )
     failed = reasons + len(known) - len(sound)
     rule = effective_rule(column, rules)
     if not known and not any(column.stem in failure for failure in failures):
-        # No picture came out at all, under whatever rule there is nothing to measure. A single such picture says
+        # No image came out at all, under whatever rule there is nothing to measure. A single such image says
         # nothing of a column that the others do not have: its network is missing.
         return Cell(None, None, None, 0, failed, rule) if failed and failed == len(failures) else None
     counted = sound + [0.0] * failed if rule == "zero" else sound
@@ -122,7 +122,7 @@ def _set_cell(
     paired: bool,
 ) -> Cell | None:
     stem = column.options.shares() or column.stem
-    failed = sum(WHOLE_PICTURE in failure or stem in failure for failure in failures)
+    failed = sum(WHOLE_IMAGE in failure or stem in failure for failure in failures)
     if stem not in features and failed and failed == len(failures):
         return Cell(None, None, None, 0, failed, "skip", len(reference.get(stem, ())))
     if stem not in features or stem not in reference:

@@ -24,14 +24,14 @@ def unit_maps(maps: Sequence[Tensor]) -> list[Tensor]:
 def map_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """(N,) perceptual distance of unit maps: squared difference summed over channels, mean over space, mean over maps.
 
-    0 for equal pictures, at most 4; all channels weigh the same, there are no learned weights.
+    0 for equal images, at most 4; all channels weigh the same, there are no learned weights.
     """
     each = [(a - b).square().sum(dim=1).mean(dim=(1, 2)) for a, b in zip(first, second, strict=True)]
     return torch.stack(each).mean(dim=0)
 
 
 def perceptual_distance(world: World, device: torch.device | str = "cpu") -> Callable[[np.ndarray, np.ndarray], float]:
-    """A function of two uint8 (h, w, 3) pictures giving their `lpips@synthetic-1`, for `metrics.truth`."""
+    """A function of two uint8 (h, w, 3) images giving their `lpips@synthetic-1`, for `metrics.truth`."""
 
     @torch.inference_mode()
     def distance(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Distance of an edited picture to the true edit, where a renderer knows it: pure functions of pictures.
+"""Distance of an edited image to the true edit, where a renderer knows it: pure functions of images.
 
 These columns exist only in a synthetic world; no real photograph has a second one with exactly the head turned.
 """
@@ -19,7 +19,7 @@ def distance_to_truth(
 
     Args:
         edited, truth: uint8 (h, w, 3), same size; h and w at least 11.
-        perceptual: Distance of two such pictures (`metrics.synthetic.perceptual_distance`), or None to leave it out.
+        perceptual: Distance of two such images (`metrics.synthetic.perceptual_distance`), or None to leave it out.
 
     Returns:
         {"truth_psnr", "truth_ssim"} and, with `perceptual`, "truth_lpips".

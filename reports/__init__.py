@@ -1,4 +1,4 @@
-"""From a run's numbers and pictures to what people read: tables, plots, grids, one page."""
+"""From a run's numbers and images to what people read: tables, plots, grids, one page."""
 
 from reports.build import write_reports
 

@@ -1,4 +1,4 @@
-"""Everything a run's folder shows, from its numbers and pictures: tables, plots, grids and the page."""
+"""Everything a run's folder shows, from its numbers and images: tables, plots, grids and the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.writers import csv as csv_writer
 from reports.writers import md as markdown
 from reports.writers import tex as latex
 
-_PICTURES = 8
+_IMAGES = 8
 
 
 def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manifest: Mapping[str, Any]) -> list[Path]:
@@ -44,7 +44,7 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     drawings = draw_all(summaries, passes, facts)
     for drawing in drawings:
         files[f"plots/{drawing.name}.png"], files[f"plots/{drawing.name}.pdf"] = drawing.png, drawing.pdf
-    grids = draw_grids(read_shots(run, _PICTURES), pass_order(summaries, passes), facts)
+    grids = draw_grids(read_shots(run, _IMAGES), pass_order(summaries, passes), facts)
     files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
     content = Content(
         [*tables, *paper], drawings, grids, _failures(run, manifest), timings, facts, manifest, list(files)

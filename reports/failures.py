@@ -1,4 +1,4 @@
-"""The list of what failed, from a run's rows: which picture, where, why."""
+"""The list of what failed, from a run's rows: which image, where, why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class FailedRow(Protocol):
     """The part of `bench.results.store.Row` that is read here."""
 
     @property
-    def picture(self) -> str: ...
+    def image(self) -> str: ...
     @property
     def method(self) -> str: ...
     @property
@@ -34,15 +34,15 @@ class Failure:
     column: str
     what: str
     reason: str
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
 
 def collect(rows: Iterable[FailedRow]) -> list[Failure]:
-    """Failures grouped by method, pass, metric and reason, sorted. A picture that failed as a whole has no metric."""
+    """Failures grouped by method, pass, metric and reason, sorted. An image that failed as a whole has no metric."""
     found: dict[tuple[str, str, str, str], set[str]] = {}
     for row in rows:
         if row.status == "failed":
-            found.setdefault((row.method, row.column, "", row.reason or "no reason given"), set()).add(row.picture)
+            found.setdefault((row.method, row.column, "", row.reason or "no reason given"), set()).add(row.image)
         for stem, reason in row.failures.items():
-            found.setdefault((row.method, row.column, f"{stem}@{row.protocol}", reason), set()).add(row.picture)
-    return [Failure(*key, tuple(sorted(pictures))) for key, pictures in sorted(found.items())]
+            found.setdefault((row.method, row.column, f"{stem}@{row.protocol}", reason), set()).add(row.image)
+    return [Failure(*key, tuple(sorted(images))) for key, images in sorted(found.items())]

@@ -1,4 +1,4 @@
-"""Footnotes of tables: numbered once, on floors, on the pictures of a pass, on the sizes of sets."""
+"""Footnotes of tables: numbered once, on floors, on the images of a pass, on the sizes of sets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def noted_floors(floors: Sequence[Row], columns: Sequence[Column], notes: Notes)
 
 
 def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], notes: Notes) -> None:
-    """Footnotes on the pictures of the columns' passes: those taken for want of a label, and the sizes of the sets."""
+    """Footnotes on the images of the columns' passes: those taken for want of a label, and the sizes of the sets."""
     titles = {column.pass_name.column: column.pass_name.title for column in columns}
     said: dict[str, list[str]] = {}
     for name, title in titles.items():
@@ -68,7 +68,7 @@ def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) ->
 
 
 def _reference_note(floor: Row, columns: Sequence[Column], notes: Notes) -> int:
-    """Footnote of a floor: what it measures, and for halves on how many pictures in each block."""
+    """Footnote of a floor: what it measures, and for halves on how many images in each block."""
     about = REFERENCE_NOTES.get(floor.name)
     if about is None:
         return 0
@@ -77,5 +77,5 @@ def _reference_note(floor: Row, columns: Sequence[Column], notes: Notes) -> int:
         if own.value is not None:
             counts.setdefault(column.pass_name.block, {}).setdefault(own.n)
     shown = ", ".join(f"{title} {' / '.join(f'{n:,}' for n in own)}" for title, own in counts.items())
-    pictures = f" (n: {shown})" if floor.name == "real-halves" else ""
-    return notes.number(f"{floor.title}: {about}{pictures}.".replace("..", "."))
+    images = f" (n: {shown})" if floor.name == "real-halves" else ""
+    return notes.number(f"{floor.title}: {about}{images}.".replace("..", "."))

@@ -1,4 +1,4 @@
-"""What the reports are made of: cells, passes, and the facts of a manifest. No model, no picture, no clock."""
+"""What the reports are made of: cells, passes, and the facts of a manifest. No model, no image, no clock."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Cell(Protocol):
     Attributes:
         value: The number, in the unit of its column; None when there is none.
         low, high: Bounds of the 95 % interval; None when there is none.
-        n: Pictures that count.
-        failed: Pictures that gave no value.
+        n: Images that count.
+        failed: Images that gave no value.
         rule: What a failure counts as ("skip", "zero").
     """
 
@@ -56,7 +56,7 @@ def number(cell: Cell | None) -> float | None:
 
 
 def reference_count(cell: Cell | None) -> int | None:
-    """Real pictures that a set metric compares with (its `reference_n`); None for any other cell."""
+    """Real images that a set metric compares with (its `reference_n`); None for any other cell."""
     count = getattr(cell, "reference_n", None)
     return int(count) if count is not None else None
 
@@ -114,7 +114,7 @@ class Facts:
             ("protocols": {name: {"columns": [{"stem": ..., ...}]}}).
         strengths: (method, pass) -> strength, where it is the method's own
             ("methods": {name: {"passes": {pass: {"strength": ...}}}}).
-        pass_notes: Pass -> what is unusual about its pictures ("passes": [{"column": ..., "note": ...}]).
+        pass_notes: Pass -> what is unusual about its images ("passes": [{"column": ..., "note": ...}]).
         filled: Networks whose weights are a test pattern ("filled_weights": true or names): numbers mean nothing.
     """
 

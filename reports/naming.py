@@ -15,7 +15,7 @@ REFERENCE_TITLES = {
     "teacher": "Teacher flow",
     "zero-flow": "Zero flow",
 }
-# What the floors of a run measure; tables print it once below, with their number of pictures.
+# What the floors of a run measure; tables print it once below, with their number of images.
 REFERENCE_NOTES = {
     "real": "the pass's input pictures as they are: what doing nothing scores. A set against itself has no distance.",
     "real-halves": (

@@ -61,7 +61,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring columns under one heading; `counts` are pictures a pass, in the order of its signs."""
+    """Neighbouring columns under one heading; `counts` are images a pass, in the order of its signs."""
 
     title: str
     columns: tuple[Column, ...]
@@ -240,14 +240,14 @@ def _block(summaries: Summaries, facts: Facts, protocol: str, group: Group, name
         for name in names
         if item.stem in absent or _has(summaries, name.column, f"{item.stem}@{protocol}")
     )
-    return Block(names[0].block, columns, picture_counts(summaries, facts, columns) if columns else ())
+    return Block(names[0].block, columns, image_counts(summaries, facts, columns) if columns else ())
 
 
 def _has(summaries: Summaries, column: str, name: str) -> bool:
     return any(name in cells for (_, own), cells in summaries.items() if own == column)
 
 
-def picture_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> tuple[int, ...]:
+def image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> tuple[int, ...]:
     """Pictures that went into each pass of these columns, in the order of the passes."""
     counts = []
     for name in dict.fromkeys(column.pass_name for column in columns):

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a picture of one method: the median, and the median of each stage in running order."""
+    """Seconds an image of one method: the median, and the median of each stage in running order."""
 
     method: str
     seconds: float

@@ -72,7 +72,7 @@ def _normal(random: np.random.RandomState, shape: tuple[int, ...], scale: float,
 
 
 def golden_image(seed: int = 0, n: int = 2, size: int = 256) -> torch.Tensor:
-    """Smooth random pictures, float32 (n, 3, size, size) in [-1, 1]: 8x8 normal noise, bilinear to `size`, tanh."""
+    """Smooth random images, float32 (n, 3, size, size) in [-1, 1]: 8x8 normal noise, bilinear to `size`, tanh."""
     coarse = stream("golden_image", seed).standard_normal((n, 3, 8, 8))
     grid = np.linspace(0, 7, size)
     low = np.clip(np.floor(grid).astype(int), 0, 6)

@@ -1,5 +1,5 @@
-"""Compare two methods of a run on the same pictures: mean differences with
-their 95 % intervals. Distances of sets (FID, KID) have no value a picture and
+"""Compare two methods of a run on the same images: mean differences with
+their 95 % intervals. Distances of sets (FID, KID) have no value an image and
 are not here.
 """
 
@@ -73,7 +73,7 @@ def _print(items: Sequence[Difference], first: str, second: str) -> None:
 
 
 def _another_edit(change: Difference) -> bool:
-    """Whether the changes reached differ by more than matched strengths, found on other pictures, may leave."""
+    """Whether the changes reached differ by more than matched strengths, found on other images, may leave."""
     return change.differs and abs(change.value) > 0.2 * max(abs(change.first), abs(change.second))
 
 

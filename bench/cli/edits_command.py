@@ -73,7 +73,7 @@ def _fit(options: argparse.Namespace) -> dict[str, Any]:
     generator, crop, origin = _generator(options)
     samples = draw(generator, options.samples, options.seed, options.device, crop)
     if options.pictures:
-        return {"pictures": finding.write_pictures(samples, options.pictures), "folder": str(options.pictures)}
+        return {"pictures": finding.write_images(samples, options.pictures), "folder": str(options.pictures)}
     request = finding.Request(
         domain=options.domain,
         kind=options.kind,
@@ -88,7 +88,7 @@ def _fit(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _generator(options: argparse.Namespace) -> tuple[Any, Any, str]:
-    """The generator, what crops its pictures, and where it comes from in words."""
+    """The generator, what crops its images, and where it comes from in words."""
     from bench.edits.fit.samples import generator_of_method
     from bench.plan.checkpoints import files_of
     from bench.plan.plugins import load_plugins

@@ -1,4 +1,4 @@
-"""Compare two runs over the same pictures: exit 1 when the second is worse than
+"""Compare two runs over the same images: exit 1 when the second is worse than
 the first in any cell, 0 otherwise.
 """
 

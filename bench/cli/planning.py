@@ -25,7 +25,7 @@ WIDTH = 80
 def print_plan(config: Config, assembly: Assembly, folder: Path, *, as_json: bool) -> int:
     """Print what a run would do; `folder` is the run's."""
     cells, gaps = planned_cells(assembly, folder), gaps_of(assembly.needs)
-    problems = quick(assembly.work.pictures)
+    problems = quick(assembly.work.images)
     if as_json:
         print(json.dumps(_plain(config, assembly, folder, cells, gaps) | {"unusable": problems}, ensure_ascii=False))
         return int(ExitCode.OK)
@@ -50,7 +50,7 @@ def _plain(
         "gaps": [asdict(gap) for gap in gaps],
         "fetch": {"command": f"{FETCH} {' '.join(names)}" if names else "", "bytes": _fetch_bytes(gaps)},
         "notes": assembly.notes,
-        "disk_bytes": bytes_left(cells, assembly.work.judges),
+        "disk_bytes": bytes_left(cells, assembly.work.evaluators),
         "seconds": seconds,
         "seconds_unknown_of": unknown,
     }
@@ -59,19 +59,19 @@ def _plain(
 def _head(
     config: Config, assembly: Assembly, folder: Path, cells: Sequence[PlannedCell], problems: Sequence[str]
 ) -> Iterator[str]:
-    count = f"{len(assembly.work.pictures):,}" if assembly.counted else "?"
+    count = f"{len(assembly.work.images):,}" if assembly.counted else "?"
     todo = [cell.todo for cell in cells]
     results = "?" if None in todo else f"{sum(number or 0 for number in todo):,}"
     yield from _wrapped("run", str(folder))
     yield from _wrapped("pictures", f"{count} of {config.data.name}, {config.data.split}")
-    yield from _wrapped("protocols", ", ".join(judge.protocol for judge in assembly.work.judges))
+    yield from _wrapped("protocols", ", ".join(evaluator.protocol for evaluator in assembly.work.evaluators))
     yield from _wrapped("results", f"{results} to compute, {sum(cell.done for cell in cells):,} there")
-    for note in (*assembly.notes, *warnings_of(problems, len(assembly.work.pictures))):
+    for note in (*assembly.notes, *warnings_of(problems, len(assembly.work.images))):
         yield from _wrapped("note", note)
 
 
 def _cells_table(cells: Sequence[PlannedCell]) -> Iterator[str]:
-    """A line a method and pass; its pictures are the same under every protocol, `done` counts results of all."""
+    """A line a method and pass; its images are the same under every protocol, `done` counts results of all."""
     blocks: dict[tuple[str, str], list[PlannedCell]] = {}
     for cell in cells:
         blocks.setdefault((cell.method, cell.column), []).append(cell)
@@ -80,18 +80,18 @@ def _cells_table(cells: Sequence[PlannedCell]) -> Iterator[str]:
     # What does not fit is cut off the method's name, which the table of methods below spells out.
     sizes[0] = min(sizes[0], WIDTH - sizes[1] - subsets - len("  strength    pictures    done"))
 
-    def line(method: str, column: str, strength: str, subset: str, pictures: str, done: str) -> str:
+    def line(method: str, column: str, strength: str, subset: str, images: str, done: str) -> str:
         start = f"{method[: sizes[0]]:<{sizes[0]}}  {column:<{sizes[1]}}"
-        return f"{start}  {strength:>8}  {subset:<{subsets}}  {pictures:>8}  {done:>4}".rstrip()
+        return f"{start}  {strength:>8}  {subset:<{subsets}}  {images:>8}  {done:>4}".rstrip()
 
     yield line("method", "pass", "strength", "subset", "pictures", "done")
     last = ""
     for (method, column), found in blocks.items():
         first = found[0]
         strength = f"{first.strength:+g}" if first.strength else ""
-        pictures = "?" if first.pictures is None else str(first.pictures)
+        images = "?" if first.images is None else str(first.images)
         done = str(sum(cell.done for cell in found))
-        yield line("" if method == last else method, column, strength, first.inputs, pictures, done)
+        yield line("" if method == last else method, column, strength, first.inputs, images, done)
         last = method
 
 
@@ -143,7 +143,7 @@ def _fetch_bytes(gaps: Sequence[Gap]) -> int:
 
 
 def _costs(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> Iterator[str]:
-    size = bytes_left(cells, assembly.work.judges)
+    size = bytes_left(cells, assembly.work.evaluators)
     known = "" if size is None else f"about {human_bytes(size)} for the results that are missing"
     yield from _wrapped("disk", known or "not known without the data: it grows with their number")
     yield from _wrapped("time", _forecast(config, assembly, cells))

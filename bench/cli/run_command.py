@@ -1,4 +1,4 @@
-"""Run methods over pictures and edits, judge them, and write tables, plots and a page.
+"""Run methods over images and edits, judge them, and write tables, plots and a page.
 
 A run is found again by what was asked: the same command carries on where it
 stopped, and computes nothing that is there already.

@@ -21,7 +21,7 @@ from bench.plan.missing import gaps_of, next_steps
 from bench.plan.work import Work, disk_bytes
 from bench.results import store
 from bench.run.engine import Engine, Progress
-from bench.run.sample_images import Snapshots
+from bench.run.sample_images import SampleImages
 from bench.run.shard import Shard, from_environment
 from bench.run.workers import possible, run_workers
 from bench.timing.clock import read_timing
@@ -60,15 +60,15 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
         return
     _check_disk(folder, disk_bytes(work, done), len(todo))
     if shard.rank == 0:
-        for line in warnings_of(quick(work.pictures), len(work.pictures)):
+        for line in warnings_of(quick(work.images), len(work.images)):
             _tell(line)
     groups = len({index // work.group for index in todo})
     workers = min(possible(work.device, config.run.workers), groups) if shard.size == 1 else 1
 
     def job(part: Shard, progress: Progress) -> dict[str, Any]:
         with store.ShardWriter(folder, part.name) as writer:
-            snapshots = Snapshots(folder, work.pictures, work.grid_pictures, work.observers)
-            engine = Engine(work, writer, done | writer.keys, part, snapshots, progress)
+            samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
+            engine = Engine(work, writer, done | writer.keys, part, samples, progress)
             engine.run()
         return {
             name: {"made": engine.made.get(name, 0), "seconds": engine.spent.get(name, 0.0), "stages": clock.seconds}
@@ -76,7 +76,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
         }
 
     shared = f", {workers} processes" if workers > 1 else ""
-    _tell(f"{folder}: {len(todo)} results to compute, {len(work.pictures)} pictures, on {work.device}{shared}")
+    _tell(f"{folder}: {len(todo)} results to compute, {len(work.images)} pictures, on {work.device}{shared}")
     with _Bar(len(todo)) as bar:
         spent = run_workers(job, workers, bar) if workers > 1 else [job(shard, bar)]
     _keep_timing(folder, spent, work)
@@ -109,7 +109,7 @@ def _reasons(failed: Sequence[store.Row], most: int = 10) -> list[tuple[str, int
     counts: dict[str, int] = {}
     for row in failed:
         reason = (
-            f"{row.picture}: {row.reason}" if (row.reason or "").startswith("input:") else f"{row.method}: {row.reason}"
+            f"{row.image}: {row.reason}" if (row.reason or "").startswith("input:") else f"{row.method}: {row.reason}"
         )
         counts[reason] = counts.get(reason, 0) + 1
     return sorted(counts.items(), key=lambda item: -item[1])[:most]

@@ -1,6 +1,6 @@
-"""The types every room shares: what a method, a picture, an edit and a data set are.
+"""The types every room shares: what a method, an image, an edit and a data set are.
 
-Ground floor of the house: imports nothing of ours but `bench.core.errors`. The whole picture is in CONTRIBUTING.md.
+Ground floor of the house: imports nothing of ours but `bench.core.errors`. The whole image is in CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Method(Protocol):
         ...
 
 
-# What happens inside a method is announced, not measured: clocks and flow pictures listen from outside.
+# What happens inside a method is announced, not measured: clocks and flow images listen from outside.
 _stage_listener: ContextVar[Callable[[str, bool], None] | None] = ContextVar("stage_listener", default=None)
 _value_listener: ContextVar[Callable[[str, Tensor], None] | None] = ContextVar("value_listener", default=None)
 
@@ -128,8 +128,8 @@ def listen(
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a data set, not yet read.
+class ImageRecord:
+    """One image of a data set, not yet read.
 
     Attributes:
         name: File name inside the data set, unique ("2.jpg"); the key everything is joined by.
@@ -143,20 +143,20 @@ class Picture:
 
 
 class Dataset(Protocol):
-    """A set of pictures, in a fixed order.
+    """A set of images, in a fixed order.
 
     Attributes:
         name: e.g. "synthetic-faces", "celebahq".
         domain: "faces" or "cars".
-        pictures: In order of evaluation; `--limit N` takes the first N.
+        images: In order of evaluation; `--limit N` takes the first N.
     """
 
     name: str
     domain: Domain
-    pictures: Sequence[Picture]
+    images: Sequence[ImageRecord]
 
-    def read(self, picture: Picture) -> np.ndarray:
-        """Pixels as uint8 (H, W, 3) RGB. Raises PictureError when the file cannot be used."""
+    def read(self, image: ImageRecord) -> np.ndarray:
+        """Pixels as uint8 (H, W, 3) RGB. Raises ImageError when the file cannot be used."""
         ...
 
 
@@ -197,8 +197,8 @@ class EditPass:
         column: Block of the table ("reconstruction", "smile+", "pose-", "grass").
         direction: None for the reconstruction.
         strength: Signed; 0 for the reconstruction.
-        inputs: Which pictures go in: "all" or e.g. "Smiling=-1".
-        reals: Which real pictures the FID compares with: "all" or e.g. "Smiling=1".
+        inputs: Which images go in: "all" or e.g. "Smiling=-1".
+        reals: Which real images the FID compares with: "all" or e.g. "Smiling=1".
         note: What every table must say of its numbers ("the data have no label ..."); "" where nothing is unusual.
     """
 
@@ -210,17 +210,17 @@ class EditPass:
     note: str = ""
 
 
-def select(pictures: Sequence[Picture], expression: str) -> list[Picture]:
+def select(images: Sequence[ImageRecord], expression: str) -> list[ImageRecord]:
     """Pictures of a subset expression: "all" or "Attribute=1" / "Attribute=-1"."""
     if expression == "all":
-        return list(pictures)
+        return list(images)
     attribute, _, value = expression.partition("=")
-    return [picture for picture in pictures if picture.attributes[attribute] == int(value)]
+    return [image for image in images if image.attributes[attribute] == int(value)]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What one protocol says of one picture of one pass.
+    """What one protocol says of one image of one pass.
 
     Attributes:
         values: Pair metrics by column stem, e.g. {"lpips": 0.12, "id": 0.71}; a value that could not be had is absent.
@@ -233,17 +233,17 @@ class Scored:
     failures: Mapping[str, str]
 
 
-class Judge(Protocol):
-    """A protocol with its networks loaded: turns pictures into `Scored`.
+class Evaluator(Protocol):
+    """A protocol with its networks loaded: turns images into `Scored`.
 
     Attributes:
         protocol: Protocol name ("paper-1"); columns are written `<stem>@<protocol>`.
         digest: SHA-256 over the protocol file and every network it uses; part of each result's key.
-        pair_metrics: Stems of metrics with one value a picture, in column order.
+        pair_metrics: Stems of metrics with one value an image, in column order.
         set_metrics: Stems of metrics over a set of features ("fid", "kid").
         feature_stems: Those of them that keep features of their own; the others share ("kid" takes those of "fid").
         missing: Stem -> why it cannot be measured here, what it lacks, and the command that changes that.
-        lossy: Whether `store` goes through JPEG, so that what this alone costs can be measured on real pictures.
+        lossy: Whether `store` goes through JPEG, so that what this alone costs can be measured on real images.
     """
 
     protocol: str
@@ -257,7 +257,7 @@ class Judge(Protocol):
     def lossy(self) -> bool: ...
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
-        """A uint8 (H, W, 3) picture as the protocol keeps it: uint8 (h, w, 3), resized, through JPEG or not."""
+        """A uint8 (H, W, 3) image as the protocol keeps it: uint8 (h, w, 3), resized, through JPEG or not."""
         ...
 
     def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
@@ -265,13 +265,13 @@ class Judge(Protocol):
         ...
 
     def to_uint8(self, image: Tensor) -> np.ndarray:
-        """A generated float (3, H, W) picture in about [-1, 1] as uint8 (H, W, 3), by the protocol's rounding rule."""
+        """A generated float (3, H, W) image in about [-1, 1] as uint8 (H, W, 3), by the protocol's rounding rule."""
         ...
 
     def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
-        """Look at stored pictures once with every network; one opaque description each."""
+        """Look at stored images once with every network; one opaque description each."""
         ...
 
     def score(self, generated: Any, original: Any) -> Scored:
-        """Compare two descriptions of one picture: the generated one and the real input."""
+        """Compare two descriptions of one image: the generated one and the real input."""
         ...

@@ -60,8 +60,8 @@ class MissingError(BenchError):
         self.files = tuple(files)
 
 
-class PictureError(BenchError):
-    """One picture that cannot be used; becomes a failed row, never the end of a run."""
+class ImageError(BenchError):
+    """One image that cannot be used; becomes a failed row, never the end of a run."""
 
     exit_code = ExitCode.FAILED_CELLS
 

@@ -1,4 +1,4 @@
-"""Further measurements of an edited picture, by whoever knows more than a protocol does (a world with truth)."""
+"""Further measurements of an edited image, by whoever knows more than a protocol does (a world with truth)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from bench.core.contract import EditPass, Picture
+from bench.core.contract import EditPass, ImageRecord
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Observation:
 
 
 class Observer(Protocol):
-    """Called once a generated picture. What it says must depend on its arguments alone.
+    """Called once a generated image. What it says must depend on its arguments alone.
 
     Attributes:
         digest: Hex SHA-256 of everything it measures with; part of the keys, since a changed observer is a new result.
@@ -34,22 +34,22 @@ class Observer(Protocol):
     digest: str
 
     def observe(
-        self, picture: Picture, edit: EditPass, output: np.ndarray, announced: Mapping[str, np.ndarray]
+        self, image: ImageRecord, edit: EditPass, output: np.ndarray, announced: Mapping[str, np.ndarray]
     ) -> Observation:
-        """Measure one picture.
+        """Measure one image.
 
         Args:
-            picture: The real picture that was edited.
+            image: The real image that was edited.
             edit: The pass.
             output: uint8 (H, W, 3), what the method made, by the protocol's rounding.
             announced: What the method announced while making it, e.g. {"flow": float32 (2, h, w)}.
         """
         ...
 
-    def truth(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
-        """The true edited picture for the grids, uint8 (H, W, 3), where there is one."""
+    def truth(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
+        """The true edited image for the grids, uint8 (H, W, 3), where there is one."""
         ...
 
-    def true_flow(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
+    def true_flow(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
         """The true flow for the grids, float32 (2, h, w) in cells like an announced one, where there is one."""
         ...

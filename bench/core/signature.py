@@ -50,7 +50,7 @@ class Looks:
     Attributes:
         what: "e4e", "hyperstyle's W encoder", ...; "e4e or psp" where names alone cannot tell; "" when unknown.
         domain: "faces", "cars", another data set's name, or "" when unknown.
-        size: Side of the generator's picture, or None.
+        size: Side of the generator's image, or None.
         ours: Whether it is one of our own files.
     """
 

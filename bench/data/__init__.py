@@ -48,8 +48,8 @@ def kind_of(name: str) -> Kind:
     raise unknown_name("data set", name, list(kinds()))
 
 
-def list_pictures(name: str, root: Path | str, split: str = "test") -> Listing:
-    """What a split of a data set expects and has, without opening a picture. Raises MissingError or UsageError."""
+def list_images(name: str, root: Path | str, split: str = "test") -> Listing:
+    """What a split of a data set expects and has, without opening an image. Raises MissingError or UsageError."""
     kind, folder = kind_of(name), Path(root)
     _check_split(kind, split)
     if not folder.is_dir():
@@ -58,18 +58,18 @@ def list_pictures(name: str, root: Path | str, split: str = "test") -> Listing:
 
 
 def open_dataset(name: str, root: Path | str, split: str = "test", limit: int | None = None) -> FileDataset:
-    """Open a data set: names, labels and files are checked, no picture is read.
+    """Open a data set: names, labels and files are checked, no image is read.
 
     Args:
         name: "celebahq", "stanford-cars" ("cars"), "folder", "folder-cars" or a plug-in's.
         root: Its folder.
-        split: A split of that kind, usually "test"; "all" is whatever pictures are there.
-        limit: Take the first `limit` pictures of the split only.
+        split: A split of that kind, usually "test"; "all" is whatever images are there.
+        limit: Take the first `limit` images of the split only.
 
     Raises UsageError for a name or split that does not exist, MissingError for files that are absent or contradict
     the data set.
     """
-    listing = list_pictures(name, root, split)
+    listing = list_images(name, root, split)
     entries = listing.entries[:limit]
     missing = [entry.name for entry in entries if entry.path is None]
     kind = kind_of(name)
@@ -87,7 +87,7 @@ def expect_dataset(name: str, root: Path | str, split: str, limit: int | None = 
     kind = kind_of(name)
     _check_split(kind, split)
     try:
-        entries = list_pictures(name, root, split).entries[:limit] if root else None
+        entries = list_images(name, root, split).entries[:limit] if root else None
     except MissingError:
         entries = None
     return ExpectedDataset(kind.name, kind.domain, entries or None)

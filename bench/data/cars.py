@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MissingError
-from bench.data.listing import Entry, Kind, Listing, picture_files
+from bench.data.listing import Entry, Kind, Listing, image_files
 from bench.data.splits import CARS_TEST, CARS_TRAIN, cars_names
 
 SPLITS = ("test", "train", "all")
@@ -17,12 +17,12 @@ SOURCE = (
 
 
 def listing(root: Path, split: str) -> Listing:
-    """Pictures of a split. The layout is told by what is there; "all" is every picture found.
+    """Pictures of a split. The layout is told by what is there; "all" is every image found.
 
     - A: `cars_test/` and `cars_train/` (also below `stanford_cars/`), names by the rule 00001.jpg to 08041.jpg /
       08144.jpg.
     - B: `car_ims/` with `cars_annos.mat`, whose field `test` decides.
-    - C: a plain folder of test pictures; when its names are the numbers of layout A they must be complete.
+    - C: a plain folder of test images; when its names are the numbers of layout A they must be complete.
     """
     for base in (root, root / "stanford_cars"):
         if (base / "cars_test").is_dir() or (base / "cars_train").is_dir():
@@ -36,7 +36,7 @@ def _folders(base: Path, split: str) -> Listing:
     parts = ("train", "test") if split == "all" else (split,)
     entries: list[Entry] = []
     for part in parts:
-        found = {path.name: path for path in picture_files(base / f"cars_{part}")}
+        found = {path.name: path for path in image_files(base / f"cars_{part}")}
         names = sorted(found) if split == "all" else cars_names(part)
         prefix = f"{part}-" if split == "all" else ""
         entries += [Entry(prefix + name, found.get(name)) for name in names]
@@ -44,7 +44,7 @@ def _folders(base: Path, split: str) -> Listing:
 
 
 def _single_folder(base: Path, split: str) -> Listing:
-    found = {path.name: path for path in picture_files(base / "car_ims")}
+    found = {path.name: path for path in image_files(base / "car_ims")}
     notes = ["layout with car_ims/"]
     if split == "all":
         return Listing([Entry(name, found[name]) for name in sorted(found)], notes)
@@ -57,7 +57,7 @@ def _single_folder(base: Path, split: str) -> Listing:
 
 
 def _plain(root: Path, split: str) -> Listing:
-    found = {path.name: path for path in picture_files(root)}
+    found = {path.name: path for path in image_files(root)}
     notes = ["a plain folder, all of it taken for test pictures"]
     if split == "train":
         raise MissingError(f"{root}: a plain folder has no train split", SOURCE)
@@ -68,7 +68,7 @@ def _plain(root: Path, split: str) -> Listing:
 
 
 def _test_marks(path: Path) -> dict[str, bool]:
-    """File name -> is it a test picture, from layout B's annotation file."""
+    """File name -> is it a test image, from layout B's annotation file."""
     from scipy.io import loadmat
 
     if not path.exists():

@@ -23,14 +23,14 @@ PARTS = {"0": "train", "1": "val", "2": "test"}
 
 @dataclass(frozen=True)
 class Annotations:
-    """The attribute file: `values` is int8 (N, K) of -1 and 1, row `rows[i]` belongs to picture i."""
+    """The attribute file: `values` is int8 (N, K) of -1 and 1, row `rows[i]` belongs to image i."""
 
     names: tuple[str, ...]
     rows: dict[int, int]
     values: np.ndarray
 
     def of(self, index: int) -> dict[str, int]:
-        """All labels of picture `index`."""
+        """All labels of image `index`."""
         return dict(zip(self.names, self.values[self.rows[index]].tolist(), strict=True))
 
 
@@ -38,7 +38,7 @@ def read_annotations(path: Path) -> Annotations:
     """Read CelebAMask-HQ-attribute-anno.txt or a file of its syntax: a count (optional), attribute names, then rows.
 
     Raises MissingError naming the line for a header that does not fit its rows, a value other than -1 and 1, a
-    picture listed twice, and a missing row.
+    image listed twice, and a missing row.
     """
     lines = list(_lines(path))
     promised = None
@@ -66,7 +66,7 @@ def read_annotations(path: Path) -> Annotations:
 
 
 def read_mapping(path: Path) -> dict[int, int]:
-    """Read CelebA-HQ-to-CelebA-mapping.txt: picture number -> number of its CelebA original (1-based).
+    """Read CelebA-HQ-to-CelebA-mapping.txt: image number -> number of its CelebA original (1-based).
 
     The header `idx orig_idx orig_file` may be there or not. Raises MissingError naming the line for a duplicate, a
     row of another shape, or an orig_file that is not orig_idx + 1.
@@ -148,7 +148,7 @@ def _complete(path: Path, indices: list[int], promised: int | None) -> None:
         where = f"; picture {gap} has no row" if gap is not None else ""
         raise MissingError(f"{path}: line 1 promises {promised} rows, there are {len(indices)}{where}")
     if gap is not None and promised is None and len(indices) > gap:
-        # A hole in a file that otherwise counts through is a lost row; a list of chosen pictures has many holes.
+        # A hole in a file that otherwise counts through is a lost row; a list of chosen images has many holes.
         holes = indices[-1] - indices[0] + 1 - len(indices)
         if holes < 0.01 * len(indices):
             raise MissingError(f"{path}: picture {gap} has no row")

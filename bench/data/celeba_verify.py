@@ -26,8 +26,8 @@ def verify(
 
     Args:
         paths: Where each text file is, by its official name; for the message.
-        originals: Mapping file: picture -> CelebA number (1-based); None when absent.
-        parts: Picture -> split, by mapping and partition.
+        originals: Mapping file: image -> CelebA number (1-based); None when absent.
+        parts: Image -> split, by mapping and partition.
         annotations: Attribute file; None when absent.
 
     Raises MissingError naming the file and the fault: shifted by one row, numbers off by one, other rows.

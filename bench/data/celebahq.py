@@ -20,11 +20,11 @@ from bench.data.celeba_files import (
     read_partition,
 )
 from bench.data.celeba_verify import SOURCE, verify
-from bench.data.listing import Entry, Kind, Listing, picture_files
+from bench.data.listing import Entry, Kind, Listing, image_files
 from bench.data.splits import CELEBA_SIZE, CELEBAHQ_SIZE, SplitFace, celeba_part, celebahq_test
 
 SPLITS = ("test", "val", "train", "all")
-# Folders a distribution keeps its pictures in; the first group that has some counts.
+# Folders a distribution keeps its images in; the first group that has some counts.
 _FOLDERS = (
     ("CelebA-HQ-img",),
     ("CelebAMask-HQ/CelebA-HQ-img",),
@@ -58,7 +58,7 @@ class Files:
         return abs(len(self.originals) - CELEBAHQ_SIZE) > 1
 
     def part(self, index: int) -> str | None:
-        """Split of picture `index`, or None when nothing here tells."""
+        """Split of image `index`, or None when nothing here tells."""
         if self.originals is None:
             return "test" if index in _shipped() else None
         if index not in self.originals:
@@ -72,7 +72,7 @@ class Files:
         return self.partition[original]
 
     def labels(self, index: int) -> dict[str, int]:
-        """Labels of picture `index`: the annotation file's, else the shipped Smiling label, else none."""
+        """Labels of image `index`: the annotation file's, else the shipped Smiling label, else none."""
         if self.annotations is not None:
             if index not in self.annotations.rows:
                 raise MissingError(f"{self.paths[ANNOTATIONS]}: picture {index} has no row")
@@ -99,13 +99,13 @@ def read_files(root: Path) -> Files:
 
 
 def listing(root: Path, split: str) -> Listing:
-    """Pictures of a split ("test", "val", "train") with their labels; "all" is every picture the folder has.
+    """Pictures of a split ("test", "val", "train") with their labels; "all" is every image the folder has.
 
     Names are CelebA-HQ's ("2.jpg") whatever the files are called: JPEG or PNG, padded with zeros, counted from 1, or
     called after their CelebA originals (six digits).
     """
     files = read_files(root)
-    paths, naming = find_pictures(root, files)
+    paths, naming = find_images(root, files)
     if split == "all":
         indices = sorted(paths)
     elif files.originals is not None:
@@ -118,14 +118,14 @@ def listing(root: Path, split: str) -> Listing:
     return Listing(entries, [*naming, *_notes(files)])
 
 
-def find_pictures(root: Path, files: Files) -> tuple[dict[int, Path], list[str]]:
+def find_images(root: Path, files: Files) -> tuple[dict[int, Path], list[str]]:
     """CelebA-HQ number -> file, and notes on how the files were recognised.
 
     Raises MissingError for two files of one number.
     """
     found: list[Path] = []
     for group in _FOLDERS:
-        found = [path for folder in group for path in picture_files(root / folder) if path.stem.isdigit()]
+        found = [path for folder in group for path in image_files(root / folder) if path.stem.isdigit()]
         if found:
             break
     stems = {int(path.stem) for path in found}

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.core.contract import Picture
+from bench.core.contract import ImageRecord
 from bench.core.errors import BenchError
-from bench.data import kind_of, list_pictures
+from bench.data import kind_of, list_images
 from bench.data.celeba_files import ANNOTATIONS, MAPPING
-from bench.data.images import FilePicture, problem
-from bench.data.listing import Entry, picture_files, some
+from bench.data.images import FileImage, problem
+from bench.data.listing import Entry, image_files, some
 
 MOST_LINES = 20
 
@@ -33,12 +33,12 @@ class Report:
 
 
 def inspect(name: str, root: Path | str, split: str = "test", *, thorough: bool = True) -> Report:
-    """Look at a split and at every picture of it; `thorough` decodes each (about 70 pictures/s at 1024 px on one
+    """Look at a split and at every image of it; `thorough` decodes each (about 70 pictures/s at 1024 px on one
     core).
     """
     kind, folder = kind_of(name), Path(root)
     try:
-        listing = list_pictures(name, folder, split)
+        listing = list_images(name, folder, split)
     except BenchError as error:
         return Report((), (f"wrong: {error.what}",), kind.source)
     present = [entry for entry in listing.entries if entry.path is not None]
@@ -66,18 +66,18 @@ def check_data(root: Path | str, split: str = "test") -> list[str]:
     return list(inspect(guess(Path(root)), root, split).problems)
 
 
-def quick(pictures: Iterable[Picture]) -> list[str]:
-    """Problems that a look at the headers of pictures shows, before anything runs; one line each.
+def quick(images: Iterable[ImageRecord]) -> list[str]:
+    """Problems that a look at the headers of images shows, before anything runs; one line each.
 
-    Thousands of files take a second: none is read beyond its header. Pictures that are no files (a drawn world's) have
+    Thousands of files take a second: none is read beyond its header. Images that are no files (a drawn world's) have
     none.
     """
-    files = [Entry(picture.name, picture.path) for picture in pictures if isinstance(picture, FilePicture)]
+    files = [Entry(image.name, image.path) for image in images if isinstance(image, FileImage)]
     return _unreadable(files, thorough=False)
 
 
 def warnings_of(problems: Sequence[str], count: int) -> list[str]:
-    """What `quick` found in `count` pictures, as lines for people: how many, and the first of them."""
+    """What `quick` found in `count` images, as lines for people: how many, and the first of them."""
     if not problems:
         return []
     more = len(problems) - MOST_LINES
@@ -92,7 +92,7 @@ def guess(root: Path) -> str:
         return "celebahq"
     if names & {"cars_test", "cars_train", "car_ims", "stanford_cars", "cars_annos.mat"}:
         return "stanford-cars"
-    numbered = [path for path in picture_files(root) if path.stem.isdigit()]
+    numbered = [path for path in image_files(root) if path.stem.isdigit()]
     return "stanford-cars" if len(numbered) > 1 and all(len(path.stem) == 5 for path in numbered) else "folder"
 
 

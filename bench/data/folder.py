@@ -1,4 +1,4 @@
-"""Any folder of pictures, with labels where a `labels.csv` lies beside them."""
+"""Any folder of images, with labels where a `labels.csv` lies beside them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import csv
 from pathlib import Path
 
 from bench.core.errors import MissingError
-from bench.data.listing import Entry, Kind, Listing, picture_files
+from bench.data.listing import Entry, Kind, Listing, image_files
 
 LABELS = "labels.csv"
 SOURCE = "a folder of pictures; labels.csv in it (name,Smiling / a.jpg,1) gives labels of -1 and 1"
 
 
 def listing(root: Path, split: str) -> Listing:
-    """Every picture below `root`, sorted by path; the name is the path below `root` with "/" between its parts."""
+    """Every image below `root`, sorted by path; the name is the path below `root` with "/" between its parts."""
     del split  # a folder has one
     labels = _labels(root / LABELS)
     paths = {path.relative_to(root).as_posix(): path for path in _all_below(root)}
@@ -26,7 +26,7 @@ def listing(root: Path, split: str) -> Listing:
 
 def _all_below(root: Path) -> list[Path]:
     folders = sorted(path for path in root.rglob("*") if path.is_dir() and not path.name.startswith("."))
-    return [path for folder in [root, *folders] for path in picture_files(folder)]
+    return [path for folder in [root, *folders] for path in image_files(folder)]
 
 
 def _labels(path: Path) -> dict[str, dict[str, int]]:

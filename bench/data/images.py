@@ -1,12 +1,12 @@
-"""One picture file: look at it cheaply, or decode it to uint8 RGB, with every refusal explained.
+"""One image file: look at it cheaply, or decode it to uint8 RGB, with every refusal explained.
 
 The rules, the same for every data set:
 
 - EXIF orientation is applied; of several frames the first counts.
-- Grey, palette, CMYK, YCbCr and LAB pictures are converted by Pillow's plain rule (no colour profile); transparency
+- Grey, palette, CMYK, YCbCr and LAB images are converted by Pillow's plain rule (no colour profile); transparency
   is ignored.
 - 16-bit samples keep their high byte, in grey as in colour; 32-bit and floating-point samples are refused.
-- Pictures with a side under 16 pixels, a side ratio above 20 : 1 or more than 100 million pixels are refused unread.
+- Images with a side under 16 pixels, a side ratio above 20 : 1 or more than 100 million pixels are refused unread.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from bench.core.contract import Picture
-from bench.core.errors import PictureError
+from bench.core.contract import ImageRecord
+from bench.core.errors import ImageError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
 MIN_SIDE = 16
@@ -31,10 +31,10 @@ MAX_PIXELS = 100_000_000
 _HTML = (b"<!doctype html", b"<html")
 
 
-class FilePicture(Picture):
-    """A picture that is a file; its digest (SHA-256 of the file's bytes) is computed when first asked for.
+class FileImage(ImageRecord):
+    """An image that is a file; its digest (SHA-256 of the file's bytes) is computed when first asked for.
 
-    Opening a data set of thousands of pictures therefore reads none of them.
+    Opening a data set of thousands of images therefore reads none of them.
     """
 
     path: Path
@@ -46,27 +46,27 @@ class FilePicture(Picture):
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 of the file's bytes. Raises PictureError when the file cannot be read."""
+        """Hex SHA-256 of the file's bytes. Raises ImageError when the file cannot be read."""
         return hashlib.sha256(_bytes(self.path)).hexdigest()
 
 
 def decode(path: Path) -> np.ndarray:
-    """Read a picture file as uint8 (H, W, 3) RGB by the rules of this module. Raises PictureError with the reason."""
-    picture = _open(path)
+    """Read an image file as uint8 (H, W, 3) RGB by the rules of this module. Raises ImageError with the reason."""
+    image = _open(path)
     try:
-        picture.load()
-        upright = ImageOps.exif_transpose(picture)
+        image.load()
+        upright = ImageOps.exif_transpose(image)
         return np.ascontiguousarray(_to_rgb(upright, path))
-    except PictureError:
+    except ImageError:
         raise
     except Exception as error:
-        raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from error
+        raise ImageError(f"{path}: cannot be decoded ({_reason(error)})") from error
     finally:
-        picture.close()
+        image.close()
 
 
 def problem(path: Path, *, thorough: bool = False) -> str | None:
-    """What is wrong with a picture file, in one sentence, or None.
+    """What is wrong with an image file, in one sentence, or None.
 
     Reads the header only, not the file; `thorough` decodes all of it, which alone finds damage inside.
     """
@@ -75,7 +75,7 @@ def problem(path: Path, *, thorough: bool = False) -> str | None:
             decode(path)
         else:
             _look(path)
-    except PictureError as error:
+    except ImageError as error:
         return error.what
     return None
 
@@ -84,25 +84,25 @@ def _bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise PictureError(f"{path}: no such file") from None
+        raise ImageError(f"{path}: no such file") from None
     except OSError as error:
-        raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not content:
-        raise PictureError(f"{path}: is empty (0 bytes)")
+        raise ImageError(f"{path}: is empty (0 bytes)")
     return content
 
 
 def _look(path: Path) -> None:
-    """Raise PictureError for a file whose header shows that it is of no use; only what Pillow needs for it is read."""
+    """Raise ImageError for a file whose header shows that it is of no use; only what Pillow needs for it is read."""
     try:
         with path.open("rb") as file:
             if not file.read(1):
-                raise PictureError(f"{path}: is empty (0 bytes)")
+                raise ImageError(f"{path}: is empty (0 bytes)")
             _identify(file, path).close()
     except FileNotFoundError:
-        raise PictureError(f"{path}: no such file") from None
+        raise ImageError(f"{path}: no such file") from None
     except OSError as error:
-        raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _open(path: Path) -> Image.Image:
@@ -110,7 +110,7 @@ def _open(path: Path) -> Image.Image:
 
 
 def _identify(file: IO[bytes], path: Path) -> Image.Image:
-    """The picture, its header read and its size checked, nothing decoded. Raises PictureError."""
+    """The image, its header read and its size checked, nothing decoded. Raises ImageError."""
     file.seek(0)
     head = file.read(200)
     file.seek(0)
@@ -118,41 +118,41 @@ def _identify(file: IO[bytes], path: Path) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow's own size warning is replaced by the refusal below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(file)
+            image = Image.open(file)
     except UnidentifiedImageError:
         web_page = head.lstrip().lower().startswith(_HTML)
         reason = "is a web page, not a picture" if web_page else "is not a picture, or its header is damaged"
-        raise PictureError(f"{path}: {reason}") from None
+        raise ImageError(f"{path}: {reason}") from None
     except Image.DecompressionBombError:
-        raise PictureError(f"{path}: more than {MAX_PIXELS // 10**6} million pixels") from None
+        raise ImageError(f"{path}: more than {MAX_PIXELS // 10**6} million pixels") from None
     except Exception as error:
-        raise PictureError(f"{path}: cannot be opened ({_reason(error)})") from error
-    _check_size(picture.size, path)
-    return picture
+        raise ImageError(f"{path}: cannot be opened ({_reason(error)})") from error
+    _check_size(image.size, path)
+    return image
 
 
 def _check_size(size: tuple[int, int], path: Path) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise PictureError(f"{path}: {width}x{height} pixels, more than {MAX_PIXELS // 10**6} million")
+        raise ImageError(f"{path}: {width}x{height} pixels, more than {MAX_PIXELS // 10**6} million")
     if max(size) > MAX_RATIO * min(size):
-        raise PictureError(f"{path}: {width}x{height} pixels, sides differ by more than {MAX_RATIO:.0f} : 1")
+        raise ImageError(f"{path}: {width}x{height} pixels, sides differ by more than {MAX_RATIO:.0f} : 1")
     if min(size) < MIN_SIDE:
-        raise PictureError(f"{path}: {width}x{height} pixels, a side is under {MIN_SIDE}")
+        raise ImageError(f"{path}: {width}x{height} pixels, a side is under {MIN_SIDE}")
 
 
-def _to_rgb(picture: Image.Image, path: Path) -> np.ndarray:
-    if picture.mode.startswith("I;16"):
-        return _grey_16(np.asarray(picture))
-    if picture.mode == "I":
-        values = np.asarray(picture)
+def _to_rgb(image: Image.Image, path: Path) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        return _grey_16(np.asarray(image))
+    if image.mode == "I":
+        values = np.asarray(image)
         # Some Pillow versions open 16-bit grey files as 32-bit integers.
         if values.min() < 0 or values.max() > 65535:
-            raise PictureError(f"{path}: 32-bit samples; save it with 8 or 16 bits")
+            raise ImageError(f"{path}: 32-bit samples; save it with 8 or 16 bits")
         return _grey_16(values)
-    if picture.mode == "F":
-        raise PictureError(f"{path}: floating-point samples; save it with 8 or 16 bits")
-    return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    if image.mode == "F":
+        raise ImageError(f"{path}: floating-point samples; save it with 8 or 16 bits")
+    return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 
 def _grey_16(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a data set's reader finds under a folder, before a picture is opened, and the `Dataset` made of it."""
+"""What a data set's reader finds under a folder, before an image is opened, and the `Dataset` made of it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.core.contract import Domain, Picture
-from bench.core.errors import MissingError, PictureError
-from bench.data.images import SUFFIXES, FilePicture, decode
+from bench.core.contract import Domain, ImageRecord
+from bench.core.errors import ImageError, MissingError
+from bench.data.images import SUFFIXES, FileImage, decode
 from bench.data.splits import checksum
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture a split expects: its name, its file (None when it is not there) and its labels."""
+    """One image a split expects: its name, its file (None when it is not there) and its labels."""
 
     name: str
     path: Path | None
@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a split in order of evaluation, and in words what they were found by.
+    """The images of a split in order of evaluation, and in words what they were found by.
 
     Attributes:
         entries: In order; a missing file keeps its place.
@@ -65,10 +65,10 @@ class Kind:
 
 
 class FileDataset:
-    """A `bench.core.contract.Dataset` of picture files.
+    """A `bench.core.contract.Dataset` of image files.
 
     Attributes:
-        name, domain, pictures: As in the contract.
+        name, domain, images: As in the contract.
         checksum: zlib.crc32 of the names in order, the split's fingerprint.
     """
 
@@ -76,60 +76,60 @@ class FileDataset:
         self.name = name
         self.domain = domain
         self._paths: dict[str, Path] = {}
-        pictures: list[Picture] = []
+        images: list[ImageRecord] = []
         for entry in entries:
             if entry.path is None:
                 raise MissingError(f"{name}: the file of {entry.name} is missing")
             self._paths[entry.name] = entry.path
-            pictures.append(FilePicture(entry.name, entry.path, dict(entry.attributes)))
-        self.pictures: Sequence[Picture] = tuple(pictures)
-        self.checksum = checksum(picture.name for picture in pictures)
+            images.append(FileImage(entry.name, entry.path, dict(entry.attributes)))
+        self.images: Sequence[ImageRecord] = tuple(images)
+        self.checksum = checksum(image.name for image in images)
 
     @property
     def attributes(self) -> frozenset[str]:
-        """Labels that every picture has: what a subset expression may name."""
-        return labels_of(self.pictures)
+        """Labels that every image has: what a subset expression may name."""
+        return labels_of(self.images)
 
-    def path(self, picture: Picture) -> Path:
-        """The picture's file. Raises PictureError for a picture of another data set."""
-        if picture.name not in self._paths:
-            raise PictureError(f"{picture.name}: no picture of {self.name}")
-        return self._paths[picture.name]
+    def path(self, image: ImageRecord) -> Path:
+        """The picture's file. Raises ImageError for an image of another data set."""
+        if image.name not in self._paths:
+            raise ImageError(f"{image.name}: no picture of {self.name}")
+        return self._paths[image.name]
 
-    def read(self, picture: Picture) -> np.ndarray:
-        """Pixels as uint8 (H, W, 3) RGB. Raises PictureError when the file cannot be used."""
-        return decode(self.path(picture))
+    def read(self, image: ImageRecord) -> np.ndarray:
+        """Pixels as uint8 (H, W, 3) RGB. Raises ImageError when the file cannot be used."""
+        return decode(self.path(image))
 
 
 class ExpectedDataset:
     """A split that is not all here: names and labels as far as they are known, to plan with; nothing can be read.
 
     Attributes:
-        name, domain, pictures: As in the contract.
+        name, domain, images: As in the contract.
         counted: Whether `pictures` are those of the split; without its folder nobody can tell, and there are none.
     """
 
     def __init__(self, name: str, domain: Domain, entries: Iterable[Entry] | None) -> None:
         self.name, self.domain, self.counted = name, domain, entries is not None
-        self.pictures: Sequence[Picture] = tuple(
-            FilePicture(entry.name, entry.path, dict(entry.attributes))
+        self.images: Sequence[ImageRecord] = tuple(
+            FileImage(entry.name, entry.path, dict(entry.attributes))
             if entry.path is not None
-            else Picture(entry.name, "", entry.attributes)
+            else ImageRecord(entry.name, "", entry.attributes)
             for entry in entries or ()
         )
 
-    def read(self, picture: Picture) -> np.ndarray:
-        """Raises PictureError."""
-        raise PictureError(f"{picture.name}: the data set {self.name} is not all here")
+    def read(self, image: ImageRecord) -> np.ndarray:
+        """Raises ImageError."""
+        raise ImageError(f"{image.name}: the data set {self.name} is not all here")
 
 
-def labels_of(pictures: Sequence[Picture]) -> frozenset[str]:
-    """Labels that every picture has: what a subset expression may name."""
-    names = [set(picture.attributes) for picture in pictures]
+def labels_of(images: Sequence[ImageRecord]) -> frozenset[str]:
+    """Labels that every image has: what a subset expression may name."""
+    names = [set(image.attributes) for image in images]
     return frozenset(set.intersection(*names)) if names else frozenset()
 
 
-def picture_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
     """Picture files directly in a folder, hidden ones left out, sorted by name; [] when it is no folder."""
     if not folder.is_dir():
         return []

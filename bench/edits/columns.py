@@ -1,4 +1,4 @@
-"""From edit names to the columns of a run: which cards, how far, over which pictures; no direction file is opened."""
+"""From edit names to the columns of a run: which cards, how far, over which images; no direction file is opened."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def plan_columns(
 
 
 def _pass(column: Column, attributes: Collection[str] | None) -> EditPass:
-    """The pass of a column; where pictures lack the label of a subset, over all of them, and it says so."""
+    """The pass of a column; where images lack the label of a subset, over all of them, and it says so."""
     wanted = (column.inputs, column.reals)
     absent = [text for text in wanted if text != "all" and not _known(text, attributes)]
     inputs, reals = ("all" if text in absent else text for text in wanted)
@@ -99,7 +99,7 @@ def _sweep(card: Card, strengths: Sequence[float], unit: float) -> list[Column]:
         raise UsageError(f"the edit {card.name!r} has no sweep", "give the strengths, e.g. --strengths 1,2,3")
     columns = []
     for strength in strengths:
-        # A sweep's step uses the pictures of the fixed column that goes the same way.
+        # A sweep's step uses the images of the fixed column that goes the same way.
         model = next((c for c in card.columns if c.strength * strength > 0), card.columns[0])
         columns.append(Column(f"{card.name}{strength:+g}", strength * unit, model.inputs, model.reals))
     return columns

@@ -81,7 +81,7 @@ def plan_passes(
         strengths: Edit name -> strengths that replace the card's: a magnitude for fixed columns (one number), the grid
             of a sweep. They are in the unit of the card's common direction; where the method has its own, of another
             length, they are scaled by the ratio of the two directions' own strengths.
-        attributes: Labels that the data set has; a column whose subset needs another one takes all pictures, and its
+        attributes: Labels that the data set has; a column whose subset needs another one takes all images, and its
             pass says so (`EditPass.note`).
         cards: Further card files.
 

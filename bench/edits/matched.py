@@ -49,7 +49,7 @@ def match_strength(
     derivative. The change at strength 0 is 0 by definition and is not measured.
 
     Args:
-        measure: strength -> mean change of the attribute over the pictures, in the attribute's unit. Each call is a
+        measure: strength -> mean change of the attribute over the images, in the attribute's unit. Each call is a
             pass of the generator, so the search is frugal.
         target: Change wanted, not 0; its sign is the attribute's, not the strength's.
         start: First strength tried; its sign says which way to go.
@@ -78,12 +78,12 @@ def match_strength(
 
 
 class ChangeMeter:
-    """How far an edit moves an attribute with one method: the mean difference of edited picture and reconstruction.
+    """How far an edit moves an attribute with one method: the mean difference of edited image and reconstruction.
 
     Args:
         method: Any method.
-        inversions: Batches to measure on; a few dozen pictures are enough to set a strength.
-        regressor: Pictures (N, 3, H, W) in about [-1, 1] -> attribute name -> (N,).
+        inversions: Batches to measure on; a few dozen images are enough to set a strength.
+        regressor: Images (N, 3, H, W) in about [-1, 1] -> attribute name -> (N,).
         attribute: The one measured (a card's `measures`).
 
     Raises UsageError when the regressor does not measure the attribute.
@@ -96,11 +96,11 @@ class ChangeMeter:
     def __call__(self, direction: Direction, strength: float) -> float:
         """Mean change of the attribute, in its unit, at one strength."""
         edited = [self._method.edit(item, direction.delta(item.codes, strength)) for item in self._inversions]
-        after = torch.cat([self._read(pictures) for pictures in edited])
+        after = torch.cat([self._read(images) for images in edited])
         return float((after - self._before).double().mean())
 
-    def _read(self, pictures: Tensor) -> Tensor:
-        values = self._regressor(pictures)
+    def _read(self, images: Tensor) -> Tensor:
+        values = self._regressor(images)
         if self._attribute not in values:
             raise UsageError(f"nothing measures {self._attribute!r}", f"measured: {', '.join(values) or 'nothing'}")
         return values[self._attribute].detach().flatten()

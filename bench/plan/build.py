@@ -1,4 +1,4 @@
-"""From a configuration to the work: data, methods, edits, protocols, each checked before the first picture is read."""
+"""From a configuration to the work: data, methods, edits, protocols, each checked before the first image is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.core.errors import MissingError, UsageError
 from bench.plan.checkpoints import network_path
 from bench.plan.config import Config
-from bench.plan.methods import contestants_of, with_matched_strengths
+from bench.plan.methods import specs_of, with_matched_strengths
 from bench.plan.missing import gaps_of, next_steps
 from bench.plan.plugins import load_plugins
 from bench.plan.sources import SYNTHETIC, counted, open_data, planned_data, world_of
@@ -17,7 +17,7 @@ from bench.plan.work import InputSource, Need, Work
 from bench.run.shard import Shard
 
 if TYPE_CHECKING:
-    from bench.core.contract import Dataset, Domain, EditPass, Judge
+    from bench.core.contract import Dataset, Domain, EditPass, Evaluator
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Assembly:
 
     Attributes:
         columns: Method asked for -> its passes, without directions, whether it can run or not.
-        counted: Whether the pictures of the data set are known; only a plan may lack them.
+        counted: Whether the images of the data set are known; only a plan may lack them.
     """
 
     work: Work
@@ -45,7 +45,7 @@ class Assembly:
             return
         gaps = gaps_of(blocking)
         lines = [f"{', '.join(gap.needed_for)}: {gap.reason}" for gap in gaps]
-        here = [contestant.name for contestant in self.work.contestants]
+        here = [spec.name for spec in self.work.specs]
         advice = next_steps(gaps)
         if here and all(need.kind in ("methods", "edits") for need in blocking):
             advice.append(f"or run those that are here: --methods {','.join(here)}")
@@ -64,7 +64,7 @@ class Assembly:
 def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -> Assembly:
     """Check everything a configuration names and put the work together.
 
-    No picture is read and no method loaded, but to find matched strengths that are not known yet. When `dry`, no
+    No image is read and no method loaded, but to find matched strengths that are not known yet. When `dry`, no
     network is loaded at all, and absent data are a need like any other.
 
     Raises:
@@ -76,16 +76,16 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
     needs: list[Need] = []
     dataset = planned_data(config, needs) if dry else open_data(config)
     device = device_of(config, shard or Shard())
-    contestants, columns = contestants_of(config, dataset, device, needs)
-    if config.edits.mode == "matched" and contestants:
-        contestants = with_matched_strengths(config, dataset, device, contestants, search=not dry)
-    judges = _judges(config, dataset, device, needs, dry=dry)
+    specs, columns = specs_of(config, dataset, device, needs)
+    if config.edits.mode == "matched" and specs:
+        specs = with_matched_strengths(config, dataset, device, specs, search=not dry)
+    evaluators = _evaluators(config, dataset, device, needs, dry=dry)
     work = Work(
         dataset=dataset,
-        pictures=tuple(dataset.pictures[: config.data.limit]),
-        contestants=tuple(contestants),
-        judges=tuple(judges),
-        inputs={judge.protocol: input_source(judge) for judge in judges},
+        images=tuple(dataset.images[: config.data.limit]),
+        specs=tuple(specs),
+        evaluators=tuple(evaluators),
+        inputs={evaluator.protocol: input_source(evaluator) for evaluator in evaluators},
         observers=_observers(config, device),
         group=config.run.group,
         batch=config.run.batch,
@@ -118,34 +118,34 @@ def device_of(config: Config, shard: Shard) -> str:
     return f"cuda:{shard.local_rank % torch.cuda.device_count()}" if name == "cuda" else name
 
 
-def input_source(judge: Any) -> InputSource:
+def input_source(evaluator: Any) -> InputSource:
     """What the judge's protocol feeds to methods."""
-    source: InputSource = judge.rules.pictures.input
+    source: InputSource = evaluator.rules.pictures.input
     return source
 
 
-def _judges(config: Config, dataset: Dataset, device: str, needs: list[Need], *, dry: bool) -> list[Judge]:
-    from metrics.evaluator import load_judge, plan_judge
+def _evaluators(config: Config, dataset: Dataset, device: str, needs: list[Need], *, dry: bool) -> list[Evaluator]:
+    from metrics.evaluator import load_evaluator, plan_evaluator
 
     if not config.protocols:
         raise UsageError("no protocol is named", "add --protocols, see `run_bench.py ls protocols`")
-    judges: list[Any] = []
+    evaluators: list[Any] = []
     for name in config.protocols:
         world = world_of(config, device)
         if dry:
-            judge = plan_judge(name, domain=dataset.domain, weights=network_path, world=world)
+            evaluator = plan_evaluator(name, domain=dataset.domain, weights=network_path, world=world)
         else:
             batch = config.run.group
-            judge = load_judge(
+            evaluator = load_evaluator(
                 name, domain=dataset.domain, weights=network_path, device=device, world=world, batch=batch
             )
-        for stem, why in judge.missing.items():
+        for stem, why in evaluator.missing.items():
             files = why.files
-            needs.append(Need("columns", f"{stem}@{judge.protocol}", why.what, why.next_step, "missing", files))
-        if not judge.pair_metrics and not judge.set_metrics:
-            needs.append(Need("run", judge.protocol, "none of its columns can be measured here"))
-        judges.append(judge)
-    return judges
+            needs.append(Need("columns", f"{stem}@{evaluator.protocol}", why.what, why.next_step, "missing", files))
+        if not evaluator.pair_metrics and not evaluator.set_metrics:
+            needs.append(Need("run", evaluator.protocol, "none of its columns can be measured here"))
+        evaluators.append(evaluator)
+    return evaluators
 
 
 def _observers(config: Config, device: str) -> tuple[Any, ...]:

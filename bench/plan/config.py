@@ -18,13 +18,13 @@ from bench.core.errors import MissingError, UsageError, unknown_name
 
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "synthetic"
-# What a run is called does not depend on where it lies, what it prints, or how many pictures are read at a time.
+# What a run is called does not depend on where it lies, what it prints, or how many images are read at a time.
 _NOT_IN_NAME = ("name", "output", "batch", "grid_pictures", "loaded_methods", "workers")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which pictures: data set, its folder (none for the synthetic world), split, and how many of the first."""
+    """Which images: data set, its folder (none for the synthetic world), split, and how many of the first."""
 
     name: str = "synthetic"
     root: str = ""
@@ -65,10 +65,10 @@ class RunConfig:
     """How it is run. Only `device`, `group`, `threads` and `seed` can move a number, and only its last digits.
 
     Attributes:
-        group: Pictures a network sees at once. Fixed by the preset, so that tables do not depend on `batch`.
-        batch: Pictures read and held at a time (rounded up to whole groups).
+        group: Images a network sees at once. Fixed by the preset, so that tables do not depend on `batch`.
+        batch: Images read and held at a time (rounded up to whole groups).
         loaded_methods: Methods kept in memory at a time; 0 keeps all.
-        grid_pictures: Pictures whose inputs and outputs are kept as PNG.
+        grid_pictures: Images whose inputs and outputs are kept as PNG.
         threads: Threads of a network on the CPU; 0 leaves it to torch.
         workers: Processes that share the run on one machine's CPU; 0 is one a core.
     """

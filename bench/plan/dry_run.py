@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.contract import EditPass, Judge
+from bench.core.contract import EditPass, Evaluator
 from bench.plan.work import Work, row_bytes
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, read_rows
 
@@ -21,9 +21,9 @@ class PlannedCell:
 
     Attributes:
         method, column, protocol: Which.
-        strength: Signed; 0 for reconstructions and real pictures.
-        inputs, reals: Subsets of the pictures that go in and of those the FID compares with.
-        pictures: How many go in; None where the data set is not here to count them.
+        strength: Signed; 0 for reconstructions and real images.
+        inputs, reals: Subsets of the images that go in and of those the FID compares with.
+        images: How many go in; None where the data set is not here to count them.
         done: How many of them an earlier run has left.
     """
 
@@ -33,18 +33,18 @@ class PlannedCell:
     strength: float
     inputs: str
     reals: str
-    pictures: int | None
+    images: int | None
     done: int
 
     @property
     def todo(self) -> int | None:
-        return None if self.pictures is None else self.pictures - self.done
+        return None if self.images is None else self.images - self.done
 
 
 def planned_cells(assembly: Assembly, folder: Path) -> list[PlannedCell]:
-    """All cells in table order: the real pictures, then every method asked for. `folder` is the run's."""
+    """All cells in table order: the real images, then every method asked for. `folder` is the run's."""
     done = _done(assembly.work, folder)
-    own = {contestant.name: contestant.passes for contestant in assembly.work.contestants}
+    own = {spec.name: spec.passes for spec in assembly.work.specs}
     original = [EditPass(ORIGINAL, None, 0.0)]
     blocks: list[tuple[str, Sequence[EditPass]]] = [(REAL, original), (REAL_JPEG, original)]
     blocks += [(name, own.get(name, columns)) for name, columns in assembly.columns.items()]
@@ -52,17 +52,17 @@ def planned_cells(assembly: Assembly, folder: Path) -> list[PlannedCell]:
         PlannedCell(
             name,
             edit.column,
-            judge.protocol,
+            evaluator.protocol,
             float(edit.strength),
             edit.inputs,
             edit.reals,
             _count(assembly, edit),
-            done.get((name, edit.column, judge.protocol), 0),
+            done.get((name, edit.column, evaluator.protocol), 0),
         )
         for name, edits in blocks
         for edit in edits
-        for judge in assembly.work.judges
-        if judge.lossy or name != REAL_JPEG
+        for evaluator in assembly.work.evaluators
+        if evaluator.lossy or name != REAL_JPEG
     ]
 
 
@@ -77,9 +77,9 @@ def statuses(assembly: Assembly) -> dict[str, str]:
     return found
 
 
-def bytes_left(cells: Sequence[PlannedCell], judges: Sequence[Judge]) -> int | None:
+def bytes_left(cells: Sequence[PlannedCell], evaluators: Sequence[Evaluator]) -> int | None:
     """About what the missing rows of the cells take on disk, once every network is here; None where unknown."""
-    sizes = {judge.protocol: row_bytes(_features(judge)) for judge in judges}
+    sizes = {evaluator.protocol: row_bytes(_features(evaluator)) for evaluator in evaluators}
     if any(cell.todo is None for cell in cells):
         return None
     return sum((cell.todo or 0) * sizes[cell.protocol] for cell in cells)
@@ -97,9 +97,9 @@ def _done(work: Work, folder: Path) -> Mapping[tuple[str, str, str], int]:
     return {(cell.method, cell.column, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}
 
 
-def _features(judge: Judge) -> int:
+def _features(evaluator: Evaluator) -> int:
     """Columns with features of their own, those whose network is not here yet included."""
-    rules, domain = getattr(judge, "rules", None), getattr(judge, "domain", None)
+    rules, domain = getattr(evaluator, "rules", None), getattr(evaluator, "domain", None)
     if rules is None:
-        return len(judge.feature_stems)
+        return len(evaluator.feature_stems)
     return sum(column.is_set and column.options.shares() is None for column in rules.of(domain))

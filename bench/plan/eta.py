@@ -1,7 +1,7 @@
 """How long a plan will take on this machine: from how long the same methods took here before.
 
 Every run leaves its seconds a result in the user's cache, by method digest, protocols and device: a run of eight
-pictures tells what a run of thousands will take.
+images tells what a run of thousands will take.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.plan.work import Contestant, Work
+from bench.plan.work import MethodSpec, Work
 from bench.results.store import write_atomic
 from bench.weights.registry import home
 
@@ -23,10 +23,10 @@ RECORD = "seconds.json"
 def remember(work: Work, spent: Mapping[str, tuple[int, float]]) -> None:
     """Keep what a run took: method -> (results, seconds of one process). A cache that cannot be written is no fault."""
     known = _read()
-    for contestant in work.contestants:
-        results, seconds = spent.get(contestant.name, (0, 0.0))
+    for spec in work.specs:
+        results, seconds = spent.get(spec.name, (0, 0.0))
         if results:
-            known[_key(work, contestant)] = seconds / results
+            known[_key(work, spec)] = seconds / results
     try:
         write_atomic(home() / RECORD, json.dumps(known, indent=1) + "\n")
     except BenchError:
@@ -38,7 +38,7 @@ def seconds_left(work: Work, todo: Mapping[str, int], workers: int) -> tuple[flo
 
     `todo`: method -> results to compute; a method that cannot run yet is one of which nothing is known.
     """
-    known, present = _read(), {contestant.name: contestant for contestant in work.contestants}
+    known, present = _read(), {spec.name: spec for spec in work.specs}
     total, unknown = 0.0, []
     for name, count in todo.items():
         pace = known.get(_key(work, present[name])) if name in present else None
@@ -56,8 +56,8 @@ def words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _key(work: Work, contestant: Contestant) -> str:
-    about = [contestant.digest, [work.protocol_digest(judge) for judge in work.judges], work.device, work.group]
+def _key(work: Work, spec: MethodSpec) -> str:
+    about = [spec.digest, [work.protocol_digest(evaluator) for evaluator in work.evaluators], work.device, work.group]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
 
 

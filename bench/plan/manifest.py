@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, Any]:
     """The run's record of itself: what was asked, with which files and versions. No clock, no rank."""
     work = assembly.work
-    labels = subset_labels([edit for contestant in work.contestants for edit in contestant.passes])
+    labels = subset_labels([edit for spec in work.specs for edit in spec.passes])
     return {
         "format": 1,
         "run": config.run_name(),
@@ -32,22 +32,22 @@ def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, 
         "versions": versions(),
         "methods": _methods_record(config, assembly),
         "passes": _passes_record(work),
-        "protocols": {judge.protocol: _protocol_record(config, work, judge) for judge in work.judges},
+        "protocols": {evaluator.protocol: _protocol_record(config, work, evaluator) for evaluator in work.evaluators},
         "missing": {
             kind: {need.name: {"status": need.status, "reason": need.reason, "command": need.command} for need in found}
             for kind, found in _by_kind(assembly.needs).items()
         },
         "filled_weights": config.filled_weights,
         "pictures": {
-            picture.name: {"digest": digest, "attributes": {name: picture.attributes[name] for name in labels}}
-            for picture, digest in zip(work.pictures, work.digests, strict=True)
+            image.name: {"digest": digest, "attributes": {name: image.attributes[name] for name in labels}}
+            for image, digest in zip(work.images, work.digests, strict=True)
         },
     }
 
 
 def _data_record(config: Config, work: Work) -> dict[str, Any]:
-    """Which pictures: their names in order have the checksum that protocol cards call split_crc32."""
-    names = [picture.name for picture in work.pictures]
+    """Which images: their names in order have the checksum that protocol cards call split_crc32."""
+    names = [image.name for image in work.images]
     return {
         "name": work.dataset.name,
         "split": config.data.split,
@@ -57,18 +57,18 @@ def _data_record(config: Config, work: Work) -> dict[str, Any]:
 
 
 def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
-    present = {contestant.name: contestant for contestant in assembly.work.contestants}
+    present = {spec.name: spec for spec in assembly.work.specs}
     record: dict[str, Any] = {}
     for name in config.methods:
-        contestant = present.get(name)
+        spec = present.get(name)
         record[name] = {"title": config.variants[name].title} if name in config.variants else {}
-        if contestant is not None:
+        if spec is not None:
             record[name] |= {
-                "digest": contestant.digest,
-                "files": [{"name": file, "sha256": digest} for file, digest in contestant.files],
+                "digest": spec.digest,
+                "files": [{"name": file, "sha256": digest} for file, digest in spec.files],
                 "passes": {
                     edit.column: {"edit_digest": edit_digest(edit), "strength": float(edit.strength)}
-                    for edit in contestant.passes
+                    for edit in spec.passes
                 },
             }
     return record
@@ -77,22 +77,22 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
 def _passes_record(work: Work) -> list[dict[str, Any]]:
     """Each column once, with the first method's strength (they differ only where strengths are matched)."""
     columns: dict[str, dict[str, Any]] = {}
-    for contestant in work.contestants:
-        for edit in contestant.passes:
+    for spec in work.specs:
+        for edit in spec.passes:
             record = {"column": edit.column, "strength": edit.strength, "inputs": edit.inputs, "reals": edit.reals}
             columns.setdefault(edit.column, record | ({"note": edit.note} if edit.note else {}))
     return list(columns.values())
 
 
-def _protocol_record(config: Config, work: Work, judge: Any) -> dict[str, Any]:
+def _protocol_record(config: Config, work: Work, evaluator: Any) -> dict[str, Any]:
     return {
-        "digest": work.protocol_digest(judge),
+        "digest": work.protocol_digest(evaluator),
         # Of the protocol file alone: whoever makes tables of the rows must read the same one.
-        "rules": judge.rules.digest,
-        "input": work.inputs[judge.protocol],
-        "file": next((name for name in config.protocols if name.endswith(f"{judge.protocol}.toml")), ""),
-        "pair_metrics": list(judge.pair_metrics),
-        "set_metrics": list(judge.set_metrics),
+        "rules": evaluator.rules.digest,
+        "input": work.inputs[evaluator.protocol],
+        "file": next((name for name in config.protocols if name.endswith(f"{evaluator.protocol}.toml")), ""),
+        "pair_metrics": list(evaluator.pair_metrics),
+        "set_metrics": list(evaluator.set_metrics),
     }
 
 

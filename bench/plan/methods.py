@@ -11,7 +11,7 @@ from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, latent_rows
 from bench.plan.config import Config
 from bench.plan.sources import SYNTHETIC, counted, world_of
-from bench.plan.work import Contestant, Need
+from bench.plan.work import MethodSpec, Need
 
 if TYPE_CHECKING:
     from bench.core.contract import Dataset, Domain, EditPass, Method
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _LATENT_ROWS = {("synthetic", "faces"): 10, ("released", "faces"): 18, ("released", "cars"): 16}
 
 
-def contestants_of(
+def specs_of(
     config: Config, dataset: Dataset, device: str, needs: list[Need]
-) -> tuple[list[Contestant], dict[str, tuple[EditPass, ...]]]:
+) -> tuple[list[MethodSpec], dict[str, tuple[EditPass, ...]]]:
     """The methods that can run, and the columns of all of them."""
     from methods.registry import find, method_names
 
@@ -32,7 +32,7 @@ def contestants_of(
     for name in config.checkpoints:
         if name not in config.methods:
             raise unknown_name("method of --checkpoint", name, list(config.methods))
-    contestants, columns = [], {}
+    specs, columns = [], {}
     for name in config.methods:
         variant = config.variants.get(name)
         method = variant.method if variant else name
@@ -50,11 +50,11 @@ def contestants_of(
         needs += [Need("edits", e, why.what, why.next_step, "missing", why.files, name) for e, why in absent.items()]
         if files and not absent:
             title = variant.title if variant else ""
-            contestants.append(_contestant(name, title, method, files, dataset.domain, device, passes))
-    return contestants, columns
+            specs.append(_spec(name, title, method, files, dataset.domain, device, passes))
+    return specs, columns
 
 
-def _contestant(
+def _spec(
     name: str,
     title: str,
     method: str,
@@ -62,7 +62,7 @@ def _contestant(
     domain: Domain,
     device: str,
     passes: tuple[EditPass, ...],
-) -> Contestant:
+) -> MethodSpec:
     from bench.core.checkpoint import file_digest
     from methods.registry import find, load_method, method_digest
 
@@ -78,12 +78,12 @@ def _contestant(
         return loaded
 
     digests = tuple((file.name, file_digest(file)) for file in files)
-    return Contestant(name, method_digest(find(method), files), passes, load, title, digests)
+    return MethodSpec(name, method_digest(find(method), files), passes, load, title, digests)
 
 
 def with_matched_strengths(
-    config: Config, dataset: Dataset, device: str, contestants: list[Contestant], *, search: bool
-) -> list[Contestant]:
+    config: Config, dataset: Dataset, device: str, specs: list[MethodSpec], *, search: bool
+) -> list[MethodSpec]:
     """The same methods with strengths of equal achieved change."""
     if config.data.name != SYNTHETIC:
         raise UsageError(
@@ -96,7 +96,7 @@ def with_matched_strengths(
     from bench.world import open_world
 
     found = matched_strengths(
-        contestants,
+        specs,
         open_world("val"),
         world_of(config, device).attributes,
         config.run_folder(),
@@ -106,13 +106,12 @@ def with_matched_strengths(
     )
     return [
         replace(
-            contestant,
+            spec,
             passes=tuple(
-                replace(edit, strength=found.get(contestant.name, {}).get(edit.column, edit.strength))
-                for edit in contestant.passes
+                replace(edit, strength=found.get(spec.name, {}).get(edit.column, edit.strength)) for edit in spec.passes
             ),
         )
-        for contestant in contestants
+        for spec in specs
     ]
 
 
@@ -134,7 +133,7 @@ def _passes(
         # Matched strengths start from the cards' own and are found with the methods themselves.
         mode="sweep" if edits.mode == "sweep" else "fixed",
         strengths=edits.strengths or None,
-        attributes=labels_of(dataset.pictures) if counted(dataset) else None,
+        attributes=labels_of(dataset.images) if counted(dataset) else None,
         cards=[Path(card) for card in edits.cards],
     )
     files = direction_files(config)

@@ -1,4 +1,4 @@
-"""Where a configuration's pictures come from: a folder, or the synthetic world with its networks."""
+"""Where a configuration's images come from: a folder, or the synthetic world with its networks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def counted(dataset: Dataset) -> bool:
 
 
 def world_of(config: Config, device: str) -> Any:
-    """The synthetic world's networks, where the pictures are the world's."""
+    """The synthetic world's networks, where the images are the world's."""
     if config.data.name != SYNTHETIC:
         return None
     from bench.world.networks import load_world_networks

@@ -1,4 +1,4 @@
-"""What a run has to do: method x pass x protocol over its pictures, what is done, what is missing."""
+"""What a run has to do: method x pass x protocol over its images, what is done, what is missing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.core.errors import PictureError, UsageError
+from bench.core.errors import ImageError, UsageError
 from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, Row
 
 if TYPE_CHECKING:
-    from bench.core.contract import Dataset, EditPass, Judge, Method, Picture
+    from bench.core.contract import Dataset, EditPass, Evaluator, ImageRecord, Method
     from bench.core.observer import Observer
 
 InputSource = Literal["original", "stored"]
@@ -43,7 +43,7 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class MethodSpec:
     """A method as the plan sees it: known by its digest, not loaded yet.
 
     Attributes:
@@ -65,12 +65,12 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Cell:
-    """One method, pass and protocol: how many pictures it has and how many of them are done."""
+    """One method, pass and protocol: how many images it has and how many of them are done."""
 
     method: str
     column: str
     protocol: str
-    pictures: int
+    images: int
     done: int
 
 
@@ -79,18 +79,18 @@ class Work:
     """Everything a run does, ready for the engine.
 
     Attributes:
-        pictures: In order of evaluation, the limit applied.
+        images: In order of evaluation, the limit applied.
         judges: One a protocol.
-        inputs: Protocol -> what methods are fed: the data set's picture, or the picture as the protocol stores it.
+        inputs: Protocol -> what methods are fed: the data set's image, or the image as the protocol stores it.
         observers: Further measurements, on data sets that know the truth.
-        group: Pictures a network sees at once; a picture's place in its group is fixed by the data set's order.
-        batch: Pictures read and held at a time.
+        group: Images a network sees at once; an image's place in its group is fixed by the data set's order.
+        batch: Images read and held at a time.
     """
 
     dataset: Dataset
-    pictures: tuple[Picture, ...]
-    contestants: tuple[Contestant, ...]
-    judges: tuple[Judge, ...]
+    images: tuple[ImageRecord, ...]
+    specs: tuple[MethodSpec, ...]
+    evaluators: tuple[Evaluator, ...]
     inputs: Mapping[str, InputSource]
     observers: tuple[Observer, ...] = ()
     group: int = 1
@@ -103,48 +103,52 @@ class Work:
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
-        """Digest of each picture; "" for one whose file cannot be read."""
-        return tuple(_digest(picture) for picture in self.pictures)
+        """Digest of each image; "" for one whose file cannot be read."""
+        return tuple(_digest(image) for image in self.images)
 
     @property
     def groups(self) -> int:
-        return -(-len(self.pictures) // self.group)
+        return -(-len(self.images) // self.group)
 
     def members(self, edit: EditPass) -> Collection[int]:
-        """Indices of the pictures that go into a pass."""
-        return _matching(self.pictures, edit.inputs)
+        """Indices of the images that go into a pass."""
+        return _matching(self.images, edit.inputs)
 
-    def row(self, index: int, contestant: Contestant, edit: EditPass, judge: Judge) -> Row:
-        """An empty row for picture `index`."""
-        about = (contestant.name, contestant.digest, edit.column, edit_digest(edit), float(edit.strength))
-        return self._row(index, about, judge)
+    def row(self, index: int, spec: MethodSpec, edit: EditPass, evaluator: Evaluator) -> Row:
+        """An empty row for image `index`."""
+        about = (spec.name, spec.digest, edit.column, edit_digest(edit), float(edit.strength))
+        return self._row(index, about, evaluator)
 
-    def real_rows(self, index: int, judge: Judge) -> list[Row]:
-        """Empty rows of the real picture `index`: its own, and its JPEG's where the protocol stores one."""
-        names = (REAL, REAL_JPEG) if judge.lossy else (REAL,)
-        return [self._row(index, (name, REAL_DIGESTS[name], ORIGINAL, ORIGINAL, 0.0), judge) for name in names]
+    def real_rows(self, index: int, evaluator: Evaluator) -> list[Row]:
+        """Empty rows of the real image `index`: its own, and its JPEG's where the protocol stores one."""
+        names = (REAL, REAL_JPEG) if evaluator.lossy else (REAL,)
+        return [self._row(index, (name, REAL_DIGESTS[name], ORIGINAL, ORIGINAL, 0.0), evaluator) for name in names]
 
-    def _row(self, index: int, about: tuple[str, str, str, str, float], judge: Judge) -> Row:
-        return Row(self.pictures[index].name, self.digests[index], *about, judge.protocol, self.protocol_digest(judge))
+    def _row(self, index: int, about: tuple[str, str, str, str, float], evaluator: Evaluator) -> Row:
+        return Row(
+            self.images[index].name, self.digests[index], *about, evaluator.protocol, self.protocol_digest(evaluator)
+        )
 
-    def protocol_digest(self, judge: Judge) -> str:
+    def protocol_digest(self, evaluator: Evaluator) -> str:
         """The judge's digest, and the observers' where there are any: a changed observer makes new results."""
         if not self.observers:
-            return judge.digest
-        return hashlib.sha256(" ".join([judge.digest, *(item.digest for item in self.observers)]).encode()).hexdigest()
+            return evaluator.digest
+        return hashlib.sha256(
+            " ".join([evaluator.digest, *(item.digest for item in self.observers)]).encode()
+        ).hexdigest()
 
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Every row of the finished run, empty, with the picture's index."""
-        for judge in self.judges:
-            for index in range(len(self.pictures)):
-                yield from ((index, row) for row in self.real_rows(index, judge))
-            for contestant in self.contestants:
-                for edit in contestant.passes:
+        for evaluator in self.evaluators:
+            for index in range(len(self.images)):
+                yield from ((index, row) for row in self.real_rows(index, evaluator))
+            for spec in self.specs:
+                for edit in spec.passes:
                     for index in sorted(self.members(edit)):
-                        yield index, self.row(index, contestant, edit, judge)
+                        yield index, self.row(index, spec, edit, evaluator)
 
     def cells(self, done: Collection[str]) -> list[Cell]:
-        """The cells in table order, the real pictures first; `done` are the keys that exist."""
+        """The cells in table order, the real images first; `done` are the keys that exist."""
         counts: dict[tuple[str, str, str], list[int]] = {}
         for _, row in self.rows():
             count = counts.setdefault((row.method, row.column, row.protocol), [0, 0])
@@ -158,19 +162,19 @@ def edit_digest(edit: EditPass) -> str:
     return edit.direction.digest if edit.direction else "reconstruction"
 
 
-def _digest(picture: Picture) -> str:
+def _digest(image: ImageRecord) -> str:
     try:
-        return picture.digest
-    except PictureError:
+        return image.digest
+    except ImageError:
         return ""
 
 
-def _matching(pictures: Sequence[Picture], expression: str) -> frozenset[int]:
+def _matching(images: Sequence[ImageRecord], expression: str) -> frozenset[int]:
     if expression == "all":
-        return frozenset(range(len(pictures)))
+        return frozenset(range(len(images)))
     attribute, _, value = expression.partition("=")
     try:
-        return frozenset(i for i, picture in enumerate(pictures) if picture.attributes[attribute] == int(value))
+        return frozenset(i for i, image in enumerate(images) if image.attributes[attribute] == int(value))
     except KeyError:
         raise UsageError(
             f"the subset {expression!r} needs the label {attribute!r}, which this data set lacks", "leave the edit out"
@@ -185,8 +189,8 @@ def subset_labels(passes: Sequence[EditPass]) -> list[str]:
 
 def disk_bytes(work: Work, done: Collection[str] = (), feature_size: int = 2048) -> int:
     """About what the missing rows take, in bytes; `done` are the keys that exist."""
-    sizes = {judge.protocol: row_bytes(len(judge.feature_stems), feature_size) for judge in work.judges}
-    return sum((cell.pictures - cell.done) * sizes[cell.protocol] for cell in work.cells(done))
+    sizes = {evaluator.protocol: row_bytes(len(evaluator.feature_stems), feature_size) for evaluator in work.evaluators}
+    return sum((cell.images - cell.done) * sizes[cell.protocol] for cell in work.cells(done))
 
 
 def row_bytes(features: int, feature_size: int = 2048) -> int:

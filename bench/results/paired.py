@@ -1,7 +1,7 @@
-"""Two methods of a run on the same pictures: means of the differences, picture by picture.
+"""Two methods of a run on the same images: means of the differences, image by image.
 
-What makes a picture hard is hard for both methods, so the difference of two methods is known far better than the
-intervals of their means suggest: those may overlap while nearly every picture says the same.
+What makes an image hard is hard for both methods, so the difference of two methods is known far better than the
+intervals of their means suggest: those may overlap while nearly every image says the same.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Difference:
     Attributes:
         edit: The pass ("pose+").
         column: `stem@protocol`.
-        first, second: Means over the pictures that have both values.
-        value, low, high: Mean difference and its 95 % interval; None where there are fewer than two pictures.
-        n: Pictures that have both.
+        first, second: Means over the images that have both values.
+        value, low, high: Mean difference and its 95 % interval; None where there are fewer than two images.
+        n: Images that have both.
         verdict: Of the second method where the interval leaves out 0, else "same"; "" where neither way is better.
     """
 
@@ -55,7 +55,7 @@ def differences(
     numbers: Callable[[str], Numbers],
     better: Callable[[str], Literal["up", "down", "none"]],
 ) -> Iterator[Difference]:
-    """Every column with one value a picture that both methods have, in the order of the rows' passes.
+    """Every column with one value an image that both methods have, in the order of the rows' passes.
 
     Args:
         rows: Of a run.
@@ -66,7 +66,7 @@ def differences(
     blocks: dict[tuple[str, str], dict[str, dict[str, Row]]] = {}
     for row in rows:
         if row.method in (first, second):
-            blocks.setdefault((row.column, row.protocol), {}).setdefault(row.method, {})[row.picture] = row
+            blocks.setdefault((row.column, row.protocol), {}).setdefault(row.method, {})[row.image] = row
     for (edit, protocol), found in blocks.items():
         ours, theirs = found.get(first, {}), found.get(second, {})
         pairs = [(ours[name].values, theirs[name].values) for name in sorted(ours.keys() & theirs.keys())]

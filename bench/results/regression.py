@@ -32,10 +32,10 @@ class Finding:
 
 
 def check_comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
-    """Raise UsageError unless both manifests speak of the same pictures under the same protocols."""
-    pictures = [{name: about["digest"] for name, about in manifest["pictures"].items()} for manifest in (first, second)]
-    if pictures[0] != pictures[1]:
-        counts = " and ".join(str(len(found)) for found in pictures)
+    """Raise UsageError unless both manifests speak of the same images under the same protocols."""
+    images = [{name: about["digest"] for name, about in manifest["pictures"].items()} for manifest in (first, second)]
+    if images[0] != images[1]:
+        counts = " and ".join(str(len(found)) for found in images)
         raise UsageError(
             f"the runs are over different pictures ({counts})", "run both with the same --data and --limit"
         )

@@ -1,4 +1,4 @@
-"""Per-picture results on disk: rows as JSON lines, features as raw float32, one writer a shard.
+"""Per-image results on disk: rows as JSON lines, features as raw float32, one writer a shard.
 
 Features are written before the row that points at them, so a kill at any moment leaves at worst a torn line or a
 feature record that no row names; opening the shard for writing cuts both off. Reading never changes a file.
@@ -26,9 +26,12 @@ IDENTITY = (
     "picture", "picture_digest", "method", "method_digest", "pass", "edit_digest", "strength", "protocol",
     "protocol_digest",
 )  # fmt: skip
+# Names on disk that are not the fields' own.
+_FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "column"}
+_ON_DISK = {field: name for name, field in _FIELDS.items()}
 
 # The real pictures' own rows, compared with themselves; the references of set metrics come from them. Where a protocol
-# stores JPEG, the same pictures before it are compared with those after it.
+# stores JPEG, the same images before it are compared with those after it.
 REAL, REAL_JPEG = "real", "real-jpeg"
 ORIGINAL = "original"
 # Their stand-in for a method's digest: raise the number when what such a row holds changes.
@@ -37,10 +40,10 @@ REAL_DIGESTS: Mapping[str, str] = {REAL: "real 2", REAL_JPEG: "real-jpeg 1"}
 
 @dataclass(frozen=True)
 class Row:
-    """One picture of one pass of one method under one protocol.
+    """One image of one pass of one method under one protocol.
 
     Attributes:
-        picture, picture_digest, method, method_digest, column, edit_digest, strength, protocol, protocol_digest:
+        image, image_digest, method, method_digest, column, edit_digest, strength, protocol, protocol_digest:
             What the row is about; `key` is their SHA-256. `column` is written "pass" on disk.
         status: "ok" or "failed"; `reason` says why.
         values: Pair metrics, truth columns: stem -> float, never NaN.
@@ -49,8 +52,8 @@ class Row:
         shard: Name of the shard the row lies in; not part of the row on disk.
     """
 
-    picture: str
-    picture_digest: str
+    image: str
+    image_digest: str
     method: str
     method_digest: str
     column: str
@@ -67,11 +70,11 @@ class Row:
 
     @property
     def key(self) -> str:
-        return row_key(**{name: getattr(self, "column" if name == "pass" else name) for name in IDENTITY})
+        return row_key(**{name: getattr(self, _FIELDS.get(name, name)) for name in IDENTITY})
 
     def to_json(self) -> str:
         """The line on disk, without its newline; the same row always gives the same bytes."""
-        record = {"key": self.key} | {("pass" if k == "column" else k): v for k, v in asdict(self).items()}
+        record = {"key": self.key} | {_ON_DISK.get(name, name): value for name, value in asdict(self).items()}
         del record["shard"]
         return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
@@ -80,7 +83,7 @@ class Row:
         """Read a line back. Raises ValueError, KeyError or TypeError on anything that is not a row."""
         record = json.loads(line)
         record.pop("key")
-        return cls(column=record.pop("pass"), shard=shard, **record)
+        return cls(shard=shard, **{_FIELDS.get(name, name): value for name, value in record.items()})
 
 
 def row_key(**identity: Any) -> str:
@@ -266,7 +269,7 @@ def _whole_rows(path: Path, files: _FeatureFiles) -> tuple[list[Row], int]:
 
 
 def read_rows(run: Path, manifest: Mapping[str, Any] | None = None) -> list[Row]:
-    """Rows of all shards, one a key, sorted by (method, pass, picture, protocol).
+    """Rows of all shards, one a key, sorted by (method, pass, image, protocol).
 
     With a manifest, only rows of its methods, passes and protocols in their present versions: rows of an older
     checkpoint stay on disk, but no table reads them. Rows of one key in two shards are the same; the first is taken.
@@ -278,13 +281,13 @@ def read_rows(run: Path, manifest: Mapping[str, Any] | None = None) -> list[Row]
         for row in _whole_rows(path, files)[0]:
             if manifest is None or _is_current(row, manifest):
                 found.setdefault(row.key, row)
-    return sorted(found.values(), key=lambda row: (row.method, row.column, row.picture, row.protocol, row.key))
+    return sorted(found.values(), key=lambda row: (row.method, row.column, row.image, row.protocol, row.key))
 
 
 def _is_current(row: Row, manifest: Mapping[str, Any]) -> bool:
     if (
         manifest["protocols"].get(row.protocol, {}).get("digest") != row.protocol_digest
-        or manifest["pictures"].get(row.picture, {}).get("digest") != row.picture_digest
+        or manifest["pictures"].get(row.image, {}).get("digest") != row.image_digest
     ):
         return False
     if row.method in REAL_DIGESTS:
@@ -307,7 +310,7 @@ def load_features(run: Path, rows: Sequence[Row], stem: str) -> np.ndarray:
     for row in rows:
         file = files.find(row, stem) if stem in row.features else None
         if file is None:
-            raise MissingError(f"{run}: no {stem} features of {row.picture} ({row.method}, {row.column})")
+            raise MissingError(f"{run}: no {stem} features of {row.image} ({row.method}, {row.column})")
         if file not in maps:
             shape = (file.stat().st_size // _record_bytes(file), _record_bytes(file) // 4)
             maps[file] = np.memmap(file, dtype="<f4", mode="r", shape=shape)

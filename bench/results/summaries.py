@@ -1,4 +1,4 @@
-"""From a run's rows to the cells of its tables: a pure function of rows sorted by (method, pass, picture)."""
+"""From a run's rows to the cells of its tables: a pure function of rows sorted by (method, pass, image)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.results.store import REAL, REAL_JPEG, Row, load_features
 from metrics.floors import half_split
 from metrics.intervals import mean_interval
 from metrics.protocol import ProtocolFile, load_protocol
-from metrics.summary import WHOLE_PICTURE, Cell, summarise
+from metrics.summary import WHOLE_IMAGE, Cell, summarise
 
 RECONSTRUCTION = "reconstruction"
 # A row of tables that has no rows of its own: it is made of the real pictures' features.
@@ -70,11 +70,11 @@ def _blocks(manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tuple[
         for method in manifest["methods"]:
             found = by_block.get((method, edit["column"]))
             if found:
-                yield method, edit, sorted(found, key=lambda row: row.picture)
+                yield method, edit, sorted(found, key=lambda row: row.image)
 
 
 class _Table:
-    """One protocol's real pictures: the features methods are compared with and the floors, made once a subset."""
+    """One protocol's real images: the features methods are compared with and the floors, made once a subset."""
 
     def __init__(
         self,
@@ -82,20 +82,20 @@ class _Table:
         rules: ProtocolFile,
         domain: Domain,
         rows: Sequence[Row],
-        pictures: Mapping[str, Mapping[str, Any]],
+        images: Mapping[str, Mapping[str, Any]],
         measured: frozenset[str] | None = None,
     ) -> None:
-        self.run, self.rules, self.domain, self.pictures, self.measured = run, rules, domain, pictures, measured
-        self._rows = {name: {row.picture: row for row in rows if row.method == name} for name in (REAL, REAL_JPEG)}
+        self.run, self.rules, self.domain, self.images, self.measured = run, rules, domain, images, measured
+        self._rows = {name: {row.image: row for row in rows if row.method == name} for name in (REAL, REAL_JPEG)}
         self._references: dict[str, Mapping[str, np.ndarray]] = {}
         self._floors: dict[tuple[str, str], Mapping[str, Cell]] = {}
 
     def floors(self, edit: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Cell]]]:
         """Cells of a pass's reference rows: (row name, cells).
 
-        "real": the pictures that go into an edit, not edited. Where they are the pass's real pictures too, its set
+        "real": the images that go into an edit, not edited. Where they are the pass's real images too, its set
         metrics would compare a set with itself and are left out. "real-halves": random halves of the pass's real
-        pictures. "real-jpeg": the pass's real pictures before JPEG and after it, where the protocol stores JPEG.
+        images. "real-jpeg": the pass's real images before JPEG and after it, where the protocol stores JPEG.
         """
         inputs, reals = edit["inputs"], edit["reals"]
         if edit["column"] != RECONSTRUCTION:
@@ -114,14 +114,14 @@ class _Table:
         return half_split(self._reference(expression), self.rules, domain=self.domain, count=count)
 
     def _named(self, method: str, expression: str) -> list[Row]:
-        """Rows of the real pictures of a subset, by picture."""
+        """Rows of the real images of a subset, by image."""
         rows = self._rows[method]
-        return [rows[name] for name in sorted(chosen(self.pictures, expression)) if name in rows]
+        return [rows[name] for name in sorted(chosen(self.images, expression)) if name in rows]
 
     def cells(self, rows: list[Row], edit: Mapping[str, Any], *, sets: bool = True) -> dict[str, Cell]:
-        """Cells of one method's rows of a pass; without `sets`, those with one value a picture alone."""
+        """Cells of one method's rows of a pass; without `sets`, those with one value an image alone."""
         values = [row.values for row in rows]
-        failures = [{WHOLE_PICTURE: row.reason or "failed"} if row.status == "failed" else row.failures for row in rows]
+        failures = [{WHOLE_IMAGE: row.reason or "failed"} if row.status == "failed" else row.failures for row in rows]
         found = summarise(
             values,
             failures,
@@ -139,11 +139,11 @@ class _Table:
     ) -> dict[str, Cell]:
         """Cells of what observers measured, which no protocol file lists: plain means, failures left out."""
         listed = {column.stem for column in self.rules.columns}
-        stems = sorted({stem for row in (*values, *failures) for stem in row} - listed - {WHOLE_PICTURE})
+        stems = sorted({stem for row in (*values, *failures) for stem in row} - listed - {WHOLE_IMAGE})
         cells = {}
         for stem in stems:
             known = [row[stem] for row in values if stem in row]
-            failed = sum(stem in row or WHOLE_PICTURE in row for row in failures)
+            failed = sum(stem in row or WHOLE_IMAGE in row for row in failures)
             low, high = mean_interval(known, self.rules.numbers) if known else (None, None)
             mean = math.fsum(known) / len(known) if known else None
             cells[f"{stem}@{self.rules.name}"] = Cell(mean, low, high, len(known), failed, "skip")
@@ -159,12 +159,12 @@ class _Table:
         return self._references[expression]
 
 
-def chosen(pictures: Mapping[str, Mapping[str, Any]], expression: str) -> list[str]:
-    """Names of the manifest's pictures that belong to a subset ("all", "Smiling=1")."""
+def chosen(images: Mapping[str, Mapping[str, Any]], expression: str) -> list[str]:
+    """Names of the manifest's images that belong to a subset ("all", "Smiling=1")."""
     if expression == "all":
-        return list(pictures)
+        return list(images)
     label, _, value = expression.partition("=")
-    return [name for name, about in pictures.items() if about["attributes"][label] == int(value)]
+    return [name for name, about in images.items() if about["attributes"][label] == int(value)]
 
 
 def count_failed(rows: Sequence[Row]) -> int:

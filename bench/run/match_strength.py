@@ -1,6 +1,6 @@
 """Strengths of equal achieved change: every method moves the attribute as far as the first does at its card's strength.
 
-Measured on validation pictures, never on those of the run, and remembered beside the run's results.
+Measured on validation images, never on those of the run, and remembered beside the run's results.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from bench.core.contract import Dataset, EditPass, Inversion, Method
 from bench.core.errors import UsageError
 from bench.edits.cards import all_cards
 from bench.edits.matched import ChangeMeter, match_strength
-from bench.plan.work import Contestant, edit_digest
+from bench.plan.work import MethodSpec, edit_digest
 from bench.results.store import write_atomic
 from bench.run.input import to_input
 
-PICTURES = 96
+IMAGES = 96
 FARTHEST = 4.0
 RECORD = "matched.json"
 
 
 def matched_strengths(
-    contestants: Sequence[Contestant],
-    pictures: Dataset,
+    specs: Sequence[MethodSpec],
+    images: Dataset,
     regressor: Callable[[Any], Mapping[str, Any]],
     folder: Path,
     *,
@@ -40,8 +40,8 @@ def matched_strengths(
 
     Args:
         contestants: With their cards' own strengths; the first one sets how far is far enough.
-        pictures: The first of these are measured on.
-        regressor: Pictures (N, 3, H, W) -> attribute -> (N,).
+        images: The first of these are measured on.
+        regressor: Images (N, 3, H, W) -> attribute -> (N,).
         folder: The run's; keeps what was found.
         search: Without it no method is loaded and nothing written: only what an earlier run found is given back.
 
@@ -52,38 +52,38 @@ def matched_strengths(
     known = _read(folder)
     found: dict[str, dict[str, float]] = {}
     targets: dict[str, float] = {}
-    for contestant in contestants:
-        edits = [edit for edit in contestant.passes if edit.direction is not None]
-        key = _key(contestants[0], contestant, pictures)
+    for spec in specs:
+        edits = [edit for edit in spec.passes if edit.direction is not None]
+        key = _key(specs[0], spec, images)
         if key not in known and not search:
-            say(f"the matched strengths of {contestant.name} are not known yet; the run finds them")
+            say(f"the matched strengths of {spec.name} are not known yet; the run finds them")
             continue
         if key not in known:
-            say(f"matching strengths of {contestant.name}")
-            known[key] = _search(contestant, edits, attributes, targets, _inputs(pictures), regressor, group)
+            say(f"matching strengths of {spec.name}")
+            known[key] = _search(spec, edits, attributes, targets, _inputs(images), regressor, group)
             write_atomic(folder / RECORD, json.dumps(known, indent=1) + "\n")
-        if contestant is contestants[0]:
+        if spec is specs[0]:
             targets = {column: entry["change"] for column, entry in known[key].items()}
         for column, entry in known[key].items():
             if not entry["reached"] and column in targets:
-                say(f"{contestant.name}, {column}: changes by {entry['change']:.3g} at most, not {targets[column]:.3g}")
-        found[contestant.name] = {column: entry["strength"] for column, entry in known[key].items()}
+                say(f"{spec.name}, {column}: changes by {entry['change']:.3g} at most, not {targets[column]:.3g}")
+        found[spec.name] = {column: entry["strength"] for column, entry in known[key].items()}
     return found
 
 
 def _search(
-    contestant: Contestant,
+    spec: MethodSpec,
     edits: Sequence[EditPass],
     attributes: Mapping[str, str],
     targets: Mapping[str, float],
-    pictures: Sequence[Any],
+    images: Sequence[Any],
     regressor: Callable[[Any], Mapping[str, Any]],
     group: int,
 ) -> dict[str, dict[str, Any]]:
-    method = contestant.load()
+    method = spec.load()
     found: dict[str, dict[str, Any]] = {}
     with torch.inference_mode():
-        inversions = _inversions(method, pictures, group)
+        inversions = _inversions(method, images, group)
         meters: dict[str, ChangeMeter] = {}
         for edit in edits:
             assert edit.direction is not None
@@ -110,18 +110,18 @@ def _match(meter: ChangeMeter, edit: EditPass, target: float | None) -> dict[str
     return {"strength": match.strength, "change": match.change, "reached": match.reached}
 
 
-def _inputs(pictures: Dataset) -> list[Any]:
-    return [pictures.read(picture) for picture in pictures.pictures[:PICTURES]]
+def _inputs(images: Dataset) -> list[Any]:
+    return [images.read(image) for image in images.images[:IMAGES]]
 
 
-def _inversions(method: Method, pictures: Sequence[Any], group: int) -> list[Inversion]:
-    inputs = torch.stack([to_input(picture, method) for picture in pictures])
+def _inversions(method: Method, images: Sequence[Any], group: int) -> list[Inversion]:
+    inputs = torch.stack([to_input(image, method) for image in images])
     return [method.invert(inputs[start : start + group]) for start in range(0, len(inputs), group)]
 
 
-def _key(first: Contestant, contestant: Contestant, pictures: Dataset) -> str:
-    edits = [(edit.column, edit_digest(edit), edit.strength) for edit in contestant.passes]
-    about = [first.digest, contestant.digest, edits, [picture.digest for picture in pictures.pictures[:PICTURES]]]
+def _key(first: MethodSpec, spec: MethodSpec, images: Dataset) -> str:
+    edits = [(edit.column, edit_digest(edit), edit.strength) for edit in spec.passes]
+    about = [first.digest, spec.digest, edits, [image.digest for image in images.images[:IMAGES]]]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a picture: a description, a scored row, or a failed row with its reason."""
+"""What becomes of an image: a description, a scored row, or a failed row with its reason."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core.contract import Judge, Scored
+from bench.core.contract import Evaluator, Scored
 from bench.core.errors import BenchError, MissingError
 from bench.results.store import Row
 
 
-def describe(judge: Judge, stored: dict[int, np.ndarray], group: int) -> tuple[dict[int, Any], dict[int, str]]:
-    """Descriptions of a group's stored pictures by index, each at its place; those that fail are told apart."""
+def describe(evaluator: Evaluator, stored: dict[int, np.ndarray], group: int) -> tuple[dict[int, Any], dict[int, str]]:
+    """Descriptions of a group's stored images by index, each at its place; those that fail are told apart."""
     if not stored:
         return {}, {}
     blank = np.zeros_like(next(iter(stored.values())))
     places = {index % group: index for index in stored}
     batch = [stored[places[p]] if p in places else blank for p in range(group)]
     try:
-        seen = judge.describe(batch)
+        seen = evaluator.describe(batch)
         return {index: seen[place] for place, index in places.items()}, {}
     except Exception as error:
         stop_if_hopeless(error)
         if len(stored) == 1:
             return {}, {next(iter(stored)): reason(error)}
-    parts = [describe(judge, {index: picture}, group) for index, picture in stored.items()]
+    parts = [describe(evaluator, {index: image}, group) for index, image in stored.items()]
     return {k: v for seen, _ in parts for k, v in seen.items()}, {k: v for _, bad in parts for k, v in bad.items()}
 
 
@@ -63,7 +63,7 @@ def reason(error: Exception) -> str:
 
 
 def stop_if_hopeless(error: Exception) -> None:
-    """Errors that the next picture would meet too end the run; everything done so far is kept."""
+    """Errors that the next image would meet too end the run; everything done so far is kept."""
     if isinstance(error, MissingError):
         raise error
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):

@@ -8,23 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.core.contract import EditPass, Picture
+from bench.core.contract import EditPass, ImageRecord
 from bench.core.observer import Observer
 from bench.results.store import explain_write_errors
 
 TRUTH = "truth"
 
 
-class Snapshots:
-    """Keeps pictures below `run/pictures/<method>/<pass>/<picture>.png`, written before the row that they belong to.
+class SampleImages:
+    """Keeps images below `run/pictures/<method>/<pass>/<image>.png`, written before the row that they belong to.
 
-    The method "real" has the pass "original"; "truth" has true edits. Flows lie beside the pictures
-    as `<picture>.flow.npy`, float32 (2, h, w) in cells.
+    The method "real" has the pass "original"; "truth" has true edits. Flows lie beside the images
+    as `<image>.flow.npy`, float32 (2, h, w) in cells.
     """
 
-    def __init__(self, run: Path, pictures: Sequence[Picture], count: int, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self, run: Path, images: Sequence[ImageRecord], count: int, observers: Sequence[Observer] = ()
+    ) -> None:
         self.folder = run / "pictures"
-        self.pictures, self.count, self.observers = pictures, count, observers
+        self.images, self.count, self.observers = images, count, observers
 
     def real(self, index: int, pixels: np.ndarray) -> None:
         if index < self.count:
@@ -40,15 +42,15 @@ class Snapshots:
         if "flow" in announced:
             _write_flow(path, announced["flow"])
         for observer in self.observers:
-            true = observer.truth(self.pictures[index], edit)
+            true = observer.truth(self.images[index], edit)
             if true is not None:
                 self._write(self._path(TRUTH, edit.column, index), true)
-            flow = observer.true_flow(self.pictures[index], edit)
+            flow = observer.true_flow(self.images[index], edit)
             if flow is not None:
                 _write_flow(self._path(TRUTH, edit.column, index), flow)
 
     def _path(self, method: str, column: str, index: int) -> Path:
-        name = self.pictures[index].name.replace("/", "_")
+        name = self.images[index].name.replace("/", "_")
         return self.folder / method / column / f"{Path(name).stem}.png"
 
     def _write(self, path: Path, pixels: np.ndarray) -> None:
@@ -59,10 +61,10 @@ class Snapshots:
         _write_bytes(path, buffer.getvalue())
 
 
-def _write_flow(picture: Path, flow: np.ndarray) -> None:
+def _write_flow(image: Path, flow: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, flow.astype(np.float32))
-    _write_bytes(picture.with_suffix(".flow.npy"), buffer.getvalue())
+    _write_bytes(image.with_suffix(".flow.npy"), buffer.getvalue())
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Who does which pictures: one process does all, ranks and job arrays share them by groups."""
+"""Who does which images: one process does all, ranks and job arrays share them by groups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shard:
         return str(self.rank)
 
     def owns(self, group: int) -> bool:
-        """Whether the group of pictures with that number is this part's."""
+        """Whether the group of images with that number is this part's."""
         return group % self.size == self.rank
 
 

@@ -3,7 +3,7 @@
     python -m bench.run.upper_bound [--limit N] [--edits pose,smile]
 
 Only the flow is exchanged; codes, residuals and every weight stay. The true flow is that of the scene changed by as
-much as the generator's own picture changed with the codes (by the regressor), so it knows what was asked and nothing
+much as the generator's own image changed with the codes (by the regressor), so it knows what was asked and nothing
 of what came out. No method of the bench is given the truth, which is why this is a command and not a method.
 """
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.contract import EditPass, Picture, select
+from bench.core.contract import EditPass, ImageRecord, select
 from bench.edits.cards import generator_of
 from bench.edits.directions import plan_passes
 from bench.plan.checkpoints import direction_files, files_of, network_path
@@ -37,7 +37,7 @@ from methods.registry import load_method
 from methods.styleres.adapter import ResidualMethod
 from methods.styleres.pipeline import Prefix, Prepared
 from methods.warpres.network import WarpRes
-from metrics.evaluator import load_judge
+from metrics.evaluator import load_evaluator
 from metrics.intervals import mean_interval
 from metrics.protocol import load_protocol
 from metrics.similarity import psnr
@@ -68,7 +68,9 @@ class UpperBound:
         self.model, self.generator = cast(WarpRes, self.method.model), self.method.base.generator
         self.networks, self.teacher = load_world_networks(), load_flow_teacher()
         self.observer = TruthObserver(self.networks)
-        self.judge = load_judge(PROTOCOL, domain="faces", weights=network_path, device="cpu", world=self.networks)
+        self.evaluator = load_evaluator(
+            PROTOCOL, domain="faces", weights=network_path, device="cpu", world=self.networks
+        )
 
     def passes(self, edits: Sequence[str]) -> list[EditPass]:
         """The reconstruction and the edits' columns at their cards' strengths."""
@@ -77,18 +79,20 @@ class UpperBound:
         return plan_passes(edits, files, generator=generator_of("faces", rows), latent_rows=rows, method="warpres")
 
     @torch.inference_mode()
-    def measure(self, picture: Picture, pixels: np.ndarray, passes: Sequence[EditPass]) -> dict[str, dict[str, Values]]:
-        """Column -> flow -> values of one picture, uint8 (64, 64, 3)."""
+    def measure(
+        self, image: ImageRecord, pixels: np.ndarray, passes: Sequence[EditPass]
+    ) -> dict[str, dict[str, Values]]:
+        """Column -> flow -> values of one image, uint8 (64, 64, 3)."""
         codes, taps = self.method.base.encode(to_input(pixels, self.method)[None])
         prepared = self.model.prepare(self.generator, codes, taps[self.model.config.base_tap])
-        (original,) = self.judge.describe([self.judge.store(pixels)])
+        (original,) = self.evaluator.describe([self.evaluator.store(pixels)])
         found = {}
         for edit in passes:
-            if picture in select([picture], edit.inputs):
-                found[edit.column] = self._edit(picture, edit, prepared, original)
+            if image in select([image], edit.inputs):
+                found[edit.column] = self._edit(image, edit, prepared, original)
         return found
 
-    def _edit(self, picture: Picture, edit: EditPass, prepared: Prepared, original: Any) -> dict[str, Values]:
+    def _edit(self, image: ImageRecord, edit: EditPass, prepared: Prepared, original: Any) -> dict[str, Values]:
         if edit.direction is None:
             codes, prefix = prepared.codes, prepared.prefix
         else:
@@ -96,13 +100,13 @@ class UpperBound:
             prefix = self.model.prefix(self.generator, codes)
         change = self.asked(edit, prepared.codes, codes)
         values = {}
-        for name, cells in self.flows(picture, edit, prepared, codes, prefix, change).items():
-            made = self.model.finish(self.generator, prepared, codes, prefix, cells).picture
-            values[name] = self._score(picture, edit, self.judge.to_uint8(made[0]), original, cells, change)
+        for name, cells in self.flows(image, edit, prepared, codes, prefix, change).items():
+            made = self.model.finish(self.generator, prepared, codes, prefix, cells).image
+            values[name] = self._score(image, edit, self.evaluator.to_uint8(made[0]), original, cells, change)
         return values
 
     def asked(self, edit: EditPass, before: Tensor, after: Tensor) -> float:
-        """How far the generator's own picture moves the edit's attribute; 0 for the reconstruction."""
+        """How far the generator's own image moves the edit's attribute; 0 for the reconstruction."""
         attribute = attribute_of(edit)
         if attribute is None:
             return 0.0
@@ -110,45 +114,45 @@ class UpperBound:
         return float(measured[1] - measured[0])
 
     def flows(
-        self, picture: Picture, edit: EditPass, prepared: Prepared, codes: Tensor, prefix: Prefix, change: float
+        self, image: ImageRecord, edit: EditPass, prepared: Prepared, codes: Tensor, prefix: Prefix, change: float
     ) -> dict[str, Tensor]:
         """Flow name -> cells (1, 2, 32, 32)."""
         own = self.model.flow(self.generator, prepared, codes, prefix)
         plain = [normalise(self._plain(which)) for which in (codes, prepared.codes)]
         teacher = self.model.cells(self.teacher(*plain).flow1)
-        return dict(zip(FLOWS, (torch.zeros_like(own), own, teacher, true_cells(picture, edit, change)), strict=True))
+        return dict(zip(FLOWS, (torch.zeros_like(own), own, teacher, true_cells(image, edit, change)), strict=True))
 
     def _plain(self, codes: Tensor) -> Tensor:
         return self.generator(codes).clamp(-1, 1)
 
     def _score(
-        self, picture: Picture, edit: EditPass, pixels: np.ndarray, original: Any, cells: Tensor, change: float
+        self, image: ImageRecord, edit: EditPass, pixels: np.ndarray, original: Any, cells: Tensor, change: float
     ) -> Values:
-        stored = self.judge.store(pixels)
-        (description,) = self.judge.describe([stored])
-        values = dict(self.judge.score(description, original).values)
+        stored = self.evaluator.store(pixels)
+        (description,) = self.evaluator.describe([stored])
+        values = dict(self.evaluator.score(description, original).values)
         attribute = attribute_of(edit)
         if attribute is not None:
-            source = scene_of(picture.name)
+            source = scene_of(image.name)
             target = edited(source, attribute, change)
-            values |= self.observer.observe(picture, edit, stored, {}).values
+            values |= self.observer.observe(image, edit, stored, {}).values
             values["asked_psnr"] = psnr(stored, to_uint8(render(target))[0].numpy())
             values |= flow_errors(source, target, {"flow_epe": cells})
         return values
 
 
-def true_cells(picture: Picture, edit: EditPass, change: float) -> Tensor:
+def true_cells(image: ImageRecord, edit: EditPass, change: float) -> Tensor:
     """True flow (1, 2, 32, 32) in cells of the scene with the edit's attribute moved by `change`.
 
     Hidden points keep the flow of the surface they lie on: a warp must take something there.
     """
-    source, attribute = scene_of(picture.name), attribute_of(edit)
+    source, attribute = scene_of(image.name), attribute_of(edit)
     target = source if attribute is None else edited(source, attribute, change)
     return F.avg_pool2d(true_flow(source, target).flow, 2) / 2
 
 
 def table(column: str, rows: Sequence[Mapping[str, Values]]) -> Iterator[str]:
-    """A Markdown table: means over pictures with their intervals, and what the true flow wins over WarpRes's."""
+    """A Markdown table: means over images with their intervals, and what the true flow wins over WarpRes's."""
     shown = RECONSTRUCTION if column == "reconstruction" else EDIT
     yield f"\n{column}, n = {len(rows)}\n"
     yield f"| flow | {' | '.join(heading for heading, _ in shown.values())} |"
@@ -178,9 +182,9 @@ def main(words: Sequence[str] | None = None) -> None:
     bound, world = UpperBound(), open_world("test", options.limit)
     passes = bound.passes(options.edits.split(","))
     found: dict[str, list[dict[str, Values]]] = {edit.column: [] for edit in passes}
-    for done, picture in enumerate(world.pictures):
-        print(f"\r{done} of {len(world.pictures)}", end="", file=sys.stderr, flush=True)
-        for column, values in bound.measure(picture, world.read(picture), passes).items():
+    for done, image in enumerate(world.images):
+        print(f"\r{done} of {len(world.images)}", end="", file=sys.stderr, flush=True)
+        for column, values in bound.measure(image, world.read(image), passes).items():
             found[column].append(values)
     print(file=sys.stderr)
     for column, rows in found.items():

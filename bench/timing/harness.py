@@ -1,4 +1,4 @@
-"""The timing harness: how long a method takes for one picture, stage by stage, and what share of the machine that is.
+"""The timing harness: how long a method takes for one image, stage by stage, and what share of the machine that is.
 
 Rules (protocol card, section 6): inputs lie on the device beforehand, no edit in the first number, no disk, no decode;
 the device's queue is empty before and after every sample; methods are interleaved, so that a slow minute hits them all.
@@ -33,9 +33,9 @@ class Settings:
     """How to measure.
 
     Attributes:
-        samples: Timed pictures a method.
-        warm_up: Most pictures run before; it ends when the medians of two successive windows agree within 2 %.
-        window: Pictures in such a window.
+        samples: Timed images a method.
+        warm_up: Most images run before; it ends when the medians of two successive windows agree within 2 %.
+        window: Images in such a window.
         bf16: Autocast to bfloat16; the deviation from float32 is measured as well.
         legacy_async: The host's clock without waiting for the device, as official scripts read it; for diagnosis.
     """
@@ -93,7 +93,7 @@ def probe_peak(device: str, dtype: torch.dtype, *, size: int = 64, patience: flo
     """Multiply-accumulates a second of one large convolution, the best of several and of two memory layouts.
 
     Args:
-        size: Height and width of the picture.
+        size: Height and width of the image.
         patience: Seconds after which a layout has been tried often enough; each is timed at least once, warm.
     """
     wait = synchroniser(device)
@@ -143,7 +143,7 @@ def _prepare(method: Method, device: str, settings: Settings) -> dict[str, Any]:
     """Count, warm up, and measure memory: what is known of a method before the samples."""
     image = _image(method, device, settings.seed)
     reset_peak_memory(device)
-    # What the first call alone does (ReStyle's average picture) belongs to no picture.
+    # What the first call alone does (ReStyle's average image) belongs to no image.
     method.edit(method.invert(image))
     with FlopCounterMode(display=False) as counter:
         exact = method.edit(method.invert(image))
@@ -178,7 +178,7 @@ def _steady(times: Sequence[float], window: int) -> bool:
 
 
 def _sample(method: Method, device: str, settings: Settings, index: int, samples: Samples) -> None:
-    """One picture: invert and reconstruct, then one edit of the same inversion."""
+    """One image: invert and reconstruct, then one edit of the same inversion."""
     wait = (lambda: None) if settings.legacy_async else synchroniser(device)
     image = _image(method, device, settings.seed + index)
     clock = StageClock(wait)
@@ -206,6 +206,6 @@ def _precision(device: str, settings: Settings) -> AbstractContextManager[Any]:
 
 
 def _image(method: Method, device: str, seed: int) -> Tensor:
-    """A smooth random picture of the method's input size."""
+    """A smooth random image of the method's input size."""
     coarse = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
     return F.interpolate(coarse, method.input_size, mode="bicubic").clamp(-1, 1).to(device)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_world(split: str = "test", limit: int | None = None) -> SyntheticFaces:
-    """The world's pictures of a split ("train", "val", "test"), the first `limit` of them."""
+    """The world's images of a split ("train", "val", "test"), the first `limit` of them."""
     from bench.world.dataset import SyntheticFaces
 
     return SyntheticFaces(split, limit)

@@ -1,4 +1,4 @@
-"""The world as a data set: pictures rendered when read, each with its scene."""
+"""The world as a data set: images rendered when read, each with its scene."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.core.contract import Domain, Picture
+from bench.core.contract import Domain, ImageRecord
 from bench.core.errors import UsageError
 from bench.world.render import render, to_uint8
 from bench.world.scene import Scene
@@ -22,29 +22,29 @@ class SyntheticFaces:
     def __init__(self, split: str = "test", limit: int | None = None) -> None:
         scenes, first = people(split), first_number(split)
         count = len(scenes) if limit is None else min(limit, len(scenes))
-        self.pictures: Sequence[Picture] = [
-            Picture(f"{first + row}.jpg", scenes.digest(row), scenes.attributes(row)) for row in range(count)
+        self.images: Sequence[ImageRecord] = [
+            ImageRecord(f"{first + row}.jpg", scenes.digest(row), scenes.attributes(row)) for row in range(count)
         ]
 
-    def read(self, picture: Picture) -> np.ndarray:
+    def read(self, image: ImageRecord) -> np.ndarray:
         """Pixels uint8 (64, 64, 3)."""
-        return drawn(picture.name)
+        return drawn(image.name)
 
 
 def drawn(name: str) -> np.ndarray:
-    """Pixels uint8 (64, 64, 3) of a picture by its name."""
+    """Pixels uint8 (64, 64, 3) of an image by its name."""
     return to_uint8(render(scene_of(name)))[0].numpy()
 
 
 def first_number(split: str) -> int:
-    """File number of a split's first picture: the splits follow one another, as on disk."""
+    """File number of a split's first image: the splits follow one another, as on disk."""
     people(split)  # an unknown split is named here
     names = list(SPLITS)
     return sum(SPLITS[name][0] for name in names[: names.index(split)])
 
 
 def scene_of(name: str) -> Scene:
-    """The scene (a batch of one) behind a picture's name, whatever its split."""
+    """The scene (a batch of one) behind an image's name, whatever its split."""
     number = int(name.partition(".")[0])
     for split, (count, _) in SPLITS.items():
         if number < count:

@@ -79,7 +79,7 @@ def earrings(
     """A ball below each ear, hidden where the head is in front of it."""
     colour = hue(scene.get("earring_hue"), 0.7, 1.0)
     for side in (-1.0, 1.0):
-        ball_x, ball_z = turn.to_picture(side * (head.a + 0.02), torch.zeros_like(head.a))
+        ball_x, ball_z = turn.to_image(side * (head.a + 0.02), torch.zeros_like(head.a))
         distance = ellipse_distance(
             x - ball_x, y - HEAD_CENTRE_Y + 0.30, scene.get("earring_size"), scene.get("earring_size") * 1.3
         )

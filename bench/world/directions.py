@@ -27,7 +27,7 @@ SAMPLES, HELD_OUT = 6000, 600
 
 @torch.inference_mode()
 def measure(generator: Generator, networks: WorldNetworks, w: Tensor, batch: int = 50) -> Tensor:
-    """Measured attributes (N, 3), in the order of ATTRIBUTES, of the pictures of w (N, D)."""
+    """Measured attributes (N, 3), in the order of ATTRIBUTES, of the images of w (N, D)."""
     found = []
     for part in w.split(batch):
         values = networks.attributes(generator(generator.broadcast(part)).clamp(-1, 1))

@@ -55,7 +55,7 @@ _PARTITION = {"train": 0, "val": 1, "test": 2}
 
 
 def export(folder: Path, *, split: str | None = "test", limit: int | None = None, quality: int = 95) -> int:
-    """Write pictures, attribute file, mapping and partition file; returns the number of pictures.
+    """Write images, attribute file, mapping and partition file; returns the number of images.
 
     Args:
         folder: Made where it does not exist; gets CelebA-HQ-img/ and three text files.
@@ -66,17 +66,17 @@ def export(folder: Path, *, split: str | None = "test", limit: int | None = None
     Attributes that the world does not have are -1. Files are written under their own number in the whole world, which
     is also the picture's number in the "original" data set of the mapping.
     """
-    pictures = folder / "CelebA-HQ-img"
-    pictures.mkdir(parents=True, exist_ok=True)
+    images = folder / "CelebA-HQ-img"
+    images.mkdir(parents=True, exist_ok=True)
     labels: list[str] = []
     mapping: list[str] = []
     for name in SPLITS if split is None else [split]:
         world = SyntheticFaces(name, limit)
-        for picture in world.pictures:
-            Image.fromarray(world.read(picture)).save(pictures / picture.name, quality=quality, subsampling=0)
-            values = " ".join(str(picture.attributes.get(attribute, -1)) for attribute in ATTRIBUTES)
-            labels.append(f"{picture.name}  {values}")
-            number = int(picture.name.partition(".")[0])
+        for image in world.images:
+            Image.fromarray(world.read(image)).save(images / image.name, quality=quality, subsampling=0)
+            values = " ".join(str(image.attributes.get(attribute, -1)) for attribute in ATTRIBUTES)
+            labels.append(f"{image.name}  {values}")
+            number = int(image.name.partition(".")[0])
             mapping.append(f"{number:<10} {number:<10} {number + 1:06d}.jpg")
     (folder / "CelebAMask-HQ-attribute-anno.txt").write_text(
         f"{len(labels)}\n{' '.join(ATTRIBUTES)}\n" + "\n".join(labels) + "\n"

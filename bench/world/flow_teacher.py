@@ -1,4 +1,4 @@
-"""The shipped flow teacher: a GLU-Net on the world's pictures, from which WarpRes's flow was learned."""
+"""The shipped flow teacher: a GLU-Net on the world's images, from which WarpRes's flow was learned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEACHER = WEIGHTS / "teacher.safetensors"
 
 
 def load_flow_teacher(path: Path = TEACHER, device: torch.device | str = "cpu") -> FlowNet:
-    """The teacher, frozen and in eval mode; its flows are in pixels of the 64-px picture. Raises MissingError."""
+    """The teacher, frozen and in eval mode; its flows are in pixels of the 64-px image. Raises MissingError."""
     teacher = FlowNet(WORLD_FLOW, WORLD_PYRAMID)
     load_strict(teacher, take(state_dict_of(read_checkpoint(path)), "teacher."), path.name)
     return teacher.eval().requires_grad_(False).to(device)

@@ -22,8 +22,8 @@ def load_shipped_generator(folder: Path = WEIGHTS) -> Generator:
 
 
 @torch.inference_mode()
-def sample_pictures(generator: Generator, count: int, seed: int = 103) -> Tensor:
-    """Generated pictures (count, 3, 64, 64), clamped to [-1, 1]."""
+def sample_images(generator: Generator, count: int, seed: int = 103) -> Tensor:
+    """Generated images (count, 3, 64, 64), clamped to [-1, 1]."""
     z = torch.randn(count, generator.config.style_dim, generator=torch.Generator().manual_seed(seed))
     parts = [generator(generator.broadcast(generator.mapping(part))) for part in z.to(generator.input.input).split(50)]
     return torch.cat(parts).clamp(-1, 1)

@@ -1,6 +1,6 @@
 """The head's geometry: ellipsoids seen from the front, turned by yaw, and how a smile moves the skin.
 
-Picture coordinates: x right, y up, both -1..1 (1.0 = half the picture); z towards the viewer. Head coordinates (u, y,
+Image coordinates: x right, y up, both -1..1 (1.0 = half the image); z towards the viewer. Head coordinates (u, y,
 w) turn
 with the head: u to the picture's right and w to the front at yaw 0. All maps are (N, H, W).
 """
@@ -34,7 +34,7 @@ class Turn:
     def to_head(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         return x * self.cos - z * self.sin, x * self.sin + z * self.cos
 
-    def to_picture(self, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    def to_image(self, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         """(x, z) of head coordinates (u, w)."""
         return u * self.cos + w * self.sin, w * self.cos - u * self.sin
 
@@ -63,9 +63,9 @@ class Surface:
     Attributes:
         cover: Share of the pixel inside the outline, 0..1, anti-aliased.
         z: Depth of the surface, towards the viewer.
-        p: Arc coordinate round the head, 0 at the nose line, in picture units.
+        p: Arc coordinate round the head, 0 at the nose line, in image units.
         y: Height above the head's centre.
-        nx, ny, nz: Unit normal in picture coordinates.
+        nx, ny, nz: Unit normal in image coordinates.
     """
 
     cover: Tensor
@@ -96,7 +96,7 @@ def ellipse_distance(x: Tensor, y: Tensor, rx: Tensor | float, ry: Tensor | floa
 
 
 def see(radii: Radii, turn: Turn, x: Tensor, y: Tensor, pixel: float) -> Surface:
-    """Where the rays through picture points (x, y) meet the front of an ellipsoid."""
+    """Where the rays through image points (x, y) meet the front of an ellipsoid."""
     y = y - HEAD_CENTRE_Y
     width = torch.sqrt((radii.a * turn.cos) ** 2 + (radii.c * turn.sin) ** 2)
     cover = coverage(ellipse_distance(x, y, width, radii.b), pixel)
@@ -107,7 +107,7 @@ def see(radii: Radii, turn: Turn, x: Tensor, y: Tensor, pixel: float) -> Surface
     z = (-half + torch.sqrt((half**2 - quad * rest).clamp_min(0))) / quad
     u, w = turn.to_head(x, z)
     nu, ny, nw = u / a2, (y / radii.b**2).expand_as(u), w / c2
-    nx, nz = turn.to_picture(nu, nw)
+    nx, nz = turn.to_image(nu, nw)
     length = torch.rsqrt(nx**2 + ny**2 + nz**2 + 1e-8)
     return Surface(cover, z, torch.atan2(u, w) * radii.a, y.expand_as(z), nx * length, ny * length, nz * length)
 
@@ -118,8 +118,8 @@ def surface_point(radii: Radii, turn: Turn, p: Tensor, y: Tensor) -> tuple[Tenso
     ring = torch.sqrt((1 - (y / radii.b) ** 2).clamp_min(0))
     distance = ring / torch.sqrt((angle.sin() / radii.a) ** 2 + (angle.cos() / radii.c) ** 2)
     u, w = distance * angle.sin(), distance * angle.cos()
-    x, z = turn.to_picture(u, w)
-    _, facing = turn.to_picture(u / radii.a**2, w / radii.c**2)
+    x, z = turn.to_image(u, w)
+    _, facing = turn.to_image(u / radii.a**2, w / radii.c**2)
     return x, z, facing
 
 

@@ -1,6 +1,6 @@
 """The world's own judges: small networks that we trained on rendered scenes and ship.
 
-* an attribute regressor (smile, yaw, age), so that attributes are measured on pictures and never read from a latent;
+* an attribute regressor (smile, yaw, age), so that attributes are measured on images and never read from a latent;
 * an identity embedder (the same person under another pose, smile, light and background against somebody else);
 * a feature network for Fréchet and perceptual distances.
 
@@ -30,7 +30,7 @@ WIDTHS = (24, 48, 72, 96)
 class WorldNet(nn.Module):
     """Four stages of two convolutions (the first halves the size), then a linear layer on the flattened 4x4 map.
 
-    forward: pictures float32 (N, 3, 64, 64) in [-1, 1] -> (N, outputs).
+    forward: images float32 (N, 3, 64, 64) in [-1, 1] -> (N, outputs).
     """
 
     def __init__(self, outputs: int, widths: tuple[int, ...] = WIDTHS) -> None:
@@ -42,17 +42,17 @@ class WorldNet(nn.Module):
             before = width
         self.head = nn.Linear(before * 16, outputs)
 
-    def maps(self, pictures: Tensor) -> list[Tensor]:
+    def maps(self, images: Tensor) -> list[Tensor]:
         """Feature maps after each stage: (N, width, 32, 32), ..., (N, width, 4, 4)."""
         maps = []
-        x = pictures
+        x = images
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
         return maps
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.head(self.maps(pictures)[-1].flatten(1))
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.maps(images)[-1].flatten(1))
 
 
 def _conv(before: int, width: int, stride: int) -> list[nn.Module]:
@@ -67,22 +67,22 @@ class WorldNetworks:
     embedder: WorldNet
     describer: WorldNet
 
-    def attributes(self, pictures: Tensor) -> Mapping[str, Tensor]:
+    def attributes(self, images: Tensor) -> Mapping[str, Tensor]:
         """Measured smile (units of the scene), yaw (degrees, + right) and age (0..1), each (N,)."""
-        values = dict(zip(ATTRIBUTES, self.regressor(pictures).unbind(1), strict=True))
+        values = dict(zip(ATTRIBUTES, self.regressor(images).unbind(1), strict=True))
         return values | {"yaw": values["yaw"] * YAW_UNIT}
 
-    def embed(self, pictures: Tensor) -> Tensor:
+    def embed(self, images: Tensor) -> Tensor:
         """Identity embeddings (N, 128) of length 1."""
-        return F.normalize(self.embedder(pictures), dim=1)
+        return F.normalize(self.embedder(images), dim=1)
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
+    def features(self, images: Tensor) -> list[Tensor]:
         """Four feature maps, for the perceptual distance."""
-        return self.describer.maps(pictures)
+        return self.describer.maps(images)
 
-    def pooled(self, pictures: Tensor) -> Tensor:
+    def pooled(self, images: Tensor) -> Tensor:
         """Features (N, 168) for the Fréchet distance: spatial means of the last two stages."""
-        return torch.cat([map_.mean((2, 3)) for map_ in self.describer.maps(pictures)[-2:]], 1)
+        return torch.cat([map_.mean((2, 3)) for map_ in self.describer.maps(images)[-2:]], 1)
 
     @property
     def digest(self) -> str:

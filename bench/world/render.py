@@ -1,4 +1,4 @@
-"""The renderer: scenes to pictures, painted back to front, vectorised over the batch and anti-aliased."""
+"""The renderer: scenes to images, painted back to front, vectorised over the batch and anti-aliased."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from bench.world.paint import bar, colour_between, constant, over
 from bench.world.scene import Scene
 
 SHELL, HAT = 1.10, 1.15  # the hair's and the hat's ellipsoids against the head's
-PICTURE_SIZE = 64
+IMAGE_SIZE = 64
 
 
 @dataclass(frozen=True)
 class View:
-    """What every layer of one picture needs."""
+    """What every layer of one image needs."""
 
     scene: Scene
     x: Tensor
@@ -61,7 +61,7 @@ class View:
         return 1.0 - power + power * 1.15 * lit
 
 
-def render(scene: Scene, size: int = PICTURE_SIZE, *, chunk: int | None = None) -> Tensor:
+def render(scene: Scene, size: int = IMAGE_SIZE, *, chunk: int | None = None) -> Tensor:
     """Pictures float32 (N, 3, size, size) in [-1, 1] of N scenes, on the scenes' device.
 
     Works through `chunk` scenes at a time: by default few on a CPU, so that the maps stay in its cache, and many
@@ -70,13 +70,13 @@ def render(scene: Scene, size: int = PICTURE_SIZE, *, chunk: int | None = None) 
     device = scene.values.device
     chunk = chunk or (16 if device.type == "cpu" else 1024)
     with torch.inference_mode():
-        pictures = [_render(Scene(values), size) for values in scene.values.split(chunk)]
-    return torch.cat(pictures).clone() if pictures else torch.empty(0, 3, size, size, device=device)
+        images = [_render(Scene(values), size) for values in scene.values.split(chunk)]
+    return torch.cat(images).clone() if images else torch.empty(0, 3, size, size, device=device)
 
 
-def to_uint8(pictures: Tensor) -> Tensor:
-    """uint8 (N, size, size, 3) of pictures in [-1, 1], rounded to nearest."""
-    return ((pictures.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+def to_uint8(images: Tensor) -> Tensor:
+    """uint8 (N, size, size, 3) of images in [-1, 1], rounded to nearest."""
+    return ((images.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def _render(scene: Scene, size: int) -> Tensor:
@@ -145,7 +145,7 @@ def _skin_colour(view: View) -> Tensor:
 
 def _ears(canvas: Tensor, view: View) -> Tensor:
     for side in (-1.0, 1.0):
-        x, z = view.turn.to_picture(side * view.head.a, torch.zeros_like(view.head.a))
+        x, z = view.turn.to_image(side * view.head.a, torch.zeros_like(view.head.a))
         distance = ellipse_distance(view.x - x, view.y - HEAD_CENTRE_Y + 0.02, 0.07 + 0.06 * view.turn.sin.abs(), 0.15)
         alpha = coverage(distance, view.pixel) * (z > -0.25)
         canvas = over(canvas, _skin_colour(view) * 0.85, alpha)
@@ -231,7 +231,7 @@ def _nose(canvas: Tensor, view: View) -> Tensor:
     scene = view.scene
     width, length = scene.get("nose_width"), scene.get("nose_length")
     reach = view.head.c + 0.02
-    x, _ = view.turn.to_picture(torch.zeros_like(reach), reach)
+    x, _ = view.turn.to_image(torch.zeros_like(reach), reach)
     dx, dy = view.x - x, view.y - HEAD_CENTRE_Y - NOSE_Y
     rx = torch.sqrt((width * view.turn.cos) ** 2 + (0.12 * view.turn.sin) ** 2) * (
         1 - 0.8 * (dy / length).clamp(-0.6, 0.8)

@@ -1,4 +1,4 @@
-"""What a synthetic picture shows: a table of named numbers, sampled with a seed.
+"""What a synthetic image shows: a table of named numbers, sampled with a seed.
 
 A `Scene` is a batch of rows of `FIELDS`. The *face* fields are what the world's generator learns; the *detail* fields
 (glasses, hats, earrings, face paint, freckles, patterned backgrounds) carry identity and are never shown to the
@@ -15,9 +15,9 @@ from typing import overload
 import torch
 from torch import Tensor
 
-# name -> (low, high). Lengths are in half picture heights (1.0 = 32 px of 64), angles in degrees, colours in 0..1.
+# name -> (low, high). Lengths are in half image heights (1.0 = 32 px of 64), angles in degrees, colours in 0..1.
 FACE_FIELDS: dict[str, tuple[float, float]] = {
-    "yaw": (-35.0, 35.0),  # + turns the face to the right of the picture
+    "yaw": (-35.0, 35.0),  # + turns the face to the right of the image
     "smile": (-0.4, 1.0),
     "age": (0.0, 1.0),  # wrinkles and greying
     "face_width": (0.52, 0.62),
@@ -114,7 +114,7 @@ class Scene:
         return self.with_fields(**dict.fromkeys(SWITCHES, 0.0))
 
     def digest(self, row: int) -> str:
-        """SHA-256 of one scene's numbers: the identity of its picture."""
+        """SHA-256 of one scene's numbers: the identity of its image."""
         return hashlib.sha256(self.values[row].cpu().contiguous().numpy().astype("<f4").tobytes()).hexdigest()
 
     def attributes(self, row: int) -> Mapping[str, int]:

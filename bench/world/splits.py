@@ -14,7 +14,7 @@ SPLITS = {"train": (20_000, 1), "val": (500, 2), "test": (600, 3)}  # name -> (p
 
 @lru_cache(maxsize=4)
 def people(split: str) -> Scene:
-    """All scenes of a split, in order; one picture a person, half of them smiling."""
+    """All scenes of a split, in order; one image a person, half of them smiling."""
     if split not in SPLITS:
         raise unknown_name("split", split, list(SPLITS))
     count, seed = SPLITS[split]

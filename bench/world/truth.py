@@ -1,6 +1,6 @@
-"""What is true of a synthetic edit: the edited picture, and the exact flow and visibility between the two.
+"""What is true of a synthetic edit: the edited image, and the exact flow and visibility between the two.
 
-Flows follow the flow card: they live on the *target* (edited) grid and point to the *source* (unedited) picture, in
+Flows follow the flow card: they live on the *target* (edited) grid and point to the *source* (unedited) image, in
 pixels, x to the
 right and y down: source position = target position + flow.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.world.geometry import EYE_Y, HEAD_CENTRE_Y, Radii, ellipse_distance, skin_of, surface_of, surface_point
-from bench.world.render import HAT, PICTURE_SIZE, SHELL, View, hair_region
+from bench.world.render import HAT, IMAGE_SIZE, SHELL, View, hair_region
 from bench.world.scene import Scene
 
 EDITABLE = ("yaw", "smile", "age")
@@ -38,7 +38,7 @@ def edited(scene: Scene, attribute: str, change: Tensor | float) -> Scene:
     return scene.with_fields(**{attribute: value.clamp(*LIMITS[attribute])})
 
 
-def true_flow(source: Scene, target: Scene, size: int = PICTURE_SIZE) -> TrueFlow:
+def true_flow(source: Scene, target: Scene, size: int = IMAGE_SIZE) -> TrueFlow:
     """Exact flow from the target's pixels to the source.
 
     Exact for scenes that differ in yaw, smile or age. Where face shapes differ as well, points correspond by their
@@ -65,7 +65,7 @@ def true_flow(source: Scene, target: Scene, size: int = PICTURE_SIZE) -> TrueFlo
     )
     was, now = _rigid(back), _rigid(view)
     for which in now:
-        shift = back.turn.to_picture(*was[which])[0] - view.turn.to_picture(*now[which])[0]
+        shift = back.turn.to_image(*was[which])[0] - view.turn.to_image(*now[which])[0]
         to_x = torch.where(label == which, to_x + shift, to_x)
 
     flow = torch.stack([(to_x - x) * size / 2, (y - to_y) * size / 2], 1)
@@ -77,12 +77,12 @@ def layers(view: View) -> Tensor:
     scene = view.scene
     label = torch.zeros_like(view.face.cover, dtype=torch.int64)
     for which, side in ((LEFT_EAR, -1.0), (RIGHT_EAR, 1.0)):
-        x, z = view.turn.to_picture(side * view.head.a, torch.zeros_like(view.head.a))
+        x, z = view.turn.to_image(side * view.head.a, torch.zeros_like(view.head.a))
         ear = ellipse_distance(view.x - x, view.y - HEAD_CENTRE_Y + 0.02, 0.07 + 0.06 * view.turn.sin.abs(), 0.15)
         label = torch.where((ear > 0) & (z > -0.25), which, label)
     label = torch.where(view.face.cover > 0.5, FACE, label)
     reach = view.head.c + 0.02
-    nose_x, _ = view.turn.to_picture(torch.zeros_like(reach), reach)
+    nose_x, _ = view.turn.to_image(torch.zeros_like(reach), reach)
     nose = ellipse_distance(
         view.x - nose_x, view.y - HEAD_CENTRE_Y + 0.10, scene.get("nose_width"), scene.get("nose_length")
     )

@@ -17,7 +17,7 @@ from bench.core.contract import Domain, Inversion, stage
 from bench.core.signature import expect
 from methods.featurestyle.names import DECODER, ENCODER, sort_files
 from methods.featurestyle.network import FeatureEncoderConfig, FeatureStyleEncoder
-from methods.nets.base import Canvas, CodesMethod, edited, latent_avg_of
+from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State
 from methods.registry import Checkpoint, MethodEntry
@@ -28,7 +28,7 @@ class FeatureStyleInversion(Inversion):
     """Codes and what the insertion point needs.
 
     Attributes:
-        features: F (N, C, s, s), read off the picture (512 x 16 x 16 in the released network).
+        features: F (N, C, s, s), read off the image (512 x 16 x 16 in the released network).
         own: G(codes)'s map at the same place, (N, C, s, s).
         rgb: The RGB skip below it, (N, 3, s, s); it never sees F.
     """
@@ -38,8 +38,8 @@ class FeatureStyleInversion(Inversion):
     rgb: Tensor | None
 
 
-class FeatureStyle(CodesMethod):
-    """The method on given networks; `canvas.input_size` is the picture before the encoder halves it."""
+class FeatureStyle(LatentMethod):
+    """The method on given networks; `canvas.input_size` is the image before the encoder halves it."""
 
     stages: tuple[str, ...] = ("encode", "feature", "synthesise")
 
@@ -109,7 +109,7 @@ def _ours(entry: MethodEntry, domain: Domain, file: Checkpoint) -> FeatureStyle:
 
 
 def _canvas(domain: Domain, generator: Generator) -> Canvas:
-    # The picture goes in at the generator's own size; the encoder shrinks it.
+    # The image goes in at the generator's own size; the encoder shrinks it.
     return Canvas.of(domain, generator.config.size, input_width=generator.config.size)
 
 

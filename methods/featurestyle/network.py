@@ -100,13 +100,13 @@ class FeatureStyleEncoder(nn.Module):
         self.styles = nn.ModuleList(nn.Linear(pooled_length, config.style_dim) for _ in range(config.rows))
 
     def shrink(self, images: Tensor) -> Tensor:
-        """The trunk's view of a picture: `halvings` bilinear halvings, each the mean of 2x2 pixels."""
+        """The trunk's view of an image: `halvings` bilinear halvings, each the mean of 2x2 pixels."""
         for _ in range(self.config.halvings):
             images = F.avg_pool2d(images, 2)
         return images
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode shrunk pictures.
+        """Encode shrunk images.
 
         Args:
             images: float32 (N, 3, h, w) in [-1, 1], already through `shrink` (256 px in the released network).

@@ -1,4 +1,4 @@
-"""HFGI: what the codes lose comes back through a residual, aligned to the edited picture (hfgi card, section 5)."""
+"""HFGI: what the codes lose comes back through a residual, aligned to the edited image (hfgi card, section 5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.core.contract import Domain, Inversion, announce, stage
 from bench.core.signature import expect
 from methods.hfgi.names import ALIGNMENT, CONSULTATION, DECODER, ENCODER
 from methods.hfgi.network import Alignment, Consultation, HfgiConfig, fuse, low_rate
-from methods.nets.base import Canvas, CodesMethod, edited, latent_avg_of
+from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State
@@ -25,7 +25,7 @@ class HfgiInversion(Inversion):
     """Codes, the residual and the reconstruction up to the fusion.
 
     Attributes:
-        residual: Input minus low-rate base picture, (N, 3, h, w) of the input's size.
+        residual: Input minus low-rate base image, (N, 3, h, w) of the input's size.
         features: Generator features of the codes with scale and shift applied, (N, C, s, s).
         rgb: The RGB skip below them.
     """
@@ -35,7 +35,7 @@ class HfgiInversion(Inversion):
     rgb: Tensor | None
 
 
-class Hfgi(CodesMethod):
+class Hfgi(LatentMethod):
     """The method on given networks."""
 
     stages: tuple[str, ...] = ("encode", "base", "align", "consult", "synthesise")
@@ -74,12 +74,12 @@ class Hfgi(CodesMethod):
             return self.synthesise(codes, State(features, rgb, self.consultation.config.fuse_after))
 
     def _base(self, codes: Tensor) -> tuple[State, Tensor]:
-        """The generator before the fusion, and the low-rate picture (N, 3, *input_size) that it makes without one."""
+        """The generator before the fusion, and the low-rate image (N, 3, *input_size) that it makes without one."""
         with stage("base"):
             prefix = self.generator.advance(None, codes, self.consultation.config.fuse_after)
-            picture = self.synthesise(codes, prefix)
-            announce("base", picture)
-            return prefix, low_rate(picture, self.input_size)
+            image = self.synthesise(codes, prefix)
+            announce("base", image)
+            return prefix, low_rate(image, self.input_size)
 
     def _fused(self, prefix: State, residual: Tensor, low: Tensor) -> Tensor:
         with stage("align"):

@@ -57,7 +57,7 @@ def _unit(width_in: int, width: int, stride: int = 1) -> Unit:
 
 
 class Alignment(nn.Module):
-    """ADA: moves the residual of the unedited picture to where the edited picture shows the same things.
+    """ADA: moves the residual of the unedited image to where the edited image shows the same things.
 
     A small U-Net that predicts the aligned residual itself, not a flow.
     """
@@ -74,14 +74,14 @@ class Alignment(nn.Module):
         self.dconv_layer2 = _merge(half + half, half, full)
         self.dconv_layer3 = _merge(full + full, full, 3)
 
-    def forward(self, residual: Tensor, picture: Tensor) -> Tensor:
+    def forward(self, residual: Tensor, image: Tensor) -> Tensor:
         """Aligned residual (N, 3, h, w).
 
         Args:
-            residual: float32 (N, 3, h, w), input minus base picture, in [-2, 2].
-            picture: float32 (N, 3, h, w) in [-1, 1], the (edited) base picture to align to.
+            residual: float32 (N, 3, h, w), input minus base image, in [-2, 2].
+            image: float32 (N, 3, h, w) in [-1, 1], the (edited) base image to align to.
         """
-        f1 = self.conv_layer1(torch.cat([residual, picture], dim=1))
+        f1 = self.conv_layer1(torch.cat([residual, image], dim=1))
         f2 = self.conv_layer2(f1)
         f3 = self.conv_layer3(f2)
         x = self.conv_layer4(f3)
@@ -133,9 +133,9 @@ class Consultation(nn.Module):
         return self.condition_scale3(x), self.condition_shift3(x)
 
 
-def low_rate(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """A generated picture as HFGI compares it: clamped to [-1, 1], then bilinear to `size` without antialiasing."""
-    return F.interpolate(picture.clamp(-1, 1), size=size, mode="bilinear", align_corners=False)
+def low_rate(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """A generated image as HFGI compares it: clamped to [-1, 1], then bilinear to `size` without antialiasing."""
+    return F.interpolate(image.clamp(-1, 1), size=size, mode="bilinear", align_corners=False)
 
 
 def fuse(features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

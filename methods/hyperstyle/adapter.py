@@ -1,4 +1,4 @@
-"""HyperStyle: W codes, and weight offsets that tune the generator to the picture (hyperstyle card, section 1)."""
+"""HyperStyle: W codes, and weight offsets that tune the generator to the image (hyperstyle card, section 1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.core.signature import expect
 from methods.checkpoint_parts import one_of_each
 from methods.hyperstyle.names import check_aliases, shared_tensors, tuned_layers
 from methods.hyperstyle.network import HyperConfig, HyperNet, SharedBlock, WEncoder
-from methods.nets.base import Canvas, CodesMethod, edited, latent_avg_of
+from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import Checkpoint, MethodEntry
@@ -35,7 +35,7 @@ class HyperInversion(Inversion):
     offsets: Mapping[int, Tensor]
 
 
-class HyperStyle(CodesMethod):
+class HyperStyle(LatentMethod):
     """The method on given networks; latent_avg is the HyperStyle file's, not the W encoder file's."""
 
     stages: tuple[str, ...] = ("encode", "hypernet", "synthesise")
@@ -59,9 +59,9 @@ class HyperStyle(CodesMethod):
             codes = self.w_encoder(images)[:, None] + self.latent_avg
         offsets: dict[int, Tensor] = {}
         for _ in range(self.iterations):
-            picture = self._feedback(codes, offsets)
+            image = self._feedback(codes, offsets)
             with stage("hypernet"):
-                step = self.hypernet(torch.cat([images, picture], 1))
+                step = self.hypernet(torch.cat([images, image], 1))
                 for layer, offset in step.items():
                     offsets[layer] = offsets[layer] + offset if layer in offsets else offset
                     announce(f"offset {layer}", offsets[layer])

@@ -22,7 +22,7 @@ class HyperConfig:
     """Sizes of HyperStyle. The default is the released face model.
 
     Attributes:
-        resnet: Backbone on (picture, reconstruction).
+        resnet: Backbone on (image, reconstruction).
         w_encoder: Backbone of the W encoder.
         tuned: Official offset indices of the tuned layers: 0 is conv1, 2 + 3k the up-sampling and 3 + 3k the plain
             convolution of block k; the to-RGB indices (1, 4 + 3k) are never tuned.
@@ -109,7 +109,7 @@ class OwnBlock(nn.Module):
 
 
 class HyperNet(ResNetBody):
-    """(picture, reconstruction) (N, 6, h, w) -> offsets by convolution layer of the generator."""
+    """(image, reconstruction) (N, 6, h, w) -> offsets by convolution layer of the generator."""
 
     def __init__(self, config: HyperConfig, generator: GeneratorConfig, input_width: int) -> None:
         super().__init__(config.resnet)

@@ -1,4 +1,4 @@
-"""What pictures go into a method and come out of it, and the part every W+ method shares: codes to picture."""
+"""What images go into a method and come out of it, and the part every W+ method shares: codes to image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.core.contract import Domain, Inversion, stage
 from bench.core.errors import MissingError, UsageError
 from methods.nets.stylegan2 import Generator, State
 
-# How pictures of another size are brought to a method's; always antialiased.
+# How images of another size are brought to a method's; always antialiased.
 InputFilter = Literal["bilinear", "bicubic"]
 
 
@@ -23,7 +23,7 @@ class Canvas:
     Attributes:
         domain: "faces" (square) or "cars" (the middle 3/4 of the rows of a square generator: 64..447 of 512).
         input_size: (height, width) the encoder takes.
-        generator_size: Side of the generator's square picture.
+        generator_size: Side of the generator's square image.
     """
 
     domain: Domain
@@ -38,7 +38,7 @@ class Canvas:
 
     @property
     def output_size(self) -> tuple[int, int]:
-        """(height, width) of a generated picture after `crop`."""
+        """(height, width) of a generated image after `crop`."""
         side = self.generator_size
         return (side, side) if self.domain == "faces" else (side * 3 // 4, side)
 
@@ -58,8 +58,8 @@ class Canvas:
             )
 
 
-class CodesMethod(nn.Module):
-    """Base of methods that edit W+ codes: checks, latent_avg, and codes -> picture with the stored noise.
+class LatentMethod(nn.Module):
+    """Base of methods that edit W+ codes: checks, latent_avg, and codes -> image with the stored noise.
 
     Subclasses implement `invert`; those that change features in the generator override `edit`.
     """
@@ -83,7 +83,7 @@ class CodesMethod(nn.Module):
             return self.synthesise(edited(inversion.codes, delta))
 
     def synthesise(self, codes: Tensor, state: State | None = None) -> Tensor:
-        """Cropped picture (N, 3, H, W) of codes (N, L, D), from the start or from a state of the generator."""
+        """Cropped image (N, 3, H, W) of codes (N, L, D), from the start or from a state of the generator."""
         rgb = self.generator.advance(state, codes).rgb
         assert rgb is not None
         return self.canvas.crop(rgb)

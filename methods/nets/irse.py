@@ -86,7 +86,7 @@ class Unit(nn.Module):
 
 
 class IRSE(nn.Module):
-    """IR-SE backbone: pictures (N, C, h, w) in [-1, 1] -> the last feature of every stage.
+    """IR-SE backbone: images (N, C, h, w) in [-1, 1] -> the last feature of every stage.
 
     `taps(x)` gives c0..c3: for IR-SE-50 at 256 px (N, 64, 128, 128), (N, 128, 64, 64), (N, 256, 32, 32) and
     (N, 512, 16, 16).
@@ -125,11 +125,11 @@ class IRSE(nn.Module):
 
 
 class IRSEEmbedder(IRSE):
-    """Identity network: pictures (N, 3, s, s) in [-1, 1] -> unit embeddings (N, embedding) (identity card 1).
+    """Identity network: images (N, 3, s, s) in [-1, 1] -> unit embeddings (N, embedding) (identity card 1).
 
     Args:
         config: IRSEConfig() for ArcFace IR-SE-50, IR_101 for CurricularFace.
-        size: Picture size s (112 in the released networks).
+        size: Image size s (112 in the released networks).
         embedding: Length of the embedding.
         affine: Whether the final BatchNorm has weight and bias (ArcFace yes, CurricularFace no).
     """

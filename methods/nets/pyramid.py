@@ -49,7 +49,7 @@ class PyramidConfig:
 
     @staticmethod
     def depths_for(backbone: IRSEConfig, height: int) -> tuple[int, int, int]:
-        """Head depths for square pictures of `height` pixels: log2 of each level's height."""
+        """Head depths for square images of `height` pixels: log2 of each level's height."""
         heights = []
         for stride in backbone.strides:
             height = -(-height // stride)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Blue, green, red: what the Keras weights expect to be taken off a picture in 0..255.
+# Blue, green, red: what the Keras weights expect to be taken off an image in 0..255.
 MEANS = (103.939, 116.779, 123.68)
 _WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -46,10 +46,10 @@ class VGG16(nn.Module):
             self.add_module(f"layer{place}", nn.Conv2d(inputs, width, 3, padding=1))
             inputs = width
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        """Maps of float pictures (N, 3, h, w), RGB, nominally in [-1, 1]: (N, 512, h / 8, w / 8) for relu4_3."""
-        means = pictures.new_tensor(MEANS)[:, None, None] * (self.input_scale / 255)
-        x = (pictures.flip(1) + 1) * (self.input_scale / 2) - means
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Maps of float images (N, 3, h, w), RGB, nominally in [-1, 1]: (N, 512, h / 8, w / 8) for relu4_3."""
+        means = images.new_tensor(MEANS)[:, None, None] * (self.input_scale / 255)
+        x = (images.flip(1) + 1) * (self.input_scale / 2) - means
         found, last = [], max(LAYERS[name] for name in self.layers)
         for name, place in LAYERS.items():
             if place > last:

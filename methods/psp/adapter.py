@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
 from bench.core.contract import Domain, Inversion, stage
 from bench.core.signature import expect
-from methods.nets.base import Canvas, CodesMethod, latent_avg_of
+from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder, Wiring
 from methods.nets.stylegan2 import Generator, GeneratorConfig
@@ -27,8 +27,8 @@ _SIZES = {"faces": 1024, "cars": 512}
 Encoded = tuple[Tensor, tuple[Tensor, ...]]
 
 
-class PyramidMethod(CodesMethod):
-    """A pyramid encoder and a generator: codes = encoder(x) + latent_avg, picture = G(codes)."""
+class PyramidMethod(LatentMethod):
+    """A pyramid encoder and a generator: codes = encoder(x) + latent_avg, image = G(codes)."""
 
     def __init__(
         self, name: str, canvas: Canvas, encoder: PyramidEncoder, generator: Generator, latent_avg: Tensor
@@ -53,7 +53,7 @@ class PyramidMethod(CodesMethod):
         return self.encode(images)
 
     def invert_from(self, images: Tensor, base: Encoded) -> Inversion:
-        """The inversion of pictures whose `invert_base` is known."""
+        """The inversion of images whose `invert_base` is known."""
         return Inversion(base[0])
 
     def encode(self, images: Tensor) -> Encoded:

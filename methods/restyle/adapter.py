@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
 from bench.core.contract import Domain, Inversion, announce, stage
 from bench.core.signature import expect
-from methods.nets.base import Canvas, CodesMethod, latent_avg_of
+from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import Wiring
 from methods.nets.resnet34 import ResNetConfig
@@ -22,8 +22,8 @@ from methods.restyle.network import RestyleConfig, RestyleEncoder, restyle_encod
 _SIZES = {"faces": 1024, "cars": 512}
 
 
-class Restyle(CodesMethod):
-    """The refinement loop: codes += encoder(input, picture), `iterations` times, from latent_avg and its picture."""
+class Restyle(LatentMethod):
+    """The refinement loop: codes += encoder(input, image), `iterations` times, from latent_avg and its image."""
 
     def __init__(
         self,
@@ -36,28 +36,28 @@ class Restyle(CodesMethod):
     ) -> None:
         super().__init__(name, canvas, generator, latent_avg)
         self.encoder, self.iterations = encoder, iterations
-        self._average_picture: Tensor | None = None
+        self._average_image: Tensor | None = None
 
-    def average_picture(self) -> Tensor:
-        """The picture of latent_avg at input size, (1, 3, *input_size); made once, the checkpoint decides it."""
+    def average_image(self) -> Tensor:
+        """The image of latent_avg at input size, (1, 3, *input_size); made once, the checkpoint decides it."""
         device = self.latent_avg.device
-        if self._average_picture is None or self._average_picture.device != device:
+        if self._average_image is None or self._average_image.device != device:
             # It outlives the call that makes it, so it must not keep that call's rounding.
             with torch.autocast(device.type, enabled=False):
-                self._average_picture = self._feedback(self.latent_avg[None])
-        return self._average_picture
+                self._average_image = self._feedback(self.latent_avg[None])
+        return self._average_image
 
     def invert(self, images: Tensor) -> Inversion:
         self.canvas.check(images)
-        picture = self.average_picture().expand_as(images)
+        image = self.average_image().expand_as(images)
         codes = self.latent_avg.expand(len(images), -1, -1)
         for step in range(self.iterations):
             with stage("encode"):
-                codes = codes + self.encoder(torch.cat([images, picture], 1))
+                codes = codes + self.encoder(torch.cat([images, image], 1))
                 announce("codes", codes)
-            # The last step's picture is the reconstruction, made by `edit`.
+            # The last step's image is the reconstruction, made by `edit`.
             if step < self.iterations - 1:
-                picture = self._feedback(codes)
+                image = self._feedback(codes)
         return Inversion(codes)
 
     def _feedback(self, codes: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""ReStyle's encoders: a backbone on (picture, reconstruction), style heads on its last feature (restyle card 3)."""
+"""ReStyle's encoders: a backbone on (image, reconstruction), style heads on its last feature (restyle card 3)."""
 
 from __future__ import annotations
 

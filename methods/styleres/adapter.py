@@ -47,7 +47,7 @@ class ResidualInversion(Inversion):
         residual: F_a (N, C, r, r).
         features: F_g (N, C, r, r), the generator of the unedited codes at the tap.
         rgb: The RGB skip there, (N, 3, r / 2, r / 2).
-        source: Maps of the unedited picture for the flow, coarse to fine; empty without one.
+        source: Maps of the unedited image for the flow, coarse to fine; empty without one.
     """
 
     residual: Tensor
@@ -86,7 +86,7 @@ class ResidualMethod(nn.Module):
         return self.base.encode(images)
 
     def invert_from(self, images: Tensor, base: Encoded) -> ResidualInversion:
-        """The rest of `invert`, on the base encoder's result for the same pictures."""
+        """The rest of `invert`, on the base encoder's result for the same images."""
         codes, taps = base
         prepared = self.model.prepare(self.base.generator, codes, taps[self.model.config.base_tap])
         state = prepared.prefix.state
@@ -98,7 +98,7 @@ class ResidualMethod(nn.Module):
         # No change takes the cached prefix, as a reconstruction does.
         codes = edited(inversion.codes, delta) if delta is not None and bool(delta.any()) else None
         rendered = self.model.render(self.base.generator, self._prepared(inversion), codes)
-        return self.canvas.crop(rendered.picture)
+        return self.canvas.crop(rendered.image)
 
     def _prepared(self, inversion: ResidualInversion) -> Prepared:
         state = State(inversion.features, inversion.rgb, self.model.config.tap_layer + 1)

@@ -1,6 +1,6 @@
 """E_1 and E_2 in three published builds ("styleres" card section 5, "warpres" card section 2).
 
-E_1 (extractor) turns encoder features F_0 and generator features F_g into residual features F_a, once a picture. E_2
+E_1 (extractor) turns encoder features F_0 and generator features F_g into residual features F_a, once an image. E_2
 (injector) turns F_a, warped or not, and the edited generator's features F_e into what is added to F_e.
 """
 
@@ -29,7 +29,7 @@ class ResidualConfig:
         width: Channels inside; 128 for "paper", 512 for the others.
         base_channels: Of the encoder features F_0.
         feature_channels: Of the generator features F_g and F_e, and of F_a.
-        init: "zero_last" starts E_2 at zero, so that training begins at the base encoder's own picture. Only where
+        init: "zero_last" starts E_2 at zero, so that training begins at the base encoder's own image. Only where
             E_2's last block changes the channel number: an identity shortcut cannot start at zero.
     """
 

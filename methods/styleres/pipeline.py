@@ -51,13 +51,13 @@ class Prefix(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """All that depends on the picture alone.
+    """All that depends on the image alone.
 
     Attributes:
         codes: (N, L, D), W+ with latent_avg.
         residual: F_a (N, C, r, r).
         prefix: Of the unedited codes.
-        source: Feature maps of the unedited picture for the flow, coarse to fine; empty without a flow.
+        source: Feature maps of the unedited image for the flow, coarse to fine; empty without a flow.
     """
 
     codes: Tensor
@@ -67,16 +67,16 @@ class Prepared(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """One picture and what training looks at.
+    """One image and what training looks at.
 
     Attributes:
-        picture: (N, 3, S, S), unbounded, nominal range [-1, 1].
+        image: (N, 3, S, S), unbounded, nominal range [-1, 1].
         addition: F, E_2's output before any gate, (N, C, r, r).
         gate: (N, 1, r, r), or None where the build has none.
-        cells: Flow from the edited to the unedited picture in cells of the feature grid (N, 2, r, r), or None.
+        cells: Flow from the edited to the unedited image in cells of the feature grid (N, 2, r, r), or None.
     """
 
-    picture: Tensor
+    image: Tensor
     addition: Tensor
     gate: Tensor | None
     cells: Tensor | None
@@ -127,7 +127,7 @@ class StyleRes(nn.Module):
         return None
 
     def transport(self, residual: Tensor, cells: Tensor | None) -> Tensor:
-        """F_a where the edited picture wants it; here, where it was."""
+        """F_a where the edited image wants it; here, where it was."""
         return residual
 
     def render(self, generator: Generator, prepared: Prepared, codes: Tensor | None = None) -> Rendered:
@@ -149,9 +149,9 @@ class StyleRes(nn.Module):
             addition, gate = self.injector(features, self.transport(prepared.residual, cells))
             changed = features + addition if gate is None else features + gate * addition
         with stage("synthesise"):
-            picture = generator.advance(prefix.state.with_features(changed), codes).rgb
-        assert picture is not None
-        return Rendered(picture, addition, gate, cells)
+            image = generator.advance(prefix.state.with_features(changed), codes).rgb
+        assert image is not None
+        return Rendered(image, addition, gate, cells)
 
 
 def pad_rows(base: Tensor, side: int) -> Tensor:

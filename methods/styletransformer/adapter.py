@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.core.checkpoint import load_strict, options_of, refuse_strangers, state_dict_of, take
 from bench.core.contract import Domain, Inversion, stage
 from bench.core.signature import expect
-from methods.nets.base import Canvas, CodesMethod, latent_avg_of
+from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import Checkpoint, MethodEntry
@@ -20,7 +20,7 @@ from methods.styletransformer.network import StyleTransformerEncoder, Transforme
 _SIZES: dict[Domain, int] = {"faces": 1024, "cars": 512}
 
 
-class StyleTransformer(CodesMethod):
+class StyleTransformer(LatentMethod):
     """The method on given networks. The generator's mapping network was trained along: it makes the queries."""
 
     def __init__(

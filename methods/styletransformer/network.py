@@ -75,7 +75,7 @@ class TokenDecoder(nn.Module):
 
 
 class StyleTransformerEncoder(IRSE):
-    """Backbone, pyramid and tokens: pictures (N, 3, h, w) in [-1, 1] -> codes without latent_avg."""
+    """Backbone, pyramid and tokens: images (N, 3, h, w) in [-1, 1] -> codes without latent_avg."""
 
     def __init__(self, config: TransformerConfig | None = None) -> None:
         config = config or TransformerConfig()

@@ -1,4 +1,4 @@
-"""Sample grids of a training: rows of pictures under one another."""
+"""Sample grids of a training: rows of images under one another."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from torch import Tensor
 
 
 def grid(*rows: Tensor) -> Tensor:
-    """One picture, float (3, R H, N W) in [0, 1] on the CPU, of R rows of N pictures (N, 3, H, W) in [-1, 1]."""
+    """One image, float (3, R H, N W) in [0, 1] on the CPU, of R rows of N images (N, 3, H, W) in [-1, 1]."""
     lines = [torch.cat(list(row.detach().float().cpu()), 2) for row in rows]
     return (torch.cat(lines, 1).clamp(-1, 1) + 1) / 2

@@ -1,6 +1,6 @@
 """The frozen networks of the full-size losses: Phi and A of the paper's Eq. 5 and 6 ("styleres_training" card 3).
 
-All of them see the 256-px pictures in [-1, 1] as they come out of the generator, unclamped.
+All of them see the 256-px images in [-1, 1] as they come out of the generator, unclamped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.core.errors import MissingError
 from methods.nets.vgg16 import VGG16
 from metrics.identity.networks import arcface
 
-# Rows and columns of the face in a 256-px picture, as the pSp family cuts it.
+# Rows and columns of the face in a 256-px image, as the pSp family cuts it.
 CROP_ROWS, CROP_COLUMNS = slice(35, 223), slice(32, 220)
 _MOCO = "module.encoder_q."
 
@@ -30,21 +30,21 @@ class FaceIdentity(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Unit embeddings (N, 512) of pictures (N, 3, 256, 256)."""
-        return self.network(F.adaptive_avg_pool2d(pictures[:, :, CROP_ROWS, CROP_COLUMNS], 112))
+    def forward(self, images: Tensor) -> Tensor:
+        """Unit embeddings (N, 512) of images (N, 3, 256, 256)."""
+        return self.network(F.adaptive_avg_pool2d(images[:, :, CROP_ROWS, CROP_COLUMNS], 112))
 
 
 class CarIdentity(nn.Module):
-    """MoCo's ResNet-50 on the whole picture, squeezed to 224 px (nearest) and not normalised (identity card 5)."""
+    """MoCo's ResNet-50 on the whole image, squeezed to 224 px (nearest) and not normalised (identity card 5)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Unit embeddings (N, 2048) of pictures (N, 3, 192, 256)."""
-        return F.normalize(self.network(F.interpolate(pictures, size=(224, 224))), dim=1)
+    def forward(self, images: Tensor) -> Tensor:
+        """Unit embeddings (N, 2048) of images (N, 3, 192, 256)."""
+        return F.normalize(self.network(F.interpolate(images, size=(224, 224))), dim=1)
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class LossNetworks:
     perceptual: VGG16
     identity: nn.Module
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
-        """Feature maps of pictures (N, 3, h, w), one a layer of Phi."""
-        return self.perceptual(pictures)
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of images (N, 3, h, w), one a layer of Phi."""
+        return self.perceptual(images)
 
-    def embed(self, pictures: Tensor) -> Tensor:
+    def embed(self, images: Tensor) -> Tensor:
         """Unit embeddings (N, D)."""
-        return self.identity(pictures)
+        return self.identity(images)
 
 
 def feature_loss(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:

@@ -17,17 +17,17 @@ from bench.world.networks import WorldNet
 
 @dataclass(frozen=True)
 class Critics:
-    """Frozen networks of the perceptual and identity losses (Phi and A of the paper), for the world's pictures."""
+    """Frozen networks of the perceptual and identity losses (Phi and A of the paper), for the world's images."""
 
     describer: WorldNet
     embedder: WorldNet
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
+    def features(self, images: Tensor) -> list[Tensor]:
         """Feature maps of several layers, each of unit length per position (as LPIPS compares them)."""
-        return [F.normalize(map_, dim=1) for map_ in self.describer.maps(pictures)]
+        return [F.normalize(map_, dim=1) for map_ in self.describer.maps(images)]
 
-    def embed(self, pictures: Tensor) -> Tensor:
-        return F.normalize(self.embedder(pictures), dim=1)
+    def embed(self, images: Tensor) -> Tensor:
+        return F.normalize(self.embedder(images), dim=1)
 
 
 def pixel_loss(made: Tensor, real: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def r1_penalty(discriminator: nn.Module, real: Tensor, gamma: float) -> Tensor:
-    """gamma / 2 times the squared gradient of the logits at real pictures, mean over samples."""
+    """gamma / 2 times the squared gradient of the logits at real images, mean over samples."""
     real = real.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
     return gamma / 2 * gradient.square().flatten(1).sum(1).mean()

@@ -32,9 +32,9 @@ class Base:
     generator: Generator
 
     @torch.no_grad()
-    def encode(self, pictures: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Codes W (N, L, D) with the mean, and the backbone's taps; never with a gradient."""
-        codes, taps = self.encoder.encode(pictures)
+        codes, taps = self.encoder.encode(images)
         return codes + self.average, taps
 
 
@@ -59,7 +59,7 @@ def first_pass(
 
 
 def cycle_pass(model: StyleRes, base: Base, made: Tensor, edit: SimulatedEdit) -> Rendered:
-    """x'': encode the first pass's picture without gradient and take the same edit back (W'' = W' - delta)."""
+    """x'': encode the first pass's image without gradient and take the same edit back (W'' = W' - delta)."""
     codes, taps = base.encode(made.detach())
     prepared = model.prepare(base.generator, codes, taps[model.config.base_tap])
     return model.render(base.generator, prepared, codes - edit.delta)

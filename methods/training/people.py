@@ -1,6 +1,6 @@
-"""The world's people as training sees them: every picture rendered once and kept as bytes.
+"""The world's people as training sees them: every image rendered once and kept as bytes.
 
-On a CPU the pictures lie in one memory-mapped file under the runs' folder, drawn when first asked for and shared by
+On a CPU the images lie in one memory-mapped file under the runs' folder, drawn when first asked for and shared by
 all processes; elsewhere they are resident on the device.
 """
 
@@ -14,22 +14,22 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from bench.world.render import PICTURE_SIZE, render
+from bench.world.render import IMAGE_SIZE, render
 from bench.world.scene import Scene
 from bench.world.splits import people
 from methods.training.processes import Processes
 
-SHAPE = (3, PICTURE_SIZE, PICTURE_SIZE)
+SHAPE = (3, IMAGE_SIZE, IMAGE_SIZE)
 _CHUNK = 1024
 
 
 class People:
-    """All pictures of a split, uint8, each with its mirror image.
+    """All images of a split, uint8, each with its mirror image.
 
     Args:
         split: "train", "val" or "test".
-        device: Where pictures are given out; off the CPU they are all kept there.
-        runs: Folder of the cache file; None keeps the pictures in memory.
+        device: Where images are given out; off the CPU they are all kept there.
+        runs: Folder of the cache file; None keeps the images in memory.
     """
 
     def __init__(self, split: str, device: torch.device | str = "cpu", runs: Path | None = None) -> None:
@@ -54,7 +54,7 @@ class People:
         return len(self.scenes)
 
     def draw(self, count: int, random: torch.Generator, processes: Processes | None = None) -> tuple[Tensor, Tensor]:
-        """`count` random pictures, half of them mirrored; of several processes each gets its part.
+        """`count` random images, half of them mirrored; of several processes each gets its part.
 
         Returns:
             images: float32 (n, 3, 64, 64) in [-1, 1] on the device.
@@ -79,7 +79,7 @@ class People:
         return torch.from_numpy(self._pixels[wanted])
 
     def _render_missing(self, rows: np.ndarray) -> None:
-        """Draw what is not there yet. Processes that draw the same picture write the same bytes."""
+        """Draw what is not there yet. Processes that draw the same image write the same bytes."""
         rows = rows[~self._there[rows]]
         for first in range(0, len(rows), _CHUNK):
             some = rows[first : first + _CHUNK]
@@ -88,9 +88,9 @@ class People:
             self._there[some] = True
 
 
-def _to_bytes(pictures: Tensor) -> Tensor:
-    """uint8 of pictures in [-1, 1], channels first, rounded to nearest."""
-    return ((pictures.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().to(torch.uint8)
+def _to_bytes(images: Tensor) -> Tensor:
+    """uint8 of images in [-1, 1], channels first, rounded to nearest."""
+    return ((images.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().to(torch.uint8)
 
 
 def _version(scenes: Scene) -> str:
@@ -102,9 +102,9 @@ def _version(scenes: Scene) -> str:
 
 def _mapped(path: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (count, 3, 64, 64) and which are there (count,), both in one file that processes share."""
-    pictures = count * int(np.prod(SHAPE))
-    if not path.is_file() or path.stat().st_size != pictures + count:
+    images = count * int(np.prod(SHAPE))
+    if not path.is_file() or path.stat().st_size != images + count:
         with path.open("wb") as file:
-            file.truncate(pictures + count)  # zeros that take no room on the disk until written
+            file.truncate(images + count)  # zeros that take no room on the disk until written
     pixels = np.memmap(path, np.uint8, "r+", 0, (count, *SHAPE))
-    return pixels, np.memmap(path, np.bool_, "r+", pictures, (count,))
+    return pixels, np.memmap(path, np.bool_, "r+", images, (count,))

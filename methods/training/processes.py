@@ -1,7 +1,7 @@
 """Several processes on one training (torchrun): each takes its share of every batch, gradients are averaged.
 
 With one process everything here does nothing. `part` gives rank r the rows r, r + count, ...: then the groups of the
-discriminator's minibatch deviation (picture j with j + N / group, ...) lie whole in one process, and a step computes
+discriminator's minibatch deviation (image j with j + N / group, ...) lie whole in one process, and a step computes
 what one process would have computed.
 """
 
@@ -40,7 +40,7 @@ class Processes:
             distributed.destroy_process_group()
 
     def size_of_part(self, batch: int) -> int:
-        """This process's pictures of a global batch. Raises UsageError where it cannot be divided."""
+        """This process's images of a global batch. Raises UsageError where it cannot be divided."""
         if batch % self.count:
             raise UsageError(
                 f"a batch of {batch} cannot be divided among {self.count} processes",

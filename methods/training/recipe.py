@@ -36,7 +36,7 @@ class Recipe:
         seed: Of initialisation and of every batch (step k draws from (seed, k), so a resumed run sees the same
             batches).
         steps: Optimiser steps in all.
-        batch: Pictures a step, of all processes together.
+        batch: Images a step, of all processes together.
         rate: The optimiser's learning rate.
         output: File name of the result, in the world's weights folder when it is shipped.
         betas: Adam's betas.

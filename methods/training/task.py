@@ -23,7 +23,7 @@ class Context:
         device: Of everything that computes. Random numbers are always drawn on the CPU and moved, so that batches are
             equal on every device.
         processes: Who shares this training.
-        data: Folder or archive of pictures, for tasks that train on real ones.
+        data: Folder or archive of images, for tasks that train on real ones.
     """
 
     runs: Path

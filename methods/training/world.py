@@ -37,11 +37,11 @@ def batch_of_people(split: str, count: int, random: torch.Generator) -> Scene:
     return Scene(everyone.values[torch.randint(len(everyone), (count,), generator=random)])
 
 
-def pictures_of_people(split: str, count: int, random: torch.Generator) -> Tensor:
+def images_of_people(split: str, count: int, random: torch.Generator) -> Tensor:
     """Pictures (count, 3, 64, 64) in [-1, 1] of random scenes of a split, half of them mirrored."""
-    pictures = render(batch_of_people(split, count, random))
+    images = render(batch_of_people(split, count, random))
     mirrored = torch.rand(count, generator=random) < 0.5
-    return torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures)
+    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
 def find(name: str, runs: Path) -> Path:

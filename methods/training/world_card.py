@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
-from bench.world.generator import load_shipped_generator, sample_pictures
+from bench.world.generator import load_shipped_generator, sample_images
 from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.world.render import render, to_uint8
 from bench.world.scene import sample_people
@@ -37,15 +37,15 @@ def metadata_of(path: Path) -> dict[str, Any]:
 
 @torch.inference_mode()
 def generator_distance(generator: Generator, networks: WorldNetworks) -> tuple[float, float]:
-    """FD of generated pictures to held-out renders without details, and the floor: other renders to the same ones."""
+    """FD of generated images to held-out renders without details, and the floor: other renders to the same ones."""
     held_out, others = (_features(networks, render(sample_people(COUNT, seed, details=False))) for seed in (101, 102))
-    made = _features(networks, sample_pictures(generator, COUNT))
+    made = _features(networks, sample_images(generator, COUNT))
     return frechet_distance(made, held_out), frechet_distance(others, held_out)
 
 
 @torch.inference_mode()
-def _features(networks: WorldNetworks, pictures: Tensor) -> np.ndarray:
-    return torch.cat([networks.pooled(part) for part in pictures.split(50)]).double().numpy()
+def _features(networks: WorldNetworks, images: Tensor) -> np.ndarray:
+    return torch.cat([networks.pooled(part) for part in images.split(50)]).double().numpy()
 
 
 def lines(folder: Path = WEIGHTS) -> Iterator[str]:
@@ -85,8 +85,8 @@ def _file_line(path: Path) -> str:
 def grid(generator: Generator) -> Image.Image:
     """Samples of the generator, GRID rows by columns, doubled in size."""
     rows, columns = GRID
-    pictures = to_uint8(sample_pictures(generator, rows * columns, seed=9))
-    tiles = pictures.view(rows, columns, 64, 64, 3).permute(0, 2, 1, 3, 4).reshape(rows * 64, columns * 64, 3)
+    images = to_uint8(sample_images(generator, rows * columns, seed=9))
+    tiles = images.view(rows, columns, 64, 64, 3).permute(0, 2, 1, 3, 4).reshape(rows * 64, columns * 64, 3)
     return Image.fromarray(tiles.numpy()).resize((columns * 128, rows * 128), Image.Resampling.NEAREST)
 
 

@@ -1,7 +1,7 @@
 """WarpRes: the StyleRes pipeline with a flow between E_1 and E_2 ("warpres" card, sections 1-3).
 
-The flow goes from the edited to the unedited picture. Its head compares feature maps of the two: the generator's own
-maps through adapters (`flow_source: features`, the method) or a picture pyramid's maps of the two pictures without
+The flow goes from the edited to the unedited image. Its head compares feature maps of the two: the generator's own
+maps through adapters (`flow_source: features`, the method) or an image pyramid's maps of the two images without
 residuals (`flow_source: pictures`, the ablation row "Pretrained flow").
 """
 
@@ -31,9 +31,9 @@ class WarpResConfig(StyleResConfig):
         flow: The flow head. Its finest map has `feature_res` cells a side, or is resized to that.
         flow_layers: Generator layers that feed it, coarse to fine: b16.conv1, b32.conv1 and b64.conv0 by default.
         flow_inputs: Channels of those layers.
-        adapter_relu: Whether adapters end in a ReLU (picture features are non-negative; the paper names none).
+        adapter_relu: Whether adapters end in a ReLU (image features are non-negative; the paper names none).
         flow_source: "features", or "pictures" for the ablation.
-        pyramid: Of the pictures, for `flow_source: pictures`.
+        pyramid: Of the images, for `flow_source: pictures`.
         skip_flow_if_same: Take zero flow for a reconstruction instead of estimating it.
     """
 
@@ -48,7 +48,7 @@ class WarpResConfig(StyleResConfig):
 
 
 class WarpRes(StyleRes):
-    """E_1, E_2, flow adapters (or picture pyramid) and flow head: all that is trained, and how it runs."""
+    """E_1, E_2, flow adapters (or image pyramid) and flow head: all that is trained, and how it runs."""
 
     stages = ("prefix", "residual", "flow", "refine", "synthesise")
 
@@ -73,23 +73,23 @@ class WarpRes(StyleRes):
         return tuple(layer for layer in self.flow_config.flow_layers if layer < self.config.tap_layer)
 
     def flow_maps(self, generator: Generator, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
-        """Feature maps (coarse, middle, fine) of the picture behind a prefix, in the channels the head knows."""
+        """Feature maps (coarse, middle, fine) of the image behind a prefix, in the channels the head knows."""
         with stage("flow"):
             if self.adapters is None:
-                return self._picture_maps(generator, codes, prefix)
+                return self._image_maps(generator, codes, prefix)
             maps = (*prefix.maps, prefix.state.x)[: len(self.adapters)]
             adapted = (adapter(map_) for adapter, map_ in zip(self.adapters, maps, strict=True))
             return tuple(F.relu(map_) for map_ in adapted) if self.flow_config.adapter_relu else tuple(adapted)
 
-    def _picture_maps(self, generator: Generator, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
-        """The plain picture (no residuals), averaged to the flow's picture size, through the pyramid."""
+    def _image_maps(self, generator: Generator, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
+        """The plain image (no residuals), averaged to the flow's image size, through the pyramid."""
         side = self.flow_config.flow.picture
-        picture = generator.advance(prefix.state, codes).rgb
-        assert picture is not None and self.pyramid is not None
-        return tuple(self.pyramid(normalise(F.interpolate(picture, size=(side, side), mode="area"))))
+        image = generator.advance(prefix.state, codes).rgb
+        assert image is not None and self.pyramid is not None
+        return tuple(self.pyramid(normalise(F.interpolate(image, size=(side, side), mode="area"))))
 
     def flow(self, generator: Generator, prepared: Prepared, codes: Tensor, prefix: Prefix) -> Tensor:
-        """Flow (N, 2, r, r) in cells of the feature grid: lives on the edited picture, points to the unedited one."""
+        """Flow (N, 2, r, r) in cells of the feature grid: lives on the edited image, points to the unedited one."""
         same = prefix is prepared.prefix
         features = prefix.state.x
         if same and self.flow_config.skip_flow_if_same:
@@ -102,7 +102,7 @@ class WarpRes(StyleRes):
         return cells
 
     def cells(self, flow: Tensor) -> Tensor:
-        """A flow in pixels of the flow's picture (N, 2, h, w) as cells of the feature grid (N, 2, r, r)."""
+        """A flow in pixels of the flow's image (N, 2, h, w) as cells of the feature grid (N, 2, r, r)."""
         side = self.config.feature_res
         return resize_flow(flow, (side, side)) * (side / self.flow_config.flow.picture)
 

@@ -9,7 +9,7 @@ from methods.styleres.network import ResidualConfig
 from methods.styleres.pipeline import StyleResConfig
 from methods.warpres.network import WarpResConfig
 
-# The embedded world: 64-px pictures, generator channels 128-128-96-64-32, F_0 = stage 1 of a small IR-SE network.
+# The embedded world: 64-px images, generator channels 128-128-96-64-32, F_0 = stage 1 of a small IR-SE network.
 WORLD_PYRAMID = PyramidConfig(widths=((16,), (32,), (64,), (96,)))
 WORLD_FLOW = FlowConfig(
     picture=64,

@@ -10,7 +10,7 @@ from metrics.columns import Batch, Look, Tools
 
 
 def feature_look(extractor: str, recipe: str, tools: Tools) -> Look:
-    """The look of a Fréchet column: one float32 (D,) array a picture.
+    """The look of a Fréchet column: one float32 (D,) array an image.
 
     `extractor` is "inception-imagenet", "inception-fid" or "world", `recipe` how the first two are fed. Raises
     MissingError when the network is not there.

@@ -61,12 +61,12 @@ class InceptionExtractor(FeatureExtractorBase):
         """The network up to the average pool, with the weights of `path`. Raises MissingError for another file."""
         raise NotImplementedError
 
-    def prepare(self, pictures: Tensor) -> Tensor:
+    def prepare(self, images: Tensor) -> Tensor:
         """uint8 (N, 3, h, w) -> network input float32 (N, 3, 299, 299), same device."""
         raise NotImplementedError
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor]:
-        return (self.blocks(self.prepare(pictures)).flatten(1),)
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.blocks(self.prepare(images)).flatten(1),)
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
@@ -100,8 +100,8 @@ class ImageNetInception(InceptionExtractor):
         load_strict(blocks, used, f"{path.name} (ImageNet Inception of torchvision)")
         return blocks
 
-    def prepare(self, pictures: Tensor) -> Tensor:
-        unit = _by_picture(pictures, _double_resize) / 255
+    def prepare(self, images: Tensor) -> Tensor:
+        unit = _by_image(images, _double_resize) / 255
         mean, std = (unit.new_tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _STD))
         return (unit - mean) / std
 
@@ -112,16 +112,16 @@ class PytorchFidInception(InceptionExtractor):
     def load_blocks(self, path: Path) -> nn.Sequential:
         return _blocks(fidelity_inception(path), "MaxPool_", "AvgPool")
 
-    def prepare(self, pictures: Tensor) -> Tensor:
-        resized = F.interpolate(pictures.float() / 255, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+    def prepare(self, images: Tensor) -> Tensor:
+        resized = F.interpolate(images.float() / 255, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
         return 2 * resized - 1
 
 
 class CleanFidInception(PytorchFidInception):
     """The FID network under clean-fid's recipe: PIL bicubic on each channel as floats, clipped, (v - 128) / 128."""
 
-    def prepare(self, pictures: Tensor) -> Tensor:
-        return (_by_picture(pictures, _float_bicubic).clamp(0, 255) - 128) / 128
+    def prepare(self, images: Tensor) -> Tensor:
+        return (_by_image(images, _float_bicubic).clamp(0, 255) - 128) / 128
 
 
 def fidelity_inception(path: Path, layers: Sequence[str] = ("2048",)) -> FeatureExtractorInceptionV3:
@@ -154,17 +154,17 @@ def _blocks(network: nn.Module, pool: str, last: str) -> nn.Sequential:
     return blocks
 
 
-def _by_picture(pictures: Tensor, change: Callable[[np.ndarray], np.ndarray]) -> Tensor:
+def _by_image(images: Tensor, change: Callable[[np.ndarray], np.ndarray]) -> Tensor:
     """float32 (N, 3, 299, 299) of a function on uint8 (h, w, 3) arrays, on the pictures' device."""
-    changed = np.stack([change(array) for array in pictures.permute(0, 2, 3, 1).cpu().numpy()])
-    return torch.from_numpy(changed).permute(0, 3, 1, 2).to(pictures.device).float()
+    changed = np.stack([change(array) for array in images.permute(0, 2, 3, 1).cpu().numpy()])
+    return torch.from_numpy(changed).permute(0, 3, 1, 2).to(images.device).float()
 
 
 def _double_resize(pixels: np.ndarray) -> np.ndarray:
-    picture = Image.fromarray(pixels)
-    if picture.size != (256, 256):
-        picture = picture.resize((256, 256), Image.Resampling.BICUBIC)
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    image = Image.fromarray(pixels)
+    if image.size != (256, 256):
+        image = image.resize((256, 256), Image.Resampling.BICUBIC)
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
 def _float_bicubic(pixels: np.ndarray) -> np.ndarray:

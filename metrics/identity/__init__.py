@@ -1,4 +1,4 @@
-"""Identity columns: how alike the persons on two pictures are, as the cosine of two embeddings.
+"""Identity columns: how alike the persons on two images are, as the cosine of two embeddings.
 
 The network is one choice, how the face gets to it another: `group_crop` (fixed crop, no detector), `mtcnn` (the
 lineage's detector and fit) or `insightface`. Source: protocol card 3.4, identity card.
@@ -33,7 +33,7 @@ class Identity:
         alignment: "group_crop", "mtcnn" or "insightface".
         softmax: For "mtcnn": its P-Net's score is normalised along the picture's "width" (as published) or over the two
             classes ("channel", as meant).
-        fit: For the detectors: "lineage" (error in picture pixels, mirrored-target quirk) or "umeyama" (error in the
+        fit: For the detectors: "lineage" (error in image pixels, mirrored-target quirk) or "umeyama" (error in the
             crop).
         detector_size: For "insightface": the side in pixels its detector looks at, a multiple of 32.
         threshold: For "insightface": smallest detection score.
@@ -66,7 +66,7 @@ class Identity:
 
         def look(batch: Batch) -> Sequence[Any]:
             crops = [_aligned(pixels, detect, fit) for pixels in batch.pixels]
-            # A blank stands in for a face that was not found, so that a picture's place in its batch, and with it the
+            # A blank stands in for a face that was not found, so that an image's place in its batch, and with it the
             # last bit of its embedding, never depends on its neighbours.
             blank = torch.zeros(3, SIZE, SIZE)
             faces = torch.stack([blank if crop is None else crop for crop in crops])

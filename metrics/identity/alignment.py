@@ -1,4 +1,4 @@
-"""From a picture to the 112x112 face the identity networks know: fixed crop, lineage fit, Umeyama fit.
+"""From an image to the 112x112 face the identity networks know: fixed crop, lineage fit, Umeyama fit.
 
 Sources: identity card 2 (fit and its mirrored-target quirk), protocol card 3.4 (`group_crop`).
 """
@@ -23,14 +23,14 @@ REFERENCE = np.array(
     ],
     dtype=np.float32,
 ).astype(np.float64)
-# Rows and columns of a 256-px FFHQ-aligned picture that hold the face.
+# Rows and columns of a 256-px FFHQ-aligned image that hold the face.
 _CROP_ROWS, _CROP_COLUMNS = slice(35, 223), slice(32, 220)
 
 
 def group_crop(images: Tensor) -> Tensor:
-    """The fixed crop of aligned 256-px pictures: float32 (N, 3, 256, 256) -> (N, 3, 112, 112), same range.
+    """The fixed crop of aligned 256-px images: float32 (N, 3, 256, 256) -> (N, 3, 112, 112), same range.
 
-    Rows 35..222 and columns 32..219, adaptive average pool. No detector: every picture has one. The training losses of
+    Rows 35..222 and columns 32..219, adaptive average pool. No detector: every image has one. The training losses of
     pSp's family use the same crop.
     """
     return F.adaptive_avg_pool2d(images[..., _CROP_ROWS, _CROP_COLUMNS], SIZE)
@@ -44,9 +44,9 @@ def to_256(pixels: np.ndarray) -> np.ndarray:
 
 
 def lineage_fit(points: np.ndarray) -> np.ndarray:
-    """The 2x3 matrix from picture to crop that the MTCNN scripts use, for (5, 2) landmarks in picture pixels.
+    """The 2x3 matrix from image to crop that the MTCNN scripts use, for (5, 2) landmarks in image pixels.
 
-    Least squares runs from the crop to the picture (error in picture pixels) and is inverted. A mirrored fit is tried
+    Least squares runs from the crop to the image (error in image pixels) and is inverted. A mirrored fit is tried
     too; both are judged against reference points whose x was negated on the way, so strong profiles get the mirrored
     one: a quirk of the published numbers, kept.
     """
@@ -62,7 +62,7 @@ def lineage_fit(points: np.ndarray) -> np.ndarray:
 
 
 def umeyama_fit(points: np.ndarray) -> np.ndarray:
-    """The 2x3 matrix from picture to crop by Umeyama's closed form (error in crop pixels), as insightface aligns."""
+    """The 2x3 matrix from image to crop by Umeyama's closed form (error in crop pixels), as insightface aligns."""
     from skimage.transform import SimilarityTransform
 
     return np.asarray(SimilarityTransform.from_estimate(points, REFERENCE).params[:2])
@@ -81,7 +81,7 @@ def to_signed(crop: np.ndarray) -> Tensor:
 
 
 def _inverse_fit(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """3x3 similarity picture -> target: the inverse of the least-squares one target -> picture."""
+    """3x3 similarity image -> target: the inverse of the least-squares one target -> image."""
     x, y = target[:, 0], target[:, 1]
     one, zero = np.ones_like(x), np.zeros_like(x)
     rows = np.concatenate([np.stack([x, y, one, zero], axis=1), np.stack([y, -x, zero, one], axis=1)])

@@ -43,7 +43,7 @@ def to_square(boxes: np.ndarray) -> np.ndarray:
 
 
 def clip_and_pad(pixels: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(boxes clipped to the picture, crops): crops have the unclipped size, black where the box leaves the picture.
+    """(boxes clipped to the image, crops): crops have the unclipped size, black where the box leaves the image.
 
     The clipped boxes are what later steps must use: the published detector overwrites its boxes while cutting.
     """

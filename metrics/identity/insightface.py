@@ -26,7 +26,7 @@ def load_detector(
 
     Args:
         path: The pack: a folder or zip with `det_*.onnx`, or that file.
-        side: Pictures are looked at as side x side, a multiple of 32.
+        side: Images are looked at as side x side, a multiple of 32.
         threshold: Smallest detection score.
 
     Raises:

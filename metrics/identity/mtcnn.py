@@ -2,7 +2,7 @@
 
 Official tensor names, weights from three `.npy` files that each hold a pickled dictionary (read without running
 anything). The published identity numbers contain this detector's crops, so its quirks are kept: P-Net's soft-max runs
-along the width of the picture, cutting clips the boxes for good, the first face is the most confident one. Source:
+along the width of the image, cutting clips the boxes for good, the first face is the most confident one. Source:
 identity card 2.
 """
 
@@ -111,7 +111,7 @@ class Mtcnn(nn.Module):
     def landmarks(self, pixels: np.ndarray) -> np.ndarray | None:
         """(5, 2) landmarks (x, y) in pixels of the most confident face of uint8 (h, w, 3), or None without a face.
 
-        Order: left eye, right eye, nose, left and right corner of the mouth (left as seen in the picture).
+        Order: left eye, right eye, nose, left and right corner of the mouth (left as seen in the image).
         """
         boxes = self._proposals(pixels)
         if len(boxes):
@@ -120,16 +120,16 @@ class Mtcnn(nn.Module):
 
     def _proposals(self, pixels: np.ndarray) -> np.ndarray:
         """Step 1: float64 (n, 5) boxes (x1, y1, x2, y2, score) from P-Net over the pyramid."""
-        picture = Image.fromarray(pixels)
-        found = [self._at_scale(picture, scale) for scale in _scales(picture.size)]
+        image = Image.fromarray(pixels)
+        found = [self._at_scale(image, scale) for scale in _scales(image.size)]
         boxes = np.concatenate(found) if found else np.empty((0, 9))
         boxes = boxes[suppress(boxes, _OVERLAPS[0])]
         return np.round(to_square(corrected(boxes[:, :5], boxes[:, 5:]))) if len(boxes) else boxes[:, :5]
 
-    def _at_scale(self, picture: Image.Image, scale: float) -> np.ndarray:
-        """(n, 9): boxes in picture pixels, score, four offsets."""
-        size = int(np.ceil(picture.width * scale)), int(np.ceil(picture.height * scale))
-        small = np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
+    def _at_scale(self, image: Image.Image, scale: float) -> np.ndarray:
+        """(n, 9): boxes in image pixels, score, four offsets."""
+        size = int(np.ceil(image.width * scale)), int(np.ceil(image.height * scale))
+        small = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
         offsets, scores = self.pnet(self._input(small[None]))
         score, offset = scores[0, 1].cpu().numpy(), offsets[0].cpu().numpy()
         rows, columns = np.nonzero(score > _THRESHOLDS[0])
@@ -161,9 +161,9 @@ class Mtcnn(nn.Module):
         order = suppress(corrected(boxes, offsets), _OVERLAPS[2], smaller=True)
         return np.stack([x[order[0]], y[order[0]]], axis=1) if len(order) else None
 
-    def _input(self, pictures: np.ndarray) -> Tensor:
-        # A copy: pictures from PIL are read-only.
-        tensor = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float()
+    def _input(self, images: np.ndarray) -> Tensor:
+        # A copy: images from PIL are read-only.
+        tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float()
         return ((tensor - 127.5) * 0.0078125).to(self.pnet.conv4_1.weight.device)
 
 
@@ -194,7 +194,7 @@ def _scales(size: tuple[int, int]) -> list[float]:
 
 
 def _cut(pixels: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """(clipped boxes, uint8 (n, side, side, 3) crops of the unclipped ones, black outside the picture)."""
+    """(clipped boxes, uint8 (n, side, side, 3) crops of the unclipped ones, black outside the image)."""
     clipped, crops = clip_and_pad(pixels, boxes)
     resized = [np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BILINEAR)) for crop in crops]
     return clipped, np.stack(resized)

@@ -1,6 +1,6 @@
 """The embedding networks: CurricularFace IR-101 (the metric) and ArcFace IR-SE-50 (the lineage's training loss).
 
-Both are `methods.nets.irse.IRSEEmbedder`; pictures float32 (N, 3, 112, 112) in [-1, 1], RGB, to unit embeddings (N,
+Both are `methods.nets.irse.IRSEEmbedder`; images float32 (N, 3, 112, 112) in [-1, 1], RGB, to unit embeddings (N,
 512). Files are bare state dictionaries with the official names. Source: identity card 1.
 """
 

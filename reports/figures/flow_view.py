@@ -1,7 +1,7 @@
-"""Flow as a picture: direction is hue, length is saturation, arrows for the eye, and a wheel that explains both.
+"""Flow as an image: direction is hue, length is saturation, arrows for the eye, and a wheel that explains both.
 
 A flow is float32 (2, h, w) in cells of its own grid, channel 0 to the right and channel 1 down. It lies on the edited
-picture and points to the place in the unedited one where the content came from (flow card).
+image and points to the place in the unedited one where the content came from (flow card).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def full_length(*flows: np.ndarray) -> float:
     return float(np.percentile(joined, 99)) or 1.0
 
 
-def flow_picture(flow: np.ndarray, size: tuple[int, int], longest: float) -> Image.Image:
+def flow_image(flow: np.ndarray, size: tuple[int, int], longest: float) -> Image.Image:
     """A flow at `size` (width, height): colours by cells, and arrows of true length and direction on a coarse grid."""
     width, height = size
     colours = Image.fromarray(flow_colours(flow, longest)).resize(size, Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""Picture grids from the pictures a run kept: who made what of whom. What is not there is left out or stays empty."""
+"""Picture grids from the images a run kept: who made what of whom. What is not there is left out or stays empty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from reports.figures.flow_view import flow_picture, full_length, wheel
+from reports.figures.flow_view import flow_image, full_length, wheel
 from reports.figures.run_images import Shot, passes_of
 from reports.inputs import Facts
 from reports.naming import in_reading_order, is_reference, method_title, split_pass
@@ -34,7 +34,7 @@ class Grid:
 
 
 def draw_grids(shots: Sequence[Shot], passes: Sequence[str], facts: Facts) -> list[Grid]:
-    """One grid a picture (methods down, passes across) and one a pass (pictures down, methods across)."""
+    """One grid an image (methods down, passes across) and one a pass (images down, methods across)."""
     methods = [
         name
         for name in in_reading_order(method for shot in shots for method, _ in shot.made)
@@ -43,13 +43,13 @@ def draw_grids(shots: Sequence[Shot], passes: Sequence[str], facts: Facts) -> li
     columns = passes_of(shots, passes)
     if not methods:
         return []
-    sheets = [_picture_sheet(shot, columns, methods, facts) for shot in shots]
+    sheets = [_image_sheet(shot, columns, methods, facts) for shot in shots]
     return [*sheets, *(_pass_grid(shots, column, methods, facts) for column in columns)]
 
 
 @dataclass(frozen=True)
 class _Field:
-    """One field of a grid: a picture, a flow with its scale, or nothing."""
+    """One field of a grid: an image, a flow with its scale, or nothing."""
 
     image: Image.Image | None = None
     flow: np.ndarray | None = None
@@ -76,7 +76,7 @@ def _pass_grid(shots: Sequence[Shot], column: str, methods: Sequence[str], facts
     return _compose(f"pass-{column}", caption, name.title, heads, [shot.name for shot in shots], rows, legend)
 
 
-def _picture_sheet(shot: Shot, columns: Sequence[str], methods: Sequence[str], facts: Facts) -> Grid:
+def _image_sheet(shot: Shot, columns: Sequence[str], methods: Sequence[str], facts: Facts) -> Grid:
     """The first row is the truth: the input stands where its reconstruction is to be, true edits follow."""
     longest = _common_length([shot], columns)
     rows = [[_Field(shot.true.get(c) or (shot.input if c == columns[0] else None)) for c in columns]]
@@ -146,7 +146,7 @@ def _compose(
 
 
 def _field_size(rows: Sequence[Sequence[_Field]]) -> tuple[int, int]:
-    """Width and height of a field: small pictures enlarged by a whole factor, large ones reduced to about 180 px."""
+    """Width and height of a field: small images enlarged by a whole factor, large ones reduced to about 180 px."""
     images = [item.image for row in rows for item in row if item.image is not None]
     if not images:
         return _SIDE, _SIDE
@@ -161,7 +161,7 @@ def _paste(paper: Image.Image, item: _Field, place: tuple[int, int], size: tuple
         method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
         paper.paste(item.image.resize(size, method), place)
     elif item.flow is not None:
-        paper.paste(flow_picture(item.flow, size, item.longest), place)
+        paper.paste(flow_image(item.flow, size, item.longest), place)
         box = (*place, place[0] + size[0] - 1, place[1] + size[1] - 1)
         ImageDraw.Draw(paper).rectangle(box, outline=(205, 205, 205))
 

@@ -1,7 +1,7 @@
-"""The pictures a run kept, gathered by picture. A file that cannot be read counts as one that is not there.
+"""The images a run kept, gathered by image. A file that cannot be read counts as one that is not there.
 
-On disk: `pictures/<method>/<pass>/<picture>.png`, with "real/original" for the inputs, "truth" for true edits, and
-flows beside the pictures as `<picture>.flow.npy`, float32 (2, h, w) in cells.
+On disk: `pictures/<method>/<pass>/<image>.png`, with "real/original" for the inputs, "truth" for true edits, and
+flows beside the images as `<image>.flow.npy`, float32 (2, h, w) in cells.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _FLOW = ".flow.npy"
 
 @dataclass
 class Shot:
-    """What a run kept of one picture.
+    """What a run kept of one image.
 
     Attributes:
         name: Stem of the picture's name.
         input: The input, or None.
-        made: (method, pass) -> picture.
+        made: (method, pass) -> image.
         true: Pass -> the true edit.
         flows: (method, pass) -> float32 (2, h, w) in cells.
         true_flows: Pass -> the same.
@@ -39,7 +39,7 @@ class Shot:
 
 
 def read_shots(run: Path, first: int) -> list[Shot]:
-    """The first pictures of a run, sorted by name (numbers by their value), with all that was made of them."""
+    """The first images of a run, sorted by name (numbers by their value), with all that was made of them."""
     folder = run / "pictures"
     shots: dict[str, Shot] = {}
     files = [path for path in sorted(folder.glob("*/*/*")) if path.suffix in (".png", ".npy")]
@@ -66,7 +66,7 @@ def _take(shot: Shot, path: Path) -> None:
             shot.true_flows[column] = flow
         elif flow is not None:
             shot.flows[method, column] = flow
-    elif path.suffix == ".png" and (image := _read_picture(path)) is not None:
+    elif path.suffix == ".png" and (image := _read_image(path)) is not None:
         if (method, column) == INPUT:
             shot.input = image
         elif method == TRUTH:
@@ -75,7 +75,7 @@ def _take(shot: Shot, path: Path) -> None:
             shot.made[method, column] = image
 
 
-def _read_picture(path: Path) -> Image.Image | None:
+def _read_image(path: Path) -> Image.Image | None:
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
@@ -93,6 +93,6 @@ def _read_flow(path: Path) -> np.ndarray | None:
 
 
 def passes_of(shots: Sequence[Shot], planned: Sequence[str]) -> list[str]:
-    """Passes that have pictures, in the plan's order, others after them by name."""
+    """Passes that have images, in the plan's order, others after them by name."""
     found = {column for shot in shots for _, column in shot.made}
     return [column for column in planned if column in found] + sorted(found - set(planned))

@@ -1,6 +1,6 @@
-"""A picture for a README: some pictures of a run side by side, every method and edit of each.
+"""An image for a README: some images of a run side by side, every method and edit of each.
 
-python -m reports.figures.showcase runs/NAME docs/showcase.png --pictures 2.jpg,4.jpg
+python -m reports.figures.showcase runs/NAME docs/showcase.png --images 2.jpg,4.jpg
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _GAP = 18
 
 
 def showcase(run: Path, names: Sequence[str] = (), count: int = 2) -> bytes:
-    """PNG bytes: the sheets of the named pictures (or of the first `count`) side by side.
+    """PNG bytes: the sheets of the named images (or of the first `count`) side by side.
 
     Raises:
-        MissingError: The run, or a picture of that name, is not there.
+        MissingError: The run, or an image of that name, is not there.
     """
     manifest = read_manifest(run)
     shots = read_shots(run, first=1 << 20 if names else count)
@@ -53,7 +53,7 @@ def showcase(run: Path, names: Sequence[str] = (), count: int = 2) -> bytes:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line: a run's folder, the file to write, and which pictures."""
+    """Command line: a run's folder, the file to write, and which images."""
     parser = argparse.ArgumentParser(prog="python -m reports.figures.showcase", description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("output", type=Path)

@@ -29,7 +29,7 @@ class Content:
 
     Attributes:
         tables: Score tables, then those in the paper's layout.
-        drawings, grids: Figures and picture grids.
+        drawings, grids: Figures and image grids.
         failures: What failed.
         timings: Runtimes, or None.
         facts, manifest: The run's record of itself.
@@ -47,7 +47,7 @@ class Content:
 
 
 def render(content: Content) -> str:
-    """The page as text. Everything from outside is escaped; pictures are data URIs."""
+    """The page as text. Everything from outside is escaped; images are data URIs."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent

@@ -23,9 +23,9 @@ from reports.tables import (
     Row,
     Table,
     entry,
+    image_counts,
     marked,
     method_rows,
-    picture_counts,
     reference_rows,
 )
 from reports.writers.csv import exact
@@ -79,7 +79,7 @@ def paper_table(
 
     Published numbers stand in a row below each of ours when asked for and when the protocol allows it; the floors that
     the paper lacks close the table. `runtimes`
-    (method -> seconds a picture) adds the paper's runtime column; without it there is none, since score tables hold
+    (method -> seconds an image) adds the paper's runtime column; without it there is none, since score tables hold
     no clock.
     """
     source = published_table(which)
@@ -145,7 +145,7 @@ def _blocks(ids: Sequence[str], columns: Sequence[Column], summaries: Summaries,
     titles = [_layout()["columns"][c]["block"] for c in ids]
     for title in dict.fromkeys(titles):
         own = tuple(column for column, other in zip(columns, titles, strict=True) if other == title)
-        yield Block(title, own, picture_counts(summaries, facts, own))
+        yield Block(title, own, image_counts(summaries, facts, own))
 
 
 def our_name(title: str, summaries: Summaries, facts: Facts) -> str:
@@ -192,7 +192,7 @@ def _key(column: Column) -> str:
 def _mean_entry(cells: Sequence[Cell | None], notes: Notes) -> Entry | None:
     """The paper's one viewpoint column: the mean of both directions (protocol card, 4.3), when both are there.
 
-    Both are made of the same pictures, so their errors may go together: the mean of the bounds is the widest that the
+    Both are made of the same images, so their errors may go together: the mean of the bounds is the widest that the
     interval of the mean can be.
     """
     values = [number(cell) for cell in cells]

@@ -18,7 +18,7 @@ from tests import filling
 from tests.parity.test_warpres import trained
 
 ROOT = Path(__file__).parents[2]
-# Method, domain, checkpoint, least efficiency, most memory in GB, largest share of a second edit in the first picture.
+# Method, domain, checkpoint, least efficiency, most memory in GB, largest share of a second edit in the first image.
 CASES = [
     ("e4e", "faces", "e4e_ffhq", 0.60, 4.0, 1.0),
     ("e4e", "cars", "e4e_cars", 0.60, 4.0, 1.0),
@@ -40,7 +40,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "domain", "manifest", "efficiency", "memory", "share"), CASES)
-def test_one_picture(
+def test_one_image(
     name: str,
     domain: str,
     manifest: str,

@@ -15,7 +15,7 @@ from methods.registry import Checkpoint, MethodEntry
 
 
 class Blocks(nn.Module):
-    """Codes are an 8x8 thumbnail; the picture is that thumbnail, enlarged, and the edit shifts its colours."""
+    """Codes are an 8x8 thumbnail; the image is that thumbnail, enlarged, and the edit shifts its colours."""
 
     stages = ("encode", "synthesise")
     input_size = output_size = (64, 64)

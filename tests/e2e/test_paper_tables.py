@@ -1,6 +1,6 @@
 """Tables 2 and 3 from data to page with filled weights: the numbers mean nothing, that nothing in the path breaks does.
 
-By default one method each, on rendered pictures and, where they are here, on photographs; interrupted and resumed, its
+By default one method each, on rendered images and, where they are here, on photographs; interrupted and resumed, its
 tables are those of a run in one go, byte for byte. WARPRES_BENCH_ALL_METHODS=1 (`make proof`) adds every method of the
 presets (an hour, 20 GB of disk).
 """
@@ -130,7 +130,7 @@ def _cells(table: Path) -> dict[tuple[str, str], dict[str, str]]:
     return found
 
 
-def _finished_table(run: Path, number: int, methods: list[str], pictures: int) -> None:
+def _finished_table(run: Path, number: int, methods: list[str], images: int) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["filled_weights"] is True
     assert set(manifest["protocols"]) == {"paper-1", "standard-1"}
@@ -143,15 +143,15 @@ def _finished_table(run: Path, number: int, methods: list[str], pictures: int) -
             for metric in ("fid", "lpips"):
                 cell = cells[method, f"reconstruction:{metric}"]
                 assert math.isfinite(float(cell[""])), (method, metric)
-                assert int(cell["n"]) == pictures
+                assert int(cell["n"]) == images
             # Whatever else the table shows of a method is a number, or is counted as failed (MS-SSIM of noise).
             own = {column: cell for (name, column), cell in cells.items() if name == method}
             edits = {column for column, cell in own.items() if not column.startswith("reconstruction") and cell[""]}
             # One smiling and one other face make no set, and standard-1's identity lacks its detector here.
-            assert edits or (protocol == "standard-1" and number == 2 and pictures == 2), method
+            assert edits or (protocol == "standard-1" and number == 2 and images == 2), method
             for column, cell in own.items():
                 assert not cell[""] or math.isfinite(float(cell[""])), (method, column)
-                assert column != "reconstruction:ssim" or cell[""] or int(cell["failed"]) == pictures
+                assert column != "reconstruction:ssim" or cell[""] or int(cell["failed"]) == images
     page = (run / "index.html").read_text()
     assert "filled weights" in page.lower()
 
@@ -189,20 +189,20 @@ def _draw_cars(folder: Path) -> Path:
     """Two drawn cars, one of another size than the network's."""
     folder.mkdir()
     for number, (size, colour) in enumerate((((256, 192), "firebrick"), ((400, 260), "steelblue"))):
-        picture = Image.new("RGB", size, (188, 196, 200))
-        draw, (width, height) = ImageDraw.Draw(picture), size
+        image = Image.new("RGB", size, (188, 196, 200))
+        draw, (width, height) = ImageDraw.Draw(image), size
         draw.rectangle((0, 0.7 * height, width, height), fill=(90, 92, 88))
         draw.rectangle((0.1 * width, 0.45 * height, 0.9 * width, 0.72 * height), fill=colour)
         draw.polygon([(x * width, y * height) for x, y in ((0.25, 0.45), (0.36, 0.25), (0.66, 0.25), (0.78, 0.45))],
                      fill=colour, outline="black")  # fmt: skip
         for x in (0.27, 0.73):
             draw.ellipse(((x - 0.08) * width, 0.6 * height, (x + 0.08) * width, 0.82 * height), fill=(25, 25, 25))
-        picture.save(folder / f"{number}.jpg", quality=95)
+        image.save(folder / f"{number}.jpg", quality=95)
     return folder
 
 
 def _source(source: str, domain: str, folder: Path) -> tuple[Path, Path]:
-    """(data, directions) of rendered pictures, or of the photographs where they are here."""
+    """(data, directions) of rendered images, or of the photographs where they are here."""
     if source == "photographs":
         found = SHARED / ("celebahq" if domain == "faces" else "cars")
         if not found.is_dir():
@@ -250,15 +250,15 @@ def test_every_method_of_the_preset(
 ) -> None:
     monkeypatch.setenv("WARPRES_BENCH_HOME", str(networks))
     data, directions = _source("photographs", domain, tmp_path)
-    methods, edits, pictures = (FACES, "smile,pose", 8) if domain == "faces" else (CARS, "grass,color,viewpoint", 3)
+    methods, edits, images = (FACES, "smile,pose", 8) if domain == "faces" else (CARS, "grass,color,viewpoint", 3)
     absent = [] if domain == "faces" else ["hfgi", "styleres"]
     words = [
-        "--preset", f"paper-{domain}", "--data", str(data), "--split", "all", "--limit", str(pictures),
+        "--preset", f"paper-{domain}", "--data", str(data), "--split", "all", "--limit", str(images),
         "--directions", str(directions), "--methods", ",".join([*methods, "warpres", *absent]), "--edits", edits,
         "--config", str(_config(tmp_path)), "--output", str(tmp_path / "runs"), *_checkpoints(methods, tmp_path),
         *_warpres(tmp_path, methods["e4e"]),
     ]  # fmt: skip
     _run_interrupted(words, "all", monkeypatch)
     assert "filled weights" in capsys.readouterr().out.lower()
-    there = len(list((SHARED / "celebahq/CelebA-HQ-img").iterdir())) if domain == "faces" else pictures
-    _finished_table(tmp_path / "runs/all", 2 if domain == "faces" else 3, [*methods, "warpres"], min(pictures, there))
+    there = len(list((SHARED / "celebahq/CelebA-HQ-img").iterdir())) if domain == "faces" else images
+    _finished_table(tmp_path / "runs/all", 2 if domain == "faces" else 3, [*methods, "warpres"], min(images, there))

@@ -123,7 +123,7 @@ def test_directions_are_looked_for_for_every_method(desk: Desk, capsys: pytest.C
     assert "e4e-faces is not here" in said
 
 
-def test_bad_pictures_are_told_before_anything_runs(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_images_are_told_before_anything_runs(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     (desk.folder / "faces/3.png").write_bytes(b"")
     (desk.folder / "faces/7.png").write_bytes(b"<html>no</html>")
     text, plan = _plan(capsys, *desk.basics)
@@ -135,7 +135,7 @@ def test_bad_pictures_are_told_before_anything_runs(desk: Desk, capsys: pytest.C
     assert "7.png: is a web page, not a picture" in said
 
 
-def test_all_pictures_taken_for_want_of_a_label_is_said_everywhere(
+def test_all_images_taken_for_want_of_a_label_is_said_everywhere(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A stem of which reports know nothing is shown for edits too.
@@ -151,7 +151,7 @@ def test_all_pictures_taken_for_want_of_a_label_is_said_everywhere(
     passes = {item["column"]: item for item in json.loads((run / "manifest.json").read_text())["passes"]}
     assert sentence in passes["smile+"]["note"] and "note" not in passes["pose+"]
     assert sentence in (run / "tables/scores@plain-1.md").read_text()
-    # Labels on all but one picture are not labels on all: the first picture alone must not decide.
+    # Labels on all but one image are not labels on all: the first image alone must not decide.
     rows = "".join(f"{i}.png,{1 if i % 2 else -1}\n" for i in range(9))
     (desk.folder / "faces/labels.csv").write_text("name,Smiling\n" + rows)
     assert desk.here(*desk.basics, "--name", "nearly") == 0
@@ -187,7 +187,7 @@ def test_a_resumed_run_asks_for_room_for_what_is_missing_alone(
 ) -> None:
     assert desk.here(*desk.basics, "--name", "full", "--limit", "9") == 0
     usage = namedtuple("usage", ["total", "used", "free"])
-    # Seven rows of one picture fit, the seventy of all do not.
+    # Seven rows of one image fit, the seventy of all do not.
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 7 * 900 + 100))
     assert desk.here(*desk.basics, "--name", "full") == 0
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The command line from end to end, with a plug-in method, real pictures and a protocol without networks."""
+"""The command line from end to end, with a plug-in method, real images and a protocol without networks."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_ranks_share_a_run_and_the_last_one_reports(
     assert _tables(desk.folder / "runs/shared") == _tables(desk.folder / "runs/alone")
 
 
-def test_a_bad_picture_is_counted_and_everything_else_kept(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_image_is_counted_and_everything_else_kept(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     (desk.folder / "faces/3.png").write_bytes(b"")
     assert desk.here(*desk.basics) == 4
     said = capsys.readouterr()

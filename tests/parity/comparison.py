@@ -160,8 +160,8 @@ def channel_groups(x: Tensor, groups: int) -> Tensor:
     return x.unflatten(1, (groups, -1)).mean(2)
 
 
-def picture_summary(name: str, x: Tensor) -> dict[str, Tensor]:
-    """A picture in the form of the pSp, e4e, StyleTransformer and StyleGAN2 goldens."""
+def image_summary(name: str, x: Tensor) -> dict[str, Tensor]:
+    """An image in the form of the pSp, e4e, StyleTransformer and StyleGAN2 goldens."""
     return {
         f"{name}_pool": pooled(x),
         f"{name}_crop": windows(x, axis=0),
@@ -170,10 +170,10 @@ def picture_summary(name: str, x: Tensor) -> dict[str, Tensor]:
     }
 
 
-def check_small_picture(expected: Comparison, image: Tensor, size: tuple[int, int]) -> None:
-    """The golden's "image256": the picture averaged to the encoder's input size."""
+def check_small_image(expected: Comparison, image: Tensor, size: tuple[int, int]) -> None:
+    """The golden's "image256": the image averaged to the encoder's input size."""
     expected.check_all(
-        picture_summary("image256", F.adaptive_avg_pool2d(image, size)),
+        image_summary("image256", F.adaptive_avg_pool2d(image, size)),
         absent={"image256_pool": "the averages of image_pool", "image256_crop": "left out to stay small"},
     )
 
@@ -192,7 +192,7 @@ def feature_summary(name: str, x: Tensor) -> dict[str, Tensor]:
 
 
 def batch_summary(name: str, x: Tensor) -> dict[str, Tensor]:
-    """A picture in the form of the ReStyle and HyperStyle goldens: everything per picture."""
+    """An image in the form of the ReStyle and HyperStyle goldens: everything per image."""
     return {
         f"{name}_pool": pooled(x),
         f"{name}_crop": windows(x),

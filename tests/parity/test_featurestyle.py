@@ -1,4 +1,4 @@
-"""FeatureStyle equals the authors' network: codes, feature maps, pictures and edits; its two files in any order."""
+"""FeatureStyle equals the authors' network: codes, feature maps, images and edits; its two files in any order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "feature_style_ffhq"
 
 @dataclass(frozen=True)
 class Run:
-    """The method and what it gave for the golden's two pictures."""
+    """The method and what it gave for the golden's two images."""
 
     method: FeatureStyle
     images: Tensor
@@ -43,7 +43,7 @@ def expected(comparison) -> Comparison:  # noqa: ANN001
     return comparison(NAME, method="featurestyle", domain="faces")
 
 
-def _picture(name: str, x: Tensor) -> dict[str, Tensor]:
+def _image(name: str, x: Tensor) -> dict[str, Tensor]:
     return {
         f"{name}_pool": pooled(x),
         f"{name}_crop": windows(x),
@@ -71,11 +71,11 @@ def test_codes_and_features(run: Run, expected: Comparison) -> None:
     expected.check_all(_feature("F_edit", run.method.moved_features(run.inversion, moved)))
 
 
-def test_pictures(run: Run, expected: Comparison) -> None:
+def test_images(run: Run, expected: Comparison) -> None:
     method, parts = run.method, [run.inversion[i : i + 1] for i in range(2)]
-    expected.check_all(_picture("base_img", torch.cat([method.synthesise(part.codes) for part in parts])))
-    expected.check_all(_picture("inv_img", torch.cat([method.edit(part) for part in parts])))
-    expected.check_all(_picture("edit_img", torch.cat([method.edit(part, run.delta) for part in parts])))
+    expected.check_all(_image("base_img", torch.cat([method.synthesise(part.codes) for part in parts])))
+    expected.check_all(_image("inv_img", torch.cat([method.edit(part) for part in parts])))
+    expected.check_all(_image("edit_img", torch.cat([method.edit(part, run.delta) for part in parts])))
 
 
 def test_every_array_was_compared(expected: Comparison) -> None:
@@ -88,7 +88,7 @@ def test_sizes(run: Run) -> None:
     assert run.method.input_size == run.method.output_size == (1024, 1024)
 
 
-def test_one_picture_equals_a_batch(run: Run) -> None:
+def test_one_image_equals_a_batch(run: Run) -> None:
     alone = run.method.invert(run.images[1:])
     torch.testing.assert_close(alone.codes, run.inversion.codes[1:], atol=1e-4, rtol=0)
     torch.testing.assert_close(alone.features, run.inversion.features[1:], atol=1e-4, rtol=0)

@@ -111,7 +111,7 @@ def given_maps() -> tuple[Maps, Maps]:
 
 
 def pair() -> tuple[Tensor, Tensor]:
-    """Source and target pictures in [-1, 1]; the target is the source squeezed to 0.9 of its width and moved."""
+    """Source and target images in [-1, 1]; the target is the source squeezed to 0.9 of its width and moved."""
     source = filling.golden_image(0, 2, 256)
     positions = np.clip(127.5 + (np.arange(256) - 127.5) * 0.9 + 6, 0, 255)
     left = np.clip(np.floor(positions).astype(int), 0, 254)
@@ -135,11 +135,11 @@ def test_head_on_given_features(network: Net) -> None:
         close(flow, expected, f"feat_{name}")
 
 
-def test_network_on_pictures(network: Net) -> None:
+def test_network_on_images(network: Net) -> None:
     net, expected = network
-    source, target = (normalise(picture) for picture in pair())
+    source, target = (normalise(image) for image in pair())
     close(windows(pair()[1]), expected, "target_image_crop")
-    maps = [net.pyramid(picture) for picture in (target, source)]
+    maps = [net.pyramid(image) for image in (target, source)]
     for name, flow in zip(FLOWS, net.head(*maps), strict=True):
         close(flow, expected, name)
     costs = net.head.match(*(map_.coarse for map_ in maps))[:1, :, ::2, ::2]
@@ -154,7 +154,7 @@ def test_network_on_pictures(network: Net) -> None:
 
 def test_full_size_estimate(network: Net) -> None:
     net, expected = network
-    source, target = ((picture + 1) * 127.5 for picture in pair())
+    source, target = ((image + 1) * 127.5 for image in pair())
     flow = estimate_flow(net, source, target)
     close(pooled(flow), expected, "est256_pool")
     close(windows(flow), expected, "est256_crop")

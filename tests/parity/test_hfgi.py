@@ -1,4 +1,4 @@
-"""HFGI equals the authors' network: codes, residuals, scale and shift, pictures and edits."""
+"""HFGI equals the authors' network: codes, residuals, scale and shift, images and edits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "hfgi_ffhq"
 
 @dataclass(frozen=True)
 class Run:
-    """What one pass of the method over both pictures gave; announced values by name."""
+    """What one pass of the method over both images gave; announced values by name."""
 
     method: Hfgi
     inversion: HfgiInversion
@@ -64,7 +64,7 @@ def expected(comparison) -> Comparison:  # noqa: ANN001
     return comparison(NAME, method="hfgi", domain="faces")
 
 
-def _picture(name: str, x: Tensor, pool: int) -> dict[str, Tensor]:
+def _image(name: str, x: Tensor, pool: int) -> dict[str, Tensor]:
     return {
         f"{name}_pool": pooled(x, pool),
         f"{name}_crop": windows(x),
@@ -88,24 +88,24 @@ def _out256(x: Tensor) -> Tensor:
 
 def test_codes_and_residual(run: Run, expected: Comparison) -> None:
     expected.check("codes", run.inversion.codes)
-    expected.check_all(_picture("base_img", run.inverted["base"], 64))
-    expected.check_all(_picture("res", run.inversion.residual, 32))
+    expected.check_all(_image("base_img", run.inverted["base"], 64))
+    expected.check_all(_image("res", run.inversion.residual, 32))
 
 
 def test_inversion(run: Run, expected: Comparison) -> None:
-    expected.check_all(_picture("inv_res_align", run.inverted["aligned residual"], 32))
+    expected.check_all(_image("inv_res_align", run.inverted["aligned residual"], 32))
     expected.check_all(_condition("inv_scale", run.inverted["scale"]))
     expected.check_all(_condition("inv_shift", run.inverted["shift"]))
-    expected.check_all(_picture("inv_img", run.inverted["picture"], 64))
+    expected.check_all(_image("inv_img", run.inverted["picture"], 64))
     expected.check("inv_out256_crop", _out256(run.inverted["picture"]))
 
 
 def test_edit(run: Run, expected: Comparison) -> None:
-    expected.check_all(_picture("edit_base256", low_rate(run.edited["base"], (256, 256)), 32))
-    expected.check_all(_picture("edit_res_align", run.edited["aligned residual"], 32))
+    expected.check_all(_image("edit_base256", low_rate(run.edited["base"], (256, 256)), 32))
+    expected.check_all(_image("edit_res_align", run.edited["aligned residual"], 32))
     expected.check_all(_condition("edit_scale", run.edited["scale"]))
     expected.check_all(_condition("edit_shift", run.edited["shift"]))
-    expected.check_all(_picture("edit_img", run.edit, 64))
+    expected.check_all(_image("edit_img", run.edit, 64))
     expected.check("edit_out256_crop", _out256(run.edit))
 
 

@@ -1,4 +1,4 @@
-"""HyperStyle computes what its authors' networks compute: five rounds, both pictures."""
+"""HyperStyle computes what its authors' networks compute: five rounds, both images."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ def offset_summary(name: str, offset: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(("domain", "golden"), [("faces", "hyperstyle_ffhq"), ("cars", "hyperstyle_cars")])
-def test_codes_offsets_pictures_and_edits(
+def test_codes_offsets_images_and_edits(
     domain: Any, golden: str, filled: Callable[..., Any], comparison: Callable[..., Any]
 ) -> None:
     with filled(golden) as paths:
         method: Any = load_method("hyperstyle", domain=domain, checkpoint=paths[:: -1 if domain == "cars" else 1])
     expected = comparison(golden, method="hyperstyle", domain=domain)
     first: dict[str, Tensor] = {}
-    pictures: list[Tensor] = []
+    images: list[Tensor] = []
 
     def hear(key: str, value: Tensor) -> None:
         if key != "picture":
             first.setdefault(key, value)
-        elif len(pictures) < 2:
-            pictures.append(value)
+        elif len(images) < 2:
+            images.append(value)
 
     images = golden_image()[:, :, 32:224] if domain == "cars" else golden_image()
     with listen(values=hear):
         inversion = method.invert(images)
     expected.check("codes", inversion.codes)
-    expected.check_all(batch_summary("w_inversion_image", F.adaptive_avg_pool2d(pictures[0], method.input_size)))
-    expected.check_all(batch_summary("iter0_image", pictures[1]))
+    expected.check_all(batch_summary("w_inversion_image", F.adaptive_avg_pool2d(images[0], method.input_size)))
+    expected.check_all(batch_summary("iter0_image", images[1]))
     for index in TUNED:
         layer = layer_of(index)
         if layer in inversion.offsets:

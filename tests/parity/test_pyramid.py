@@ -10,7 +10,7 @@ import torch
 
 from methods import load_method
 from tests.filling import fill, golden_image
-from tests.parity.comparison import check_small_picture, feature_summary, picture_summary
+from tests.parity.comparison import check_small_image, feature_summary, image_summary
 
 pytestmark = pytest.mark.parity
 # The generator's features in e4e's goldens: name -> layers that have run. Of the first two only mean and deviation.
@@ -21,7 +21,7 @@ FEATURES = {"g16b": 5, "g32b": 7, "g64a": 8, "g64b": 9}
     ("name", "domain", "golden"),
     [("e4e", "faces", "e4e_ffhq"), ("psp", "faces", "psp_ffhq"), ("e4e", "cars", "e4e_cars")],
 )
-def test_codes_features_pictures_and_edits(
+def test_codes_features_images_and_edits(
     name: str, domain: Any, golden: str, filled: Callable[..., Any], comparison: Callable[..., Any]
 ) -> None:
     with filled(golden, namespace=domain == "cars") as paths:
@@ -42,10 +42,10 @@ def test_codes_features_pictures_and_edits(
     for key, stop in FEATURES.items() if name == "e4e" else ():
         small = {} if "64" in key else dict.fromkeys((f"{key}_pool", f"{key}_crop"), "left out to stay small")
         expected.check_all(feature_summary(key, method.generator.advance(None, codes, stop).x), absent=small)
-    picture = method.edit(inversion)
-    assert tuple(picture.shape[2:]) == method.output_size
-    expected.check_all(picture_summary("image", picture))
-    check_small_picture(expected, picture, method.input_size)
+    image = method.edit(inversion)
+    assert tuple(image.shape[2:]) == method.output_size
+    expected.check_all(image_summary("image", image))
+    check_small_image(expected, image, method.input_size)
     delta = torch.from_numpy(fill("edit_direction", (method.latent_rows, 512), ["normal", 0.3]))
-    expected.check_all(picture_summary("edit", method.edit(inversion, delta)))
+    expected.check_all(image_summary("edit", method.edit(inversion, delta)))
     assert not expected.unchecked()

@@ -1,4 +1,4 @@
-"""ReStyle computes what its authors' networks compute: five rounds, both pictures."""
+"""ReStyle computes what its authors' networks compute: five rounds, both images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "domain", "golden"), CASES)
-def test_rounds_pictures_and_edits(
+def test_rounds_images_and_edits(
     name: str, domain: Any, golden: str, filled: Callable[..., Any], comparison: Callable[..., Any]
 ) -> None:
     with filled(golden) as paths:
         method: Any = load_method(name, domain=domain, checkpoint=paths)
     expected = comparison(golden, method=name, domain=domain)
-    expected.check_all(batch_summary("avg_image", method.average_picture()))
+    expected.check_all(batch_summary("avg_image", method.average_image()))
     heard: dict[str, list[torch.Tensor]] = {"codes": [], "picture": []}
     images = golden_image()[:, :, 32:224] if domain == "cars" else golden_image()
     with listen(values=lambda key, value: heard[key].append(value)):

@@ -12,13 +12,13 @@ from methods.discriminators import load_discriminator
 from methods.generators import load_generator
 from methods.nets.stylegan2 import GeneratorConfig
 from tests import filling
-from tests.parity.comparison import channel_groups, feature_summary, picture_summary
+from tests.parity.comparison import channel_groups, feature_summary, image_summary
 
 pytestmark = pytest.mark.parity
 
 
 @pytest.mark.parametrize("size", [1024, 512])
-def test_mapping_features_pictures_truncation_and_mixing(
+def test_mapping_features_images_truncation_and_mixing(
     size: int, filled: Callable[..., Any], comparison: Callable[..., Any]
 ) -> None:
     expected = comparison(f"stylegan2_{size}", method="stylegan2", domain="faces" if size == 1024 else "cars")
@@ -38,14 +38,14 @@ def test_mapping_features_pictures_truncation_and_mixing(
         state = generator.advance(state, codes, stop)
         expected.check_all(feature_summary(name, state.x))
     assert state is not None and state.rgb is not None
-    expected.check_all(picture_summary("image", state.rgb))
+    expected.check_all(image_summary("image", state.rgb))
 
     truncated = generator.broadcast(average + 0.7 * (w - average))
-    expected.check_all(picture_summary("trunc", generator(truncated)))
+    expected.check_all(image_summary("trunc", generator(truncated)))
     if size == 512:
         mixed = torch.cat([w[:1, None].expand(-1, 5, -1), w[1:, None].expand(-1, rows - 5, -1)], 1)
         expected.check("mix_latent", mixed)
-        expected.check_all(picture_summary("mix", generator(mixed)))
+        expected.check_all(image_summary("mix", generator(mixed)))
     assert not expected.unchecked()
 
 

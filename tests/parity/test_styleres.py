@@ -21,11 +21,11 @@ pytestmark = pytest.mark.parity
 
 @dataclass
 class Run:
-    """The method, its inversion of two pictures, and what was heard on the way."""
+    """The method, its inversion of two images, and what was heard on the way."""
 
     method: ResidualMethod
     inversion: ResidualInversion
-    pictures: dict[str, Tensor]
+    images: dict[str, Tensor]
     heard: dict[str, Tensor]
 
 
@@ -44,18 +44,18 @@ def run(filled: Callable[..., Any]) -> Run:
         extractor.alignment.register_forward_hook(lambda _, __, output: heard.update(F_align=output)),
     ]
     inversion = method.invert(filling.golden_image(0, 2, 256))
-    pictures = {}
+    images = {}
     for name, delta in (("inv", None), ("edit", direction())):
         hook = injector.register_forward_hook(
             lambda _, inputs, outputs, name=name: heard.update(
                 {f"{name}_F_e": inputs[0], f"{name}_deltaF": outputs[0], f"{name}_gate": outputs[1]}
             )
         )
-        pictures[name] = method.edit(inversion, delta)
+        images[name] = method.edit(inversion, delta)
         hook.remove()
     for hook in hooks:
         hook.remove()
-    return Run(method, inversion, pictures, heard)
+    return Run(method, inversion, images, heard)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def feature_summary(name: str, x: Tensor) -> dict[str, Tensor]:
     }
 
 
-def picture_summary(name: str, x: Tensor) -> dict[str, Tensor]:
+def image_summary(name: str, x: Tensor) -> dict[str, Tensor]:
     return {
         f"{name}_pool": pooled(x),
         f"{name}_crop": windows(x),
@@ -88,10 +88,10 @@ def test_inversion_and_its_features(run: Run, recorder: Comparison) -> None:
     recorder.check_all(feature_summary("F_a", run.inversion.residual))
 
 
-def test_pictures_of_inversion_and_edit(run: Run, recorder: Comparison) -> None:
-    for name, picture in run.pictures.items():
-        recorder.check_all(picture_summary(f"{name}_img", picture))
-    recorder.check_all(picture_summary("base_img", run.method.base.generator(run.inversion.codes)))
+def test_images_of_inversion_and_edit(run: Run, recorder: Comparison) -> None:
+    for name, image in run.images.items():
+        recorder.check_all(image_summary(f"{name}_img", image))
+    recorder.check_all(image_summary("base_img", run.method.base.generator(run.inversion.codes)))
 
 
 def test_addition_and_gate(run: Run, recorder: Comparison) -> None:
@@ -114,4 +114,4 @@ def test_every_array_was_compared(recorder: Comparison) -> None:
 
 def test_batch_size_and_recomputation_do_not_matter(run: Run) -> None:
     alone = run.method.edit(run.method.invert(filling.golden_image(0, 2, 256)[1:]), direction())
-    torch.testing.assert_close(alone[0], run.pictures["edit"][1], atol=1e-4, rtol=0)
+    torch.testing.assert_close(alone[0], run.images["edit"][1], atol=1e-4, rtol=0)

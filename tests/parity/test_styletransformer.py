@@ -1,4 +1,4 @@
-"""StyleTransformer equals the authors' network: codes, layers, features, pictures and edits, faces and cars."""
+"""StyleTransformer equals the authors' network: codes, layers, features, images and edits, faces and cars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from methods import load_method
 from methods.styletransformer.adapter import StyleTransformer
 from methods.styletransformer.network import queries
 from tests.filling import fill, golden_image
-from tests.parity.comparison import Comparison, check_small_picture, feature_summary, picture_summary
+from tests.parity.comparison import Comparison, check_small_image, feature_summary, image_summary
 
 pytestmark = pytest.mark.parity
 NAMES: dict[Domain, str] = {"faces": "style_transformer_ffhq", "cars": "style_transformer_cars"}
@@ -54,19 +54,19 @@ def test_tokens_and_features(case: Case) -> None:
     case.golden.check("encoder_raw", third, case.golden.expected("codes") - average)
 
 
-def test_codes_pictures_and_edits(case: Case) -> None:
+def test_codes_images_and_edits(case: Case) -> None:
     method, golden = case.method, case.golden
     inversion = method.invert(case.images)
     golden.check("codes", inversion.codes)
     alone = method.invert(case.images[1:])
     torch.testing.assert_close(alone.codes, inversion.codes[1:], atol=1e-4, rtol=0)
     delta = torch.from_numpy(fill("edit_direction", (method.latent_rows, 512), ["normal", 0.3]))
-    # One picture at a time: two 1024 px pictures at once need twice the memory.
+    # One image at a time: two 1024 px images at once need twice the memory.
     images = torch.cat([method.edit(inversion[i : i + 1]) for i in range(2)])
-    golden.check_all(picture_summary("image", images))
-    check_small_picture(golden, images, method.input_size)
+    golden.check_all(image_summary("image", images))
+    check_small_image(golden, images, method.input_size)
     edits = torch.cat([method.edit(inversion[i : i + 1], delta) for i in range(2)])
-    golden.check_all(picture_summary("edit", edits))
+    golden.check_all(image_summary("edit", edits))
 
 
 def test_sizes(case: Case) -> None:

@@ -29,7 +29,7 @@ def _gradients() -> Iterator[None]:
 
 
 def pair() -> tuple[Tensor, Tensor]:
-    """A real and a made picture, two of each; the made ones take gradients."""
+    """A real and a made image, two of each; the made ones take gradients."""
     return filling.golden_image(0, 2, 256), filling.golden_image(100, 2, 256).requires_grad_(True)
 
 
@@ -48,7 +48,7 @@ def test_perceptual_loss(filled: Callable[..., Any]) -> None:
     expected.close("loss_per_sample", per_sample, rtol=1e-5)
     expected.close("loss", per_sample.mean(), rtol=1e-5)
     (gradient,) = torch.autograd.grad(per_sample.mean(), made)
-    _picture(expected, "grad_fake", gradient)
+    _image(expected, "grad_fake", gradient)
     assert not expected.unseen()
 
 
@@ -64,7 +64,7 @@ def test_identity_loss(filled: Callable[..., Any]) -> None:
     expected.close("cosine", 1 - per_sample, rtol=0, atol=1e-5)
     expected.close("loss", per_sample.mean(), rtol=0, atol=1e-5)
     (gradient,) = torch.autograd.grad(per_sample.mean(), made)
-    _picture(expected, "grad_fake", gradient)
+    _image(expected, "grad_fake", gradient)
     assert not expected.unseen()
 
 
@@ -102,17 +102,17 @@ def test_discriminator_step(filled: Callable[..., Any]) -> None:
     found = dict(zip(weights, torch.autograd.grad(total, list(weights.values()), retain_graph=True), strict=True))
     expected.parameter_gradients("grad", found, "names", norm=2e-4, probe=6e-4)
     expected.norm_of_all("grad_norm_all", found, 1e-4)
-    _picture(expected, "grad_score_real", slope.detach())
+    _image(expected, "grad_score_real", slope.detach())
 
     adversarial = losses.generator_adversarial(network(made)).mean()
     expected.close("adversarial", adversarial)
-    _picture(expected, "grad_adversarial_fake", torch.autograd.grad(adversarial, made)[0])
-    expected.close("real_scores_batch1", torch.cat([network(picture[None]) for picture in real]), atol=1e-6)
+    _image(expected, "grad_adversarial_fake", torch.autograd.grad(adversarial, made)[0])
+    expected.close("real_scores_batch1", torch.cat([network(image[None]) for image in real]), atol=1e-6)
     assert not expected.unseen()
 
 
-def _picture(expected: TrainingGolden, key: str, gradient: Tensor) -> None:
-    expected.picture_gradient(key, gradient, norm=1e-3, probe=2e-2, window=2e-2)
+def _image(expected: TrainingGolden, key: str, gradient: Tensor) -> None:
+    expected.image_gradient(key, gradient, norm=1e-3, probe=2e-2, window=2e-2)
 
 
 @pytest.mark.parametrize("plain", [False, True])

@@ -62,7 +62,7 @@ def case(
     yield method, Comparison.of(golden)
 
 
-def picture(method: ResidualMethod) -> Tensor:
+def image(method: ResidualMethod) -> Tensor:
     images = filling.golden_image(0, 2, 256)[:1]
     return images[:, :, 32:224] if method.domain == "cars" else images
 
@@ -73,11 +73,11 @@ def pool(x: Tensor) -> Tensor:
 
 def test_inversion_agrees_with_the_base_encoders_golden(case: tuple[ResidualMethod, Comparison]) -> None:
     method, golden = case
-    codes, taps = method.base.encode(picture(method))
+    codes, taps = method.base.encode(image(method))
     golden.check("codes", codes, golden.expected("codes")[:1])
     if "c1_pool" in golden_names(golden):
         golden.check("c1_pool", pool(taps[1]), golden.expected("c1_pool")[:1])
-    inversion = method.invert(picture(method))
+    inversion = method.invert(image(method))
     assert torch.equal(inversion.codes, codes)
     assert inversion.residual.shape == inversion.features.shape == (1, 512, 64, 64)
     assert [tuple(map_.shape[1:]) for map_ in inversion.source] == [(512, 16, 16), (256, 32, 32), (128, 64, 64)]
@@ -100,7 +100,7 @@ def test_edit_is_the_plain_formula(case: tuple[ResidualMethod, Comparison]) -> N
     model, generator = method.model, method.base.generator
     assert isinstance(model, WarpRes) and model.adapters is not None
     delta = torch.from_numpy(filling.fill("edit_direction", (method.latent_rows, 512), ["normal", 0.3]))
-    inversion = method.invert(picture(method))
+    inversion = method.invert(image(method))
     heard: list[Tensor] = []
     with listen(values=lambda name, value: heard.append(value) if name == "flow" else None):
         made = method.edit(inversion, delta)
@@ -109,7 +109,7 @@ def test_edit_is_the_plain_formula(case: tuple[ResidualMethod, Comparison]) -> N
     def maps(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return tuple(generator.advance(None, codes, stop).x for stop in (5, 7, 8))  # type: ignore[return-value]
 
-    base = method.base.encode(picture(method))[1][1]
+    base = method.base.encode(image(method))[1][1]
     if method.domain == "cars":
         base = torch.cat((torch.zeros(1, 128, 8, 64), base, torch.zeros(1, 128, 8, 64)), dim=2)
     source, target = maps(inversion.codes), maps(inversion.codes + delta)
@@ -136,7 +136,7 @@ def test_styleres_shares_every_base(case: tuple[ResidualMethod, Comparison]) -> 
     torch.manual_seed(1)
     model = StyleRes(StyleResConfig(residual=ResidualConfig())).eval().requires_grad_(False)
     other = ResidualMethod("styleres", method.base, model)
-    inversion = other.invert(picture(method))
+    inversion = other.invert(image(method))
     assert inversion.source == () and inversion.residual.shape == (1, 512, 64, 64)
 
 
@@ -158,9 +158,9 @@ def test_styleres_with_an_untrained_flow_is_the_released_one_beneath_it(filled: 
     inversion = method.invert(filling.golden_image(0, 2, 256)[:1])
     golden.check("codes", inversion.codes, golden.expected("codes")[:1])
     prepared = method._prepared(inversion)
-    # A filled flow network sees motion between equal pictures; without its flow the rest is the released StyleRes.
+    # A filled flow network sees motion between equal images; without its flow the rest is the released StyleRes.
     still = method.model.finish(method.base.generator, prepared, inversion.codes, prepared.prefix, None)
-    golden.check("inv_img_pool", pooled(still.picture), golden.expected("inv_img_pool")[:1])
+    golden.check("inv_img_pool", pooled(still.image), golden.expected("inv_img_pool")[:1])
     heard: dict[str, Tensor] = {}
     delta = torch.from_numpy(filling.fill("edit_direction", (18, 512), ["normal", 0.3]))
     with listen(values=heard.__setitem__):
@@ -177,4 +177,4 @@ def test_a_shared_generator_replaces_the_base_methods_own(filled: Callable[..., 
     for name, value in method.base.generator.state_dict().items():
         assert torch.equal(value, tensors[name]), name
     golden = Comparison.of("e4e_ffhq")
-    golden.check("codes", method.base.encode(picture(method))[0], golden.expected("codes")[:1])
+    golden.check("codes", method.base.encode(image(method))[0], golden.expected("codes")[:1])

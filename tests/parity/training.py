@@ -1,4 +1,4 @@
-"""Comparing a training step with the goldens of the group's: terms, gradients by norm and probe, picture gradients."""
+"""Comparing a training step with the goldens of the group's: terms, gradients by norm and probe, image gradients."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TrainingGolden:
     def norm_of_all(self, key: str, gradients: dict[str, Tensor], rtol: float) -> None:
         self.close(key, np.sqrt(sum(float(g.double().square().sum()) for g in gradients.values())), rtol=rtol)
 
-    def picture_gradient(
+    def image_gradient(
         self, key: str, gradient: Tensor, *, norm: float, probe: float, window: float | None = None
     ) -> None:
         """`key`_norm and _probe a sample, and with `window` the relative L2 of `key`_pool and _crop."""

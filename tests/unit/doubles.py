@@ -16,36 +16,36 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.contract import Direction, EditPass, Inversion, Picture, Scored, announce, stage
-from bench.core.errors import MissingError, PictureError
-from bench.plan.work import Contestant, Work
+from bench.core.contract import Direction, EditPass, ImageRecord, Inversion, Scored, announce, stage
+from bench.core.errors import ImageError, MissingError
+from bench.plan.work import MethodSpec, Work
 from bench.results.store import ShardWriter, read_rows
 from bench.run.engine import Engine
-from bench.run.sample_images import Snapshots
+from bench.run.sample_images import SampleImages
 from bench.run.shard import from_environment
 
 SIZE = 16
 
 
-class FewPictures:
-    """Random 16-px pictures, half of them "Smiling"; those named in `broken` cannot be read."""
+class FewImages:
+    """Random 16-px images, half of them "Smiling"; those named in `broken` cannot be read."""
 
     name = "few"
     domain = "faces"
 
     def __init__(self, count: int, broken: Sequence[int] = ()) -> None:
         self.broken = {f"{i}.png" for i in broken}
-        self.pictures = [
-            Picture(f"{i}.png", hashlib.sha256(str(i).encode()).hexdigest(), {"Smiling": 1 if i % 2 else -1})
+        self.images = [
+            ImageRecord(f"{i}.png", hashlib.sha256(str(i).encode()).hexdigest(), {"Smiling": 1 if i % 2 else -1})
             for i in range(count)
         ]
         self.reads: list[str] = []
 
-    def read(self, picture: Picture) -> np.ndarray:
-        self.reads.append(picture.name)
-        if picture.name in self.broken:
-            raise PictureError(f"{picture.name}: is empty (0 bytes)")
-        return np.random.default_rng(int(picture.digest[:8], 16)).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    def read(self, image: ImageRecord) -> np.ndarray:
+        self.reads.append(image.name)
+        if image.name in self.broken:
+            raise ImageError(f"{image.name}: is empty (0 bytes)")
+        return np.random.default_rng(int(image.digest[:8], 16)).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
 
 
 class PoolingMethod:
@@ -79,8 +79,8 @@ class PoolingMethod:
             return images
 
 
-class MeanJudge:
-    """Mean squared error as "mse", mean colour as features "fd"; "id" fails on dark pictures."""
+class MeanEvaluator:
+    """Mean squared error as "mse", mean colour as features "fd"; "id" fails on dark images."""
 
     pair_metrics = ("mse", "id")
     set_metrics = feature_stems = ("fd",)
@@ -132,18 +132,18 @@ def passes() -> tuple[EditPass, ...]:
     )
 
 
-def contestant(method: PoolingMethod) -> Contestant:
-    return Contestant(method.name, hashlib.sha256(method.name.encode()).hexdigest(), passes(), lambda: method)
+def spec(method: PoolingMethod) -> MethodSpec:
+    return MethodSpec(method.name, hashlib.sha256(method.name.encode()).hexdigest(), passes(), lambda: method)
 
 
-def make_work(dataset: FewPictures, methods: Sequence[PoolingMethod], limit: int | None = None, **changes: Any) -> Work:
-    judges = changes.pop("judges", (MeanJudge(),))
+def make_work(dataset: FewImages, methods: Sequence[PoolingMethod], limit: int | None = None, **changes: Any) -> Work:
+    evaluators = changes.pop("judges", (MeanEvaluator(),))
     return Work(
         dataset=dataset,  # type: ignore[arg-type]
-        pictures=tuple(dataset.pictures[:limit]),
-        contestants=tuple(contestant(method) for method in methods),
-        judges=judges,
-        inputs=changes.pop("inputs", {judge.protocol: "original" for judge in judges}),
+        images=tuple(dataset.images[:limit]),
+        specs=tuple(spec(method) for method in methods),
+        evaluators=evaluators,
+        inputs=changes.pop("inputs", {evaluator.protocol: "original" for evaluator in evaluators}),
         **{"group": 4, "batch": 8, "grid_pictures": 2, **changes},
     )
 
@@ -153,8 +153,8 @@ def run_work(work: Work, folder: Path, environment: dict[str, str] | None = None
     shard = from_environment(environment or {})
     with ShardWriter(folder, shard.name) as writer:
         done = {row.key for row in read_rows(folder)} | writer.keys
-        snapshots = Snapshots(folder, work.pictures, work.grid_pictures, work.observers)
-        engine = Engine(work, writer, done, shard, snapshots, lambda count, what: None)
+        samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
+        engine = Engine(work, writer, done, shard, samples, lambda count, what: None)
         engine.run()
     return engine
 

@@ -1,7 +1,7 @@
 """The test splits as data: names and labels, checked against the checksums of the protocol card (section 1.1).
 
 `celebahq_test.csv` holds the facts of CelebA-HQ's official files that the tables need: the number of each test
-picture, the number of its CelebA original and its Smiling label. `python -m bench.data.splits ROOT` derives it again
+image, the number of its CelebA original and its Smiling label. `python -m bench.data.splits ROOT` derives it again
 from those files.
 """
 
@@ -29,7 +29,7 @@ COUNTS = {"train": 24_183, "val": 2_993, "test": 2_824, "smiling": 1_339, "not s
 
 @dataclass(frozen=True)
 class SplitFace:
-    """One CelebA-HQ test picture: its number, its CelebA original's number (1-based) and its Smiling label (-1 or
+    """One CelebA-HQ test image: its number, its CelebA original's number (1-based) and its Smiling label (-1 or
     1).
     """
 
@@ -49,14 +49,14 @@ def checksum(names: Iterable[str]) -> int:
 
 
 def celeba_part(number: int) -> str:
-    """Split of CelebA's picture `number` (1-based): "train", "val" or "test"."""
+    """Split of CelebA's image `number` (1-based): "train", "val" or "test"."""
     first, second = CELEBA_BOUNDS
     return "train" if number <= first else "val" if number <= second else "test"
 
 
 @cache
 def celebahq_test() -> tuple[SplitFace, ...]:
-    """The 2,824 test pictures in numeric order. Raises MissingError when the shipped file is damaged."""
+    """The 2,824 test images in numeric order. Raises MissingError when the shipped file is damaged."""
     lines = (files(__name__) / "celebahq_test.csv").read_text(encoding="utf-8").splitlines()
     faces = tuple(SplitFace(*map(int, line.split(","))) for line in lines[1:])
     wrong = mismatches(faces)
@@ -66,7 +66,7 @@ def celebahq_test() -> tuple[SplitFace, ...]:
 
 
 def mismatches(faces: Iterable[SplitFace]) -> list[str]:
-    """Checksums of the protocol card that a list of test pictures does not meet, one sentence each."""
+    """Checksums of the protocol card that a list of test images does not meet, one sentence each."""
     parts: dict[str, list[str]] = {"test": [], "smiling": [], "not smiling": []}
     for face in faces:
         parts["test"].append(face.name)
@@ -79,7 +79,7 @@ def mismatches(faces: Iterable[SplitFace]) -> list[str]:
 
 
 def to_csv(faces: Iterable[SplitFace]) -> str:
-    """The text of `celebahq_test.csv` for these pictures."""
+    """The text of `celebahq_test.csv` for these images."""
     rows = (f"{face.index},{face.celeba},{face.smiling}" for face in faces)
     return "\n".join(["index,celeba,Smiling", *rows]) + "\n"
 

@@ -10,7 +10,7 @@ from bench.data.splits import CHECKSUMS, COUNTS, SplitFace, celeba_part, write
 
 
 def derive(root: Path) -> list[SplitFace]:
-    """Test pictures by the rule of the protocol card: the CelebA original's number decides the part."""
+    """Test images by the rule of the protocol card: the CelebA original's number decides the part."""
     labels = read_annotations(root / ANNOTATIONS)
     originals = read_mapping(root / MAPPING)
     column = labels.names.index("Smiling")

@@ -1,6 +1,6 @@
 """Directions in any generator: linear boundaries from labelled samples (InterFaceGAN) and PCA of W (GANSpace).
 
-Pure functions of tensors; who samples codes and who labels pictures is the caller's business. Everything runs in
+Pure functions of tensors; who samples codes and who labels images is the caller's business. Everything runs in
 float64 and is deterministic, so the same samples give the same direction.
 """
 

@@ -71,16 +71,16 @@ def find(samples: Samples, request: Request, say: Callable[[str], None]) -> dict
     return {**facts, "generator": generator, **_written(cards, request)}
 
 
-def write_pictures(samples: Samples, folder: Path) -> int:
-    """Write every sample's picture as "<number>.png", for people or programs to score; returns how many."""
+def write_images(samples: Samples, folder: Path) -> int:
+    """Write every sample's image as "<number>.png", for people or programs to score; returns how many."""
     from PIL import Image
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for start, pictures in samples.pictures():
-            pixels = ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-            for at, picture in enumerate(pixels):
-                Image.fromarray(picture).save(folder / f"{start + at:05d}.png")
+        for start, images in samples.images():
+            pixels = ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            for at, image in enumerate(pixels):
+                Image.fromarray(image).save(folder / f"{start + at:05d}.png")
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written ({error.strerror or error})") from error
     return len(samples.codes)

@@ -1,7 +1,7 @@
-"""Samples of a generator for fitting directions: codes of a seeded stream, their pictures, and what labels them.
+"""Samples of a generator for fitting directions: codes of a seeded stream, their images, and what labels them.
 
 Labels are a CSV file of scores by sample number, a function of somebody's own, or the synthetic world's regressor,
-which can judge the world's pictures alone.
+which can judge the world's images alone.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from torch import Tensor
 from bench.core.errors import MissingError, UsageError
 from bench.plan.plugins import import_module
 
-# Pictures (N, 3, H, W) in about [-1, 1] -> scores (N,), one attribute or several by name.
+# Images (N, 3, H, W) in about [-1, 1] -> scores (N,), one attribute or several by name.
 Labeller = Callable[[Tensor], Tensor | Mapping[str, Tensor]]
-# Pixels of the pictures that are generated together: one of 1024 px, or 256 of 64 px.
+# Pixels of the images that are generated together: one of 1024 px, or 256 of 64 px.
 _PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Codes w of a generator, and how their pictures are made.
+    """Codes w of a generator, and how their images are made.
 
     Attributes:
         codes: float32 (N, D), on the CPU.
-        generator: With `broadcast`, `config` and a call that turns codes (N, L, D) into pictures.
-        crop: What a method cuts off the generator's picture (the bars of cars).
-        device: Where pictures are made.
+        generator: With `broadcast`, `config` and a call that turns codes (N, L, D) into images.
+        crop: What a method cuts off the generator's image (the bars of cars).
+        device: Where images are made.
     """
 
     codes: Tensor
@@ -42,7 +42,7 @@ class Samples:
     device: str
 
     @torch.inference_mode()
-    def pictures(self) -> Iterator[tuple[int, Tensor]]:
+    def images(self) -> Iterator[tuple[int, Tensor]]:
         """(number of the first, float32 (n, 3, H, W) in [-1, 1]) of some samples at a time, in order."""
         size = int(self.generator.config.size)
         together = max(1, _PIXELS // size**2)
@@ -75,7 +75,7 @@ def draw(
         raise UsageError(f"--samples {count}: at least 1")
     z = torch.randn(count, generator.config.style_dim, generator=torch.Generator().manual_seed(seed))
     codes = [generator.mapping(part.to(device)).float().cpu() for part in z.split(512)]
-    return Samples(torch.cat(codes).clone(), generator, crop or (lambda pictures: pictures), device)
+    return Samples(torch.cat(codes).clone(), generator, crop or (lambda images: images), device)
 
 
 def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
@@ -126,7 +126,7 @@ def labeller_of(name: str) -> Labeller:
 
 
 def world_labeller(generator_name: str, device: str) -> Labeller:
-    """The synthetic world's regressor. Raises UsageError by name for a generator whose pictures it cannot judge."""
+    """The synthetic world's regressor. Raises UsageError by name for a generator whose images it cannot judge."""
     if generator_name != "synthetic-64":
         raise UsageError(
             f"the synthetic world's regressor measures the world's pictures of 64 px, not those of {generator_name}",
@@ -140,22 +140,22 @@ def world_labeller(generator_name: str, device: str) -> Labeller:
 def measured(samples: Samples, label: Labeller, what: str, say: Callable[[str], None]) -> dict[str, Tensor]:
     """Attribute -> scores (N,) of all samples; a labeller without names has the one attribute "score".
 
-    Raises UsageError where the labeller fails, or gives something else than a score a picture.
+    Raises UsageError where the labeller fails, or gives something else than a score an image.
     """
     parts: dict[str, list[Tensor]] = {}
-    for start, pictures in samples.pictures():
+    for start, images in samples.images():
         try:
-            answer = label(pictures)
+            answer = label(images)
         except Exception as error:
-            size = "x".join(map(str, pictures.shape[2:]))
+            size = "x".join(map(str, images.shape[2:]))
             raise UsageError(f"{what} cannot judge pictures of {size}: {type(error).__name__}: {error}") from error
         for name, values in (answer if isinstance(answer, Mapping) else {"score": answer}).items():
             scores = torch.as_tensor(values).detach().float().cpu()
-            if tuple(scores.shape) != (len(pictures),):
+            if tuple(scores.shape) != (len(images),):
                 raise UsageError(
-                    f"{what} gave {list(scores.shape)} for {len(pictures)} pictures; expected one score each"
+                    f"{what} gave {list(scores.shape)} for {len(images)} pictures; expected one score each"
                 )
             parts.setdefault(str(name), []).append(scores)
-        if start and start // 500 != (start - len(pictures)) // 500:
+        if start and start // 500 != (start - len(images)) // 500:
             say(f"{start} of {len(samples.codes)} pictures")
     return {name: torch.cat(found) for name, found in parts.items()}

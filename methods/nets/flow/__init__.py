@@ -1,4 +1,4 @@
-"""Dense flow networks: GLU-Net heads of Warp Consistency, their blocks and picture pyramids ("flow" card)."""
+"""Dense flow networks: GLU-Net heads of Warp Consistency, their blocks and image pyramids ("flow" card)."""
 
 from methods.nets.flow.glunet import FlowConfig, FlowHead, Flows, build_head
 from methods.nets.flow.network import FlowNet, estimate_flow

@@ -1,8 +1,8 @@
-"""WarpC-GLU-Net's flow head: feature pyramids of two pictures in, four flows out ("flow" card, section 4).
+"""WarpC-GLU-Net's flow head: feature pyramids of two images in, four flows out ("flow" card, section 4).
 
-The head never sees a picture: it takes maps at three sizes (n, 2n, 4n cells a side), from VGG16 (`FlowNet`) or from a
+The head never sees an image: it takes maps at three sizes (n, 2n, 4n cells a side), from VGG16 (`FlowNet`) or from a
 generator through adapters (WarpRes). Its sizes come from `FlowConfig`, so that the released network (n = 16, 256-px
-pictures) and a small one (n = 8, 64-px pictures) are one class.
+images) and a small one (n = 8, 64-px images) are one class.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FlowConfig:
 
     Attributes:
         kind: Which published head.
-        picture: Side of the square picture whose pixels are the flow's unit.
+        picture: Side of the square image whose pixels are the flow's unit.
         grid: n, cells a side of the coarsest map; the others have 2n and 4n.
         channels: Of the coarse, middle and fine map.
         radius: Of the local correlations.
@@ -65,7 +65,7 @@ class FlowConfig:
 
 
 class Maps(NamedTuple):
-    """Feature maps of one picture: coarse (N, C0, n, n), middle (N, C1, 2n, 2n), fine (N, C2, 4n, 4n)."""
+    """Feature maps of one image: coarse (N, C0, n, n), middle (N, C1, 2n, 2n), fine (N, C2, 4n, 4n)."""
 
     coarse: Tensor
     middle: Tensor
@@ -75,8 +75,8 @@ class Maps(NamedTuple):
 class Flows(NamedTuple):
     """Flows from coarse to fine, each (N, 2, h, w) in pixels; `flow1` is the result.
 
-    `flow4` (n cells) and `flow3` (2n) belong to the small square picture, `flow2` (2n) and `flow1` (4n) to the full
-    one. As in the released network, flow3 is expressed in pixels of the full picture.
+    `flow4` (n cells) and `flow3` (2n) belong to the small square image, `flow2` (2n) and `flow1` (4n) to the full
+    one. As in the released network, flow3 is expressed in pixels of the full image.
     """
 
     flow4: Tensor
@@ -122,8 +122,8 @@ class FlowHead(nn.Module):
         """Flow on the target grid, pointing to the source ("flow" card, section 2).
 
         Args:
-            target, source: Maps of the small square pictures.
-            full: Target and source maps of the pictures at their own size, when that is another; their middle and fine
+            target, source: Maps of the small square images.
+            full: Target and source maps of the images at their own size, when that is another; their middle and fine
                 maps have one cell for each `middle_stride` and `fine_stride` pixels.
 
         Returns:
@@ -138,7 +138,7 @@ class FlowHead(nn.Module):
         return Flows(flow4, flow3, flow2, flow1)
 
     def coarse(self, target: Maps, source: Maps) -> tuple[Tensor, Tensor]:
-        """Flows at n and 2n cells, in pixels of the small picture."""
+        """Flows at n and 2n cells, in pixels of the small image."""
         costs = self.match(target.coarse, source.coarse)
         empty = torch.zeros_like(costs[:, :2])
         _, mapping = self.decoder4(torch.cat((costs, empty), dim=1))
@@ -150,7 +150,7 @@ class FlowHead(nn.Module):
         return flow4, up4 + step + full_precision(refine(self, "dc_conv", features))
 
     def fine(self, flow3: Tensor, target: Maps, source: Maps) -> tuple[Tensor, Tensor]:
-        """Flows at 2n and 4n cells (a cell every middle and fine stride), in pixels of the full picture."""
+        """Flows at 2n and 4n cells (a cell every middle and fine stride), in pixels of the full image."""
         stride = self.config.middle_stride
         flow3 = self._extra_passes(flow3, target.middle, source.middle)
         up3 = resize_flow(flow3, (target.middle.shape[2], target.middle.shape[3]))
@@ -181,7 +181,7 @@ class FlowHead(nn.Module):
             return layer(flow)
 
     def _extra_passes(self, flow: Tensor, target: Tensor, source: Tensor) -> Tensor:
-        """Between the small and a very large picture the released networks double the size step by step."""
+        """Between the small and a very large image the released networks double the size step by step."""
         ratio = self._size_ratio(target)
         passes = max(0, round(math.log2(ratio / 3))) if ratio > 3 else 0
         for k in range(passes, 0, -1):

@@ -1,4 +1,4 @@
-"""A flow network on pictures: a pyramid and a head, and the way from 0..255 pictures to a full-size flow."""
+"""A flow network on images: a pyramid and a head, and the way from 0..255 images to a full-size flow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class FlowNet(nn.Module):
-    """Flow between pictures. `FlowNet(FlowConfig(kind=...))` is the released network, VGG16 included.
+    """Flow between images. `FlowNet(FlowConfig(kind=...))` is the released network, VGG16 included.
 
     Args:
         config: Of the head; its channels must be the pyramid's.
-        pyramid: Of the pictures; VGG16 when None.
+        pyramid: Of the images; VGG16 when None.
     """
 
     def __init__(self, config: FlowConfig | None = None, pyramid: PyramidConfig | None = None) -> None:
@@ -37,7 +37,7 @@ class FlowNet(nn.Module):
         """Flow from target to source, TARGET FIRST.
 
         Args:
-            target, source: Normalised pictures (N, 3, h, w); see `normalise`.
+            target, source: Normalised images (N, 3, h, w); see `normalise`.
             small: The same two at `config.picture` square; None when they are that size already, which saves a pyramid.
 
         Returns:
@@ -52,14 +52,14 @@ class FlowNet(nn.Module):
         return self.head(type(maps)(*(m[:count] for m in maps)), type(maps)(*(m[count:] for m in maps)), full)
 
 
-def normalise(pictures: Tensor) -> Tensor:
+def normalise(images: Tensor) -> Tensor:
     """Pictures (N, 3, h, w) in [-1, 1] by ImageNet's mean and deviation."""
-    mean, std = (pictures.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
-    return ((pictures + 1) / 2 - mean) / std
+    mean, std = (images.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
+    return ((images + 1) / 2 - mean) / std
 
 
 def estimate_flow(network: FlowNet, source: Tensor, target: Tensor) -> Tensor:
-    """Full-size flow between two pictures of any size, SOURCE FIRST as in the authors' helper.
+    """Full-size flow between two images of any size, SOURCE FIRST as in the authors' helper.
 
     Args:
         network: In eval mode.
@@ -72,11 +72,11 @@ def estimate_flow(network: FlowNet, source: Tensor, target: Tensor) -> Tensor:
     side = network.config.picture
     grain = network.config.middle_stride
     size = (max(height // grain * grain, side), max(width // grain * grain, side))
-    full = [_prepare(picture, size) for picture in (target, source)]
-    small = None if size == (side, side) else tuple(_prepare(picture, (side, side)) for picture in (target, source))
+    full = [_prepare(image, size) for image in (target, source)]
+    small = None if size == (side, side) else tuple(_prepare(image, (side, side)) for image in (target, source))
     flow = network(*full, small=small).flow1
     return scale_flow(resize_flow(flow, (height, width)), width / size[1], height / size[0])
 
 
-def _prepare(pictures: Tensor, size: tuple[int, int]) -> Tensor:
-    return normalise(F.interpolate(pictures, size=size, mode="area") / 127.5 - 1)
+def _prepare(images: Tensor, size: tuple[int, int]) -> Tensor:
+    return normalise(F.interpolate(images, size=size, mode="area") / 127.5 - 1)

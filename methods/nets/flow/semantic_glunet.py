@@ -42,7 +42,7 @@ class SemanticFlowHead(FlowHead):
         )
 
     def _size_ratio(self, middle: Tensor) -> float:
-        # This network reads both sides; the smaller one decides how far the coarse flow is from the full picture.
+        # This network reads both sides; the smaller one decides how far the coarse flow is from the full image.
         return min(middle.shape[2:]) * self.config.middle_stride / self.config.picture
 
 

@@ -1,4 +1,4 @@
-"""Feature maps of pictures for the flow heads: VGG16's, or a small network's of that build ("flow" card, section 3)."""
+"""Feature maps of images for the flow heads: VGG16's, or a small network's of that build ("flow" card, section 3)."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Pyramid(nn.Module):
                 layers.append(nn.MaxPool2d(2, ceil_mode=self.config.ceil_pool))
             self.add_module(f"level_{level}", nn.Sequential(*layers))
 
-    def forward(self, pictures: Tensor) -> Maps:
-        """Maps of normalised pictures (N, 3, h, w), non-negative, after the pool: VGG16's at h / 16, h / 8, h / 4."""
+    def forward(self, images: Tensor) -> Maps:
+        """Maps of normalised images (N, 3, h, w), non-negative, after the pool: VGG16's at h / 16, h / 8, h / 4."""
         outputs = []
         for level in range(len(self.config.widths)):
-            pictures = self.get_submodule(f"level_{level}")(pictures)
-            outputs.append(pictures)
+            images = self.get_submodule(f"level_{level}")(images)
+            outputs.append(images)
         return Maps(coarse=outputs[-1], middle=outputs[-2], fine=outputs[-3])

@@ -2,7 +2,7 @@
 
 A flow (N, 2, h, w) lives on the TARGET grid and points to the SOURCE: source position = target position + flow.
 Channel 0 is x (right positive), channel 1 is y (down positive). `warp` takes it in cells of the warped map; networks
-speak in pixels of the picture, and `scale_flow` goes between the two.
+speak in pixels of the image, and `scale_flow` goes between the two.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class DiscriminatorConfig:
     """Sizes of a discriminator. The default is config-f at 1024 px.
 
     Attributes:
-        size: Side of the pictures, a power of two.
+        size: Side of the images, a power of two.
         channels: Of each resolution from 4 to `size`.
         clamp: Bound of every layer's output (256 in NVIDIA's networks; in a block's second layer after the division by
             sqrt 2 alike, which is the same bound); None: unbounded.
@@ -84,7 +84,7 @@ class _Block(nn.Module):
 
 
 def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
-    """x (N, C, h, w) with one more channel: the mean standard deviation of its group of pictures j mod (N / group)."""
+    """x (N, C, h, w) with one more channel: the mean standard deviation of its group of images j mod (N / group)."""
     n, c, h, w = x.shape
     group = min(n, group)
     grouped = x.reshape(group, n // group, c, h, w)
@@ -93,7 +93,7 @@ def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
 
 
 class Discriminator(nn.Module):
-    """Logits (N, 1) of pictures (N, 3, S, S) in [-1, 1]; N must be a multiple of min(N, 4)."""
+    """Logits (N, 1) of images (N, 3, S, S) in [-1, 1]; N must be a multiple of min(N, 4)."""
 
     def __init__(self, config: DiscriminatorConfig | None = None) -> None:
         super().__init__()

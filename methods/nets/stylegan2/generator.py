@@ -142,7 +142,7 @@ class _Constant(nn.Module):
 
 
 class Generator(nn.Module):
-    """StyleGAN2 generator. `forward(codes)` is the inversion format's call: W+ codes in, picture out, stored noise."""
+    """StyleGAN2 generator. `forward(codes)` is the inversion format's call: W+ codes in, image out, stored noise."""
 
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
@@ -195,7 +195,7 @@ class Generator(nn.Module):
         """Run layers `state.layer` .. `stop` - 1 (all that are left by default) with codes (N, L, D).
 
         `state` None starts at the learned constant. The RGB skip is carried along.
-        `offsets`: layer -> relative change of its weights per picture, (N, out, in, 3, 3) or (N, out, in, 1, 1)
+        `offsets`: layer -> relative change of its weights per image, (N, out, in, 3, 3) or (N, out, in, 1, 1)
         (HyperStyle).
         """
         stop = self.config.layers if stop is None else stop

@@ -2,7 +2,7 @@
 
 Two ways to modulate, equal but for rounding. Where gradients are needed, or off the CPU, the activations are scaled:
 `conv(x * s, W) * d` equals `conv(x, W * s * d)`, and one dense convolution serves the whole batch. For inference on
-the CPU each picture gets its own small weight tensor with everything folded in (style, demodulation, activation gain,
+the CPU each image gets its own small weight tensor with everything folded in (style, demodulation, activation gain,
 bias), so that no pass over the large activations is left but the noise and the leaky ReLU, both in place.
 """
 
@@ -94,7 +94,7 @@ class ModulatedConv(nn.Module):
     ) -> Tensor:
         """gain * convolution + bias (out,).
 
-        `offset` (N, out, in, k, k) or (N, out, in, 1, 1) makes the weight of each picture W * (1 + offset).
+        `offset` (N, out, in, k, k) or (N, out, in, 1, 1) makes the weight of each image W * (1 + offset).
         """
         style = self.modulation(w)
         if offset is None and not self._folds(x, style):

@@ -37,7 +37,7 @@ def frozen_copy(module: Net, dtype: torch.dtype = torch.bfloat16) -> Net:
     """A frozen copy in eval mode: batch norms folded into the convolutions before them, tensors in `dtype`.
 
     Works on any module that keeps convolution and norm side by side in an `nn.Sequential`, as all of ours do. Feed it
-    `images_last` of pictures. The original stays as it is.
+    `images_last` of images. The original stays as it is.
     """
     frozen = copy.deepcopy(module).eval().requires_grad_(False)
     for part in list(frozen.modules()):

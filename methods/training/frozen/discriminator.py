@@ -47,10 +47,10 @@ class FastDiscriminator:
                 ]
             return [*layers, self._activated(net.final_conv)]
 
-    def __call__(self, pictures: Tensor, weights: list[_Layer] | None = None) -> Tensor:
-        """Logits float32 (N, 1) of pictures (N, 3, S, S) in [-1, 1]; N must be a multiple of min(N, 4)."""
+    def __call__(self, images: Tensor, weights: list[_Layer] | None = None) -> Tensor:
+        """Logits float32 (N, 1) of images (N, 3, S, S) in [-1, 1]; N must be a multiple of min(N, 4)."""
         first, *blocks, last = weights if weights is not None else self.weights(trained=False)
-        x = _activate(F.conv2d(images_last(pictures, self.dtype), *first))
+        x = _activate(F.conv2d(images_last(images, self.dtype), *first))
         for k in range(0, len(blocks), 3):
             x = self._block(x, *blocks[k : k + 3])
         x = _activate(F.conv2d(_with_deviation(x), *last, padding=1))

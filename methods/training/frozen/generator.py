@@ -81,7 +81,7 @@ class FastGenerator(nn.Module):
     """A frozen `Generator` for training: the same chain of layers and the same maths, another order of operations.
 
     Codes are float32; features come out in `dtype`, RGB in float32. Differentiable in the features and in the codes,
-    never in the weights. Per-picture weight offsets are not for this copy.
+    never in the weights. Per-image weight offsets are not for this copy.
     """
 
     def __init__(self, generator: Generator, dtype: torch.dtype = torch.bfloat16) -> None:

@@ -19,13 +19,13 @@ class FastEncoder:
     def __init__(self, encoder: PyramidEncoder, average: Tensor, dtype: torch.dtype = torch.bfloat16) -> None:
         self.network, self.average, self.dtype = frozen_copy(encoder, dtype), average, dtype
 
-    def encode(self, pictures: Tensor, *, gradient: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def encode(self, images: Tensor, *, gradient: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Codes W float32 (N, L, D) with the mean, and the backbone's taps in the copy's dtype.
 
-        `gradient`: let gradients through to the pictures (w-consistency, cycles through x'_i).
+        `gradient`: let gradients through to the images (w-consistency, cycles through x'_i).
         """
         with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
-            codes, taps = self.network.encode(images_last(pictures, self.dtype))
+            codes, taps = self.network.encode(images_last(images, self.dtype))
             return codes.float() + self.average, taps
 
 
@@ -36,11 +36,11 @@ class FastCritics:
         self.describer, self.embedder = (frozen_copy(net, dtype) for net in (critics.describer, critics.embedder))
         self.dtype = dtype
 
-    def features(self, pictures: Tensor) -> Sequence[Tensor]:
+    def features(self, images: Tensor) -> Sequence[Tensor]:
         """Feature maps of several layers, each of unit length per position."""
-        maps = self.describer.maps(images_last(pictures, self.dtype))
+        maps = self.describer.maps(images_last(images, self.dtype))
         return [F.normalize(map_.float(), dim=1) for map_ in maps]
 
-    def embed(self, pictures: Tensor) -> Tensor:
+    def embed(self, images: Tensor) -> Tensor:
         """Unit identity embeddings (N, D)."""
-        return F.normalize(self.embedder(images_last(pictures, self.dtype)).float(), dim=1)
+        return F.normalize(self.embedder(images_last(images, self.dtype)).float(), dim=1)

@@ -1,7 +1,7 @@
 """The base encoder of the world: e4e (or pSp by `wiring = "rows"`), trained against the frozen generator.
 
 e4e's recipe ("e4e" card 11): L2, perceptual and identity losses, a penalty on the deltas, and a discriminator that
-keeps codes near the generator's w. One addition: a warm-up that regresses the known codes of generated pictures,
+keeps codes near the generator's w. One addition: a warm-up that regresses the known codes of generated images,
 which costs no gradient through the generator and saves most of the time on a small machine (`warm_up_share`, 0 gives
 the bare recipe).
 """
@@ -44,7 +44,7 @@ class Options:
 
     Attributes:
         wiring: "deltas" (e4e) or "rows" (pSp).
-        warm_up_share: Share of the steps that regress known codes of generated pictures.
+        warm_up_share: Share of the steps that regress known codes of generated images.
         weights: Of the losses.
     """
 
@@ -101,11 +101,11 @@ class EncoderTask(Task):
         return shown | {"w_discriminator": self._step_discriminator(made_w, parts["codes"].detach())}
 
     def _regress(self, w: Tensor) -> dict[str, Tensor]:
-        """Warm-up: the codes of generated pictures are known."""
+        """Warm-up: the codes of generated images are known."""
         codes = self.generator.broadcast(w)
         with torch.no_grad():
-            pictures = self.generator(codes)
-        found = self.encoder(pictures) + self.average
+            images = self.generator(codes)
+        found = self.encoder(images) + self.average
         return {"codes": found, "regression": (found - codes).abs().mean()}
 
     def _invert(self, random: torch.Generator) -> dict[str, Tensor]:
@@ -138,7 +138,7 @@ class EncoderTask(Task):
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
-        """Mean square error of reconstructed held-out pictures (val), and how far rows differ from each other."""
+        """Mean square error of reconstructed held-out images (val), and how far rows differ from each other."""
         self.encoder.eval()
         real = self.held_out
         codes = self.encoder(real) + self.average
@@ -150,7 +150,7 @@ class EncoderTask(Task):
 
     @torch.no_grad()
     def samples(self) -> Mapping[str, Tensor]:
-        """Held-out pictures, and their reconstructions below them."""
+        """Held-out images, and their reconstructions below them."""
         self.encoder.eval()
         real = self.held_out[:12]
         return {"reconstruction": grid(real, self.generator(self.encoder(real) + self.average))}

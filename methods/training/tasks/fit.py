@@ -1,4 +1,4 @@
-"""First stage of the world's generator: fit it to rendered scenes, latent to picture. The adversarial stage is `gan`.
+"""First stage of the world's generator: fit it to rendered scenes, latent to image. The adversarial stage is `gan`.
 
 Loss: L1, L1 of gradients, L1 of coarser averages, and the critics' perceptual distance, without which eyes and mouths
 come late: where a feature's place is still uncertain, L1 prefers to leave it out. The coarse layers come first
@@ -49,8 +49,8 @@ def build(recipe: Recipe, context: Context) -> FitTask:
     return FitTask(recipe, read_options(Options, recipe.options, recipe.name), context)
 
 
-def picture_loss(made: Tensor, real: Tensor) -> Tensor:
-    """L1 of pictures, of their gradients, and of 2x and 4x averages; (N, 3, H, W) each, scalar out."""
+def image_loss(made: Tensor, real: Tensor) -> Tensor:
+    """L1 of images, of their gradients, and of 2x and 4x averages; (N, 3, H, W) each, scalar out."""
     difference = made - real
     loss = difference.abs().mean()
     loss = loss + (difference.diff(dim=-1).abs().mean() + difference.diff(dim=-2).abs().mean())
@@ -60,7 +60,7 @@ def picture_loss(made: Tensor, real: Tensor) -> Tensor:
 
 
 def psnr(made: Tensor, real: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pictures in [-1, 1]."""
+    """Peak signal-to-noise ratio in dB of images in [-1, 1]."""
     return float(10 * torch.log10(4 / (made.clamp(-1, 1) - real).square().mean()))
 
 
@@ -115,7 +115,7 @@ class FitTask(Task):
             real = F.avg_pool2d(real, 2)
         else:
             made = self.generator(codes, noise="none")
-        parts = {"picture": picture_loss(made, real)}
+        parts = {"picture": image_loss(made, real)}
         if step >= self.half_steps:
             with torch.no_grad():
                 features = self.critics.features(real)
@@ -130,7 +130,7 @@ class FitTask(Task):
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
-        """PSNR (dB) of pictures of unseen z against the scenes they stand for."""
+        """PSNR (dB) of images of unseen z against the scenes they stand for."""
         made, real = self._drawn()
         return {"psnr_db": round(psnr(made, real), 2)}
 

@@ -24,7 +24,7 @@ from methods.training.grids import grid
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
-from methods.training.tasks.fit import follow, new_generator, picture_loss, psnr, unseen_latents
+from methods.training.tasks.fit import follow, image_loss, new_generator, psnr, unseen_latents
 from methods.training.world import DISCRIMINATOR, GENERATOR, find, prefixed, write_part
 
 
@@ -34,7 +34,7 @@ class Options:
 
     Attributes:
         adversarial: Weight of the adversarial loss against the fit's.
-        anchored: Samples of a step whose pictures are still held to their scenes.
+        anchored: Samples of a step whose images are still held to their scenes.
         mixing: Share of the samples that mix two styles.
         r1_every: R1 every so many steps, as many times stronger; 0: never.
         r1_gamma: R1's weight.
@@ -119,7 +119,7 @@ class GanTask(Task):
         parts = {"adversarial": options.adversarial * adversarial.mean()}
         anchor = z[: options.anchored // self.context.processes.count]
         fitted = self.generator(self.generator.broadcast(self.generator.mapping(anchor)), noise="none")
-        parts["fit"] = picture_loss(fitted, render(scene_of_latent(anchor)))
+        parts["fit"] = image_loss(fitted, render(scene_of_latent(anchor)))
         self._update("generator", self.generator, torch.stack(list(parts.values())).sum())
         follow(self.average, self.generator, 0.99)
         return shown | {name: value.detach() for name, value in parts.items()}

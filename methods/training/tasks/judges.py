@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from bench.core.checkpoint import write_safetensors
 from bench.world.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networks
-from bench.world.render import PICTURE_SIZE, render
+from bench.world.render import IMAGE_SIZE, render
 from bench.world.scene import DETAIL_FIELDS, FIELDS, SWITCHES, Scene, other_photo, sample_people
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
@@ -60,7 +60,7 @@ def attributes_of(scene: Scene) -> Tensor:
 
 @dataclass(frozen=True)
 class Roughness:
-    """What makes pictures look as networks make them: some blurred, all with a little noise and a changed contrast.
+    """What makes images look as networks make them: some blurred, all with a little noise and a changed contrast.
 
     Each (N, 1, 1, 1) but `noise` (N, 3, H, W).
     """
@@ -76,9 +76,9 @@ class Roughness:
         noise = torch.randn(count, 3, size, size, generator=random)
         return Roughness(blur, gain, noise * 0.06 * torch.rand(count, 1, 1, 1, generator=random))
 
-    def apply(self, pictures: Tensor) -> Tensor:
-        blurred = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
-        return (pictures.lerp(blurred, self.blur) * self.gain + self.noise).clamp(-1, 1)
+    def apply(self, images: Tensor) -> Tensor:
+        blurred = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
+        return (images.lerp(blurred, self.blur) * self.gain + self.noise).clamp(-1, 1)
 
 
 def contrast(first: Tensor, second: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class JudgesTask(Task):
 
     def _batch(self, random: torch.Generator) -> Scene:
         people = batch_of_people("train", self.people, random)
-        # A quarter without details: generated pictures have none, and must be measured as well.
+        # A quarter without details: generated images have none, and must be measured as well.
         plain = torch.rand(self.people, generator=random) < 0.25
         return Scene(torch.where(plain[:, None], people.without_details().values, people.values))
 
@@ -114,15 +114,15 @@ class JudgesTask(Task):
         first = self._batch(random)
         second = other_photo(first, int(torch.randint(2**31, (1,), generator=random)))
         scene = Scene(self._mine(torch.cat([first.values, second.values])))
-        drawn = Roughness.draw(2 * self.people, PICTURE_SIZE, random)
+        drawn = Roughness.draw(2 * self.people, IMAGE_SIZE, random)
         rough = Roughness(*(self._mine(values) for values in (drawn.blur, drawn.gain, drawn.noise)))
-        pictures = rough.apply(render(scene))
-        embedded = [self.context.processes.gather(half) for half in self.networks.embed(pictures).chunk(2)]
+        images = rough.apply(render(scene))
+        embedded = [self.context.processes.gather(half) for half in self.networks.embed(images).chunk(2)]
         described, weight = targets_of(scene)
         losses = {
-            "attributes": (self.networks.regressor(pictures) - attributes_of(scene)).abs().mean() * 3,
+            "attributes": (self.networks.regressor(images) - attributes_of(scene)).abs().mean() * 3,
             "identity": contrast(*embedded) * 0.3,
-            "fields": ((self.networks.describer(pictures) - described).square() * weight).mean(),
+            "fields": ((self.networks.describer(images) - described).square() * weight).mean(),
         }
         self.optimisers["all"].zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
@@ -153,15 +153,15 @@ def check_networks(networks: WorldNetworks, device: torch.device | str = "cpu", 
     first = sample_people(count, 4)
     second = other_photo(first, 5)
     scene = Scene(torch.cat([first.values, second.values])).to(device)
-    pictures = render(scene)
+    images = render(scene)
     figures: dict[str, float] = {}
-    for name, measured in networks.attributes(pictures).items():
+    for name, measured in networks.attributes(images).items():
         figures[f"{name}_mae"] = round(float((measured - scene[name]).abs().mean()), 4)
-    one, two = networks.embed(pictures).chunk(2)
+    one, two = networks.embed(images).chunk(2)
     same, other = (one * two).sum(1), (one * two.roll(1, 0)).sum(1)
     figures["verification_accuracy"] = round(verification_accuracy(same, other), 4)
     described, weight = targets_of(scene)
-    error = ((networks.describer(pictures) - described).square() * weight).sum()
+    error = ((networks.describer(images) - described).square() * weight).sum()
     figures["fields_r2"] = round(float(1 - error / ((described - described.mean(0)).square() * weight).sum()), 4)
     for module in networks.modules().values():
         module.train()

@@ -27,9 +27,9 @@ from methods.training.task import Context, Task
 from methods.training.world import (
     DISCRIMINATOR,
     find,
+    images_of_people,
     load_encoder,
     load_generator,
-    pictures_of_people,
     prefixed,
     write_part,
 )
@@ -87,7 +87,7 @@ class ResidualTask(Task):
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         self.model.train()
-        real = pictures_of_people("train", self.recipe.batch, random)
+        real = images_of_people("train", self.recipe.batch, random)
         codes, taps = self.base.encode(real)
         edit = simulate_edit(self.base, codes, random)
         if step < self.recipe.options.get("flow_warm_up_steps", 0):
@@ -99,12 +99,12 @@ class ResidualTask(Task):
             features, identity = self.critics.features(real), self.critics.embed(real)
         parts = self._first_losses(real, features, identity, codes, edit, rendered)
         if any(self.cycle_weights.values()):
-            again = cycle_pass(self.model, self.base, rendered.picture, edit).picture
+            again = cycle_pass(self.model, self.base, rendered.image, edit).image
             parts |= self._cycle_losses(again, real, features, identity)
         self._update(parts)
         shown = {name: value.detach() for name, value in parts.items()}
         if self.weights["adversarial"] and step % self.recipe.options["adversarial_every"] == 0:
-            shown["discriminator"] = self._step_discriminator(step, real, rendered.picture.detach())
+            shown["discriminator"] = self._step_discriminator(step, real, rendered.image.detach())
         return shown
 
     def _first_losses(
@@ -117,7 +117,7 @@ class ResidualTask(Task):
         rendered: Rendered,
     ) -> dict[str, Tensor]:
         """Reconstruction terms where nothing was edited, the rest everywhere."""
-        weights, made = self.weights, rendered.picture
+        weights, made = self.weights, rendered.image
         still = (~edit.edited).float()
         share = still / still.sum().clamp_min(1)
         perceptual = losses.perceptual_loss(self.critics.features(made), features)
@@ -161,7 +161,7 @@ class ResidualTask(Task):
 
     @torch.no_grad()
     def _teacher_cells(self, codes: Tensor, edit: SimulatedEdit) -> Tensor:
-        """The teacher's flow between the pictures without residuals, in cells; zero where nothing was edited."""
+        """The teacher's flow between the images without residuals, in cells; zero where nothing was edited."""
         assert self.teacher is not None and isinstance(self.model, WarpRes)
         target = self.base.generator(codes + edit.delta).clamp(-1, 1)
         source = self.base.generator(codes).clamp(-1, 1)
@@ -176,7 +176,7 @@ class ResidualTask(Task):
         self.optimisers["model"].step()
 
     def _step_discriminator(self, step: int, real: Tensor, made: Tensor) -> Tensor:
-        """One fake per real; the fake is the step's own first-pass picture, which saves a forward pass."""
+        """One fake per real; the fake is the step's own first-pass image, which saves a forward pass."""
         loss = losses.discriminator_loss(self.discriminator(real), self.discriminator(made))
         every = self.recipe.options["r1_every"]
         if every and step % every == 0:
@@ -192,11 +192,11 @@ class ResidualTask(Task):
         """Held-out people (val): reconstruction error, and the flow's distance to the teacher in cells."""
         self.model.eval()
         random = torch.Generator().manual_seed(0)
-        real = pictures_of_people("val", 48, random)
+        real = images_of_people("val", 48, random)
         codes, taps = self.base.encode(real)
         nothing = SimulatedEdit(torch.zeros_like(codes), torch.zeros(len(codes), dtype=torch.bool))
         _, rendered = first_pass(self.model, self.base, codes, taps, nothing)
-        found = {"mse": float(losses.pixel_loss(rendered.picture.clamp(-1, 1), real).mean())}
+        found = {"mse": float(losses.pixel_loss(rendered.image.clamp(-1, 1), real).mean())}
         if self.flows:
             edit = simulate_edit(self.base, codes, random, share=1.0)
             _, moved = first_pass(self.model, self.base, codes, taps, edit)

@@ -1,4 +1,4 @@
-"""The world's flow teacher: a GLU-Net on pictures, trained on the world's exact flow.
+"""The world's flow teacher: a GLU-Net on images, trained on the world's exact flow.
 
 The paper takes a released network that was trained by warp consistency, without true flow. Here true flow exists, so
 the teacher is supervised by it (mean end-point error over visible points, at all four levels). Pairs are what it will
@@ -37,7 +37,7 @@ def pairs(count: int, random: torch.Generator, split: str = "train") -> tuple[Sc
     smile.
     """
     source, other = (batch_of_people(split, count, random) for _ in range(2))
-    plain = torch.rand(count, generator=random) < 0.6  # generated pictures have no details
+    plain = torch.rand(count, generator=random) < 0.6  # generated images have no details
     source = Scene(torch.where(plain[:, None], source.without_details().values, source.values))
     faces = len(FACE_FIELDS)
     alpha = 0.4 + 0.1 * torch.rand(count, 1, generator=random)
@@ -50,7 +50,7 @@ def pairs(count: int, random: torch.Generator, split: str = "train") -> tuple[Sc
 
 
 def end_point_loss(flow: Tensor, true: Tensor, visible: Tensor) -> Tensor:
-    """Mean distance in pixels over visible points; flow (N, 2, h, w) in pixels of the 64-px picture, truth at 64 px.
+    """Mean distance in pixels over visible points; flow (N, 2, h, w) in pixels of the 64-px image, truth at 64 px.
 
     A loss, not the column `flow_epe` (`metrics.flow.end_point_error`): the truth comes to each level's own grid, all
     pictures' points count alike, and the gradient is finite where the flow is exact.
@@ -87,8 +87,8 @@ class TeacherTask(Task):
 
     def _losses(self, source: Scene, target: Scene) -> dict[str, Tensor]:
         truth = true_flow(source, target)
-        pictures = normalise(render(Scene(torch.cat([target.values, source.values]))))
-        flows = self.network(*pictures.chunk(2))
+        images = normalise(render(Scene(torch.cat([target.values, source.values]))))
+        flows = self.network(*images.chunk(2))
         return {name: end_point_loss(getattr(flows, name), truth.flow, truth.visible) for name in LEVEL_WEIGHTS}
 
     @torch.no_grad()

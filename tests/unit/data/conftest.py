@@ -12,8 +12,8 @@ from PIL import Image
 from bench.data.splits import CELEBAHQ_SIZE, celebahq_test
 
 
-def save_picture(path: Path, seed: int = 0, size: tuple[int, int] = (24, 32)) -> Path:
-    """A random RGB picture of (height, width)."""
+def save_image(path: Path, seed: int = 0, size: tuple[int, int] = (24, 32)) -> Path:
+    """A random RGB image of (height, width)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
@@ -21,7 +21,7 @@ def save_picture(path: Path, seed: int = 0, size: tuple[int, int] = (24, 32)) ->
 
 
 def real_mapping() -> dict[int, int]:
-    """CelebA-HQ's size and its test rows; every other picture gets an original of the train part."""
+    """CelebA-HQ's size and its test rows; every other image gets an original of the train part."""
     mapping = {index: index + 1 for index in range(CELEBAHQ_SIZE)}
     return mapping | {face.index: face.celeba for face in celebahq_test()}
 
@@ -37,18 +37,18 @@ def annotation_text(labels: dict[int, list[int]], names: list[str]) -> str:
 
 
 def real_smiles() -> dict[int, int]:
-    """Smiling labels of CelebA-HQ's size with the true ones of the test pictures."""
+    """Smiling labels of CelebA-HQ's size with the true ones of the test images."""
     return {index: 1 for index in range(CELEBAHQ_SIZE)} | {face.index: face.smiling for face in celebahq_test()}
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
-    """Twelve pictures with their own mapping, partition and labels, below a path with spaces and letters of other
+    """Twelve images with their own mapping, partition and labels, below a path with spaces and letters of other
     scripts.
     """
     root = tmp_path / "Données synthétiques 合成"
     for index in range(12):
-        save_picture(root / "CelebA-HQ-img" / f"{index}.png", seed=index)
+        save_image(root / "CelebA-HQ-img" / f"{index}.png", seed=index)
     labels = {index: [1 if index % 2 else -1, 1] for index in range(12)}
     (root / "CelebAMask-HQ-attribute-anno.txt").write_text(annotation_text(labels, ["Smiling", "Young"]))
     mapping = {index: index + 1 for index in range(12)}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from bench.core.errors import MissingError, PictureError, UsageError
-from bench.data import list_pictures, open_dataset
+from bench.core.errors import ImageError, MissingError, UsageError
+from bench.data import list_images, open_dataset
 
-from .conftest import save_picture
+from .conftest import save_image
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "cars"
 
@@ -19,15 +19,15 @@ SHARED = Path(__file__).parents[4] / "shared" / "data" / "cars"
 @pytest.mark.parametrize("inner", [".", "stanford_cars"])
 def test_two_folders(tmp_path: Path, inner: str) -> None:
     for number in range(1, 4):
-        save_picture(tmp_path / inner / "cars_test" / f"{number:05d}.jpg")
-    save_picture(tmp_path / inner / "cars_train" / "00001.jpg")
+        save_image(tmp_path / inner / "cars_test" / f"{number:05d}.jpg")
+    save_image(tmp_path / inner / "cars_train" / "00001.jpg")
     data = open_dataset("cars", tmp_path, limit=3)
     assert (data.name, data.domain) == ("stanford-cars", "cars")
-    assert [picture.name for picture in data.pictures] == ["00001.jpg", "00002.jpg", "00003.jpg"]
-    assert len(list_pictures("stanford-cars", tmp_path).entries) == 8041
-    assert len(list_pictures("stanford-cars", tmp_path, "train").missing) == 8143
+    assert [image.name for image in data.images] == ["00001.jpg", "00002.jpg", "00003.jpg"]
+    assert len(list_images("stanford-cars", tmp_path).entries) == 8041
+    assert len(list_images("stanford-cars", tmp_path, "train").missing) == 8143
     both = open_dataset("cars", tmp_path, "all")
-    assert [picture.name for picture in both.pictures] == [
+    assert [image.name for image in both.images] == [
         "train-00001.jpg",
         "test-00001.jpg",
         "test-00002.jpg",
@@ -45,12 +45,12 @@ def annotations(path: Path, marks: dict[str, int]) -> None:
 def test_one_folder_with_annotations(tmp_path: Path) -> None:
     marks = {"000001.jpg": 0, "000002.jpg": 1, "000003.jpg": 1}
     for name in marks:
-        save_picture(tmp_path / "car_ims" / name)
+        save_image(tmp_path / "car_ims" / name)
     with pytest.raises(MissingError, match=r"cars_annos\.mat: missing"):
         open_dataset("cars", tmp_path)
     annotations(tmp_path / "cars_annos.mat", marks)
-    assert [picture.name for picture in open_dataset("cars", tmp_path).pictures] == ["000002.jpg", "000003.jpg"]
-    assert list_pictures("cars", tmp_path).doubts == ["cars_annos.mat marks 2 test pictures, expected 8041"]
+    assert [image.name for image in open_dataset("cars", tmp_path).images] == ["000002.jpg", "000003.jpg"]
+    assert list_images("cars", tmp_path).doubts == ["cars_annos.mat marks 2 test pictures, expected 8041"]
     (tmp_path / "cars_annos.mat").write_bytes(b"no mat file")
     with pytest.raises(MissingError, match=r"cannot be read as cars_annos\.mat"):
         open_dataset("cars", tmp_path)
@@ -58,34 +58,34 @@ def test_one_folder_with_annotations(tmp_path: Path) -> None:
 
 def test_a_plain_folder(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.png", "notes.txt", ".hidden.jpg"):
-        (save_picture(tmp_path / name) if name.endswith(("jpg", "png")) else (tmp_path / name).touch())
-    assert [picture.name for picture in open_dataset("cars", tmp_path).pictures] == ["a.png", "b.jpg"]
+        (save_image(tmp_path / name) if name.endswith(("jpg", "png")) else (tmp_path / name).touch())
+    assert [image.name for image in open_dataset("cars", tmp_path).images] == ["a.png", "b.jpg"]
     with pytest.raises(MissingError, match="has no train split"):
         open_dataset("cars", tmp_path, "train")
 
 
 def test_numbered_names_in_a_plain_folder_must_be_complete(tmp_path: Path) -> None:
-    save_picture(tmp_path / "00001.jpg")
-    save_picture(tmp_path / "00003.jpg")
+    save_image(tmp_path / "00001.jpg")
+    save_image(tmp_path / "00003.jpg")
     with pytest.raises(MissingError, match=r"8039 of 8041 test pictures are missing: 00002\.jpg"):
         open_dataset("cars", tmp_path)
-    assert len(open_dataset("cars", tmp_path, "all").pictures) == 2
+    assert len(open_dataset("cars", tmp_path, "all").images) == 2
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the real car pictures are not here")
 def test_real_cars() -> None:
     data = open_dataset("cars", SHARED)
-    assert [data.read(picture).ndim for picture in data.pictures] == [3, 3, 3]
+    assert [data.read(image).ndim for image in data.images] == [3, 3, 3]
 
 
 def test_folders_are_read_through_with_labels(tmp_path: Path) -> None:
     root = tmp_path / "my pictures é"
     for name in ("b.jpg", "inner/a.png"):
-        save_picture(root / name)
-    assert [picture.name for picture in open_dataset("folder", root, "all").pictures] == ["b.jpg", "inner/a.png"]
+        save_image(root / name)
+    assert [image.name for image in open_dataset("folder", root, "all").images] == ["b.jpg", "inner/a.png"]
     (root / "labels.csv").write_text("name,Smiling\nb.jpg,1\ninner/a.png,-1\n")
     data = open_dataset("folder", root)
-    assert [picture.attributes for picture in data.pictures] == [{"Smiling": 1}, {"Smiling": -1}]
+    assert [image.attributes for image in data.images] == [{"Smiling": 1}, {"Smiling": -1}]
     assert open_dataset("folder-cars", root).domain == "cars"
 
 
@@ -99,7 +99,7 @@ def test_folders_are_read_through_with_labels(tmp_path: Path) -> None:
     ],
 )
 def test_faults_of_labels(tmp_path: Path, text: str, fault: str) -> None:
-    save_picture(tmp_path / "b.jpg")
+    save_image(tmp_path / "b.jpg")
     (tmp_path / "labels.csv").write_text(text)
     with pytest.raises(MissingError, match=fault):
         open_dataset("folder", tmp_path, "all")
@@ -113,9 +113,9 @@ def test_an_empty_folder_and_an_unknown_data_set(tmp_path: Path) -> None:
     assert "celebahq" in error.value.next_step
 
 
-def test_a_picture_of_another_data_set_is_refused(tmp_path: Path) -> None:
-    save_picture(tmp_path / "one" / "a.jpg")
-    save_picture(tmp_path / "two" / "b.jpg")
+def test_a_image_of_another_data_set_is_refused(tmp_path: Path) -> None:
+    save_image(tmp_path / "one" / "a.jpg")
+    save_image(tmp_path / "two" / "b.jpg")
     one, two = open_dataset("folder", tmp_path / "one"), open_dataset("folder", tmp_path / "two")
-    with pytest.raises(PictureError, match=r"b\.jpg: no picture of folder"):
-        one.read(two.pictures[0])
+    with pytest.raises(ImageError, match=r"b\.jpg: no picture of folder"):
+        one.read(two.images[0])

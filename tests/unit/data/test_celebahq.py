@@ -10,32 +10,32 @@ import pytest
 
 from bench.core.contract import select
 from bench.core.errors import MissingError, UsageError
-from bench.data import list_pictures, open_dataset
+from bench.data import list_images, open_dataset
 from bench.data.celeba_files import ANNOTATIONS, MAPPING, PARTITION, Annotations
 from bench.data.celeba_verify import verify
 from bench.data.splits import CHECKSUMS, celeba_part, celebahq_test, checksum
 
-from .conftest import mapping_text, real_mapping, real_smiles, save_picture
+from .conftest import mapping_text, real_mapping, real_smiles, save_image
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "celebahq"
 
 
 def few(root: Path, naming: str = "{index}.jpg", folder: str = "CelebA-HQ-img") -> Path:
-    """The first three test pictures, called as asked."""
+    """The first three test images, called as asked."""
     for face in celebahq_test()[:3]:
-        save_picture(root / folder / naming.format(index=face.index, celeba=face.celeba), seed=face.index)
+        save_image(root / folder / naming.format(index=face.index, celeba=face.celeba), seed=face.index)
     return root
 
 
 def test_a_world_in_this_layout_brings_its_own_splits(world: Path) -> None:
     test = open_dataset("celebahq", world)
-    assert [picture.name for picture in test.pictures] == ["6.jpg", "7.jpg", "8.jpg", "9.jpg", "10.jpg", "11.jpg"]
-    assert [picture.name for picture in select(test.pictures, "Smiling=1")] == ["7.jpg", "9.jpg", "11.jpg"]
+    assert [image.name for image in test.images] == ["6.jpg", "7.jpg", "8.jpg", "9.jpg", "10.jpg", "11.jpg"]
+    assert [image.name for image in select(test.images, "Smiling=1")] == ["7.jpg", "9.jpg", "11.jpg"]
     assert test.attributes == {"Smiling", "Young"}
-    assert test.read(test.pictures[0]).shape == (24, 32, 3)
-    sizes = {split: len(open_dataset("celebahq", world, split).pictures) for split in ("train", "val", "all")}
+    assert test.read(test.images[0]).shape == (24, 32, 3)
+    sizes = {split: len(open_dataset("celebahq", world, split).images) for split in ("train", "val", "all")}
     assert sizes == {"train": 4, "val": 2, "all": 12}
-    assert [picture.name for picture in open_dataset("celebahq", world, limit=2).pictures] == ["6.jpg", "7.jpg"]
+    assert [image.name for image in open_dataset("celebahq", world, limit=2).images] == ["6.jpg", "7.jpg"]
 
 
 def test_a_row_lost_in_a_worlds_labels_is_named(world: Path) -> None:
@@ -47,11 +47,11 @@ def test_a_row_lost_in_a_worlds_labels_is_named(world: Path) -> None:
 
 def test_without_text_files_the_shipped_split_serves(tmp_path: Path) -> None:
     data = open_dataset("celebahq", few(tmp_path), limit=3)
-    assert [picture.name for picture in data.pictures] == ["2.jpg", "4.jpg", "26.jpg"]
-    assert [picture.attributes for picture in data.pictures] == [{"Smiling": 1}, {"Smiling": -1}, {"Smiling": -1}]
+    assert [image.name for image in data.images] == ["2.jpg", "4.jpg", "26.jpg"]
+    assert [image.attributes for image in data.images] == [{"Smiling": 1}, {"Smiling": -1}, {"Smiling": -1}]
     with pytest.raises(MissingError, match="the split 'val' needs CelebA-HQ-to-CelebA-mapping"):
         open_dataset("celebahq", tmp_path, "val")
-    assert len(open_dataset("celebahq", tmp_path, "all").pictures) == 3
+    assert len(open_dataset("celebahq", tmp_path, "all").images) == 3
 
 
 @pytest.mark.parametrize(
@@ -66,32 +66,32 @@ def test_without_text_files_the_shipped_split_serves(tmp_path: Path) -> None:
 )
 def test_other_distributions(tmp_path: Path, naming: str, folder: str) -> None:
     data = open_dataset("celebahq", few(tmp_path, naming, folder), limit=3)
-    assert [picture.name for picture in data.pictures] == ["2.jpg", "4.jpg", "26.jpg"]
+    assert [image.name for image in data.images] == ["2.jpg", "4.jpg", "26.jpg"]
 
 
 def test_folders_by_smile(tmp_path: Path) -> None:
     for face in celebahq_test()[:3]:
-        save_picture(tmp_path / ("smile" if face.smiling == 1 else "no_smile") / face.name)
-    assert len(open_dataset("celebahq", tmp_path, limit=3).pictures) == 3
+        save_image(tmp_path / ("smile" if face.smiling == 1 else "no_smile") / face.name)
+    assert len(open_dataset("celebahq", tmp_path, limit=3).images) == 3
 
 
 def test_files_counted_from_one(tmp_path: Path) -> None:
     few(tmp_path, "{index}.jpg")
     for path in sorted((tmp_path / "CelebA-HQ-img").iterdir(), reverse=True):
         path.rename(path.with_stem(str(int(path.stem) + 1)))
-    save_picture(tmp_path / "CelebA-HQ-img" / "30000.jpg")
-    listing = list_pictures("celebahq", tmp_path)
+    save_image(tmp_path / "CelebA-HQ-img" / "30000.jpg")
+    listing = list_images("celebahq", tmp_path)
     assert [entry.path.stem for entry in listing.entries[:3] if entry.path] == ["3", "5", "27"]
     assert "files count from 1" in listing.notes
 
 
 def test_one_number_twice_is_refused(tmp_path: Path) -> None:
-    save_picture(few(tmp_path) / "CelebA-HQ-img" / "2.png")
+    save_image(few(tmp_path) / "CelebA-HQ-img" / "2.png")
     with pytest.raises(MissingError, match="picture 2 is there twice"):
         open_dataset("celebahq", tmp_path, limit=1)
 
 
-def test_missing_pictures_stop_a_run_before_it_starts(tmp_path: Path) -> None:
+def test_missing_images_stop_a_run_before_it_starts(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"2821 of 2824 test pictures are missing: 44\.jpg, 59\.jpg") as error:
         open_dataset("celebahq", few(tmp_path))
     assert "data check --data celebahq" in error.value.next_step
@@ -109,7 +109,7 @@ class TestRealFiles:
     def check(
         self, mapping: dict[int, int] | None = None, smiling: dict[int, int] | None = None, lost: int = 0
     ) -> None:
-        """Verify a mapping and Smiling labels; the partition lacks CelebA's picture `lost`."""
+        """Verify a mapping and Smiling labels; the partition lacks CelebA's image `lost`."""
         parts = {index: None if number == lost else celeba_part(number) for index, number in (mapping or {}).items()}
         annotations = None
         if smiling is not None:
@@ -172,10 +172,10 @@ class TestRealFiles:
 @pytest.mark.skipif(not SHARED.exists(), reason="the real CelebA-HQ files are not here")
 def test_the_real_files() -> None:
     data = open_dataset("celebahq", SHARED, "all", limit=4)
-    assert [picture.name for picture in data.pictures] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
-    assert data.read(data.pictures[0]).shape == (1024, 1024, 3)
+    assert [image.name for image in data.images] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    assert data.read(data.images[0]).shape == (1024, 1024, 3)
     assert len(data.attributes) == 40
-    entries = list_pictures("celebahq", SHARED).entries
+    entries = list_images("celebahq", SHARED).entries
     assert checksum(entry.name for entry in entries) == CHECKSUMS["test"]
     labels = [entry.attributes for entry in entries]
     names = ("Smiling", "Young", "Male", "Eyeglasses", "Bangs", "Heavy_Makeup")
@@ -191,7 +191,7 @@ def test_the_synthetic_world_is_read_back_from_disk(tmp_path: Path) -> None:
     world = open_world("test", 6)
     export(tmp_path, split="test", limit=6, quality=100)
     read = open_dataset("celebahq", tmp_path)
-    assert [picture.name for picture in read.pictures] == [picture.name for picture in world.pictures]
-    for ours, theirs in zip(read.pictures, world.pictures, strict=True):
+    assert [image.name for image in read.images] == [image.name for image in world.images]
+    for ours, theirs in zip(read.images, world.images, strict=True):
         assert ours.attributes["Smiling"] == theirs.attributes["Smiling"]
         assert np.abs(read.read(ours).astype(int) - world.read(theirs).astype(int)).mean() < 3

@@ -8,7 +8,7 @@ from bench.data import open_dataset
 from bench.data.check import check_data, guess, inspect, quick, report
 from bench.data.splits import celebahq_test
 
-from .conftest import save_picture
+from .conftest import save_image
 
 
 def test_a_sound_world_has_no_problems(world: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_sound_world_has_no_problems(world: Path) -> None:
     ]
 
 
-def test_missing_and_unreadable_pictures_are_named(world: Path) -> None:
+def test_missing_and_unreadable_images_are_named(world: Path) -> None:
     (world / "CelebA-HQ-img" / "7.png").unlink()
     (world / "CelebA-HQ-img" / "9.png").write_bytes(b"")
     whole = (world / "CelebA-HQ-img" / "10.png").read_bytes()
@@ -35,9 +35,9 @@ def test_missing_and_unreadable_pictures_are_named(world: Path) -> None:
 
 def test_headers_are_looked_at_before_a_run(world: Path) -> None:
     data = open_dataset("celebahq", world)
-    assert quick(data.pictures) == []
+    assert quick(data.images) == []
     (world / "CelebA-HQ-img" / "9.png").write_bytes(b"")
-    assert len(quick(data.pictures)) == 1
+    assert len(quick(data.images)) == 1
 
 
 def test_a_file_that_contradicts_the_data_set_is_a_problem(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert report("folder", tmp_path / "nowhere")[0].endswith("nowhere: no such folder")
 
 
-def test_many_unreadable_pictures_are_counted(tmp_path: Path) -> None:
+def test_many_unreadable_images_are_counted(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"{number:02d}.jpg").write_bytes(b"")
     problems = inspect("folder", tmp_path).problems
@@ -65,5 +65,5 @@ def test_the_kind_is_guessed(tmp_path: Path) -> None:
     (tmp_path / "cars_test").mkdir()
     assert guess(tmp_path) == "stanford-cars"
     for number in (1, 2):
-        save_picture(tmp_path / "plain" / f"{number:05d}.jpg")
+        save_image(tmp_path / "plain" / f"{number:05d}.jpg")
     assert guess(tmp_path / "plain") == "stanford-cars"

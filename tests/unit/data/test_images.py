@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.core.errors import ExitCode, PictureError
-from bench.data.images import FilePicture, decode, problem
+from bench.core.errors import ExitCode, ImageError
+from bench.data.images import FileImage, decode, problem
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
 
-def saved(path: Path, picture: Image.Image, **options: object) -> Path:
-    picture.save(path, **options)
+def saved(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)
     return path
 
 
@@ -42,10 +42,10 @@ def test_sixteen_bits_keep_the_high_byte(tmp_path: Path) -> None:
 
 
 def test_cmyk_is_converted_by_pillows_plain_rule(tmp_path: Path) -> None:
-    picture = Image.fromarray(PIXELS).convert("CMYK")
-    read = decode(saved(tmp_path / "a.tif", picture))
-    np.testing.assert_array_equal(read, np.asarray(picture.convert("RGB")))
-    assert decode(saved(tmp_path / "a.jpg", picture, quality=95)).shape == (40, 60, 3)
+    image = Image.fromarray(PIXELS).convert("CMYK")
+    read = decode(saved(tmp_path / "a.tif", image))
+    np.testing.assert_array_equal(read, np.asarray(image.convert("RGB")))
+    assert decode(saved(tmp_path / "a.jpg", image, quality=95)).shape == (40, 60, 3)
 
 
 def test_palette_and_transparency(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ REASONS = {
 @pytest.mark.parametrize("kind", REASONS)
 def test_what_cannot_be_used_says_why(tmp_path: Path, kind: str) -> None:
     path = damaged(tmp_path, kind)
-    with pytest.raises(PictureError, match=REASONS[kind]) as error:
+    with pytest.raises(ImageError, match=REASONS[kind]) as error:
         decode(path)
     assert str(path) in error.value.what
     assert error.value.exit_code is ExitCode.FAILED_CELLS
@@ -120,10 +120,10 @@ def test_the_quick_look_does_not_decode(tmp_path: Path) -> None:
 
 def test_digests_are_of_the_bytes_and_made_when_asked(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    picture = FilePicture("a.png", path, {"Smiling": 1})
+    image = FileImage("a.png", path, {"Smiling": 1})
     saved(path, Image.fromarray(PIXELS))
-    assert picture.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert image.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     path.unlink()
-    assert picture.digest == pickle.loads(pickle.dumps(picture)).digest
-    with pytest.raises(PictureError, match="no such file"):
-        _ = FilePicture("b.png", path).digest
+    assert image.digest == pickle.loads(pickle.dumps(image)).digest
+    with pytest.raises(ImageError, match="no such file"):
+        _ = FileImage("b.png", path).digest

@@ -161,7 +161,7 @@ def test_fixed_passes(plan: Plan) -> None:
         plan("smile", strengths={"smile": [1.0, 2.0]})
 
 
-def test_a_label_the_data_lacks_takes_all_pictures(plan: Plan) -> None:
+def test_a_label_the_data_lacks_takes_all_images(plan: Plan) -> None:
     passes = plan("smile", attributes={"Young"})
     assert {(item.inputs, item.reals) for item in passes} == {("all", "all")}
     assert plan("smile", attributes={"Smiling"})[1].inputs == "Smiling=-1"

@@ -74,11 +74,11 @@ def test_the_worlds_generator_in_every_method_gives_a_card_that_edits_takes(
     assert (card.name, card.key, card.rule) == ("my_own_smile", "smile", "add")
     assert "my_own_smile" in [item.name for item in all_cards([Path(path)])]
     assert "the synthetic world's regressor" in card.origin
-    # Going a card's strength along it, the pictures smile more.
-    world, judge = load_shipped_generator(), load_world_networks()
+    # Going a card's strength along it, the images smile more.
+    world, evaluator = load_shipped_generator(), load_world_networks()
     step = card.columns[0].strength * read_tensor(Path("my-own.safetensors"), "smile")
     codes = draw(world, 50, seed=9).codes
-    more, less = (judge.attributes(world(world.broadcast(codes + sign * step)))["smile"].mean() for sign in (1, -1))
+    more, less = (evaluator.attributes(world(world.broadcast(codes + sign * step)))["smile"].mean() for sign in (1, -1))
     assert float(more - less) > 0.2
     if method == "e4e":
         words = ["--methods", "e4e", "--card", path, "--edits", card.name, "--limit", "8", "--output", "runs"]

@@ -69,7 +69,7 @@ def test_impossible_questions_are_refused(options: dict[str, float]) -> None:
 
 
 class Painter:
-    """A method whose picture shows its first code everywhere, squashed."""
+    """A method whose image shows its first code everywhere, squashed."""
 
     name, domain, latent_rows, stages = "painter", "faces", 2, ()
     input_size = output_size = (4, 4)
@@ -82,8 +82,8 @@ class Painter:
         return torch.tanh(codes[:, :1, :1])[..., None].expand(-1, 3, 4, 4)
 
 
-def brightness(pictures: Tensor) -> Mapping[str, Tensor]:
-    return {"smile": pictures.mean((1, 2, 3))}
+def brightness(images: Tensor) -> Mapping[str, Tensor]:
+    return {"smile": images.mean((1, 2, 3))}
 
 
 def test_change_is_measured_between_reconstruction_and_edit() -> None:

@@ -24,7 +24,7 @@ class Shifted(Inversion):
 
 
 class Tiny:
-    """The smallest method there is: codes are three numbers a picture, the picture is their mean colour."""
+    """The smallest method there is: codes are three numbers an image, the image is their mean colour."""
 
     name, domain = "tiny", "faces"
     input_size = output_size = (8, 8)
@@ -41,8 +41,8 @@ class Tiny:
         assert isinstance(inversion, Shifted)
         with stage("synthesise"):
             codes = inversion.codes if delta is None else inversion.codes + delta
-            picture = codes[:, 0, :, None, None].expand(-1, 3, 8, 8).clone()
-            return picture + inversion.offsets["red"][:, None, None, None]
+            image = codes[:, 0, :, None, None].expand(-1, 3, 8, 8).clone()
+            return image + inversion.offsets["red"][:, None, None, None]
 
 
 def failed(method: Any) -> dict[str, str]:

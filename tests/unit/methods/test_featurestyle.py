@@ -87,7 +87,7 @@ def test_what_runs_when(method: FeatureStyle, images: Tensor) -> None:
     assert stages == ["encode", "feature", "synthesise", "feature", "synthesise"]
 
 
-def test_the_picture_must_have_the_generators_size(method: FeatureStyle) -> None:
+def test_the_image_must_have_the_generators_size(method: FeatureStyle) -> None:
     with pytest.raises(UsageError, match="expected \\(N, 3, 64, 64\\)"):
         method.invert(torch.zeros(1, 3, 32, 32))
 

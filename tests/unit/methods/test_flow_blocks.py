@@ -115,7 +115,7 @@ def test_small_flow_network_runs_at_its_sizes_and_trains(kind: str) -> None:
     assert not silent
 
 
-def test_same_size_pictures_share_the_pyramid() -> None:
+def test_same_size_images_share_the_pyramid() -> None:
     torch.manual_seed(3)
     network = FlowNet(small_config("warpc_glunet"), SMALL).eval()
     pair = torch.randn(1, 3, 64, 64), torch.randn(1, 3, 64, 64)

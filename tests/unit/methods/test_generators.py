@@ -33,7 +33,7 @@ def content_of(layout: str, tensors: dict[str, torch.Tensor], average: torch.Ten
 
 
 @pytest.mark.parametrize("layout", ["rosinality", "psp", "parallel", "ours"])
-def test_every_layout_gives_the_same_pictures(layout: str, generator: Any, tmp_path: Path) -> None:
+def test_every_layout_gives_the_same_images(layout: str, generator: Any, tmp_path: Path) -> None:
     tensors, average = dict(generator.state_dict()), torch.ones(10, 24)
     path = tmp_path / ("g.safetensors" if layout == "ours" else "g.pt")
     if layout == "ours":
@@ -48,7 +48,7 @@ def test_every_layout_gives_the_same_pictures(layout: str, generator: Any, tmp_p
     assert torch.equal(loaded(codes), generator.requires_grad_(False)(codes))
 
 
-def test_old_conversions_lack_buffers_and_still_give_one_picture(generator: Any, tmp_path: Path) -> None:
+def test_old_conversions_lack_buffers_and_still_give_one_image(generator: Any, tmp_path: Path) -> None:
     kept = {k: v for k, v in generator.state_dict().items() if "noises" not in k and "kernel" not in k}
     torch.save({"g_ema": kept}, tmp_path / "g.pt")
     (first, mean), (second, _) = load_generator(tmp_path / "g.pt"), load_generator(tmp_path / "g.pt")
@@ -123,8 +123,8 @@ def test_discriminators_come_out_of_rosinality_files(tmp_path: Path) -> None:
     network = Discriminator(DiscriminatorConfig(size=32, channels={4: 12, 8: 12, 16: 8, 32: 6})).eval()
     torch.save({"d": network.state_dict()}, tmp_path / "d.pt")
     loaded = load_discriminator(tmp_path / "d.pt")
-    pictures = torch.randn(4, 3, 32, 32)
-    assert torch.equal(loaded(pictures), network.requires_grad_(False)(pictures))
+    images = torch.randn(4, 3, 32, 32)
+    assert torch.equal(loaded(images), network.requires_grad_(False)(images))
 
 
 def test_files_without_one_are_named(tmp_path: Path) -> None:

@@ -53,9 +53,9 @@ def _by_the_card(method: Hfgi, images: Tensor, delta: Tensor) -> Tensor:
     scale, shift = (F.interpolate(x, (32, 32), mode="bilinear") for x in method.consultation(aligned))
     prefix = method.generator.advance(None, moved, 6)
     changed = prefix.x * (1 + scale) + shift
-    picture = method.generator.advance(prefix.with_features(changed), moved).rgb
-    assert picture is not None
-    return picture
+    image = method.generator.advance(prefix.with_features(changed), moved).rgb
+    assert image is not None
+    return image
 
 
 def test_edits_and_reconstruction_are_the_cards(method: Hfgi, images: Tensor) -> None:
@@ -88,11 +88,11 @@ def test_what_runs_when(method: Hfgi, images: Tensor) -> None:
     assert set(stages) < set(method.stages)
 
 
-def test_the_low_rate_picture_is_clamped_first_and_not_antialiased() -> None:
-    picture = torch.zeros(1, 1, 8, 8)
-    picture[0, 0, 1:3, 1:3] = torch.tensor([[9.0, 0.5], [-9.0, 0.25]])
-    picture[0, 0, 0, 0] = 1.0
-    low = low_rate(picture, (2, 2))
+def test_the_low_rate_image_is_clamped_first_and_not_antialiased() -> None:
+    image = torch.zeros(1, 1, 8, 8)
+    image[0, 0, 1:3, 1:3] = torch.tensor([[9.0, 0.5], [-9.0, 0.25]])
+    image[0, 0, 0, 0] = 1.0
+    low = low_rate(image, (2, 2))
     assert low[0, 0, 0, 0].item() == pytest.approx((1 + 0.5 - 1 + 0.25) / 4)
 
 

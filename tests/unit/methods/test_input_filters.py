@@ -1,4 +1,4 @@
-"""How pictures are resized for each method, as its authors' loaders do (protocol card 1.2, styleres card 7)."""
+"""How images are resized for each method, as its authors' loaders do (protocol card 1.2, styleres card 7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.run.input import to_input
 from methods.featurestyle.adapter import FeatureStyle
 from methods.hfgi.adapter import Hfgi
 from methods.hyperstyle.adapter import HyperStyle
-from methods.nets.base import CodesMethod
+from methods.nets.base import LatentMethod
 from methods.psp.adapter import PyramidMethod
 from methods.registry import load_method
 from methods.restyle.adapter import Restyle
@@ -25,7 +25,7 @@ PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BIC
 
 
 @pytest.mark.parametrize("kind", [PyramidMethod, Restyle, HyperStyle, Hfgi, StyleTransformer, FeatureStyle])
-def test_the_psp_family_and_featurestyle_resize_with_torchvisions_bilinear(kind: type[CodesMethod]) -> None:
+def test_the_psp_family_and_featurestyle_resize_with_torchvisions_bilinear(kind: type[LatentMethod]) -> None:
     assert kind.input_filter == "bilinear"
 
 
@@ -43,7 +43,7 @@ def _resized_by(method: object, pixels: np.ndarray) -> str:
     return matches[0]
 
 
-def test_a_larger_picture_comes_in_by_the_methods_own_filter(tmp_path: Path) -> None:
+def test_a_larger_image_comes_in_by_the_methods_own_filter(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     e4e = load_method("e4e", checkpoint=write_small(tmp_path, "e4e", "faces"))
     assert _resized_by(e4e, pixels) == "bilinear"
@@ -54,7 +54,7 @@ def test_a_larger_picture_comes_in_by_the_methods_own_filter(tmp_path: Path) -> 
         assert _resized_by(method, pixels) == "bicubic"
 
 
-def test_a_picture_of_the_right_size_is_not_touched(tmp_path: Path) -> None:
+def test_a_image_of_the_right_size_is_not_touched(tmp_path: Path) -> None:
     method = load_method("e4e", checkpoint=write_small(tmp_path, "e4e", "faces"))
     pixels = np.random.default_rng(0).integers(0, 256, (*method.input_size, 3), dtype=np.uint8)
     back = (to_input(pixels, method).numpy().transpose(1, 2, 0) + 1) * 127.5

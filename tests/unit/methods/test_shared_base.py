@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from bench.core.contract import EditPass, Method
-from bench.plan.work import Contestant, Work
+from bench.plan.work import MethodSpec, Work
 from bench.results.store import read_rows
 from methods.psp.adapter import PyramidMethod
 from methods.registry import load_method
-from tests.unit.doubles import FewPictures, MeanJudge, fingerprint, run_work
+from tests.unit.doubles import FewImages, MeanEvaluator, fingerprint, run_work
 from tests.unit.methods.small import write_small
 
 SHIPPED = Path(__file__).parents[3] / "bench/world/weights"
@@ -26,16 +26,16 @@ def _shipped(name: str) -> Any:
     return load_method(name, checkpoint=[SHIPPED / f"{part}.safetensors" for part in parts])
 
 
-class Faces(FewPictures):
-    """Random pictures of the shipped networks' size, or larger."""
+class Faces(FewImages):
+    """Random images of the shipped networks' size, or larger."""
 
     size = 64
 
-    def read(self, picture: Any) -> np.ndarray:
-        return np.kron(super().read(picture), np.ones((self.size // 16, self.size // 16, 1), np.uint8))
+    def read(self, image: Any) -> np.ndarray:
+        return np.kron(super().read(image), np.ones((self.size // 16, self.size // 16, 1), np.uint8))
 
 
-class Small(MeanJudge):
+class Small(MeanEvaluator):
     """Keeps 64 px, whatever comes in."""
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
@@ -46,13 +46,13 @@ class Small(MeanJudge):
 def _work(methods: dict[str, Method], size: int = 64) -> Work:
     data = Faces(3)
     data.size = size
-    judge = Small()
+    evaluator = Small()
     passes = (EditPass("reconstruction", None, 0.0),)
-    contestants = tuple(
-        Contestant(name, name, passes, lambda method=method: method)  # type: ignore[misc]
+    specs = tuple(
+        MethodSpec(name, name, passes, lambda method=method: method)  # type: ignore[misc]
         for name, method in methods.items()
     )
-    return Work(data, tuple(data.pictures), contestants, (judge,), {judge.protocol: "original"}, group=2)  # type: ignore[arg-type]
+    return Work(data, tuple(data.images), specs, (evaluator,), {evaluator.protocol: "original"}, group=2)  # type: ignore[arg-type]
 
 
 def _count_encodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -93,7 +93,7 @@ def test_the_encoder_runs_once_and_no_byte_changes(tmp_path: Path, monkeypatch: 
     methods = {name: _shipped(name) for name in NAMES}
     calls = _count_encodings(monkeypatch)
     run_work(_work(methods), tmp_path / "together")
-    # Three pictures are two groups, whatever the number of methods.
+    # Three images are two groups, whatever the number of methods.
     assert len(calls) == 2
     for name, method in methods.items():
         run_work(_work({name: method}), tmp_path / "apart")
@@ -102,7 +102,7 @@ def test_the_encoder_runs_once_and_no_byte_changes(tmp_path: Path, monkeypatch: 
     assert fingerprint(tmp_path / "together") == fingerprint(tmp_path / "apart")
 
 
-def test_pictures_resized_by_another_filter_are_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_resized_by_another_filter_are_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     methods = {name: _shipped(name) for name in NAMES}
     calls = _count_encodings(monkeypatch)
     run_work(_work(methods, size=128), tmp_path)

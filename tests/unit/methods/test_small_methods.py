@@ -53,7 +53,7 @@ def test_deltas_go_over_a_shared_row_and_rows_do_not(tmp_path: Path) -> None:
     torch.testing.assert_close(e4e.invert(images).codes, expected + e4e.latent_avg)
 
 
-def test_hyperstyle_keeps_the_offsets_of_the_picture(tmp_path: Path) -> None:
+def test_hyperstyle_keeps_the_offsets_of_the_image(tmp_path: Path) -> None:
     method: Any = load_method("hyperstyle", checkpoint=write_small(tmp_path, "hyperstyle", "faces"))
     inversion = method.invert(torch.rand(2, 3, 64, 64))
     assert sorted(inversion.offsets) == list(range(9))
@@ -96,13 +96,13 @@ def test_a_tensor_of_no_part_is_named(name: str, tmp_path: Path) -> None:
         load_method(name, checkpoint=tmp_path / "more.safetensors")
 
 
-def test_restyles_average_picture_is_float32_whatever_the_first_call_was(tmp_path: Path) -> None:
+def test_restyles_average_image_is_float32_whatever_the_first_call_was(tmp_path: Path) -> None:
     path = write_small(tmp_path, "restyle", "faces")
     rough, fresh = (load_method("restyle", checkpoint=path) for _ in range(2))
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3)) * 2 - 1
     with torch.autocast("cpu", torch.bfloat16):
         rough.invert(images)
-    assert rough.average_picture().dtype == torch.float32  # type: ignore[attr-defined]
+    assert rough.average_image().dtype == torch.float32  # type: ignore[attr-defined]
     assert torch.equal(rough.invert(images).codes, fresh.invert(images).codes)
 
 

@@ -28,7 +28,7 @@ def upfirdn(x: Tensor, kernel: Tensor, up: int, pad: tuple[int, int]) -> Tensor:
 
 
 def modulated(conv: ModulatedConv, x: Tensor, w: Tensor, offset: Tensor | None) -> Tensor:
-    """One picture at a time, its weights modulated and demodulated as the rule says."""
+    """One image at a time, its weights modulated and demodulated as the rule says."""
     outputs = []
     style = w @ conv.modulation.weight.double().T / math.sqrt(w.shape[1]) + conv.modulation.bias.double()
     for index in range(len(x)):
@@ -118,7 +118,7 @@ def test_stopping_and_going_on_changes_nothing(generator: Generator, codes: Tens
         assert torch.equal(generator.advance(state, codes).rgb, whole)
 
 
-def test_pictures_do_not_depend_on_their_neighbours(generator: Generator, codes: Tensor) -> None:
+def test_images_do_not_depend_on_their_neighbours(generator: Generator, codes: Tensor) -> None:
     with torch.no_grad():
         together = generator(codes)
         alone = torch.cat([generator(codes[i : i + 1]) for i in range(3)])
@@ -153,7 +153,7 @@ def test_released_sizes() -> None:
             assert sum(p.numel() for p in network.parameters()) == parameters
 
 
-def test_deviation_groups_picture_j_with_j_mod_groups() -> None:
+def test_deviation_groups_image_j_with_j_mod_groups() -> None:
     x = torch.zeros(8, 2, 4, 4)
     x[[0, 2]] = 1.0  # group {0, 2, 4, 6}; the other group is constant
     added = minibatch_deviation(x)[:, 2, 0, 0]
@@ -176,5 +176,5 @@ def test_a_clamp_bounds_every_layer_and_each_to_rgb(gradients: bool) -> None:
         assert capped.rgb is not None and capped.rgb.abs().max() <= 0.5
         whole = bound.advance(None, codes)
     assert whole.x.abs().max() <= 0.5
-    # The skip itself is not bounded: it is a sum of bounded pictures.
+    # The skip itself is not bounded: it is a sum of bounded images.
     assert whole.rgb is not None and torch.isfinite(whole.rgb).all()

@@ -38,7 +38,7 @@ def _images(n: int = 3) -> Tensor:
 
 
 def _attention(weights: dict[str, Tensor], part: str, query: Tensor, key: Tensor, heads: int) -> Tensor:
-    """The card's attention for one picture: packed projections, scores over the root of the head's width, softmax."""
+    """The card's attention for one image: packed projections, scores over the root of the head's width, softmax."""
     packed, bias = weights[f"{part}.in_proj_weight"], weights[f"{part}.in_proj_bias"]
     width = query.shape[-1]
     projected = []
@@ -96,9 +96,9 @@ def test_cars_read_three_quarters_of_the_rows() -> None:
     cars = StyleTransformer("styletransformer", Canvas.of("cars", 64), *networks, torch.randn(16, 32)).eval()
     with torch.no_grad():
         inversion = cars.invert(torch.rand(1, 3, 48, 64) * 2 - 1)
-        picture = cars.edit(inversion)
-        assert torch.equal(picture, cars.generator(inversion.codes)[:, :, 8:56])
-    assert picture.shape == (1, 3, 48, 64)
+        image = cars.edit(inversion)
+        assert torch.equal(image, cars.generator(inversion.codes)[:, :, 8:56])
+    assert image.shape == (1, 3, 48, 64)
 
 
 def test_more_tokens_than_rows_all_attend_and_the_first_are_read() -> None:

@@ -69,7 +69,7 @@ def loaded(name: str, parts: dict[str, Path]) -> Any:
     return load_method(name, domain="faces", checkpoint=[parts["generator"], parts["e4e"], parts[name]])
 
 
-def pictures(count: int = 3) -> Tensor:
+def images(count: int = 3) -> Tensor:
     return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(5)) * 2 - 1
 
 
@@ -82,22 +82,22 @@ def test_contract(name: str, parts: dict[str, Path]) -> None:
     method = loaded(name, parts)
     assert isinstance(method, Method)
     assert (method.input_size, method.output_size, method.latent_rows) == ((64, 64), (64, 64), 10)
-    inversion = method.invert(pictures())
+    inversion = method.invert(images())
     assert inversion.codes.shape == (3, 10, 64)
     reconstruction = method.edit(inversion)
     assert reconstruction.shape == (3, 3, 64, 64)
     assert torch.equal(method.edit(inversion, torch.zeros(10, 64)), reconstruction)
     edit = method.edit(inversion, direction())
     assert (edit - reconstruction).abs().max() > 1e-3
-    torch.testing.assert_close(method.edit(method.invert(pictures()), direction()), edit, atol=0, rtol=0)
+    torch.testing.assert_close(method.edit(method.invert(images()), direction()), edit, atol=0, rtol=0)
     each = direction().expand(3, -1, -1)
     torch.testing.assert_close(method.edit(inversion, each), edit, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["styleres", "warpres"])
-def test_slices_are_inversions_of_their_pictures(name: str, parts: dict[str, Path]) -> None:
+def test_slices_are_inversions_of_their_images(name: str, parts: dict[str, Path]) -> None:
     method = loaded(name, parts)
-    whole = method.invert(pictures())
+    whole = method.invert(images())
     part = whole[1:2]
     assert isinstance(part, ResidualInversion) and len(part) == 1
     torch.testing.assert_close(
@@ -110,13 +110,13 @@ def test_slices_are_inversions_of_their_pictures(name: str, parts: dict[str, Pat
 def test_stages_are_announced_in_the_order_given(name: str, parts: dict[str, Path]) -> None:
     method, heard = loaded(name, parts), []
     with listen(lambda stage, begins: heard.append(stage) if begins else None):
-        method.edit(method.invert(pictures()))
+        method.edit(method.invert(images()))
     assert tuple(dict.fromkeys(heard)) == method.stages
 
 
-def test_an_edit_repeats_nothing_of_the_picture(parts: dict[str, Path]) -> None:
+def test_an_edit_repeats_nothing_of_the_image(parts: dict[str, Path]) -> None:
     method, heard = loaded("warpres", parts), []
-    inversion = method.invert(pictures())
+    inversion = method.invert(images())
     with listen(lambda stage, begins: heard.append(stage) if begins else None):
         method.edit(inversion, direction())
     assert "encode" not in heard and "residual" not in heard
@@ -125,7 +125,7 @@ def test_an_edit_repeats_nothing_of_the_picture(parts: dict[str, Path]) -> None:
 def test_the_same_parts_serve_the_base_encoder(parts: dict[str, Path]) -> None:
     base = load_method("e4e", domain="faces", checkpoint=[parts["e4e"], parts["generator"]])
     warpres = loaded("warpres", parts)
-    torch.testing.assert_close(base.invert(pictures()).codes, warpres.invert(pictures()).codes, atol=0, rtol=0)
+    torch.testing.assert_close(base.invert(images()).codes, warpres.invert(images()).codes, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("trained", ["styleres", "warpres"])
@@ -141,8 +141,8 @@ def test_every_base_encoder_carries_both(base: str, trained: str, parts: dict[st
     files = [parts[trained], part, parts["generator"]]
     method = load_method(f"{base}+{trained}", domain="faces", checkpoint=files)
     alone = load_method(base, domain="faces", checkpoint=[part, parts["generator"]])
-    inversion = method.invert(pictures())
-    torch.testing.assert_close(inversion.codes, alone.invert(pictures()).codes, atol=0, rtol=0)
+    inversion = method.invert(images())
+    torch.testing.assert_close(inversion.codes, alone.invert(images()).codes, atol=0, rtol=0)
     assert (method.edit(inversion) - alone.edit(inversion)).abs().max() > 1e-3
     assert method.edit(inversion, direction()).shape == (3, 3, 64, 64)
 
@@ -195,7 +195,7 @@ def test_cars_take_the_middle_rows(parts: dict[str, Path]) -> None:
     base = PyramidMethod("e4e", Canvas.of("cars", 64), encoder, Generator(GENERATOR), torch.zeros(64))
     method = ResidualMethod("warpres", base, WarpRes(WORLD_WARPRES)).eval().requires_grad_(False)
     assert (method.input_size, method.output_size) == ((48, 64), (48, 64))
-    inversion = method.invert(pictures(2)[:, :, 8:56])
+    inversion = method.invert(images(2)[:, :, 8:56])
     assert inversion.residual.shape == (2, 64, 32, 32)
     assert method.edit(inversion, direction()).shape == (2, 3, 48, 64)
 

@@ -73,15 +73,15 @@ def test_unedited_codes_give_the_same_features_bit_for_bit() -> None:
     prepared = model.prepare(GENERATOR, codes(), base_features())
     assert torch.equal(model.prefix(GENERATOR, codes()).state.x, prepared.prefix.state.x)
     again = model.render(GENERATOR, prepared, codes())
-    assert torch.equal(again.picture, model.render(GENERATOR, prepared).picture)
+    assert torch.equal(again.image, model.render(GENERATOR, prepared).image)
 
 
-def test_zero_last_starts_from_the_base_encoders_picture() -> None:
+def test_zero_last_starts_from_the_base_encoders_image() -> None:
     model = warpres(residual=replace(WORLD_RESIDUAL, init="zero_last"))
     prepared = model.prepare(GENERATOR, codes(), base_features())
     rendered = model.render(GENERATOR, prepared, codes(2))
     assert rendered.addition.abs().max() == 0
-    torch.testing.assert_close(rendered.picture, GENERATOR(codes(2)), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(rendered.image, GENERATOR(codes(2)), atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("arch", ["styleres", "group_reduced"])
@@ -96,9 +96,9 @@ def test_invert_once_and_edit_is_full_recomputation(build: str) -> None:
     model = warpres() if build == "warpres" else StyleRes(WORLD_STYLERES).eval().requires_grad_(False)
     prepared = model.prepare(GENERATOR, codes(), base_features())
     model.render(GENERATOR, prepared, codes(7))
-    edited = model.render(GENERATOR, prepared, codes(2)).picture
+    edited = model.render(GENERATOR, prepared, codes(2)).image
     fresh = model.prepare(GENERATOR, codes(), base_features())
-    torch.testing.assert_close(edited, model.render(GENERATOR, fresh, codes(2)).picture, atol=0, rtol=0)
+    torch.testing.assert_close(edited, model.render(GENERATOR, fresh, codes(2)).image, atol=0, rtol=0)
 
 
 def test_one_cell_of_flow_takes_the_right_hand_residual_and_empties_the_last_column() -> None:
@@ -110,7 +110,7 @@ def test_one_cell_of_flow_takes_the_right_hand_residual_and_empties_the_last_col
     assert moved[..., -1].abs().max() < 5e-6
 
 
-def test_car_rows_line_up_with_the_bars_of_the_generators_picture() -> None:
+def test_car_rows_line_up_with_the_bars_of_the_generators_image() -> None:
     base = torch.ones(1, 128, 48, 64)
     padded = pad_rows(base, 64)
     assert padded.shape == (1, 128, 64, 64)
@@ -148,7 +148,7 @@ def test_identity_flow_for_a_reconstruction_is_an_option() -> None:
     assert model.render(GENERATOR, prepared, codes(2)).cells.abs().max() > 0  # type: ignore[union-attr]
 
 
-def test_pictures_can_feed_the_flow() -> None:
+def test_images_can_feed_the_flow() -> None:
     model = warpres(flow_source="pictures")
     assert model.adapters is None
     prepared = model.prepare(GENERATOR, codes(), base_features())
@@ -162,7 +162,7 @@ def test_every_trained_part_learns_and_the_generator_does_not(changes: dict[str,
     model = WarpRes(replace(WORLD_WARPRES, **changes))  # type: ignore[arg-type]
     prepared = model.prepare(GENERATOR, codes(), base_features())
     rendered = model.render(GENERATOR, prepared, codes(2))
-    (rendered.picture.square().mean() + rendered.addition.abs().mean()).backward()
+    (rendered.image.square().mean() + rendered.addition.abs().mean()).backward()
     silent = [name for name, value in model.named_parameters() if value.grad is None]
     assert not silent
     assert all(value.grad is None for value in GENERATOR.parameters())
@@ -172,7 +172,7 @@ def test_gradient_reaches_the_codes_where_they_ask_for_it() -> None:
     model = warpres()
     wanted = codes(2).requires_grad_()
     prepared = model.prepare(GENERATOR, codes(), base_features())
-    model.render(GENERATOR, prepared, wanted).picture.mean().backward()
+    model.render(GENERATOR, prepared, wanted).image.mean().backward()
     assert wanted.grad is not None and wanted.grad.abs().max() > 0
 
 

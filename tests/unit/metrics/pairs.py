@@ -1,4 +1,4 @@
-"""The picture pairs of the similarity and LPIPS reference values: float32 (3, 256, 256) in [-1, 1]."""
+"""The image pairs of the similarity and LPIPS reference values: float32 (3, 256, 256) in [-1, 1]."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ def u8(x: np.ndarray) -> np.ndarray:
     return np.clip(np.floor((np.asarray(x, np.float64) + 1) * 127.5 + 0.5), 0, 255).astype(np.uint8)
 
 
-def pictures_u8(seed: int, count: int, size: int) -> list[np.ndarray]:
-    """Golden pictures as uint8 (size, size, 3)."""
+def images_u8(seed: int, count: int, size: int) -> list[np.ndarray]:
+    """Golden images as uint8 (size, size, 3)."""
     return [u8(image).transpose(1, 2, 0).copy() for image in golden_image(seed, count, size).numpy()]
 
 

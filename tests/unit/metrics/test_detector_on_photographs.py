@@ -25,11 +25,11 @@ def detector() -> Mtcnn:
 
 
 def photo(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB").resize((256, 256), Image.Resampling.BICUBIC))
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB").resize((256, 256), Image.Resampling.BICUBIC))
 
 
-def test_black_picture_passes_the_first_stage_only(detector: Mtcnn) -> None:
+def test_black_image_passes_the_first_stage_only(detector: Mtcnn) -> None:
     """The width soft-max lets boxes of the smallest levels through whatever is in them: seven on black."""
     black = np.zeros((256, 256, 3), np.uint8)
     assert len(detector._proposals(black)) == 7

@@ -1,4 +1,4 @@
-"""The judge: one look a picture, missing columns, digests, scores; with a world of toy networks."""
+"""The judge: one look an image, missing columns, digests, scores; with a world of toy networks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.contract import Judge
+from bench.core.contract import Evaluator
 from bench.core.errors import FETCH, MissingError
 from metrics.columns import Batch, Refusal
-from metrics.evaluator import ProtocolJudge, load_judge, missing_columns, plan_judge
+from metrics.evaluator import ProtocolEvaluator, load_evaluator, missing_columns, plan_evaluator
 from metrics.protocol import load_protocol
 from metrics.synthetic import perceptual_distance
-from tests.unit.metrics.reference import pictures_u8
+from tests.unit.metrics.reference import images_u8
 
 Weights = Callable[[str], Path]
 
@@ -27,56 +27,56 @@ def no_weights(name: str) -> Path:
 
 
 class ToyWorld:
-    """Feature maps by pooling, an embedding by projection; counts how many pictures it was shown."""
+    """Feature maps by pooling, an embedding by projection; counts how many images it was shown."""
 
     digest = "toy"
 
     def __init__(self) -> None:
         self.seen = {"features": 0, "pooled": 0, "embed": 0}
 
-    def features(self, pictures: Tensor, /) -> Sequence[Tensor]:
-        self.seen["features"] += len(pictures)
-        return [F.avg_pool2d(pictures, 4), F.avg_pool2d(pictures, 8)]
+    def features(self, images: Tensor, /) -> Sequence[Tensor]:
+        self.seen["features"] += len(images)
+        return [F.avg_pool2d(images, 4), F.avg_pool2d(images, 8)]
 
-    def pooled(self, pictures: Tensor, /) -> Tensor:
-        self.seen["pooled"] += len(pictures)
-        return F.avg_pool2d(pictures, 16).flatten(1)
+    def pooled(self, images: Tensor, /) -> Tensor:
+        self.seen["pooled"] += len(images)
+        return F.avg_pool2d(images, 16).flatten(1)
 
-    def embed(self, pictures: Tensor, /) -> Tensor:
-        self.seen["embed"] += len(pictures)
-        return F.normalize(F.avg_pool2d(pictures, 8).flatten(1), dim=1)
+    def embed(self, images: Tensor, /) -> Tensor:
+        self.seen["embed"] += len(images)
+        return F.normalize(F.avg_pool2d(images, 8).flatten(1), dim=1)
 
 
-def synthetic(world: ToyWorld | None = None, batch: int = 3) -> ProtocolJudge:
-    return load_judge(
+def synthetic(world: ToyWorld | None = None, batch: int = 3) -> ProtocolEvaluator:
+    return load_evaluator(
         "synthetic-1", domain="faces", weights=no_weights, device="cpu", world=world or ToyWorld(), batch=batch
     )
 
 
 def test_is_a_judge_of_the_contract() -> None:
-    judge: Judge = synthetic()
-    assert judge.protocol == "synthetic-1"
-    assert judge.pair_metrics == ("lpips", "id", "ssim", "psnr")
-    assert judge.set_metrics == ("fd",)
-    assert judge.missing == {}
+    evaluator: Evaluator = synthetic()
+    assert evaluator.protocol == "synthetic-1"
+    assert evaluator.pair_metrics == ("lpips", "id", "ssim", "psnr")
+    assert evaluator.set_metrics == ("fd",)
+    assert evaluator.missing == {}
 
 
-def test_each_network_sees_each_picture_once() -> None:
+def test_each_network_sees_each_image_once() -> None:
     world = ToyWorld()
-    judge = synthetic(world)
-    pictures = pictures_u8(0, 7, 64)
-    originals = judge.describe(pictures)
-    generated = judge.describe(pictures[::-1])
+    evaluator = synthetic(world)
+    images = images_u8(0, 7, 64)
+    originals = evaluator.describe(images)
+    generated = evaluator.describe(images[::-1])
     assert world.seen == {"features": 14, "pooled": 14, "embed": 14}
     for first, second in zip(generated, originals, strict=True):
-        judge.score(first, second)
+        evaluator.score(first, second)
     assert world.seen == {"features": 14, "pooled": 14, "embed": 14}
 
 
 def test_scores_mean_what_they_say() -> None:
-    judge = synthetic()
-    first, second = judge.describe(pictures_u8(0, 2, 64))
-    same, other = judge.score(first, first), judge.score(second, first)
+    evaluator = synthetic()
+    first, second = evaluator.describe(images_u8(0, 2, 64))
+    same, other = evaluator.score(first, first), evaluator.score(second, first)
     assert same.values["lpips"] == pytest.approx(0, abs=1e-6)
     assert same.values["id"] == pytest.approx(1)
     assert same.values["ssim"] == pytest.approx(1)
@@ -90,9 +90,9 @@ def test_scores_mean_what_they_say() -> None:
 
 
 def test_batch_size_does_not_matter() -> None:
-    pictures = pictures_u8(0, 5, 64)
+    images = images_u8(0, 5, 64)
     one, many = synthetic(batch=1), synthetic(batch=5)
-    for a, b in zip(one.describe(pictures), many.describe(pictures), strict=True):
+    for a, b in zip(one.describe(images), many.describe(images), strict=True):
         first, second = one.score(a, a), many.score(b, b)
         assert first.values == pytest.approx(second.values, abs=1e-6)
         np.testing.assert_allclose(first.features["fd"], second.features["fd"], atol=1e-6)
@@ -100,31 +100,31 @@ def test_batch_size_does_not_matter() -> None:
 
 def test_perceptual_distance_for_truth_columns_is_the_column() -> None:
     world = ToyWorld()
-    judge = synthetic(world)
-    a, b = pictures_u8(0, 2, 64)
-    column = judge.score(*judge.describe([a, b])).values["lpips"]
+    evaluator = synthetic(world)
+    a, b = images_u8(0, 2, 64)
+    column = evaluator.score(*evaluator.describe([a, b])).values["lpips"]
     assert perceptual_distance(world)(a, b) == pytest.approx(column, rel=1e-5)
 
 
 def test_a_refusal_is_a_failure_with_its_side() -> None:
-    judge = synthetic()
-    first, second = judge.describe(pictures_u8(0, 2, 64))
+    evaluator = synthetic()
+    first, second = evaluator.describe(images_u8(0, 2, 64))
     no_face = {**second, "world_identity": Refusal("no face found")}
-    assert judge.score(no_face, first).failures == {"id": "no face found in the generated picture"}
-    assert judge.score(first, no_face).failures == {"id": "no face found in the original picture"}
-    assert "id" not in judge.score(first, no_face).values
+    assert evaluator.score(no_face, first).failures == {"id": "no face found in the generated picture"}
+    assert evaluator.score(first, no_face).failures == {"id": "no face found in the original picture"}
+    assert "id" not in evaluator.score(first, no_face).values
 
 
 def test_missing_networks_make_missing_columns() -> None:
-    judge = load_judge("standard-1", domain="faces", weights=no_weights, device="cpu")
-    assert set(judge.missing) == {"fid", "kid", "lpips", "lpips_vgg", "id"}
-    assert str(judge.missing["kid"]) == str(judge.missing["fid"])
-    assert "weights fetch inception-fid" in judge.missing["fid"].next_step
-    assert judge.pair_metrics == ("ssim", "mse", "psnr")
-    assert judge.set_metrics == ()
+    evaluator = load_evaluator("standard-1", domain="faces", weights=no_weights, device="cpu")
+    assert set(evaluator.missing) == {"fid", "kid", "lpips", "lpips_vgg", "id"}
+    assert str(evaluator.missing["kid"]) == str(evaluator.missing["fid"])
+    assert "weights fetch inception-fid" in evaluator.missing["fid"].next_step
+    assert evaluator.pair_metrics == ("ssim", "mse", "psnr")
+    assert evaluator.set_metrics == ()
     cars = missing_columns(load_protocol("paper-1"), "cars", no_weights)
     assert set(cars) == {"fid", "lpips"}
-    lost = load_judge("synthetic-1", domain="faces", weights=no_weights, device="cpu")
+    lost = load_evaluator("synthetic-1", domain="faces", weights=no_weights, device="cpu")
     assert set(lost.missing) == {"fd", "lpips", "id"}
 
 
@@ -144,17 +144,17 @@ def test_a_planned_judge_is_the_loaded_one_without_networks(weights: Weights) ->
     def some(name: str) -> Path:
         return weights(name) if name in ("alexnet-imagenet", "mtcnn") else no_weights(name)
 
-    loaded = load_judge("paper-1", domain="faces", weights=some, device="cpu")
-    planned = plan_judge("paper-1", domain="faces", weights=some)
+    loaded = load_evaluator("paper-1", domain="faces", weights=some, device="cpu")
+    planned = plan_evaluator("paper-1", domain="faces", weights=some)
     for name in ("protocol", "digest", "pair_metrics", "set_metrics", "feature_stems", "lossy"):
         assert getattr(planned, name) == getattr(loaded, name), name
     assert set(planned.missing) == set(loaded.missing)
 
 
 def test_only_owners_keep_features(weights: Weights) -> None:
-    judge = plan_judge("standard-1", domain="faces", weights=weights)
-    assert judge.set_metrics == ("fid", "kid")
-    assert judge.feature_stems == ("fid",)
+    evaluator = plan_evaluator("standard-1", domain="faces", weights=weights)
+    assert evaluator.set_metrics == ("fid", "kid")
+    assert evaluator.feature_stems == ("fid",)
 
 
 def test_a_damaged_network_stops_the_run(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_damaged_network_stops_the_run(tmp_path: Path) -> None:
         return tmp_path / "alexnet.pth" if name == "alexnet-imagenet" else no_weights(name)
 
     with pytest.raises(MissingError, match=r"alexnet\.pth"):
-        load_judge("paper-1", domain="cars", weights=weights, device="cpu")
+        load_evaluator("paper-1", domain="cars", weights=weights, device="cpu")
 
 
 def test_digest_follows_protocol_networks_and_domain(weights: Weights) -> None:
@@ -172,7 +172,7 @@ def test_digest_follows_protocol_networks_and_domain(weights: Weights) -> None:
         return lambda name: weights(name) if name in names else no_weights(name)
 
     def digest(protocol: str, domain: str, *names: str) -> str:
-        return load_judge(protocol, domain=domain, weights=only(*names), device="cpu").digest  # type: ignore[arg-type]
+        return load_evaluator(protocol, domain=domain, weights=only(*names), device="cpu").digest  # type: ignore[arg-type]
 
     base = digest("paper-1", "cars")
     assert digest("paper-1", "cars") == base
@@ -185,32 +185,32 @@ def test_digest_follows_protocol_networks_and_domain(weights: Weights) -> None:
 
 
 def test_paper_columns_with_filled_networks(weights: Weights) -> None:
-    """Every column of paper-1, but for the slow ones, on pictures of another size than the protocol keeps."""
+    """Every column of paper-1, but for the slow ones, on images of another size than the protocol keeps."""
 
     def some(name: str) -> Path:
         return weights(name) if name in ("alexnet-imagenet", "mtcnn") else no_weights(name)
 
-    judge = load_judge("paper-1", domain="faces", weights=some, device="cpu")
-    assert set(judge.missing) == {"fid", "id", "id_mtcnn"}
-    stored = [judge.store(picture) for picture in pictures_u8(0, 2, 300)]
+    evaluator = load_evaluator("paper-1", domain="faces", weights=some, device="cpu")
+    assert set(evaluator.missing) == {"fid", "id", "id_mtcnn"}
+    stored = [evaluator.store(image) for image in images_u8(0, 2, 300)]
     assert stored[0].shape == (256, 256, 3)
-    first, second = judge.describe(stored)
-    scored = judge.score(second, first)
+    first, second = evaluator.describe(stored)
+    scored = evaluator.score(second, first)
     assert set(scored.values) == {"lpips", "ssim", "mse", "psnr"}
-    lossless = judge.describe([judge.store_lossless(pictures_u8(0, 2, 300)[0])])[0]
-    floor = judge.score(first, lossless)
+    lossless = evaluator.describe([evaluator.store_lossless(images_u8(0, 2, 300)[0])])[0]
+    floor = evaluator.score(first, lossless)
     assert 30 < floor.values["psnr"] < 60
     assert floor.values["lpips"] < scored.values["lpips"]
 
 
 @pytest.mark.slow
 def test_every_column_with_filled_networks(weights: Weights) -> None:
-    """The full-size networks in one judge: two pictures through Inception, AlexNet, IR-101 twice and the detector."""
-    judge = load_judge("paper-1", domain="faces", weights=weights, device="cpu")
-    assert judge.missing == {}
-    assert judge.set_metrics == ("fid",)
-    first, second = judge.describe([judge.store(picture) for picture in pictures_u8(0, 2, 256)])
-    same, other = judge.score(first, first), judge.score(second, first)
+    """The full-size networks in one judge: two images through Inception, AlexNet, IR-101 twice and the detector."""
+    evaluator = load_evaluator("paper-1", domain="faces", weights=weights, device="cpu")
+    assert evaluator.missing == {}
+    assert evaluator.set_metrics == ("fid",)
+    first, second = evaluator.describe([evaluator.store(image) for image in images_u8(0, 2, 256)])
+    same, other = evaluator.score(first, first), evaluator.score(second, first)
     assert same.features["fid"].shape == (2048,)
     assert same.values["id"] == pytest.approx(1, abs=1e-5)
     assert other.values["id"] < same.values["id"]
@@ -219,7 +219,7 @@ def test_every_column_with_filled_networks(weights: Weights) -> None:
 
 
 def test_batch_forms() -> None:
-    picture = np.array([[[0, 128, 255]]], np.uint8)
-    batch = Batch([picture], torch.device("cpu"))
+    image = np.array([[[0, 128, 255]]], np.uint8)
+    batch = Batch([image], torch.device("cpu"))
     assert batch.uint8.shape == (1, 3, 1, 1)
     assert batch.signed.flatten().tolist() == pytest.approx([-1, 128 / 127.5 - 1, 1], abs=1e-6)

@@ -106,7 +106,7 @@ def test_true_size_takes_seconds() -> None:
 
 @pytest.mark.parametrize(("n", "m", "width"), [(40, 30, 60), (60, 50, 20), (60, 15, 20)])
 def test_influence_is_the_derivative_by_weight(n: int, m: int, width: int) -> None:
-    """Giving one picture a little more weight moves the value by that much times its influence."""
+    """Giving one image a little more weight moves the value by that much times its influence."""
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal((n, width)), rng.standard_normal((m, width)) * 1.3 + 0.2
     estimate = frechet_estimate(a, b)
@@ -131,6 +131,6 @@ def test_influence_is_the_derivative_by_weight(n: int, m: int, width: int) -> No
     np.testing.assert_allclose(swapped.influences[1], estimate.influences[0], rtol=1e-8, atol=1e-8)
 
 
-def test_too_few_pictures_have_no_distance() -> None:
+def test_too_few_images_have_no_distance() -> None:
     with pytest.raises(NoValue):
         frechet_distance(np.zeros((1, 4)), np.zeros((5, 4)))

@@ -17,7 +17,7 @@ from metrics.identity.mtcnn import ONet, PNet, RNet, load_mtcnn
 from metrics.identity.networks import curricularface
 from metrics.identity.npy import read_arrays
 from tests.filling import fill
-from tests.unit.metrics.reference import arrays, mtcnn_tensors, pictures_u8, reference
+from tests.unit.metrics.reference import arrays, images_u8, mtcnn_tensors, reference
 
 Weights = Callable[[str], Path]
 EXPECTED = arrays("identity")
@@ -27,10 +27,10 @@ TRANSFORMS = reference("face_align")["transforms"]
 @torch.inference_mode()
 def test_curricularface(weights: Weights) -> None:
     network = curricularface(weights("curricularface"))
-    pictures = torch.stack([to_signed(picture) for picture in pictures_u8(0, 2, 112)])
+    images = torch.stack([to_signed(image) for image in images_u8(0, 2, 112)])
     before: list[torch.Tensor] = []
     with network.output_layer.register_forward_hook(lambda module, taken, given: before.append(given)):
-        embeddings = network(pictures).numpy()
+        embeddings = network(images).numpy()
     np.testing.assert_allclose(embeddings, EXPECTED["ir101_embedding"], atol=2e-5)
     # Before it is scaled to length one, too: a wrong scale would be lost in the embedding.
     scale = float(np.abs(EXPECTED["ir101_pre_norm"]).max())
@@ -38,7 +38,7 @@ def test_curricularface(weights: Weights) -> None:
     assert float(embeddings[0] @ embeddings[1]) == pytest.approx(float(EXPECTED["ir101_dot"]), abs=1e-4)
     assert np.linalg.norm(embeddings, axis=1) == pytest.approx([1, 1], abs=1e-5)
     # The channel order is part of the metric.
-    bgr = network(pictures[:1].flip(1)).numpy()[0]
+    bgr = network(images[:1].flip(1)).numpy()[0]
     assert float(embeddings[0] @ bgr) == pytest.approx(float(EXPECTED["ir101_bgr_dot_image0"]), abs=1e-4)
 
 
@@ -75,7 +75,7 @@ def test_fits_and_warp(name: str) -> None:
     matrix = lineage_fit(points)
     np.testing.assert_allclose(matrix, case["matrix_2x3"], atol=1e-9)
     np.testing.assert_allclose(umeyama_fit(points), case["umeyama_matrix_2x3"], atol=1e-5)
-    crop = warp(pictures_u8(0, 1, 256)[0], matrix)
+    crop = warp(images_u8(0, 1, 256)[0], matrix)
     assert crop.shape == (112, 112, 3)
     # OpenCV's bilinear weights are fixed-point: another build may differ by one level.
     difference = crop[40:72, 40:72].astype(int) - EXPECTED[f"warp_{name}_crop"].astype(int)
@@ -104,8 +104,8 @@ def test_fixed_crop() -> None:
     assert torch.allclose(crop[0, 0, 0], expected)
     rows = group_crop(images.transpose(2, 3))
     assert torch.allclose(rows[0, 0, :, 0], expected + 3)
-    picture = pictures_u8(0, 1, 64)[0]
-    assert to_256(picture).shape == (256, 256, 3)
+    image = images_u8(0, 1, 64)[0]
+    assert to_256(image).shape == (256, 256, 3)
 
 
 def test_boxes() -> None:

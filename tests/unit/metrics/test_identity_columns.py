@@ -16,7 +16,7 @@ import metrics.identity.networks
 from metrics.columns import Batch, Pair, Refusal, Tools
 from metrics.identity import Identity
 from metrics.identity.alignment import REFERENCE, group_crop
-from tests.unit.metrics.reference import pictures_u8
+from tests.unit.metrics.reference import images_u8
 
 
 class ToyEmbedder(nn.Module):
@@ -33,7 +33,7 @@ class ToyEmbedder(nn.Module):
 
 
 class ToyDetector:
-    """Finds a face filling every picture that is not black."""
+    """Finds a face filling every image that is not black."""
 
     def to(self, device: torch.device) -> ToyDetector:
         return self
@@ -57,26 +57,26 @@ def tools() -> Tools:
     return Tools("faces", torch.device("cpu"), lambda name: Path(name))
 
 
-def look(pair: Pair, used: Tools, pictures: list[np.ndarray]) -> list[object]:
-    return list(used.looks[pair.look](Batch(pictures, torch.device("cpu"))))
+def look(pair: Pair, used: Tools, images: list[np.ndarray]) -> list[object]:
+    return list(used.looks[pair.look](Batch(images, torch.device("cpu"))))
 
 
 def test_fixed_crop_needs_no_detector(embedder: ToyEmbedder) -> None:
     used = tools()
     pair = Identity("curricularface", "group_crop").prepare(used)
-    pictures = pictures_u8(0, 2, 256)
-    first, second = look(pair, used, pictures)
+    images = images_u8(0, 2, 256)
+    first, second = look(pair, used, images)
     assert set(used.used) == {"curricularface"}
-    assert torch.equal(embedder.shown[0], group_crop(Batch(pictures, torch.device("cpu")).signed))
+    assert torch.equal(embedder.shown[0], group_crop(Batch(images, torch.device("cpu")).signed))
     assert pair.compare(first, first) == pytest.approx(1, abs=1e-6)
     assert pair.compare(first, second) < 0.9999
 
 
-def test_fixed_crop_of_other_sizes_is_of_the_picture_at_256(embedder: ToyEmbedder) -> None:
+def test_fixed_crop_of_other_sizes_is_of_the_image_at_256(embedder: ToyEmbedder) -> None:
     used = tools()
     pair = Identity("curricularface", "group_crop").prepare(used)
-    look(pair, used, pictures_u8(0, 2, 256))
-    look(pair, used, pictures_u8(0, 2, 512))
+    look(pair, used, images_u8(0, 2, 256))
+    look(pair, used, images_u8(0, 2, 512))
     assert float((embedder.shown[0] - embedder.shown[1]).abs().max()) < 0.05
 
 
@@ -85,11 +85,11 @@ def test_detectors(embedder: ToyEmbedder, alignment: str) -> None:
     used = tools()
     pair = Identity("curricularface", alignment, fit="umeyama").prepare(used)  # type: ignore[arg-type]
     assert len(used.used) == 2
-    face, black = pictures_u8(0, 1, 224)[0], np.zeros((224, 224, 3), np.uint8)
+    face, black = images_u8(0, 1, 224)[0], np.zeros((224, 224, 3), np.uint8)
     found, lost, again = look(pair, used, [face, black, face])
     assert lost == Refusal("no face found")
     assert pair.compare(found, again) == pytest.approx(1, abs=1e-6)
-    # The detector's points are the reference's, at twice the size: the crop is the picture at half of it.
+    # The detector's points are the reference's, at twice the size: the crop is the image at half of it.
     half = F.interpolate(Batch([face], torch.device("cpu")).signed, scale_factor=0.5, mode="bilinear")
     assert float((embedder.shown[0][:1] - half)[..., 2:-2, 2:-2].abs().max()) < 0.1
 

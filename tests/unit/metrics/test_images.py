@@ -1,4 +1,4 @@
-"""How pictures are kept: rounding, resizing, JPEG."""
+"""How images are kept: rounding, resizing, JPEG."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.core.errors import PictureError
+from bench.core.errors import ImageError
 from metrics.images import store, to_uint8
 from metrics.protocol import Pictures, load_protocol
-from tests.unit.metrics.reference import pictures_u8, u8
+from tests.unit.metrics.reference import images_u8, u8
 
 PAPER = load_protocol("paper-1").pictures
 STANDARD = load_protocol("standard-1").pictures
@@ -29,46 +29,46 @@ def test_rounding_rules() -> None:
 
 
 def test_bytes_survive_the_round_trip() -> None:
-    picture = pictures_u8(0, 1, 64)[0]
-    signed = torch.from_numpy(picture).permute(2, 0, 1).float() / 127.5 - 1
-    assert np.array_equal(to_uint8(signed, "round"), picture)
+    image = images_u8(0, 1, 64)[0]
+    signed = torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1
+    assert np.array_equal(to_uint8(signed, "round"), image)
     # Truncation may lose a level to float rounding, never more.
-    assert np.abs(to_uint8(signed, "truncate").astype(int) - picture).max() <= 1
+    assert np.abs(to_uint8(signed, "truncate").astype(int) - image).max() <= 1
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_nan_is_refused(value: float) -> None:
     image = torch.zeros(3, 8, 8)
     image[1, 2, 3] = value
-    with pytest.raises(PictureError, match="NaN"):
+    with pytest.raises(ImageError, match="NaN"):
         to_uint8(image, "round")
 
 
-def test_paper_pictures_are_the_files_of_its_scripts() -> None:
+def test_paper_images_are_the_files_of_its_scripts() -> None:
     """PIL bicubic to 256, saved as .jpg with PIL's defaults, opened again."""
-    picture = pictures_u8(3, 1, 512)[0]
+    image = images_u8(3, 1, 512)[0]
     file = io.BytesIO()
-    Image.fromarray(picture).resize((256, 256), Image.Resampling.BICUBIC).save(file, "JPEG")
+    Image.fromarray(image).resize((256, 256), Image.Resampling.BICUBIC).save(file, "JPEG")
     expected = np.asarray(Image.open(file))
-    assert np.array_equal(store(picture, PAPER.size("faces"), PAPER), expected)
+    assert np.array_equal(store(image, PAPER.size("faces"), PAPER), expected)
 
 
-def test_standard_pictures_are_lossless() -> None:
-    picture = pictures_u8(3, 1, 256)[0]
-    assert np.array_equal(store(picture, STANDARD.size("faces"), STANDARD), picture)
-    cars = store(picture, STANDARD.size("cars"), STANDARD)
+def test_standard_images_are_lossless() -> None:
+    image = images_u8(3, 1, 256)[0]
+    assert np.array_equal(store(image, STANDARD.size("faces"), STANDARD), image)
+    cars = store(image, STANDARD.size("cars"), STANDARD)
     assert cars.shape == (192, 256, 3)
 
 
 def test_other_filters() -> None:
-    picture = np.zeros((256, 256, 3), np.uint8)
-    picture[1::4, 1::4] = 200
+    image = np.zeros((256, 256, 3), np.uint8)
+    image[1::4, 1::4] = 200
     # Without antialias a reduction by four is the mean of the central 2x2 pixels.
-    assert (store(picture, (64, 64), with_resize("tensor_bilinear")) == 50).all()
+    assert (store(image, (64, 64), with_resize("tensor_bilinear")) == 50).all()
     smooth = u8(np.linspace(-1, 1, 256)[None, None].repeat(3, 0).repeat(256, 1)).transpose(1, 2, 0).copy()
     nearest = store(smooth, (64, 64), with_resize("nearest"))
     assert set(np.unique(nearest)) <= set(np.unique(smooth))
-    bicubic = store(picture, (64, 64), with_resize("pil_bicubic"))
+    bicubic = store(image, (64, 64), with_resize("pil_bicubic"))
     assert bicubic.std() > 0 or bicubic.mean() == pytest.approx(200 / 16, abs=1)
 
 
@@ -76,5 +76,5 @@ def test_other_filters() -> None:
     "bad", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.float32)]
 )
 def test_anything_else_is_refused(bad: np.ndarray) -> None:
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         store(bad, (8, 8), STANDARD)

@@ -1,4 +1,4 @@
-"""insightface's detector behind our loader, with a tiny ONNX model that sees one face where the picture is bright."""
+"""insightface's detector behind our loader, with a tiny ONNX model that sees one face where the image is bright."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDE = 64
 def write_detector(path: Path, outputs: int = 9) -> None:
     """A detector of SCRFD's form (strides 8, 16, 32, two anchors a cell; score, box, landmarks each).
 
-    Scores are the mean brightness of the whole picture in one cell of stride 8, else 0; box and landmarks are
+    Scores are the mean brightness of the whole image in one cell of stride 8, else 0; box and landmarks are
     constants.
     """
     nodes = [helper.make_node("ReduceMean", ["input", "axes"], ["bright"], keepdims=0)]
@@ -71,7 +71,7 @@ def test_landmarks_of_the_face_it_sees(pack: Path) -> None:
     np.testing.assert_allclose(points, expected, atol=1e-3)
 
 
-def test_pictures_of_another_size_are_scaled_back(pack: Path) -> None:
+def test_images_of_another_size_are_scaled_back(pack: Path) -> None:
     points = load_detector(pack, side=SIDE)(np.full((2 * SIDE, 2 * SIDE, 3), 255, np.uint8))
     assert points is not None
     np.testing.assert_allclose(points[0], [64, 2 * (24 + 0.1 * 8)], atol=1e-2)

@@ -40,15 +40,15 @@ def test_spread_over_the_subsets(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
-def test_reference_of_all_pictures(case: str) -> None:
+def test_reference_of_all_images(case: str) -> None:
     a, b = matrices(case)
     expected = CASES[case]
     assert kid(a, b, subsets=0).value == pytest.approx(expected["unbiased_all"], rel=1e-9)
     assert mmd2_of_all(kernel_matrices(a, b), biased=True) == pytest.approx(expected["biased_all"], rel=1e-9, abs=1e-12)
 
 
-def test_subset_follows_the_number_of_pictures() -> None:
-    """With fewer pictures than the subset size torch-fidelity refuses; here the subset shrinks to N."""
+def test_subset_follows_the_number_of_images() -> None:
+    """With fewer images than the subset size torch-fidelity refuses; here the subset shrinks to N."""
     from torch_fidelity.metric_kid import kid_features_to_metric
 
     rng = np.random.default_rng(0)
@@ -71,6 +71,6 @@ def test_influence_predicts_the_spread() -> None:
     assert np.sqrt(np.mean(predicted)) == pytest.approx(np.std(values), rel=0.25)
 
 
-def test_too_few_pictures_have_no_distance() -> None:
+def test_too_few_images_have_no_distance() -> None:
     with pytest.raises(NoValue):
         kid(np.zeros((1, 4)), np.zeros((5, 4)))

@@ -31,8 +31,8 @@ def network(net: str, linear: str) -> Perceptual:
 @cache
 @torch.inference_mode()
 def maps(net: str, name: str, side: int, scale: float = 1, shift: float = 0) -> list[Tensor]:
-    """Features of one picture of a pair; the linear layers play no part in them."""
-    # The first picture of these pairs is the same one.
+    """Features of one image of a pair; the linear layers play no part in them."""
+    # The first image of these pairs is the same one.
     name = "mild" if side == 0 and name in ("mild", "noisy", "unrelated") else name
     return network(net, "packaged_lin_v0.1").features(torch.from_numpy(pair(name)[side])[None] * scale + shift)
 
@@ -76,7 +76,7 @@ def test_wrong_range_would_be_seen(net: str) -> None:
 
 @torch.inference_mode()
 def test_split_equals_the_package() -> None:
-    whole = network("alex", "packaged_lin_v0.1").lpips(*(torch.from_numpy(picture)[None] for picture in pair("noisy")))
+    whole = network("alex", "packaged_lin_v0.1").lpips(*(torch.from_numpy(image)[None] for image in pair("noisy")))
     assert float(distances("alex", "packaged_lin_v0.1", "noisy").sum()) == pytest.approx(float(whole), rel=1e-6)
 
 

@@ -19,8 +19,8 @@ VARIANTS = {
 }
 
 
-def hwc(picture: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(picture.transpose(1, 2, 0))
+def hwc(image: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(image.transpose(1, 2, 0))
 
 
 def test_every_reference_pair_is_tested() -> None:
@@ -38,7 +38,7 @@ def test_inputs_and_pixel_metrics(name: str) -> None:
     assert float(((a.astype(np.float64) - b.astype(np.float64)) ** 2).mean()) == pytest.approx(
         expected["mse_pm1"], rel=1e-6
     )
-    # On bytes the same number up to rounding of the pictures.
+    # On bytes the same number up to rounding of the images.
     assert mse(hwc(u8(a)), hwc(u8(b))) == pytest.approx(expected["mse_pm1"], rel=0.01, abs=1e-9)
     peak = expected["psnr_u8"]
     assert psnr(hwc(u8(a)), hwc(u8(b))) == pytest.approx(100 if peak is None else peak, rel=1e-9)
@@ -56,13 +56,13 @@ def test_scikit_image_ssim(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ssim_of_luma(name: str) -> None:
-    a, b = (hwc(u8(picture)) @ np.array([0.299, 0.587, 0.114]) for picture in pair(name))
+    a, b = (hwc(u8(image)) @ np.array([0.299, 0.587, 0.114]) for image in pair(name))
     assert ssim(a, b) == pytest.approx(PAIRS[name]["skimage_u8_gauss11_luma"], abs=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_lineage_ssim(name: str) -> None:
-    a, b = (torch.from_numpy(picture) for picture in pair(name))
+    a, b = (torch.from_numpy(image) for image in pair(name))
     expected = PAIRS[name]
     assert float(lineage_ssim(a, b)[0]) == pytest.approx(expected["lineage_ssim_auto_range"], abs=2e-5)
     assert float(lineage_ssim(a, b, 2)[0]) == pytest.approx(expected["lineage_ssim_range2"], abs=2e-5)
@@ -76,7 +76,7 @@ def test_lineage_ssim(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_lineage_ms_ssim(name: str) -> None:
     a, b = pair(name)
-    from_bytes = [torch.from_numpy((u8(picture) / 255 * 2 - 1).astype(np.float32)) for picture in (a, b)]
+    from_bytes = [torch.from_numpy((u8(image) / 255 * 2 - 1).astype(np.float32)) for image in (a, b)]
     a, b = torch.from_numpy(a), torch.from_numpy(b)
     for key, first, second, length in (
         ("lineage_msssim_auto_range", a, b, None),
@@ -93,24 +93,24 @@ def test_lineage_ms_ssim(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_range_guessed_at_each_scale_is_the_lineages(name: str) -> None:
-    picture = torch.from_numpy(pair(name)[0])
+    image = torch.from_numpy(pair(name)[0])
     guessed = []
     for _ in PAIRS[name]["auto_range_per_scale"]:
-        guessed.append(_guessed_range(picture))
-        picture = torch.nn.functional.avg_pool2d(picture, 2)
+        guessed.append(_guessed_range(image))
+        image = torch.nn.functional.avg_pool2d(image, 2)
     assert guessed == PAIRS[name]["auto_range_per_scale"]
 
 
 def test_range_is_guessed_at_every_scale() -> None:
     """Small dark specks vanish in the pooled scales, and with them half of the lineage's range."""
-    picture = torch.full((3, 256, 256), 0.4)
-    picture[:, ::16, ::16] = -1
-    other = picture * 0.9
-    assert float(picture.min()) < -0.5 < float(torch.nn.functional.avg_pool2d(picture, 4).min())
-    assert ms_ssim(picture, other) != pytest.approx(ms_ssim(picture, other, 2.0), abs=1e-6)
+    image = torch.full((3, 256, 256), 0.4)
+    image[:, ::16, ::16] = -1
+    other = image * 0.9
+    assert float(image.min()) < -0.5 < float(torch.nn.functional.avg_pool2d(image, 4).min())
+    assert ms_ssim(image, other) != pytest.approx(ms_ssim(image, other, 2.0), abs=1e-6)
 
 
-def test_too_small_pictures_have_no_value() -> None:
+def test_too_small_images_have_no_value() -> None:
     assert sum(_SCALES) == pytest.approx(1, abs=1e-3)
     with pytest.raises(NoValue):
         ms_ssim(torch.zeros(3, 64, 64), torch.zeros(3, 64, 64))

@@ -10,12 +10,12 @@ from metrics.floors import half_split, random_halves
 from metrics.frechet import frechet_distance, frechet_estimate
 from metrics.intervals import estimate_interval, mean_interval
 from metrics.protocol import Numbers, load_protocol
-from metrics.summary import WHOLE_PICTURE, Cell, summarise
+from metrics.summary import WHOLE_IMAGE, Cell, summarise
 
 NUMBERS = Numbers()
 
 
-def test_mean_interval_is_the_usual_one_for_many_pictures() -> None:
+def test_mean_interval_is_the_usual_one_for_many_images() -> None:
     values = np.random.default_rng(0).normal(3.0, 2.0, 900)
     low, high = mean_interval(list(values), NUMBERS)
     assert low is not None and high is not None
@@ -40,7 +40,7 @@ def test_interval_does_not_depend_on_order() -> None:
     assert mean_interval(values, NUMBERS) == mean_interval(values[::-1], NUMBERS)
 
 
-def test_few_pictures_have_no_interval() -> None:
+def test_few_images_have_no_interval() -> None:
     assert mean_interval([1.0], NUMBERS) == (None, None)
     assert mean_interval([1.0, 1.0, 1.0], NUMBERS) == (1.0, 1.0)
 
@@ -121,7 +121,7 @@ def test_zero_counts_failures_as_nothing_in_common() -> None:
     values, failures = rows(10)
     for i in (2, 5):
         values[i].clear()
-        failures[i] = {WHOLE_PICTURE: "the generated picture holds NaN"}
+        failures[i] = {WHOLE_IMAGE: "the generated picture holds NaN"}
     cells = summarise(values, failures, {}, {}, "standard-1")
     identity = cells["id@standard-1"]
     assert (identity.value, identity.n, identity.failed, identity.rule) == (pytest.approx(0.4), 10, 2, "zero")
@@ -155,16 +155,16 @@ def test_missing_columns_have_no_cell() -> None:
     assert "id@paper-1" not in summarise(*rows(3), {}, {}, "paper-1", domain="cars")
 
 
-def test_a_method_that_fails_on_every_picture_has_cells_that_say_so() -> None:
+def test_a_method_that_fails_on_every_image_has_cells_that_say_so() -> None:
     for protocol in ("paper-1", "standard-1"):
-        cells = summarise([{}] * 4, [{WHOLE_PICTURE: "NaN"}] * 4, {}, {}, protocol)
+        cells = summarise([{}] * 4, [{WHOLE_IMAGE: "NaN"}] * 4, {}, {}, protocol)
         assert set(cells) == {f"{c.stem}@{protocol}" for c in load_protocol(protocol).of("faces")}
         assert {(c.value, c.low, c.n, c.failed) for c in cells.values()} == {(None, None, 0, 4)}
     # Columns whose network is missing have no cell even then.
-    some = summarise([{}] * 4, [{WHOLE_PICTURE: "NaN"}] * 4, {}, {}, "paper-1", measured={"psnr", "fid"})
+    some = summarise([{}] * 4, [{WHOLE_IMAGE: "NaN"}] * 4, {}, {}, "paper-1", measured={"psnr", "fid"})
     assert set(some) == {"psnr@paper-1", "fid@paper-1"}
-    # One failed picture among others does not make a cell of a column that the others lack.
-    one = summarise([{}, {"psnr": 20.0}], [{WHOLE_PICTURE: "NaN"}, {}], {}, {}, "paper-1")
+    # One failed image among others does not make a cell of a column that the others lack.
+    one = summarise([{}, {"psnr": 20.0}], [{WHOLE_IMAGE: "NaN"}, {}], {}, {}, "paper-1")
     assert set(one) == {"psnr@paper-1"}
     assert one["psnr@paper-1"].failed == 1
 
@@ -180,7 +180,7 @@ def test_set_metrics() -> None:
     rng = np.random.default_rng(0)
     made, real = rng.standard_normal((30, 12)).astype(np.float32), rng.standard_normal((25, 12)).astype(np.float32) + 1
     failures: list[dict[str, str]] = [{} for _ in range(31)]
-    failures[4] = {WHOLE_PICTURE: "unreadable"}
+    failures[4] = {WHOLE_IMAGE: "unreadable"}
     cells = summarise([{}] * 31, failures, {"fid": made}, {"fid": real}, "standard-1")
     fid, kid = cells["fid@standard-1"], cells["kid@standard-1"]
     assert fid.value == pytest.approx(frechet_distance(made, real))
@@ -191,13 +191,13 @@ def test_set_metrics() -> None:
     assert kid.low < kid.value
 
 
-def test_one_picture_is_not_a_set() -> None:
+def test_one_image_is_not_a_set() -> None:
     features = np.zeros((1, 4), np.float32)
     cell = summarise([], [], {"fid": features}, {"fid": np.zeros((9, 4), np.float32)}, "standard-1")["fid@standard-1"]
     assert (cell.value, cell.n, cell.reference_n) == (None, 1, 9)
 
 
-def test_order_of_pictures_does_not_change_a_cell() -> None:
+def test_order_of_images_does_not_change_a_cell() -> None:
     values, failures = rows(20)
     for i, row in enumerate(values):
         row["lpips"] = float(np.sin(i))

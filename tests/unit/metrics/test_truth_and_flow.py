@@ -8,11 +8,11 @@ import torch
 
 from metrics.flow import cells_to_pixels, end_point_error
 from metrics.truth import distance_to_truth
-from tests.unit.metrics.reference import pictures_u8
+from tests.unit.metrics.reference import images_u8
 
 
 def test_distance_to_truth() -> None:
-    truth, other = pictures_u8(0, 2, 64)
+    truth, other = images_u8(0, 2, 64)
     near = np.clip(truth.astype(int) + 3, 0, 255).astype(np.uint8)
     same = distance_to_truth(truth, truth)
     assert same == {"truth_psnr": 100, "truth_ssim": pytest.approx(1)}

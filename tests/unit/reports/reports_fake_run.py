@@ -1,4 +1,4 @@
-"""A made-up run with plausible numbers and drawn pictures, for the report tests."""
+"""A made-up run with plausible numbers and drawn images, for the report tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 PROTOCOL = "synthetic-1"
 METHODS = ("e4e", "styleres", "warpres")
 PASSES = ("reconstruction", "smile+", "smile-", "pose+", "pose-")
-PICTURES = ("00012", "00047")
+IMAGES = ("00012", "00047")
 _QUALITY = {"e4e": 0.0, "styleres": 0.7, "warpres": 1.0}
 
 
@@ -47,7 +47,7 @@ def _near(value: float, spread: float, n: int, name: str, failed: int = 0) -> Fa
 
 
 def summaries(protocol: str = PROTOCOL) -> dict[tuple[str, str], dict[str, FakeCell]]:
-    """Numbers that look like a run of 240 pictures, half of them smiling."""
+    """Numbers that look like a run of 240 images, half of them smiling."""
     found: dict[tuple[str, str], dict[str, FakeCell]] = {}
     for method in METHODS:
         for column in PASSES:
@@ -103,8 +103,8 @@ def manifest(**more: Any) -> dict[str, Any]:
 
 
 def write_run(run: Path) -> Path:
-    """A run folder with pictures of three drawn faces, flows and a timing file."""
-    for seed, stem in enumerate(PICTURES):
+    """A run folder with images of three drawn faces, flows and a timing file."""
+    for seed, stem in enumerate(IMAGES):
         _save(run, "real", "original", stem, draw_face(seed))
         for column in PASSES:
             smile = {"smile+": 1.0, "smile-": -1.0}.get(column, 0.2)

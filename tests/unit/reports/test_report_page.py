@@ -126,13 +126,13 @@ def test_text_from_outside_is_escaped() -> None:
 class _failed:  # noqa: N801  (stands for a row)
     method, column, protocol, status, failures = "e4e", "smile+", "p", "failed", {"id": "no face"}
 
-    def __init__(self, picture: str, reason: str) -> None:
-        self.picture, self.reason = picture, reason
+    def __init__(self, image: str, reason: str) -> None:
+        self.image, self.reason = image, reason
 
 
-def test_failures_are_grouped_with_their_pictures() -> None:
+def test_failures_are_grouped_with_their_images() -> None:
     found = collect([_failed("2.jpg", "truncated"), _failed("1.jpg", "truncated"), _failed("1.jpg", "truncated")])
-    assert [(f.what, f.reason, f.pictures) for f in found] == [
+    assert [(f.what, f.reason, f.images) for f in found] == [
         ("", "truncated", ("1.jpg", "2.jpg")),
         ("id@p", "no face", ("1.jpg", "2.jpg")),
     ]

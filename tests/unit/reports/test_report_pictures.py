@@ -1,4 +1,4 @@
-"""Flow pictures, grids and plots: right colours, right places, the same bytes twice."""
+"""Flow images, grids and plots: right colours, right places, the same bytes twice."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from reports_fake_run import METHODS, PASSES, PICTURES, draw_face, manifest, passes, summaries, write_run
+from reports_fake_run import IMAGES, METHODS, PASSES, draw_face, manifest, passes, summaries, write_run
 
-from reports.figures.flow_view import flow_colours, flow_picture, full_length, wheel
+from reports.figures.flow_view import flow_colours, flow_image, full_length, wheel
 from reports.figures.grids import Grid, draw_grids
 from reports.figures.palette import looks
 from reports.figures.plots import draw_all
@@ -50,7 +50,7 @@ def test_the_wheel_has_the_colours_of_the_flows() -> None:
 def test_arrows_point_where_the_flow_points() -> None:
     flow = np.zeros((2, 9, 9), np.float32)
     flow[0, 4, 4] = 3.0
-    dark = (np.asarray(flow_picture(flow, (180, 180), 3.0).convert("L"))[86:94] < 60).any(axis=0)
+    dark = (np.asarray(flow_image(flow, (180, 180), 3.0).convert("L"))[86:94] < 60).any(axis=0)
     reach = np.flatnonzero(dark)
     assert reach.min() >= 86 and reach.max() > 140
 
@@ -71,8 +71,8 @@ def grids(run: Path) -> dict[str, Grid]:
     return {grid.name: grid for grid in found}
 
 
-def test_there_is_a_grid_a_picture_and_a_pass(grids: dict[str, Grid]) -> None:
-    assert list(grids) == [*(f"picture-{name}" for name in PICTURES), *(f"pass-{column}" for column in PASSES)]
+def test_there_is_a_grid_a_image_and_a_pass(grids: dict[str, Grid]) -> None:
+    assert list(grids) == [*(f"picture-{name}" for name in IMAGES), *(f"pass-{column}" for column in PASSES)]
 
 
 def _contains(paper: np.ndarray, tile: np.ndarray) -> bool:
@@ -86,9 +86,9 @@ def _contains(paper: np.ndarray, tile: np.ndarray) -> bool:
     )
 
 
-def test_pictures_stand_in_the_grid_enlarged_without_blur(grids: dict[str, Grid]) -> None:
+def test_images_stand_in_the_grid_enlarged_without_blur(grids: dict[str, Grid]) -> None:
     paper = np.asarray(Image.open(io.BytesIO(grids["pass-pose+"].png)))
-    for seed in range(len(PICTURES)):
+    for seed in range(len(IMAGES)):
         for pixels in (draw_face(seed), draw_face(seed, 9.0)):
             assert _contains(paper, pixels.repeat(2, 0).repeat(2, 1))
     assert not _contains(paper, draw_face(0, -9.0).repeat(2, 0).repeat(2, 1))
@@ -107,7 +107,7 @@ def test_grids_do_without_what_is_not_there(run: Path, tmp_path: Path) -> None:
     assert max(found[0].size) < 600
 
 
-def test_pictures_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+def test_images_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     folder = tmp_path / "pictures" / "real" / "original"
     folder.mkdir(parents=True)
     for name in ("10", "2", "abc"):

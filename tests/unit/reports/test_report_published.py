@@ -101,7 +101,7 @@ def test_the_floors_close_the_papers_tables(protocol: str) -> None:
     assert not any(entry.mark for entry in floor.entries)
 
 
-def test_tables_say_how_many_real_pictures_a_set_is_compared_with() -> None:
+def test_tables_say_how_many_real_images_a_set_is_compared_with() -> None:
     cells = {
         ("e4e", "smile+"): {"fid@paper-1": Cell(38.0, 37.0, 39.0, 1485, 0, "skip", 1339)},
         ("e4e", "smile-"): {"fid@paper-1": Cell(39.0, 38.0, 40.0, 1339, 0, "skip", 1485)},
@@ -121,7 +121,7 @@ def test_tables_say_how_many_real_pictures_a_set_is_compared_with() -> None:
     }
 
 
-def test_a_pass_over_other_pictures_than_asked_is_told_in_both_layouts() -> None:
+def test_a_pass_over_other_images_than_asked_is_told_in_both_layouts() -> None:
     note = "all pictures are taken, since not all have the label Smiling"
     facts = Facts.from_manifest(manifest(passes=[{"column": "smile+", "note": note}, {"column": "pose+"}]))
     cells = _paper_numbers("paper-1")

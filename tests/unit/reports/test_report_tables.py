@@ -117,7 +117,7 @@ def test_a_column_that_does_not_apply_is_a_dash() -> None:
     assert _entry(truth, "warpres", "pose+:flow_epe@synthetic-1").value is not None
 
 
-def test_pictures_are_counted_a_pass() -> None:
+def test_images_are_counted_a_pass() -> None:
     cells = summaries()
     for method in METHODS:
         cells[method, "smile-"] = {name: replace(c, n=133 - c.failed) for name, c in cells[method, "smile-"].items()}

@@ -1,4 +1,4 @@
-"""Differences of two methods on the same pictures."""
+"""Differences of two methods on the same images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _one(first: list[float], second: list[float], stem: str = "id") -> Differenc
 
 
 @pytest.mark.parametrize(("stem", "verdict"), [("id", "better"), ("lpips", "worse"), ("achieved", "")])
-def test_a_small_shift_of_hard_and_easy_pictures_is_seen(stem: str, verdict: str) -> None:
+def test_a_small_shift_of_hard_and_easy_images_is_seen(stem: str, verdict: str) -> None:
     """The means' own intervals are forty times as wide as the difference."""
     hard = np.linspace(0.1, 0.9, 40)
     shifted = hard + 0.01 + 0.002 * np.sin(np.arange(40))
@@ -48,14 +48,14 @@ def test_a_small_shift_of_hard_and_easy_pictures_is_seen(stem: str, verdict: str
     assert found.verdict == verdict
 
 
-def test_no_shift_is_the_same_and_one_picture_has_no_interval() -> None:
+def test_no_shift_is_the_same_and_one_image_has_no_interval() -> None:
     noise = np.random.default_rng(0).normal(size=50)
     assert _one([0.0] * 50, (noise - noise.mean()).tolist()).verdict == "same"
     alone = _one([0.1], [0.9])
     assert (alone.low, alone.high, alone.verdict) == (None, None, "same")
 
 
-def test_only_pictures_that_both_methods_have_count() -> None:
+def test_only_images_that_both_methods_have_count() -> None:
     rows = _rows("a", [0.1, 0.2, 0.3]) + _rows("b", [0.2, 0.3, 0.4, 9.0]) + _rows("c", [5.0])
     rows[1] = Row(**{**vars(rows[1]), "status": "failed", "values": {}})
     (found,) = differences(rows, "a", "b", lambda protocol: NUMBERS, _better)
@@ -71,10 +71,10 @@ def test_the_command_prints_and_refuses_strangers(
     with ShardWriter(tmp_path, "0") as writer:
         writer.append([(row, {}) for row in rows])
     about = {"digest": "bb", "passes": {"pose+": {"edit_digest": "cc", "strength": 3.0}}}
-    pictures = {row.picture: {"digest": "aa", "attributes": {}} for row in rows}
+    images = {row.image: {"digest": "aa", "attributes": {}} for row in rows}
     manifest = {
         "format": 1, "methods": {"styleres": about, "warpres": about, "hfgi": {}}, "passes": [{"column": "pose+"}],
-        "protocols": {"synthetic-1": {"digest": "dd", "file": ""}}, "pictures": pictures,
+        "protocols": {"synthetic-1": {"digest": "dd", "file": ""}}, "pictures": images,
     }  # fmt: skip
     write_manifest(tmp_path, manifest)
     assert main(["compare", str(tmp_path), "styleres", "warpres"]) == 0

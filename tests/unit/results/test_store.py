@@ -29,7 +29,7 @@ ROW = Row("2.jpg", "ab" * 32, "styleres", "cd" * 32, "smile+", "ef" * 32, 3.0, "
 
 
 def _row(index: int, **changes: Any) -> Row:
-    return replace(ROW, picture=f"{index}.jpg", **changes)
+    return replace(ROW, image=f"{index}.jpg", **changes)
 
 
 def _vector(value: float) -> dict[str, np.ndarray]:
@@ -59,7 +59,7 @@ def test_every_identity_field_makes_another_key(name: str) -> None:
 def test_results_are_not_part_of_the_key() -> None:
     assert replace(ROW, values={}, status="failed", reason="x", shard="7").key == ROW.key
     with pytest.raises(ValueError, match="exactly"):
-        row_key(picture="2.jpg")
+        row_key(image="2.jpg")
 
 
 def test_nan_never_reaches_a_row(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_the_same_key_is_kept_once_across_shards(tmp_path: Path) -> None:
             writer.append([(_row(1), _vector(1)), (_row(int(shard) + 5), _vector(int(shard)))])
             writer.append([(_row(1), _vector(1))])
     rows = read_rows(tmp_path)
-    assert [row.picture for row in rows] == ["1.jpg", "5.jpg", "6.jpg"]
+    assert [row.image for row in rows] == ["1.jpg", "5.jpg", "6.jpg"]
     assert load_features(tmp_path, rows, "fid")[:, 0].tolist() == [1, 0, 1]
 
 
@@ -109,7 +109,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(tmp_path: Path, room: int) ->
         with pytest.raises(MissingError, match="disk is full") as error:
             writer.append([(_row(index), _vector(index)) for index in (1, 2, 3)])
         assert "carries on" in error.value.next_step
-    assert [row.picture for row in read_rows(tmp_path)] == ["0.jpg"]
+    assert [row.image for row in read_rows(tmp_path)] == ["0.jpg"]
     with ShardWriter(tmp_path) as writer:
         writer.append([(_row(index), _vector(index)) for index in (1, 2, 3)])
     rows = read_rows(tmp_path)
@@ -159,7 +159,7 @@ def test_rows_of_an_older_checkpoint_stay_but_are_not_read(tmp_path: Path) -> No
         "protocols": {"paper-1": {"digest": "01" * 32}},
         "pictures": {"0.jpg": {"digest": "ab" * 32}},
     }
-    assert [(row.method, row.picture) for row in read_rows(tmp_path, manifest)] == [
+    assert [(row.method, row.image) for row in read_rows(tmp_path, manifest)] == [
         ("real", "0.jpg"),
         ("styleres", "0.jpg"),
     ]

@@ -9,59 +9,59 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.core.contract import EditPass, Picture
+from bench.core.contract import EditPass, ImageRecord
 from bench.core.errors import MissingError
 from bench.core.observer import Observation
 from bench.results.store import load_features, read_rows
-from tests.unit.doubles import FewPictures, MeanJudge, PoolingMethod, fingerprint, make_work, run_work
+from tests.unit.doubles import FewImages, MeanEvaluator, PoolingMethod, fingerprint, make_work, run_work
 
 
-def test_each_picture_is_read_and_described_once_for_all_methods(tmp_path: Path) -> None:
-    data, judge = FewPictures(8), MeanJudge()
+def test_each_image_is_read_and_described_once_for_all_methods(tmp_path: Path) -> None:
+    data, evaluator = FewImages(8), MeanEvaluator()
     methods = [PoolingMethod("a"), PoolingMethod("b", 0.5)]
-    run_work(make_work(data, methods, judges=(judge,)), tmp_path)
-    assert sorted(data.reads) == sorted(picture.name for picture in data.pictures)
-    # 8 real pictures; a method's 8 reconstructions, 8 smiles (either sign), 8 + 8 poses.
-    assert judge.described == 8 + 2 * (8 + 8 + 8 + 8)
+    run_work(make_work(data, methods, evaluators=(evaluator,)), tmp_path)
+    assert sorted(data.reads) == sorted(image.name for image in data.images)
+    # 8 real images; a method's 8 reconstructions, 8 smiles (either sign), 8 + 8 poses.
+    assert evaluator.described == 8 + 2 * (8 + 8 + 8 + 8)
 
 
 def test_one_inversion_serves_all_edits_and_opposite_halves_share_a_call(tmp_path: Path) -> None:
     method = PoolingMethod()
-    run_work(make_work(FewPictures(8), [method]), tmp_path)
+    run_work(make_work(FewImages(8), [method]), tmp_path)
     assert method.inverted == 2
     assert method.edited == 2 * 4
 
 
 def test_rows_are_the_plan(tmp_path: Path) -> None:
-    work = make_work(FewPictures(10), [PoolingMethod()])
+    work = make_work(FewImages(10), [PoolingMethod()])
     run_work(work, tmp_path)
     rows = read_rows(tmp_path)
     assert {row.key for row in rows} == {row.key for _, row in work.rows()}
     assert len(rows) == 10 + (10 + 5 + 5 + 10 + 10)
-    assert all(cell.done == cell.pictures for cell in work.cells({row.key for row in rows}))
+    assert all(cell.done == cell.images for cell in work.cells({row.key for row in rows}))
 
 
-def test_features_are_the_pictures_own(tmp_path: Path) -> None:
-    data = FewPictures(6)
+def test_features_are_the_images_own(tmp_path: Path) -> None:
+    data = FewImages(6)
     run_work(make_work(data, [PoolingMethod()]), tmp_path)
     reals = [row for row in read_rows(tmp_path) if row.method == "real"]
     features = load_features(tmp_path, reals, "fd")
-    by_name = {picture.name: picture for picture in data.pictures}
+    by_name = {image.name: image for image in data.images}
     for row, feature in zip(reals, features, strict=True):
-        assert np.allclose(feature, data.read(by_name[row.picture]).mean((0, 1)) / 255, atol=1e-5)
+        assert np.allclose(feature, data.read(by_name[row.image]).mean((0, 1)) / 255, atol=1e-5)
 
 
 @pytest.mark.parametrize("changes", [{"batch": 1}, {"batch": 100}, {"loaded_methods": 1}])
 def test_how_it_is_run_changes_no_byte(tmp_path: Path, changes: dict[str, Any]) -> None:
     for folder, own in (("plain", {}), ("changed", changes)):
         run_work(
-            make_work(FewPictures(11, broken=[5]), [PoolingMethod(), PoolingMethod("b", 0.5)], **own), tmp_path / folder
+            make_work(FewImages(11, broken=[5]), [PoolingMethod(), PoolingMethod("b", 0.5)], **own), tmp_path / folder
         )
     assert fingerprint(tmp_path / "plain") == fingerprint(tmp_path / "changed")
 
 
 def test_a_smaller_limit_first_changes_no_byte(tmp_path: Path) -> None:
-    data = FewPictures(11)
+    data = FewImages(11)
     run_work(make_work(data, [PoolingMethod()]), tmp_path / "whole")
     for limit in (3, 7, 11):
         run_work(make_work(data, [PoolingMethod()], limit), tmp_path / "grown")
@@ -69,10 +69,10 @@ def test_a_smaller_limit_first_changes_no_byte(tmp_path: Path) -> None:
 
 
 def test_shards_merge_to_the_same_table(tmp_path: Path) -> None:
-    run_work(make_work(FewPictures(13), [PoolingMethod()]), tmp_path / "one")
+    run_work(make_work(FewImages(13), [PoolingMethod()]), tmp_path / "one")
     for rank in range(3):
         run_work(
-            make_work(FewPictures(13), [PoolingMethod()]), tmp_path / "three", {"RANK": str(rank), "WORLD_SIZE": "3"}
+            make_work(FewImages(13), [PoolingMethod()]), tmp_path / "three", {"RANK": str(rank), "WORLD_SIZE": "3"}
         )
     assert sorted(path.name for path in (tmp_path / "three" / "rows").glob("*.jsonl")) == [
         "0.jsonl",
@@ -83,27 +83,27 @@ def test_shards_merge_to_the_same_table(tmp_path: Path) -> None:
 
 
 def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
-    run_work(make_work(FewPictures(6), [PoolingMethod()]), tmp_path)
-    data, method, judge = FewPictures(6), PoolingMethod(), MeanJudge()
-    run_work(make_work(data, [method], judges=(judge,)), tmp_path)
-    assert (data.reads, method.inverted, judge.described) == ([], 0, 0)
+    run_work(make_work(FewImages(6), [PoolingMethod()]), tmp_path)
+    data, method, evaluator = FewImages(6), PoolingMethod(), MeanEvaluator()
+    run_work(make_work(data, [method], evaluators=(evaluator,)), tmp_path)
+    assert (data.reads, method.inverted, evaluator.described) == ([], 0, 0)
 
 
-def test_an_unreadable_picture_is_failed_rows_and_nothing_else(tmp_path: Path) -> None:
-    run_work(make_work(FewPictures(8, broken=[5]), [PoolingMethod()]), tmp_path)
+def test_an_unreadable_image_is_failed_rows_and_nothing_else(tmp_path: Path) -> None:
+    run_work(make_work(FewImages(8, broken=[5]), [PoolingMethod()]), tmp_path)
     rows = read_rows(tmp_path)
     failed = [row for row in rows if row.status == "failed"]
-    assert {row.picture for row in failed} == {"5.png"}
+    assert {row.image for row in failed} == {"5.png"}
     assert {row.reason for row in failed} == {"input: 5.png: is empty (0 bytes)"}
-    # The real picture itself, the reconstruction, smile- and both poses.
+    # The real image itself, the reconstruction, smile- and both poses.
     assert len(failed) == 5
     assert all(not row.values and not row.features for row in failed)
 
 
 @pytest.mark.parametrize("fault", ["invert", "nan"])
-def test_a_method_that_fails_on_some_pictures_keeps_the_others(tmp_path: Path, fault: str) -> None:
-    run_work(make_work(FewPictures(24), [PoolingMethod()]), tmp_path / "sound")
-    run_work(make_work(FewPictures(24), [PoolingMethod(fails=fault)]), tmp_path / "faulty")
+def test_a_method_that_fails_on_some_images_keeps_the_others(tmp_path: Path, fault: str) -> None:
+    run_work(make_work(FewImages(24), [PoolingMethod()]), tmp_path / "sound")
+    run_work(make_work(FewImages(24), [PoolingMethod(fails=fault)]), tmp_path / "faulty")
     sound = {row.key: row for row in read_rows(tmp_path / "sound")}
     faulty = read_rows(tmp_path / "faulty")
     failed = [row for row in faulty if row.status == "failed"]
@@ -119,7 +119,7 @@ def test_a_method_that_fails_on_some_pictures_keeps_the_others(tmp_path: Path, f
 
 
 def test_a_value_that_cannot_be_had_is_a_failure_of_its_column(tmp_path: Path) -> None:
-    run_work(make_work(FewPictures(8), [PoolingMethod()]), tmp_path)
+    run_work(make_work(FewImages(8), [PoolingMethod()]), tmp_path)
     rows = [row for row in read_rows(tmp_path) if row.failures and row.method != "real"]
     assert rows
     for row in rows:
@@ -129,47 +129,47 @@ def test_a_value_that_cannot_be_had_is_a_failure_of_its_column(tmp_path: Path) -
 
 
 class _Bounds:
-    """An observer: brightness of the output, NaN for one picture, and the size of the announced flow."""
+    """An observer: brightness of the output, NaN for one image, and the size of the announced flow."""
 
     digest = "bounds"
 
     def observe(
-        self, picture: Picture, edit: EditPass, output: np.ndarray, announced: Mapping[str, np.ndarray]
+        self, image: ImageRecord, edit: EditPass, output: np.ndarray, announced: Mapping[str, np.ndarray]
     ) -> Observation:
-        bright = float("nan") if picture.name == "0.png" else float(output.mean())
+        bright = float("nan") if image.name == "0.png" else float(output.mean())
         return Observation({"bright": bright, "flow": float(np.abs(announced["flow"]).mean())})
 
-    def truth(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
+    def truth(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
         return np.zeros((4, 4, 3), np.uint8) if edit.column == "pose+" else None
 
-    def true_flow(self, picture: Picture, edit: EditPass) -> np.ndarray | None:
+    def true_flow(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
         return np.ones((2, 4, 4), np.float32) if edit.column == "pose+" else None
 
 
-def test_observers_add_values_and_true_pictures(tmp_path: Path) -> None:
-    run_work(make_work(FewPictures(4), [PoolingMethod()], observers=(_Bounds(),)), tmp_path)
+def test_observers_add_values_and_true_images(tmp_path: Path) -> None:
+    run_work(make_work(FewImages(4), [PoolingMethod()], observers=(_Bounds(),)), tmp_path)
     rows = [row for row in read_rows(tmp_path) if row.method == "pool"]
     assert all("flow" in row.values for row in rows)
-    assert all(("bright" in row.values) == (row.picture != "0.png") for row in rows)
-    assert {row.failures.get("bright") for row in rows if row.picture == "0.png"} == {"the value is nan"}
+    assert all(("bright" in row.values) == (row.image != "0.png") for row in rows)
+    assert {row.failures.get("bright") for row in rows if row.image == "0.png"} == {"the value is nan"}
     truth = sorted(path.name for path in (tmp_path / "pictures/truth/pose+").iterdir())
     assert truth == ["0.flow.npy", "0.png", "1.flow.npy", "1.png"]
     flow = np.load(tmp_path / "pictures/pool/pose+/0.flow.npy")
     assert (flow.shape, flow.dtype) == ((2, 4, 4), np.float32)
 
 
-def test_protocols_that_store_feed_methods_the_stored_picture(tmp_path: Path) -> None:
-    class Dark(MeanJudge):
+def test_protocols_that_store_feed_methods_the_stored_image(tmp_path: Path) -> None:
+    class Dark(MeanEvaluator):
         def store(self, pixels: np.ndarray) -> np.ndarray:
             return pixels // 2
 
-    judges = (MeanJudge("plain-1"), Dark("dark-1"))
+    evaluators = (MeanEvaluator("plain-1"), Dark("dark-1"))
     method = PoolingMethod()
     inputs = {"plain-1": "original", "dark-1": "stored"}
-    run_work(make_work(FewPictures(4), [method], judges=judges, inputs=inputs), tmp_path / "both")
+    run_work(make_work(FewImages(4), [method], evaluators=evaluators, inputs=inputs), tmp_path / "both")
     assert method.inverted == 2
     own = PoolingMethod()
-    run_work(make_work(FewPictures(4), [own], judges=judges[:1], inputs=inputs), tmp_path / "plain")
+    run_work(make_work(FewImages(4), [own], evaluators=evaluators[:1], inputs=inputs), tmp_path / "plain")
     both = {row.key: row.values for row in read_rows(tmp_path / "both") if row.protocol == "plain-1"}
     assert both == {row.key: row.values for row in read_rows(tmp_path / "plain")}
 
@@ -180,5 +180,5 @@ def test_no_memory_ends_the_run_with_advice(tmp_path: Path) -> None:
             raise MemoryError
 
     with pytest.raises(MissingError, match="out of memory"):
-        run_work(make_work(FewPictures(4), [Hungry()]), tmp_path)
+        run_work(make_work(FewImages(4), [Hungry()]), tmp_path)
     assert {row.method for row in read_rows(tmp_path)} == {"real"}

@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 
 from bench.cli import main
-from bench.plan.work import Contestant
+from bench.plan.work import MethodSpec
 from bench.run.match_strength import RECORD, _key, matched_strengths
-from tests.unit.doubles import FewPictures, PoolingMethod, contestant
+from tests.unit.doubles import FewImages, PoolingMethod, spec
 
 
 def _never() -> Any:
     raise AssertionError("a plan loads no method")
 
 
-def _strengths(own: list[Contestant], data: FewPictures, folder: Path, said: list[str]) -> dict[str, dict[str, float]]:
-    pictures: Any = data
-    return matched_strengths(own, pictures, lambda _: {}, folder, group=4, say=said.append, search=False)
+def _strengths(own: list[MethodSpec], data: FewImages, folder: Path, said: list[str]) -> dict[str, dict[str, float]]:
+    images: Any = data
+    return matched_strengths(own, images, lambda _: {}, folder, group=4, say=said.append, search=False)
 
 
 def test_a_plan_takes_what_is_known_and_names_the_rest(tmp_path: Path) -> None:
-    data = FewPictures(4)
+    data = FewImages(4)
     said: list[str] = []
-    known, unknown = (replace(contestant(PoolingMethod(name)), load=_never) for name in ("a", "b"))
+    known, unknown = (replace(spec(PoolingMethod(name)), load=_never) for name in ("a", "b"))
     assert _strengths([known, unknown], data, tmp_path, said) == {}
     assert [line.split(" are ")[0] for line in said] == ["the matched strengths of a", "the matched strengths of b"]
     assert not list(tmp_path.iterdir())

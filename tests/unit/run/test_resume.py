@@ -1,4 +1,4 @@
-"""Killed at any moment, a run loses at most the pictures in flight and ends with the same bytes."""
+"""Killed at any moment, a run loses at most the images in flight and ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from bench.results.store import read_rows
-from tests.unit.doubles import FewPictures, PoolingMethod, fingerprint, make_work, run_work
+from tests.unit.doubles import FewImages, PoolingMethod, fingerprint, make_work, run_work
 
-PICTURES = 30
+IMAGES = 30
 
 
 def _work(folder: Path, delay: float) -> None:
     both = [PoolingMethod("pool", delay=delay), PoolingMethod("dim", 0.5, delay)]
-    run_work(make_work(FewPictures(PICTURES, broken=[5]), both), folder)
+    run_work(make_work(FewImages(IMAGES, broken=[5]), both), folder)
 
 
 def test_killed_and_resumed_is_byte_identical(tmp_path: Path) -> None:
@@ -53,32 +53,32 @@ def test_killed_and_resumed_is_byte_identical(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [1, 7, 60, 200])
 def test_a_torn_end_is_repaired_and_made_again(tmp_path: Path, cut: int) -> None:
-    work = make_work(FewPictures(6), [PoolingMethod()])
+    work = make_work(FewImages(6), [PoolingMethod()])
     run_work(work, tmp_path)
     whole = fingerprint(tmp_path)
     rows = tmp_path / "rows" / "0.jsonl"
     os.truncate(rows, rows.stat().st_size - cut)
     assert fingerprint(tmp_path) != whole
-    run_work(make_work(FewPictures(6), [PoolingMethod()]), tmp_path)
+    run_work(make_work(FewImages(6), [PoolingMethod()]), tmp_path)
     assert fingerprint(tmp_path) == whole
 
 
 def test_lost_features_take_their_rows_with_them(tmp_path: Path) -> None:
-    run_work(make_work(FewPictures(6), [PoolingMethod()]), tmp_path)
+    run_work(make_work(FewImages(6), [PoolingMethod()]), tmp_path)
     whole = fingerprint(tmp_path)
     everything = len(read_rows(tmp_path))
     (features,) = (tmp_path / "rows").glob("0.fd@*.f32")
     os.truncate(features, features.stat().st_size - 40)
     assert 0 < len(read_rows(tmp_path)) < everything
-    run_work(make_work(FewPictures(6), [PoolingMethod()]), tmp_path)
+    run_work(make_work(FewImages(6), [PoolingMethod()]), tmp_path)
     assert fingerprint(tmp_path) == whole
 
 
 def test_feature_records_that_no_row_names_are_cut_off(tmp_path: Path) -> None:
-    run_work(make_work(FewPictures(6), [PoolingMethod()], limit=4), tmp_path)
+    run_work(make_work(FewImages(6), [PoolingMethod()], limit=4), tmp_path)
     (features,) = (tmp_path / "rows").glob("0.fd@*.f32")
     with features.open("ab") as stream:
         stream.write(b"\x01" * 17)
-    run_work(make_work(FewPictures(6), [PoolingMethod()]), tmp_path)
-    run_work(make_work(FewPictures(6), [PoolingMethod()]), tmp_path / "clean")
+    run_work(make_work(FewImages(6), [PoolingMethod()]), tmp_path)
+    run_work(make_work(FewImages(6), [PoolingMethod()]), tmp_path / "clean")
     assert fingerprint(tmp_path) == fingerprint(tmp_path / "clean")

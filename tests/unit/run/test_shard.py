@@ -1,4 +1,4 @@
-"""Which process does which pictures."""
+"""Which process does which images."""
 
 from __future__ import annotations
 

@@ -17,17 +17,17 @@ def bound() -> UpperBound:
 
 
 @torch.inference_mode()
-def test_own_flow_gives_the_method_s_own_picture(bound: UpperBound) -> None:
+def test_own_flow_gives_the_method_s_own_image(bound: UpperBound) -> None:
     world = open_world("test", 1)
-    picture, (_, turn, _) = world.pictures[0], bound.passes(["pose"])
-    pixels = world.read(picture)
+    image, (_, turn, _) = world.images[0], bound.passes(["pose"])
+    pixels = world.read(image)
     codes, taps = bound.method.base.encode(to_input(pixels, bound.method)[None])
     prepared = bound.model.prepare(bound.generator, codes, taps[bound.model.config.base_tap])
     assert turn.direction is not None
     delta = turn.direction.delta(codes, turn.strength)
     prefix = bound.model.prefix(bound.generator, codes + delta)
-    cells = bound.flows(picture, turn, prepared, codes + delta, prefix, 15.0)["WarpRes's flow"]
-    made = bound.model.finish(bound.generator, prepared, codes + delta, prefix, cells).picture
+    cells = bound.flows(image, turn, prepared, codes + delta, prefix, 15.0)["WarpRes's flow"]
+    made = bound.model.finish(bound.generator, prepared, codes + delta, prefix, cells).image
     inversion = bound.method.invert(to_input(pixels, bound.method)[None])
     assert torch.allclose(made, bound.method.edit(inversion, delta), atol=1e-5)
 
@@ -35,7 +35,7 @@ def test_own_flow_gives_the_method_s_own_picture(bound: UpperBound) -> None:
 def test_every_flow_is_scored_and_the_true_one_is_nearest(bound: UpperBound) -> None:
     world = open_world("test", 2)
     passes = bound.passes(["pose+"])
-    rows = [bound.measure(picture, world.read(picture), passes) for picture in world.pictures]
+    rows = [bound.measure(image, world.read(image), passes) for image in world.images]
     for row in rows:
         assert set(row) == {"reconstruction", "pose+"}
         # Nothing moved: the true flow of a reconstruction is no flow.
@@ -51,8 +51,8 @@ def test_every_flow_is_scored_and_the_true_one_is_nearest(bound: UpperBound) -> 
 
 def test_true_cells_are_half_the_pixels(bound: UpperBound) -> None:
     """Turned by 10 degrees, the front of the head moves by sin(10°) of its depth: 5 px or so, half that in cells."""
-    picture, (_, turn) = open_world("test", 1).pictures[0], bound.passes(["pose+"])
-    cells = true_cells(picture, turn, 10.0)
+    image, (_, turn) = open_world("test", 1).images[0], bound.passes(["pose+"])
+    cells = true_cells(image, turn, 10.0)
     assert cells.shape == (1, 2, 32, 32)
     assert 1.0 < float(np.abs(cells[0, 0].numpy()).max()) < 4.0
-    assert float(true_cells(picture, turn, 0.0).abs().max()) < 1e-3
+    assert float(true_cells(image, turn, 0.0).abs().max()) < 1e-3

@@ -40,13 +40,13 @@ def test_each_does_its_part_and_reports() -> None:
 def test_they_compute_after_the_parent_has_computed_with_threads() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    picture = torch.ones(1, 64, 64, 64)
+    image = torch.ones(1, 64, 64, 64)
     kernel = torch.ones(64, 64, 3, 3)
-    torch.nn.functional.conv2d(picture, kernel)  # leaves a pool of threads behind, which a forked child has not
+    torch.nn.functional.conv2d(image, kernel)  # leaves a pool of threads behind, which a forked child has not
     signal.alarm(120)  # a child that waits for such a thread waits for ever
 
     def job(shard: Shard, progress: Progress) -> dict[str, Any]:
-        total = torch.nn.functional.conv2d(picture, kernel).sum() + torch.exp(picture).sum()
+        total = torch.nn.functional.conv2d(image, kernel).sum() + torch.exp(image).sum()
         return {"finite": bool(torch.isfinite(total)), "threads": torch.get_num_threads()}
 
     try:

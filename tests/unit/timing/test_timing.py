@@ -71,8 +71,8 @@ class OneConvolution(nn.Module):
         with stage("synthesise"):
             time.sleep(0.004)
             codes = inversion.codes if delta is None else inversion.codes + delta
-            picture: Tensor = self.convolution(codes.reshape(-1, 3, 32, 32))
-            return picture
+            image: Tensor = self.convolution(codes.reshape(-1, 3, 32, 32))
+            return image
 
 
 def test_the_harness_measures_what_is_there() -> None:
@@ -91,7 +91,7 @@ def test_the_harness_measures_what_is_there() -> None:
     assert result["peak_gmacs_fp32"] > 0.1
 
 
-class CachesAPicture(OneConvolution):
+class CachesAImage(OneConvolution):
     """As ReStyle: the first call makes something once that later calls take from there."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class CachesAPicture(OneConvolution):
 
 
 def test_what_the_first_call_makes_once_is_not_counted() -> None:
-    methods = {"plain": OneConvolution().eval(), "caching": CachesAPicture().eval()}
+    methods = {"plain": OneConvolution().eval(), "caching": CachesAImage().eval()}
     first, again = (measure(methods, "cpu", Settings(1, 1, probe_size=4))["methods"] for _ in range(2))  # type: ignore[arg-type]
     assert first["caching"]["gmacs"] == again["caching"]["gmacs"] == first["plain"]["gmacs"]
 

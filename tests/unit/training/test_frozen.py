@@ -43,7 +43,7 @@ def close(first: Tensor, second: Tensor, dtype: torch.dtype) -> None:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Tensor:
+def images() -> Tensor:
     random = torch.Generator().manual_seed(0)
     return F.interpolate(torch.rand(8, 3, 16, 16, generator=random) * 2 - 1, scale_factor=4, mode="bilinear")
 
@@ -65,11 +65,11 @@ def test_generator(generator: Generator, dtype: torch.dtype) -> None:
     gradients = []
     for net, state in ((fast, prefix), (generator, slow)):
         features = state.x.detach().requires_grad_(True)
-        picture = net.advance(state.with_features(features), codes).rgb
-        assert picture is not None and picture.dtype is torch.float32
-        picture.tanh().square().sum().backward()
+        image = net.advance(state.with_features(features), codes).rgb
+        assert image is not None and image.dtype is torch.float32
+        image.tanh().square().sum().backward()
         assert features.grad is not None
-        gradients.append((picture.detach(), features.grad.float()))
+        gradients.append((image.detach(), features.grad.float()))
     close(gradients[0][0], gradients[1][0], dtype)
     assert cosine(gradients[0][1], gradients[1][1]) >= 0.995
 
@@ -85,13 +85,13 @@ def test_generator_passes_gradients_to_codes(generator: Generator) -> None:
 
 
 @pytest.mark.parametrize("dtype", [EXACT, ROUNDED])
-def test_encoder(pictures: Tensor, dtype: torch.dtype) -> None:
+def test_encoder(images: Tensor, dtype: torch.dtype) -> None:
     encoder = seeded(PyramidEncoder(ENCODER)).eval()
     assert isinstance(encoder, PyramidEncoder)
     average = torch.randn(64)
-    codes, taps = FastEncoder(encoder, average, dtype).encode(pictures)
+    codes, taps = FastEncoder(encoder, average, dtype).encode(images)
     with torch.no_grad():
-        expected, maps = encoder.encode(pictures)
+        expected, maps = encoder.encode(images)
     close(codes - average, expected, dtype)
     assert codes.dtype is torch.float32
     assert not codes.requires_grad
@@ -99,7 +99,7 @@ def test_encoder(pictures: Tensor, dtype: torch.dtype) -> None:
         close(tap.float(), map_, dtype)
 
 
-def test_encoder_lets_gradients_through_when_asked(pictures: Tensor) -> None:
+def test_encoder_lets_gradients_through_when_asked(images: Tensor) -> None:
     encoder = seeded(PyramidEncoder(ENCODER)).eval().requires_grad_(False)
     assert isinstance(encoder, PyramidEncoder)
     seen = []
@@ -107,7 +107,7 @@ def test_encoder_lets_gradients_through_when_asked(pictures: Tensor) -> None:
         lambda x: FastEncoder(encoder, torch.zeros(64)).encode(x, gradient=True)[0],
         lambda x: encoder.encode(x)[0],
     ):
-        x = pictures.clone().requires_grad_(True)
+        x = images.clone().requires_grad_(True)
         encode(x).square().mean().backward()
         assert x.grad is not None
         seen.append(x.grad)
@@ -115,19 +115,19 @@ def test_encoder_lets_gradients_through_when_asked(pictures: Tensor) -> None:
 
 
 @pytest.mark.parametrize("dtype", [EXACT, ROUNDED])
-def test_critics(pictures: Tensor, dtype: torch.dtype) -> None:
+def test_critics(images: Tensor, dtype: torch.dtype) -> None:
     networks = new_networks()
     critics = Critics(*(seeded(net, k).eval() for k, net in enumerate((networks.describer, networks.embedder))))  # type: ignore[arg-type]
     fast = FastCritics(critics, dtype)
-    for made, expected in zip(fast.features(pictures), critics.features(pictures), strict=True):
+    for made, expected in zip(fast.features(images), critics.features(images), strict=True):
         close(made, expected, dtype)
-    close(fast.embed(pictures), critics.embed(pictures), dtype)
+    close(fast.embed(images), critics.embed(images), dtype)
 
 
-def test_folded_teacher_is_the_teacher(pictures: Tensor) -> None:
+def test_folded_teacher_is_the_teacher(images: Tensor) -> None:
     teacher = seeded(FlowNet(WORLD_FLOW, WORLD_PYRAMID)).eval()
     folded = frozen_copy(teacher, EXACT)
-    pair = normalise(pictures[:4]), normalise(pictures[4:])
+    pair = normalise(images[:4]), normalise(images[4:])
     with torch.no_grad():
         assert torch.allclose(folded(*pair).flow1, teacher(*pair).flow1, atol=1e-3)
     assert not [p for p in folded.parameters() if p.requires_grad]
@@ -135,24 +135,24 @@ def test_folded_teacher_is_the_teacher(pictures: Tensor) -> None:
 
 
 @pytest.mark.parametrize("dtype", [EXACT, ROUNDED])
-def test_discriminator_trains_its_own_weights(pictures: Tensor, dtype: torch.dtype) -> None:
+def test_discriminator_trains_its_own_weights(images: Tensor, dtype: torch.dtype) -> None:
     torch.manual_seed(1)
     slow = Discriminator(DISCRIMINATOR)
     fast = FastDiscriminator(slow, dtype)
-    close(fast(pictures).detach(), slow(pictures).detach(), dtype)
+    close(fast(images).detach(), slow(images).detach(), dtype)
     gradients = []
-    for judge in (lambda x: fast(x, fast.weights(trained=True)), slow):
+    for evaluator in (lambda x: fast(x, fast.weights(trained=True)), slow):
         slow.zero_grad()
-        losses.discriminator_loss(judge(pictures[:4]), judge(pictures[4:])).backward()
+        losses.discriminator_loss(evaluator(images[:4]), evaluator(images[4:])).backward()
         gradients.append(torch.cat([p.grad.flatten() for p in slow.parameters() if p.grad is not None]))
     assert cosine(*gradients) >= (0.995 if dtype is ROUNDED else 0.99999)
 
 
-def test_discriminator_judges_without_gradients_of_its_own(pictures: Tensor) -> None:
+def test_discriminator_judges_without_gradients_of_its_own(images: Tensor) -> None:
     torch.manual_seed(1)
     slow = Discriminator(DISCRIMINATOR)
     slow.final_linear.requires_grad_(False)
-    x = pictures.clone().requires_grad_(True)
+    x = images.clone().requires_grad_(True)
     FastDiscriminator(slow)(x).sum().backward()
     assert x.grad is not None
     assert all(p.grad is None for p in slow.parameters())

@@ -37,12 +37,12 @@ def test_simulated_edits_follow_equation_2(base: Base) -> None:
 
 @pytest.mark.parametrize("model", [StyleRes(WORLD_STYLERES), WarpRes(WORLD_WARPRES)], ids=["styleres", "warpres"])
 def test_gradients_reach_what_is_trained_and_nothing_else(model: StyleRes, base: Base) -> None:
-    pictures = torch.rand(2, 3, 64, 64) * 2 - 1
-    codes, taps = base.encode(pictures)
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    codes, taps = base.encode(images)
     edit = simulate_edit(base, codes, torch.Generator().manual_seed(2), share=1.0)
     _, rendered = first_pass(model, base, codes, taps, edit)
-    assert rendered.picture.shape == (2, 3, 64, 64)
-    cycle_pass(model, base, rendered.picture, edit).picture.square().mean().backward()
+    assert rendered.image.shape == (2, 3, 64, 64)
+    cycle_pass(model, base, rendered.image, edit).image.square().mean().backward()
     missing = [name for name, p in model.named_parameters() if p.grad is None]
     assert not missing
     assert all(p.grad is None for p in base.generator.parameters())
@@ -51,11 +51,11 @@ def test_gradients_reach_what_is_trained_and_nothing_else(model: StyleRes, base:
 
 def test_cycle_takes_no_gradient_through_the_first_pass(base: Base) -> None:
     model = StyleRes(WORLD_STYLERES)
-    picture = torch.rand(2, 3, 64, 64, requires_grad=True)
-    codes, _ = base.encode(picture)
+    image = torch.rand(2, 3, 64, 64, requires_grad=True)
+    codes, _ = base.encode(image)
     edit = simulate_edit(base, codes, torch.Generator().manual_seed(3), share=1.0)
-    cycle_pass(model, base, picture, edit).picture.mean().backward()
-    assert picture.grad is None
+    cycle_pass(model, base, image, edit).image.mean().backward()
+    assert image.grad is None
 
 
 def test_losses_are_per_sample_means() -> None:

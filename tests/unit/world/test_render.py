@@ -1,4 +1,4 @@
-"""The renderer: golden pictures, independence of batch and chunk, and details that stay off the generator's scenes."""
+"""The renderer: golden images, independence of batch and chunk, and details that stay off the generator's scenes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.world.scene import FACE_FIELDS, FIELDS, SWITCHES, other_photo, sample
 GOLDEN = Path(__file__).parent / "golden_faces.npz"
 
 
-def test_golden_pictures() -> None:
+def test_golden_images() -> None:
     """Eight people as they looked when the shipped networks were trained: a changed renderer is another world."""
     golden = np.load(GOLDEN)["pictures"].astype(int)
     now = to_uint8(render(sample_people(8, 123))).numpy().astype(int)
@@ -23,7 +23,7 @@ def test_golden_pictures() -> None:
     assert (difference > 2).mean() < 0.001
 
 
-def test_picture_does_not_depend_on_its_batch() -> None:
+def test_image_does_not_depend_on_its_batch() -> None:
     scene = sample_people(7, 5)
     together = render(scene, chunk=7)
     alone = torch.cat([render(scene[i : i + 1]) for i in range(7)])
@@ -32,11 +32,11 @@ def test_picture_does_not_depend_on_its_batch() -> None:
 
 
 def test_range_shape_and_no_nan() -> None:
-    pictures = render(scene_of_latent(torch.randn(16, 64)))
-    assert pictures.shape == (16, 3, 64, 64)
-    assert torch.isfinite(pictures).all()
-    assert pictures.min() >= -1
-    assert pictures.max() <= 1
+    images = render(scene_of_latent(torch.randn(16, 64)))
+    assert images.shape == (16, 3, 64, 64)
+    assert torch.isfinite(images).all()
+    assert images.min() >= -1
+    assert images.max() <= 1
 
 
 @pytest.mark.parametrize("switch", SWITCHES)

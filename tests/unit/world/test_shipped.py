@@ -9,7 +9,7 @@ import torch
 from bench.core.contract import Direction, EditPass
 from bench.run.truth import TruthObserver, nominal_change
 from bench.world import open_world
-from bench.world.generator import load_shipped_generator, sample_pictures
+from bench.world.generator import load_shipped_generator, sample_images
 from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.world.render import render, to_uint8
 from bench.world.scene import other_photo, sample_people
@@ -52,8 +52,8 @@ def test_directions_move_what_they_name(networks: WorldNetworks) -> None:
     assert abs(changes["yaw"]["smile"]) < 0.1
     assert changes["smile"]["smile"] > 0.4
     assert abs(changes["smile"]["yaw"]) < 3
-    pictures = sample_pictures(generator, 4)
-    assert pictures.shape == (4, 3, 64, 64)
+    images = sample_images(generator, 4)
+    assert images.shape == (4, 3, 64, 64)
 
 
 @pytest.mark.parametrize("path", MADE, ids=lambda path: path.stem)
@@ -70,18 +70,18 @@ def test_shipped_weights_stay_small() -> None:
 
 
 def test_observer_is_fair_to_the_true_edit() -> None:
-    """The true edited picture itself scores as good as it gets; the unedited picture counts as no change."""
+    """The true edited image itself scores as good as it gets; the unedited image counts as no change."""
     observer = TruthObserver(load_world_networks())
-    picture = open_world("test", 6).pictures[5]
+    image = open_world("test", 6).images[5]
     world = open_world("test", 6)
     turn = EditPass("pose+", Direction("pose", "add", torch.zeros(10, 64), ""), 3.0)
     from bench.world.dataset import scene_of
 
-    truth = to_uint8(render(edited(scene_of(picture.name), "yaw", 15.0)))[0].numpy()
-    said = observer.observe(picture, turn, truth, {"flow": np.zeros((2, 32, 32), np.float32)}).values
+    truth = to_uint8(render(edited(scene_of(image.name), "yaw", 15.0)))[0].numpy()
+    said = observer.observe(image, turn, truth, {"flow": np.zeros((2, 32, 32), np.float32)}).values
     assert said["achieved"] == pytest.approx(15.0, abs=5.0)
     assert said["truth_psnr"] > 24
-    still = observer.observe(picture, turn, world.read(picture), {}).values
+    still = observer.observe(image, turn, world.read(image), {}).values
     assert still["achieved"] == 0
     assert still["truth_psnr"] == 100
     assert still["id_of_truth"] == pytest.approx(1, abs=1e-5)
@@ -89,5 +89,5 @@ def test_observer_is_fair_to_the_true_edit() -> None:
     assert said["flow_epe"] == pytest.approx(said["flow_epe_of_zero"], rel=1e-5)
     assert 0 < said["flow_epe_teacher"] < 0.5 * said["flow_epe_of_zero"]
     assert "flow_epe_teacher" not in still
-    assert observer.truth(picture, turn) is not None
+    assert observer.truth(image, turn) is not None
     assert nominal_change("yaw") > 3

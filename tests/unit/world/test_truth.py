@@ -1,4 +1,4 @@
-"""Truth: the flow really maps one picture onto the other, and the smile's displacement is inverted exactly."""
+"""Truth: the flow really maps one image onto the other, and the smile's displacement is inverted exactly."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.world.scene import sample_people
 from bench.world.truth import edited, true_flow
 
 
-def warp_back(picture: Tensor, flow: Tensor) -> Tensor:
+def warp_back(image: Tensor, flow: Tensor) -> Tensor:
     """Plain bilinear sampling, written here so that the test does not lean on the code under test."""
-    size = picture.shape[-1]
+    size = image.shape[-1]
     line = torch.arange(size, dtype=torch.float32)
     x, y = line[None, None] + flow[:, 0], line[None, :, None] + flow[:, 1]
     grid = torch.stack([2 * x / (size - 1) - 1, 2 * y / (size - 1) - 1], -1)
-    return F.grid_sample(picture, grid, align_corners=True, padding_mode="border")
+    return F.grid_sample(image, grid, align_corners=True, padding_mode="border")
 
 
 @pytest.mark.parametrize("change", [-20.0, -10.0, 10.0, 20.0])

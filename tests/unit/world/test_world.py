@@ -17,9 +17,9 @@ from bench.world.splits import SPLITS, people
 
 def test_test_split_is_large_enough_and_half_smiling() -> None:
     world = open_world("test")
-    smiling = sum(picture.attributes["Smiling"] == 1 for picture in world.pictures)
-    assert len(world.pictures) >= 500
-    assert smiling * 2 == len(world.pictures)
+    smiling = sum(image.attributes["Smiling"] == 1 for image in world.images)
+    assert len(world.images) >= 500
+    assert smiling * 2 == len(world.images)
 
 
 def test_splits_share_nobody() -> None:
@@ -31,14 +31,14 @@ def test_splits_share_nobody() -> None:
 
 def test_limit_takes_the_first_and_reading_repeats() -> None:
     world = open_world("test", 3)
-    assert [p.name for p in world.pictures] == [p.name for p in open_world("test").pictures[:3]]
-    assert np.array_equal(world.read(world.pictures[0]), world.read(world.pictures[0]))
-    assert world.read(world.pictures[2]).shape == (64, 64, 3)
+    assert [p.name for p in world.images] == [p.name for p in open_world("test").images[:3]]
+    assert np.array_equal(world.read(world.images[0]), world.read(world.images[0]))
+    assert world.read(world.images[2]).shape == (64, 64, 3)
 
 
-def test_picture_names_lead_back_to_scenes() -> None:
-    picture = open_world("val").pictures[5]
-    assert scene_of(picture.name).digest(0) == picture.digest
+def test_image_names_lead_back_to_scenes() -> None:
+    image = open_world("val").images[5]
+    assert scene_of(image.name).digest(0) == image.digest
     with pytest.raises(UsageError, match="no picture"):
         scene_of("999999.jpg")
 
@@ -52,9 +52,9 @@ def test_export_is_read_by_the_celebahq_reader(tmp_path: Path) -> None:
     count = export(tmp_path / "wörld on disk", split="test", limit=12)
     dataset = open_dataset("celebahq", tmp_path / "wörld on disk", split="test")
     world = open_world("test", 12)
-    assert count == len(dataset.pictures) == 12
-    for ours, theirs in zip(world.pictures, dataset.pictures, strict=True):
+    assert count == len(dataset.images) == 12
+    for ours, theirs in zip(world.images, dataset.images, strict=True):
         assert ours.name == theirs.name
         assert ours.attributes["Smiling"] == theirs.attributes["Smiling"]
-    difference = world.read(world.pictures[0]).astype(int) - dataset.read(dataset.pictures[0]).astype(int)
+    difference = world.read(world.images[0]).astype(int) - dataset.read(dataset.images[0]).astype(int)
     assert np.abs(difference).mean() < 3  # JPEG
