@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import write_all
 from reports.facts import gather_facts
+from reports.files import write_all
 from reports.inputs import Facts, Pass, Summaries
 from reports.tables import Table, build_tables, pass_order, protocols
 from reports.writers import csv as csv_writer

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.results.store import Row, write_atomic
+from bench.core.files import write_atomic
+from bench.results.store import Row
 from bench.timing.clock import read_timing
 
 # What a report is made by; a change there makes it again.

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.cli.planning import print_plan
 from bench.core.errors import ExitCode, MissingError, UsageError
+from bench.core.files import explain_write_errors, write_atomic
 from bench.data.check import quick, warnings_of
 from bench.plan.build import Assembly, assemble
 from bench.plan.config import Config
@@ -131,7 +132,7 @@ def _forget(folder: Path) -> None:
         return
     if not (folder / "manifest.json").is_file() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not a run of ours: it has no manifest.json", "remove it yourself, or use --name")
-    with store.explain_write_errors(folder):
+    with explain_write_errors(folder):
         for name in ("rows", "pictures", "tables", "plots", "grids"):
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in ("index.html", "timing.json", ".report.json", "manifest.json"):
@@ -153,7 +154,7 @@ def _keep_timing(folder: Path, spent: Sequence[dict[str, Any]], work: Work) -> N
             record["stages"][stage] = (record["stages"].get(stage, 0.0) * before + seconds) / after
         record["results"] = after
     timing |= {"run_device": work.device, "run_group": work.group}
-    store.write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
+    write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
     names = {name for part in spent for name in part}
     found = [(name, [part[name] for part in spent if name in part]) for name in names]
     remember(work, {name: (sum(p["made"] for p in parts), sum(p["seconds"] for p in parts)) for name, parts in found})

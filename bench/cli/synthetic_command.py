@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.results.store import explain_write_errors
+from bench.core.files import explain_write_errors
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

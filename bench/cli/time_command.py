@@ -71,7 +71,8 @@ def _load(config: Any, name: str, domain: Any, device: str) -> Any:
 
 def _keep(folder: Path, result: dict[str, Any]) -> None:
     """Put the times beside the run's own, so that its page and the paper's runtime column show them."""
-    from bench.results.store import read_manifest, write_atomic
+    from bench.core.files import write_atomic
+    from bench.results.store import read_manifest
     from bench.timing.clock import read_timing
 
     read_manifest(folder)

@@ -1,19 +1,35 @@
-"""Files of a report: written whole or not at all, and none left over from an earlier report."""
+"""Writing files: whole or not at all, and a failed write explained."""
 
 from __future__ import annotations
 
-import json
+import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from bench.results.store import explain_write_errors
-
-_LIST = ".reports.json"
+from bench.core.errors import MissingError
 
 
-def write_atomic(path: Path, data: bytes) -> Path:
-    """Put `data` at `path` in one step: a reader sees the old file or the new one.
+@contextmanager
+def explain_write_errors(where: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into an error a user can act on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MissingError(
+                f"the disk is full: {where}", "free some space and run the same command again; it carries on"
+            ) from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise MissingError(
+                f"cannot write to {where}: {error.strerror}", "choose another folder with --output"
+            ) from None
+        raise MissingError(f"cannot write to {where}: {error.strerror}", "check the disk, then run it again") from None
+
+
+def write_atomic(path: Path, data: bytes | str) -> Path:
+    """Put `data` (text as UTF-8) at `path` in one step: a reader sees the old file or the new one, never half of it.
 
     Raises:
         MissingError: The folder cannot be written, or the disk is full.
@@ -22,28 +38,11 @@ def write_atomic(path: Path, data: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            part.write_bytes(data)
+            with part.open("wb") as stream:
+                stream.write(data.encode() if isinstance(data, str) else data)
+                stream.flush()
+                os.fsync(stream.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     return path
-
-
-def write_all(run: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files by their names below the run folder, then remove what only an earlier report wrote."""
-    earlier = _earlier(run / _LIST)
-    written = [write_atomic(run / name, data) for name, data in files.items()]
-    for name in sorted(earlier - set(files)):
-        target = run / name
-        if target.resolve().is_relative_to(run.resolve()):
-            target.unlink(missing_ok=True)
-    write_atomic(run / _LIST, (json.dumps(sorted(files), indent=1) + "\n").encode())
-    return written
-
-
-def _earlier(record: Path) -> set[str]:
-    try:
-        names = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return set()
-    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
+from bench.core.files import write_atomic
 from bench.plan.work import MethodSpec, Work
-from bench.results.store import write_atomic
 from bench.weights.registry import home
 
 RECORD = "seconds.json"

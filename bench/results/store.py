@@ -6,14 +6,12 @@ feature record that no row names; opening the shard for writing cuts both off. R
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,14 +19,15 @@ from typing import IO, Any
 import numpy as np
 
 from bench.core.errors import MissingError, UsageError
+from bench.core.files import explain_write_errors, write_atomic
 
 IDENTITY = (
     "picture", "picture_digest", "method", "method_digest", "pass", "edit_digest", "strength", "protocol",
     "protocol_digest",
 )  # fmt: skip
 # Names on disk that are not the fields' own.
-_FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "column"}
-_ON_DISK = {field: name for name, field in _FIELDS.items()}
+FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "column"}
+_ON_DISK = {field: name for name, field in FIELDS.items()}
 
 # The real pictures' own rows, compared with themselves; the references of set metrics come from them. Where a protocol
 # stores JPEG, the same images before it are compared with those after it.
@@ -70,7 +69,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        return row_key(**{name: getattr(self, _FIELDS.get(name, name)) for name in IDENTITY})
+        return row_key(**{name: getattr(self, FIELDS.get(name, name)) for name in IDENTITY})
 
     def to_json(self) -> str:
         """The line on disk, without its newline; the same row always gives the same bytes."""
@@ -83,7 +82,7 @@ class Row:
         """Read a line back. Raises ValueError, KeyError or TypeError on anything that is not a row."""
         record = json.loads(line)
         record.pop("key")
-        return cls(shard=shard, **{_FIELDS.get(name, name): value for name, value in record.items()})
+        return cls(shard=shard, **{FIELDS.get(name, name): value for name, value in record.items()})
 
 
 def row_key(**identity: Any) -> str:
@@ -196,23 +195,6 @@ def _lock_or_refuse(lock: IO[str], run: Path, patience: float = 5.0) -> None:
         time.sleep(0.05)
 
 
-@contextmanager
-def explain_write_errors(where: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into an error a user can act on."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MissingError(
-                f"the disk is full: {where}", "free some space and run the same command again; it carries on"
-            ) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise MissingError(
-                f"cannot write to {where}: {error.strerror}", "choose another folder with --output"
-            ) from None
-        raise MissingError(f"cannot write to {where}: {error.strerror}", "check the disk, then run it again") from None
-
-
 class _FeatureFiles:
     """The feature files of a rows folder: found once, looked up by (shard, stem, protocol, digest)."""
 
@@ -316,21 +298,6 @@ def load_features(run: Path, rows: Sequence[Row], stem: str) -> np.ndarray:
             maps[file] = np.memmap(file, dtype="<f4", mode="r", shape=shape)
         records.append(maps[file][row.features[stem]])
     return np.array(records, dtype=np.float32)
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, never half of it."""
-    with explain_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:

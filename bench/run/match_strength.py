@@ -15,10 +15,10 @@ import torch
 
 from bench.core.contract import Dataset, EditPass, Inversion, Method
 from bench.core.errors import UsageError
+from bench.core.files import write_atomic
 from bench.edits.cards import all_cards
 from bench.edits.matched import ChangeMeter, match_strength
 from bench.plan.work import MethodSpec, edit_digest
-from bench.results.store import write_atomic
 from bench.run.input import to_input
 
 IMAGES = 96

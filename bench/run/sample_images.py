@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.contract import EditPass, ImageRecord
+from bench.core.files import explain_write_errors
 from bench.core.observer import Observer
-from bench.results.store import explain_write_errors
 
 TRUTH = "truth"
 

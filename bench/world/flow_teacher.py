@@ -8,8 +8,19 @@ import torch
 
 from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
 from bench.world.networks import WEIGHTS
+from methods.nets.flow.glunet import FlowConfig
 from methods.nets.flow.network import FlowNet
-from methods.warpres.presets import WORLD_FLOW, WORLD_PYRAMID
+from methods.nets.flow.vgg_pyramid import PyramidConfig
+
+# 64-px images, 8 cells a side; WarpRes's flow head on the world has the shape of the teacher's.
+WORLD_PYRAMID = PyramidConfig(widths=((16,), (32,), (64,), (96,)))
+WORLD_FLOW = FlowConfig(
+    picture=64,
+    grid=8,
+    channels=WORLD_PYRAMID.channels,
+    decoder_widths=(48, 48, 40, 32, 24),
+    refine_widths=(40, 40, 40, 32, 24, 24),
+)
 
 TEACHER = WEIGHTS / "teacher.safetensors"
 

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from bench.core.errors import unknown_name
+from bench.world.flow_teacher import WORLD_FLOW, WORLD_PYRAMID
 from methods.nets.flow.glunet import FlowConfig
-from methods.nets.flow.vgg_pyramid import PyramidConfig
 from methods.styleres.network import ResidualConfig
 from methods.styleres.pipeline import StyleResConfig
 from methods.warpres.network import WarpResConfig
 
 # The embedded world: 64-px images, generator channels 128-128-96-64-32, F_0 = stage 1 of a small IR-SE network.
-WORLD_PYRAMID = PyramidConfig(widths=((16,), (32,), (64,), (96,)))
-WORLD_FLOW = FlowConfig(
-    picture=64,
-    grid=8,
-    channels=WORLD_PYRAMID.channels,
-    decoder_widths=(48, 48, 40, 32, 24),
-    refine_widths=(40, 40, 40, 32, 24, 24),
-)
 WORLD_RESIDUAL = ResidualConfig(width=48, base_channels=32, feature_channels=64)
 WORLD_STYLERES = StyleResConfig(residual=WORLD_RESIDUAL, feature_res=32, base_tap=0)
 WORLD_WARPRES = WarpResConfig(

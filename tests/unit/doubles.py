@@ -137,7 +137,7 @@ def spec(method: PoolingMethod) -> MethodSpec:
 
 
 def make_work(dataset: FewImages, methods: Sequence[PoolingMethod], limit: int | None = None, **changes: Any) -> Work:
-    evaluators = changes.pop("judges", (MeanEvaluator(),))
+    evaluators = changes.pop("evaluators", (MeanEvaluator(),))
     return Work(
         dataset=dataset,  # type: ignore[arg-type]
         images=tuple(dataset.images[:limit]),

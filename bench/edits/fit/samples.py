@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import MissingError, UsageError
-from bench.plan.plugins import import_module
+from bench.core.modules import import_module
 
 # Images (N, 3, H, W) in about [-1, 1] -> scores (N,), one attribute or several by name.
 Labeller = Callable[[Tensor], Tensor | Mapping[str, Tensor]]

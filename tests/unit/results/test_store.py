@@ -51,7 +51,7 @@ def test_a_row_survives_the_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in store.IDENTITY])
 def test_every_identity_field_makes_another_key(name: str) -> None:
-    field = "column" if name == "pass" else name
+    field = store.FIELDS.get(name, name)
     other = replace(ROW, **{field: 2.0 if name == "strength" else "other"})  # type: ignore[arg-type]
     assert other.key != ROW.key
 

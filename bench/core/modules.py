@@ -1,0 +1,28 @@
+"""Python modules that a user names: by import name, or as a file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+from bench.core.errors import MissingError
+
+
+def import_module(name: str, what: str = "plug-in") -> ModuleType:
+    """A module by name, or a .py file. Raises MissingError where it cannot be imported; `what` names it in messages."""
+    path = Path(name)
+    try:
+        if path.suffix != ".py":
+            return importlib.import_module(name)
+        if not path.is_file():
+            raise MissingError(f"{what} {name}: no such file")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    except ImportError as error:
+        raise MissingError(f"{what} {name} cannot be imported: {error}") from error
