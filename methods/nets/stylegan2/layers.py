@@ -100,6 +100,8 @@ class ModulatedConv(nn.Module):
         if offset is None and not self._folds(x, style):
             y = self._scaled(x, style, gain)
             return y if bias is None else y + bias[:, None, None]
+        if offset is not None and not self._by_image(x, style, offset):
+            return self._grouped(x, style, offset, bias, gain)
         rows = [
             self._folded(x[i : i + 1], style[i], None if offset is None else offset[i], bias, gain)
             for i in range(len(x))
@@ -111,6 +113,29 @@ class ModulatedConv(nn.Module):
         gradients = torch.is_grad_enabled() and (x.requires_grad or style.requires_grad or self.weight.requires_grad)
         large = 4 * x.shape[-2] * x.shape[-1] >= self.weight[0, :, 0].numel()
         return x.device.type == "cpu" and large and not gradients
+
+    @staticmethod
+    def _by_image(x: Tensor, style: Tensor, offset: Tensor) -> bool:
+        """Whether offsets are applied one image at a time: on the CPU without gradients, where memory counts."""
+        gradients = torch.is_grad_enabled() and (x.requires_grad or style.requires_grad or offset.requires_grad)
+        return x.device.type == "cpu" and not gradients
+
+    def _grouped(self, x: Tensor, style: Tensor, offset: Tensor, bias: Tensor | None, gain: float) -> Tensor:
+        """As `_folded` for the whole batch: one convolution with a group an image."""
+        n = len(x)
+        weight = self.weight * (style * self.scale)[:, None, :, None, None] * (1 + offset)
+        if self.demod:
+            energy = weight.square().sum((2, 3, 4), keepdim=True)
+            weight = weight * (gain * torch.rsqrt(energy + 1e-8))
+        elif gain != 1:
+            weight = weight * gain
+        x = x.reshape(1, -1, *x.shape[2:])
+        if self.up:
+            y = F.conv_transpose2d(x, weight.transpose(1, 2).flatten(0, 1), stride=2, groups=n)
+            return fir_filter(y.view(n, -1, *y.shape[2:]), self.blur.kernel, (1, 1), bias)
+        y = F.conv2d(x, weight.flatten(0, 1), padding=weight.shape[-1] // 2, groups=n)
+        y = y.view(n, -1, *y.shape[2:])
+        return y if bias is None else y + bias.to(y)[:, None, None]
 
     def _scaled(self, x: Tensor, style: Tensor, gain: float) -> Tensor:
         weight = self.weight[0] * (self.scale * gain)

@@ -107,6 +107,21 @@ def test_training_and_inference_agree_and_gradients_flow(generator: Generator, c
     generator.zero_grad()
 
 
+def test_weight_offsets_in_training_and_inference_agree_and_get_gradients(generator: Generator, codes: Tensor) -> None:
+    random, offsets = torch.Generator().manual_seed(8), dict[int, Tensor]()
+    for layer, taps in ((0, 3), (1, 3), (2, 1)):
+        shape = (generator.conv1 if layer == 0 else generator.convs[layer - 1]).conv.weight.shape[1:3]
+        offsets[layer] = (0.3 * torch.randn(3, *shape, taps, taps, generator=random)).requires_grad_(True)
+    with torch.no_grad():
+        fast = generator.advance(None, codes, offsets=offsets).rgb
+    slow = generator.advance(None, codes, offsets=offsets).rgb
+    assert slow is not None
+    torch.testing.assert_close(slow.detach(), fast, atol=2e-5, rtol=2e-5)
+    slow.square().mean().backward()
+    assert all(offset.grad is not None and bool(offset.grad.abs().sum()) for offset in offsets.values())
+    generator.zero_grad()
+
+
 def test_stopping_and_going_on_changes_nothing(generator: Generator, codes: Tensor) -> None:
     with torch.no_grad():
         whole = generator(codes)
