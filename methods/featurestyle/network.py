@@ -20,8 +20,9 @@ class FeatureEncoderConfig:
     Attributes:
         halvings: Times the input is halved (2x2 mean) before the trunk reads it: 1024 px -> 256 px.
         stem: Channels of the first convolution.
-        widths: Channels of the four stages; every stage halves the resolution.
+        widths: Channels of the four stages.
         depths: Blocks of the four stages.
+        strides: Of each stage's first block (all 2 in the released network).
         rows: L, number of style codes.
         style_dim: D, length of a style code.
         pooled: Side of the grid each stage is averaged to before the style heads.
@@ -34,6 +35,7 @@ class FeatureEncoderConfig:
     stem: int = 64
     widths: tuple[int, ...] = (64, 128, 256, 512)
     depths: tuple[int, ...] = (3, 4, 14, 3)
+    strides: tuple[int, ...] = (2, 2, 2, 2)
     rows: int = 18
     style_dim: int = 512
     pooled: int = 3
@@ -67,8 +69,8 @@ class BasicBlock(nn.Module):
         return self.bn3(self.conv2(residual)) + shortcut
 
 
-def _stage(width_in: int, width: int, depth: int) -> nn.Sequential:
-    first = BasicBlock(width_in, width, stride=2)
+def _stage(width_in: int, width: int, depth: int, stride: int) -> nn.Sequential:
+    first = BasicBlock(width_in, width, stride)
     return nn.Sequential(first, *(BasicBlock(width, width, stride=1) for _ in range(depth - 1)))
 
 
@@ -84,10 +86,10 @@ class FeatureStyleEncoder(nn.Module):
             nn.BatchNorm2d(config.stem),
             nn.PReLU(config.stem),
         )
-        self.block_1 = _stage(config.stem, one, config.depths[0])
-        self.block_2 = _stage(one, two, config.depths[1])
-        self.block_3 = _stage(two, three, config.depths[2])
-        self.block_4 = _stage(three, four, config.depths[3])
+        self.block_1 = _stage(config.stem, one, config.depths[0], config.strides[0])
+        self.block_2 = _stage(one, two, config.depths[1], config.strides[1])
+        self.block_3 = _stage(two, three, config.depths[2], config.strides[2])
+        self.block_4 = _stage(three, four, config.depths[3], config.strides[3])
         self.content_layer = nn.Sequential(
             nn.BatchNorm2d(three),
             nn.Conv2d(three, config.feature_width, 3, padding=1, bias=False),
@@ -112,7 +114,8 @@ class FeatureStyleEncoder(nn.Module):
             images: float32 (N, 3, h, w) in [-1, 1], already through `shrink` (256 px in the released network).
 
         Returns:
-            Style codes (N, L, D) without latent_avg, and the feature map (N, feature_width, h/16, w/16).
+            Style codes (N, L, D) without latent_avg, and the feature map (N, feature_width, h/16, w/16) of the released
+            network.
         """
         x, maps = self.conv(images), []
         for stage in (self.block_1, self.block_2, self.block_3, self.block_4):

@@ -25,13 +25,15 @@ class HfgiConfig:
 
     Attributes:
         align_widths: Channels of the alignment network at full, 1/2, 1/4 and 1/8 of the input's resolution.
-        consult_widths: Channels of the consultation encoder at full, 1/2 and 1/4 resolution.
+        consult_widths: Channels of the consultation encoder's three stages.
+        consult_strides: Strides of its second and third stage (to 1/4 of the input's resolution when released).
         feature_width: Channels of the generator feature that is fused.
         fuse_after: Generator layers that have run when scale and shift apply (8: after the 64 px up-convolution).
     """
 
     align_widths: tuple[int, int, int, int] = (16, 32, 48, 64)
     consult_widths: tuple[int, int, int] = (32, 48, 64)
+    consult_strides: tuple[int, int] = (2, 2)
     feature_width: int = 512
     fuse_after: int = 8
 
@@ -44,8 +46,8 @@ def _stem(width_in: int, width: int) -> nn.Sequential:
     )
 
 
-def _down(width_in: int, width: int) -> nn.Sequential:
-    return nn.Sequential(_unit(width_in, width, 2), _unit(width, width), _unit(width, width))
+def _down(width_in: int, width: int, stride: int = 2) -> nn.Sequential:
+    return nn.Sequential(_unit(width_in, width, stride), _unit(width, width), _unit(width, width))
 
 
 def _merge(width_in: int, middle: int, width: int) -> nn.Sequential:
@@ -122,13 +124,13 @@ class Consultation(nn.Module):
         self.config = config = config or HfgiConfig()
         full, half, quarter = config.consult_widths
         self.conv_layer1 = _stem(3, full)
-        self.conv_layer2 = _down(full, half)
-        self.conv_layer3 = _down(half, quarter)
+        self.conv_layer2 = _down(full, half, config.consult_strides[0])
+        self.conv_layer3 = _down(half, quarter, config.consult_strides[1])
         self.condition_scale3 = _condition(quarter, config.feature_width)
         self.condition_shift3 = _condition(quarter, config.feature_width)
 
     def forward(self, aligned: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift, each (N, feature_width, h / 4, w / 4), of an aligned residual (N, 3, h, w)."""
+        """Scale and shift, each (N, feature_width, h / 4, w / 4) when released, of an aligned residual (N, 3, h, w)."""
         x = self.conv_layer3(self.conv_layer2(self.conv_layer1(aligned)))
         return self.condition_scale3(x), self.condition_shift3(x)
 

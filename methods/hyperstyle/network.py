@@ -28,6 +28,7 @@ class HyperConfig:
             convolution of block k; the to-RGB indices (1, 4 + 3k) are never tuned.
         shared_width: Channels inside the blocks of square layers (inputs = outputs = the generator's widest).
         own_width: Channels inside the blocks of the other layers.
+        own_features: Numbers from which such a block makes its layer's offsets; the backbone's last width when None.
         iterations: Refinement steps.
     """
 
@@ -36,6 +37,7 @@ class HyperConfig:
     tuned: tuple[int, ...] = TUNED
     shared_width: int = 128
     own_width: int = 256
+    own_features: int | None = None
     iterations: int = 5
 
 
@@ -95,11 +97,11 @@ class SharedHyper(nn.Module):
 class OwnBlock(nn.Module):
     """Feature (N, C, h, w) -> offsets (N, out, in, 1, 1) of one layer: one number per channel pair for all taps."""
 
-    def __init__(self, channels: int, width: int, inputs: int, outputs: int) -> None:
+    def __init__(self, channels: int, width: int, features: int, inputs: int, outputs: int) -> None:
         super().__init__()
         self.inputs, self.outputs = inputs, outputs
-        self.convs = _convs([(channels, width, 2), (width, width, 2), (width, channels, 2)])
-        self.output = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, outputs * inputs, 1))
+        self.convs = _convs([(channels, width, 2), (width, width, 2), (width, features, 2)])
+        self.output = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(features, outputs * inputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = self.convs(x).mean((2, 3))
@@ -114,6 +116,7 @@ class HyperNet(ResNetBody):
     def __init__(self, config: HyperConfig, generator: GeneratorConfig, input_width: int) -> None:
         super().__init__(config.resnet)
         channels, widest = config.resnet.widths[-1], generator.channels[4]
+        features = config.own_features or channels
         halvings = (input_width // 2 ** len(config.resnet.widths)).bit_length() - 1
         self.refinement_blocks = nn.ModuleDict()
         for index in config.tuned:
@@ -125,7 +128,7 @@ class HyperNet(ResNetBody):
             self.refinement_blocks[str(index)] = (
                 SharedBlock(channels, config.shared_width, halvings)
                 if inputs == outputs == widest
-                else OwnBlock(channels, config.own_width, inputs, outputs)
+                else OwnBlock(channels, config.own_width, features, inputs, outputs)
             )
         self.shared_weight_hypernet = SharedHyper(widest)
 
