@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,18 +92,27 @@ def write_part(
     tensors: Mapping[str, Tensor],
     made: Mapping[str, Any],
     held_out: Mapping[str, float],
+    *,
+    method: str = "",
+    parts: Sequence[str] | None = None,
+    config_beside: Mapping[str, Any] | None = None,
 ) -> None:
     """Write one trained part as methods load it: tensors by prefix, the part's configuration, and how it was made.
 
     Floating-point tensors are stored as float16, which halves the files; loaders widen them again.
+
+    Args:
+        method: What the loader takes the file for, with its parts beside it; else the part's own method.
+        parts: The files beside it that the method is loaded from as well; else the part's usual ones.
+        config_beside: Configurations of further parts that the file holds.
     """
     beside = {"encoder": ["generator.safetensors"], "styleres": list(BASE_FILES), "warpres": list(BASE_FILES)}
     metadata = {
-        "parts": beside.get(part, []),
+        "parts": beside.get(part, []) if parts is None else list(parts),
         # What the loader takes the file for: the encoder with its generator beside it is e4e.
-        "method": "e4e" if part == "encoder" else part,
+        "method": method or ("e4e" if part == "encoder" else part),
         "domain": "faces",
-        "config": {part: to_dict(config)},
+        "config": {part: to_dict(config), **(config_beside or {})},
         "made": dict(made),
         "held_out": dict(held_out),
     }

@@ -1,0 +1,217 @@
+"""What the trainings of all baselines share: a frozen generator, critics, people, and the losses of a reconstruction.
+
+The losses are those of the pSp family: L2, a perceptual loss and an identity loss on the generated image, with the
+world's critics in the place of LPIPS and ArcFace ("psp" card 9, training_family card). Adam runs where the authors used
+Ranger. The world's generator was trained without noise, so that their random noise has nothing to change.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.contract import Inversion, Method, stage
+from methods.nets.base import Canvas, LatentMethod
+from methods.nets.configs import from_dict
+from methods.nets.pyramid import PyramidConfig, PyramidEncoder
+from methods.psp.adapter import PyramidMethod
+from methods.training import losses
+from methods.training.frozen import FastCritics, FastGenerator
+from methods.training.held_out import HeldOut
+from methods.training.people import People
+from methods.training.recipe import Recipe
+from methods.training.task import Context, Task
+from methods.training.tasks.encoder import LatentDiscriminator
+from methods.training.world import find, load_generator, load_loss_critics
+
+CANVAS = Canvas.of("faces", 64)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the losses; a loss of weight 0 is left out.
+
+    Attributes:
+        l2, perceptual, identity: Of the generated image against the input.
+        deltas: Of the mean square length of rows 1.. minus row 0 (e4e).
+        w_adversarial: Of fooling the discriminator of the generator's w (e4e).
+    """
+
+    l2: float = 1.0
+    perceptual: float = 0.2
+    identity: float = 0.1
+    deltas: float = 0.0
+    w_adversarial: float = 0.0
+
+
+class InversionTask(Task, ABC):
+    """Base of the baselines' tasks.
+
+    Attributes:
+        plain: The generator as it is, frozen; `generator` is its fast copy.
+        average: Its mean w (D,).
+    """
+
+    def __init__(self, recipe: Recipe, context: Context, weights: Weights) -> None:
+        self.recipe, self.context, self.weights = recipe, context, weights
+        self.device = context.device
+        self.dtype = torch.bfloat16 if recipe.bfloat16 else torch.float32
+        self.plain, self.average = load_generator(context.runs, self.device)
+        self.generator = FastGenerator(self.plain, self.dtype)
+        self.critics = FastCritics(load_loss_critics(context.runs, self.device), self.dtype)
+        self.people = People("train", self.device, context.runs)
+        self.modules: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+
+    def train_together(self, **modules: nn.Module) -> None:
+        """Make modules the trained ones, on the device, under one optimiser "model"."""
+        for module in modules.values():
+            module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.modules |= modules
+        self.optimisers["model"] = torch.optim.Adam(
+            [p for module in modules.values() for p in module.parameters() if p.requires_grad],
+            lr=self.recipe.rate,
+            betas=self.recipe.betas,
+        )
+
+    def draw(self, count: int, random: torch.Generator) -> Tensor:
+        """This process's part of `count` random training images, float32 (n, 3, 64, 64) in [-1, 1]."""
+        images = self.people.draw(count, random, self.context.processes)[0]
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def draw_w(self, count: int, random: torch.Generator) -> Tensor:
+        """This process's part of `count` w of the generator's own, float32 (n, D), without a gradient."""
+        z = self.context.processes.part(torch.randn(count, self.average.numel(), generator=random))
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return self.plain.mapping(z.to(self.device))
+
+    def generate(self, codes: Tensor) -> Tensor:
+        """Images float32 (N, 3, 64, 64) of codes (N, L, D), through the fast copy."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.generator(codes.float())
+
+    def reconstruction(self, made: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """The weighted losses of made images against real ones (N, 3, 64, 64), a scalar each."""
+        weights, parts = self.weights, dict[str, Tensor]()
+        with torch.autocast(self.device.type, enabled=False):
+            if weights.l2:
+                parts["l2"] = weights.l2 * losses.pixel_loss(made, real).mean()
+            if weights.perceptual:
+                with torch.no_grad():
+                    wanted = self.critics.features(real)
+                found = losses.perceptual_loss(self.critics.features(made), wanted)
+                parts["perceptual"] = weights.perceptual * found.mean()
+            if weights.identity:
+                with torch.no_grad():
+                    person = self.critics.embed(real)
+                parts["identity"] = weights.identity * losses.identity_loss(self.critics.embed(made), person).mean()
+        return parts
+
+    def update(self) -> None:
+        """Average the gradients of all trained modules over the processes and step their optimiser."""
+        self.context.processes.average(*self.modules.values())
+        self.optimisers["model"].step()
+
+    @abstractmethod
+    def method(self) -> Method:
+        """The method as the bench runs it, on the present weights."""
+
+    def predecessor(self) -> Method | None:
+        """The method that this one should reconstruct better than."""
+        return None
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        return HeldOut(self.device, self.context.runs)
+
+    def check(self) -> Mapping[str, float]:
+        """Figures of `HeldOut`, with the predecessor's PSNR as `psnr_db_before` where there is one."""
+        return self.held_out.figures(self._ready(), self.predecessor())
+
+    def samples(self) -> Mapping[str, Tensor]:
+        return {"people": self.held_out.samples(self._ready())}
+
+    def _ready(self) -> Method:
+        method = self.method()
+        if isinstance(method, nn.Module):
+            method.eval()
+        return method
+
+
+class EncoderMethod(LatentMethod):
+    """An encoder alone on the task's generator: what a method is compared with that builds on it.
+
+    Args:
+        encode: Images (N, 3, 64, 64) -> codes without the mean w, (N, L, D), or (N, 1, D) for all rows.
+    """
+
+    def __init__(self, name: str, task: InversionTask, encode: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(name, CANVAS, task.plain, task.average)
+        self.encode = encode
+
+    def invert(self, images: Tensor) -> Inversion:
+        self.canvas.check(images)
+        with stage("encode"):
+            return Inversion(self.encode(images) + self.latent_avg)
+
+
+class CodesCritic:
+    """The discriminator of w that keeps codes near the generator's own ("e4e" card 11), in its own optimiser."""
+
+    def __init__(self, task: InversionTask) -> None:
+        self.network = LatentDiscriminator(task.average.numel()).to(task.device)
+        self.processes = task.context.processes
+        self.optimiser = torch.optim.Adam(
+            [{"params": list(self.network.parameters()), "rate_factor": 0.2}], lr=task.recipe.rate
+        )
+        task.modules["codes_critic"], task.optimisers["codes_critic"] = self.network, self.optimiser
+
+    def fooled(self, codes: Tensor) -> Tensor:
+        """The loss of codes (N, L, D) that should pass for the generator's, scalar."""
+        with torch.autocast(codes.device.type, enabled=False):
+            return losses.generator_adversarial(self.network(codes.flatten(0, 1))).mean()
+
+    def step(self, w: Tensor, codes: Tensor) -> Tensor:
+        """Learn from the generator's w (N, D) and from codes (N, L, D), both float32 without gradients."""
+        with torch.autocast(w.device.type, enabled=False):
+            loss = losses.discriminator_loss(self.network(w), self.network(codes.flatten(0, 1)))
+            loss = loss + losses.r1_penalty(self.network, w, 1.0)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.processes.average(self.network)
+        self.optimiser.step()
+        return loss.detach()
+
+
+def load_pyramid(task: InversionTask, file: str, name: str) -> PyramidMethod:
+    """A trained one-step encoder ("e4e.safetensors", "psp.safetensors") on the task's generator, frozen."""
+    content = read_checkpoint(find(file, task.context.runs))
+    encoder = PyramidEncoder(from_dict(PyramidConfig, content["metadata"]["config"]["encoder"]))
+    load_strict(encoder, take(state_dict_of(content), "encoder."), file)
+    encoder = encoder.eval().requires_grad_(False).to(task.device)
+    return PyramidMethod(name, CANVAS, encoder, task.plain, task.average).eval()
+
+
+@torch.no_grad()
+def start_from(network: nn.Module, trained: nn.Module) -> int:
+    """Copy a trained backbone into a network's own, tensor by tensor where name and shape agree; how many did.
+
+    It stands for the face-recognition weights that the authors' encoders start from. A first convolution of 6 channels
+    takes the 3 it knows.
+    """
+    known, count = trained.state_dict(), 0
+    for name, value in network.state_dict().items():
+        if name not in known or not name.startswith(("input_layer.", "body.")):
+            continue
+        if known[name].shape == value.shape:
+            value.copy_(known[name])
+            count += 1
+        elif name == "input_layer.0.weight":
+            value[:, : known[name].shape[1]].copy_(known[name])
+    return count
