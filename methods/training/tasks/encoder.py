@@ -157,4 +157,5 @@ class EncoderTask(Task):
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = prefixed("encoder.", self.encoder)
-        write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check())
+        method = "e4e" if self.encoder.config.wiring == "deltas" else "psp"
+        write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check(), method=method)

@@ -1,0 +1,94 @@
+"""StyleTransformer: encoder, tokens and the generator's mapping network together (style_transformer card 3, 10).
+
+The synthesis is frozen; the mapping network that makes the queries is fine-tuned, so that the file carries its own
+generator. It begins by regressing the known codes of generated images (`warm_up_share`, 0 gives the bare recipe), from
+the backbone of the world's e4e as far as sizes agree, in the place of the authors' face-recognition weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.nets.configs import to_dict
+from methods.styletransformer.adapter import StyleTransformer
+from methods.styletransformer.network import StyleTransformerEncoder, queries
+from methods.training import world_baselines
+from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
+from methods.training.options import read_options
+from methods.training.recipe import Recipe
+from methods.training.task import Context
+from methods.training.world import prefixed, write_part
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of StyleTransformer.
+
+    Attributes:
+        start: The encoder whose backbone it starts from.
+        warm_up_share: Share of the steps that regress the codes of generated images.
+        weights: Of the losses.
+    """
+
+    start: str = "e4e.safetensors"
+    warm_up_share: float = 0.2
+    weights: Weights = field(default_factory=Weights)
+
+
+def build(recipe: Recipe, context: Context) -> StyleTransformerTask:
+    return StyleTransformerTask(recipe, context, read_options(Options, recipe.options, recipe.name))
+
+
+class StyleTransformerTask(InversionTask):
+    """Trains the encoder and the mapping network of its own copy of the generator."""
+
+    def __init__(self, recipe: Recipe, context: Context, options: Options) -> None:
+        super().__init__(recipe, context, options.weights)
+        self.warm_up_steps = int(options.warm_up_share * recipe.steps)
+        self.encoder = StyleTransformerEncoder(world_baselines.STYLETRANSFORMER)
+        start_from(self.encoder, load_pyramid(self, options.start, "e4e").encoder)
+        self.own = copy.deepcopy(self.plain)
+        self.own.style.requires_grad_(True)
+        self.train_together(encoder=self.encoder, mapping=self.own.style)
+
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        self.encoder.train()
+        # Dropout draws from the global stream: from the step's own, a resumed training repeats it.
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=random)))
+        if step < self.warm_up_steps:
+            parts = self._regress(self.draw_w(self.recipe.batch, random))
+        else:
+            real = self.draw(self.recipe.batch, random)
+            parts = self.reconstruction(self.generate(self._encode(real)), real)
+        self.optimisers["model"].zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()
+        self.update()
+        return {name: value.detach() for name, value in parts.items()}
+
+    def _encode(self, images: Tensor) -> Tensor:
+        query = queries(self.encoder.tokens.z, self.own.mapping)
+        return self.encoder.encode(images, query)[0].float() + self.average
+
+    def _regress(self, w: Tensor) -> dict[str, Tensor]:
+        codes = self.plain.broadcast(w)
+        with torch.no_grad():
+            images = self.generate(codes)
+        return {"regression": (self._encode(images) - codes).abs().mean()}
+
+    def method(self) -> StyleTransformer:
+        return StyleTransformer("styletransformer", CANVAS, self.own, self.encoder, self.average)
+
+    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        tensors = prefixed("encoder.", self.encoder) | prefixed("decoder.", self.own) | {"latent_avg": self.average}
+        config = {"generator": to_dict(self.own.config)}
+        write_part(
+            path, "encoder", self.encoder.config, tensors, provenance, self.check(),
+            method="styletransformer", parts=[], config_beside=config,
+        )  # fmt: skip

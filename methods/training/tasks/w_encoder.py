@@ -1,0 +1,95 @@
+"""HyperStyle's W encoder: one w an image, an e4e-family training of its own (hyperstyle card 2, training_family card).
+
+L2, perceptual and identity losses, and the discriminator of w. As the world's e4e it begins by regressing the known w
+of generated images (`warm_up_share`, 0 gives the bare recipe).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.hyperstyle.network import WEncoder
+from methods.training.inversion import CodesCritic, EncoderMethod, InversionTask, Weights, load_pyramid, start_from
+from methods.training.options import read_options
+from methods.training.recipe import Recipe
+from methods.training.task import Context
+from methods.training.world import BACKBONE, GENERATOR, prefixed, write_part
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of the W encoder.
+
+    Attributes:
+        start: The encoder whose backbone it starts from.
+        warm_up_share: Share of the steps that regress the w of generated images.
+        weights: Of the losses.
+    """
+
+    start: str = "e4e.safetensors"
+    warm_up_share: float = 0.2
+    weights: Weights = field(default_factory=lambda: Weights(w_adversarial=0.01))
+
+
+def build(recipe: Recipe, context: Context) -> WEncoderTask:
+    return WEncoderTask(recipe, context, read_options(Options, recipe.options, recipe.name))
+
+
+class WEncoderTask(InversionTask):
+    """Trains the encoder; the generator is frozen."""
+
+    def __init__(self, recipe: Recipe, context: Context, options: Options) -> None:
+        super().__init__(recipe, context, options.weights)
+        self.warm_up_steps = int(options.warm_up_share * recipe.steps)
+        self.encoder = WEncoder(BACKBONE, GENERATOR.style_dim)
+        start_from(self.encoder, load_pyramid(self, options.start, "e4e").encoder)
+        self.train_together(encoder=self.encoder)
+        self.critic = CodesCritic(self) if options.weights.w_adversarial else None
+
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        self.encoder.train()
+        w = self.draw_w(self.recipe.batch, random)
+        found, parts = self._regress(w) if step < self.warm_up_steps else self._invert(random)
+        self.optimisers["model"].zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()
+        self.update()
+        shown = {name: value.detach() for name, value in parts.items()}
+        if self.critic is not None:
+            shown["w_discriminator"] = self.critic.step(w, found.detach()[:, None])
+        return shown
+
+    def _encode(self, images: Tensor) -> Tensor:
+        return self.encoder(images).float() + self.average
+
+    def _regress(self, w: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
+            images = self.generate(self.plain.broadcast(w))
+        found = self._encode(images)
+        return found, {"regression": (found - w).abs().mean()}
+
+    def _invert(self, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        real = self.draw(self.recipe.batch, random)
+        found = self._encode(real)
+        parts = self.reconstruction(self.generate(self.plain.broadcast(found)), real)
+        if self.critic is not None:
+            parts["w_adversarial"] = self.weights.w_adversarial * self.critic.fooled(found[:, None])
+        return found, parts
+
+    def method(self) -> EncoderMethod:
+        return w_method(self.encoder, self)
+
+    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        tensors = prefixed("encoder.", self.encoder)
+        # A part of HyperStyle's, under its own key, so that both files' configurations can be laid together.
+        write_part(path, "w_encoder", BACKBONE, tensors, provenance, self.check(), method="hyperstyle's W encoder")
+
+
+def w_method(encoder: WEncoder, task: InversionTask) -> EncoderMethod:
+    """The W encoder alone as a method: one w for all rows."""
+    return EncoderMethod("w-encoder", task, lambda images: encoder(images)[:, None])
