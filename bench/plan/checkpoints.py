@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bench.core.contract import Domain
 
 SYNTHETIC_WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
+WORLD_RECIPES = Path(__file__).parents[2] / "methods" / "training" / "recipes" / "world"
 
 
 class AbsentError(MissingError):
@@ -58,24 +59,53 @@ def _given(name: str, entry: Any, files: list[Path]) -> tuple[Path, ...]:
     if not ours and not len(entry.files) <= len(files) <= len(entry.files) + len(getattr(entry, "optional", ())):
         wanted = "; ".join(entry.files)
         raise UsageError(f"{name} needs {len(entry.files)} checkpoint file(s), got {len(files)}", f"give: {wanted}")
+    if ours and len(files) == 1:
+        return (files[0], *(_part_of(files[0], part) for part in _facts(files[0], "parts", [])))
     return tuple(files)
 
 
+def _part_of(file: Path, part: str) -> Path:
+    """A part that a file of ours was trained on: beside it, in the folder of the training that made it, or shipped.
+
+    Raises AbsentError where there is none, or none with the digest that the training noted.
+    """
+    from bench.core.checkpoint import file_digest
+
+    trained = file.parent.with_name(Path(part).stem) / part
+    places = [path for path in (file.with_name(part), trained, SYNTHETIC_WEIGHTS / part) if path.is_file()]
+    wanted = _facts(file, "made", {}).get("inputs", {}).get(part)
+    for path in places:
+        if wanted is None or file_digest(path) == wanted:
+            return path
+    why = "is not here" if not places else f"is another than that it was trained on ({places[0]})"
+    raise AbsentError(f"{part}, a part of {file}, {why}", f"put it beside {file.name}, or give both files")
+
+
 def _shipped(name: str) -> tuple[Path, ...]:
-    """Our own checkpoint, with the files beside it that its metadata names as parts (a shared generator or encoder)."""
-    file = SYNTHETIC_WEIGHTS / f"{name}.safetensors"
+    """Our own checkpoint, with the files beside it that its metadata names as parts (a shared generator or encoder).
+
+    On e4e a residual method is the one without a base in its name.
+    """
+    file = SYNTHETIC_WEIGHTS / f"{name.removeprefix('e4e+')}.safetensors"
     if not file.is_file():
-        raise AbsentError(
-            f"no checkpoint of {name} for the synthetic world is shipped",
-            f"train one (python -m methods.training --help) and add --checkpoint {name}=FILE",
-        )
-    return (file, *(file.with_name(part) for part in _parts(file)))
+        raise AbsentError(f"no checkpoint of {name} for the synthetic world is shipped", _training_of(name))
+    return (file, *(file.with_name(part) for part in _facts(file, "parts", [])))
 
 
-def _parts(file: Path) -> list[str]:
+def _training_of(name: str) -> str:
+    """What to do for a method without shipped weights: the command that trains it, where there is a recipe."""
+    stem = name.removeprefix("e4e+")
+    if not (WORLD_RECIPES / f"{stem}.toml").is_file():
+        return f"give one that was trained on the world's generator: --checkpoint {name}=FILE"
+    file = f"training-runs/world/{stem}/{stem}.safetensors"
+    return f"train it (python -m methods.training world/{stem}) and add --checkpoint {name}={file}"
+
+
+def _facts(file: Path, key: str, default: Any) -> Any:
+    """One of a safetensors file's facts, parsed. Raises AbsentError for a damaged file."""
+    metadata = _metadata(file)
     try:
-        parts: list[str] = json.loads(_metadata(file).get("parts", "[]"))
-        return parts
+        return json.loads(metadata[key]) if key in metadata else default
     except ValueError as error:
         raise _damaged(file, error) from None
 
