@@ -70,3 +70,23 @@ def regulariser(addition: Tensor) -> Tensor:
 def flow_loss(cells: Tensor, target: Tensor) -> Tensor:
     """L_flow: mean absolute difference of flows in cells, per sample (N,)."""
     return (cells - target).abs().mean((1, 2, 3))
+
+
+def moving_flow_loss(cells: Tensor, target: Tensor, least: float = 0.15) -> tuple[Tensor, Tensor]:
+    """What a plain mean drowns: the error where the target moves by more than `least` cells. Not in the paper.
+
+    Returns:
+        Sum over all moving cells of the mean absolute difference of both channels, and their number.
+    """
+    moving = target.square().sum(1) > least**2
+    return ((cells - target).abs().mean(1) * moving).sum(), moving.sum()
+
+
+def w_consistency_loss(made: Tensor, wanted: Tensor, delta: Tensor) -> Tensor:
+    """w-consistency: squared distance of an edited picture's codes E_0(x'_i) to those asked for, W + delta, in units of
+    the edit's own squared length; per sample (N,). Not in the paper: it keeps E_2 from undoing edits.
+
+    Args:
+        made, wanted, delta: (N, L, D).
+    """
+    return (made - wanted).square().sum((1, 2)) / delta.square().sum((1, 2))

@@ -4,7 +4,7 @@ Activations stay in the copy's dtype (bfloat16 by default) and channels_last fro
 batch norms are folded. Parameters that are trained, their gradients and their optimisers stay float32.
 """
 
-from methods.training.frozen.copies import WorkingCopy, frozen_copy, images_last
+from methods.training.frozen.copies import WorkingCopy, frozen_copy, images_last, match_layout
 from methods.training.frozen.discriminator import FastDiscriminator
 from methods.training.frozen.generator import FastGenerator
 from methods.training.frozen.networks import FastCritics, FastEncoder
@@ -17,4 +17,5 @@ __all__ = [
     "WorkingCopy",
     "frozen_copy",
     "images_last",
+    "match_layout",
 ]

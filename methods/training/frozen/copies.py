@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Generic, TypeVar, cast
 
 import torch
@@ -84,13 +85,21 @@ class WorkingCopy(Generic[Net]):
 
     @torch.no_grad()
     def push(self) -> None:
-        """Give the module the copy's gradients, float32 and in the order of its own parameters.
-
-        The order matters: on the CPU `Adam(fused=True)` reads gradients in memory order, whatever their strides.
-        """
+        """Give the module the copy's gradients, in the module's dtype and memory order."""
         for master, parameter in zip(self._masters, self._copies, strict=True):
             if parameter.grad is None:
                 continue
-            if master.grad is None:
-                master.grad = torch.zeros_like(master)
-            master.grad.add_(parameter.grad)
+            gradient = parameter.grad.to(master.dtype, memory_format=torch.contiguous_format)
+            master.grad = gradient if master.grad is None else master.grad + gradient
+
+
+@torch.no_grad()
+def match_layout(parameters: Iterable[nn.Parameter]) -> None:
+    """Bring gradients into their parameters' memory order; call before an optimiser steps.
+
+    A convolution on channels_last activations leaves a channels_last gradient to a contiguous weight, and
+    `Adam(fused=True)` reads both in memory order: on the CPU almost half of the signs come out wrong without a word.
+    """
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
+            parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)

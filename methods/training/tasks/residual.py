@@ -1,40 +1,60 @@
-"""StyleRes and WarpRes on the world's e4e: the paper's two paths and losses, Eq. 4-9 ("warpres" card 4).
+"""StyleRes and WarpRes on a base encoder of the world: the paper's two paths and losses, Eq. 4-9 ("warpres" card 4).
 
-One task for both, so that what differs is the flow and nothing else. What the recipe can switch: `model` (styleres or
-warpres), every loss weight (0 leaves the term out), `flow_from_teacher` (start the flow head at the teacher's),
-`start` (E_1 and E_2 of an earlier training), `adversarial_every` and `r1_every`.
+One task for both, so that what differs is the flow and nothing else. Of a batch the share `edited` takes the path of
+simulated edits, the rest is reconstructed; the second pass runs on the edited samples. What is not in the paper is off
+by default: `weights.w_consistency`, `weights.flow_moving`, `along_smile`. For its small networks the world also leaves
+the group's order and pace: the discriminator steps after E_1 and E_2, on their images, and the costly terms join
+every few steps at as many times their weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
-from bench.world.flow_teacher import load_flow_teacher
-from bench.world.networks import load_critics
-from methods.nets.flow.network import normalise
-from methods.nets.stylegan2 import Discriminator
-from methods.styleres.pipeline import Prepared, Rendered, StyleRes
+from bench.core.checkpoint import read_checkpoint, state_dict_of
+from bench.world.networks import WEIGHTS
+from methods.nets.flow.glunet import Maps
 from methods.training import losses
-from methods.training.paths import Base, SimulatedEdit, cycle_pass, first_pass, simulate_edit
+from methods.training.edit_figures import EditFigures, Render
+from methods.training.frozen import FastDiscriminator, match_layout
+from methods.training.options import read_options
+from methods.training.paths import Passes, as_targets, edited_codes, simulated_edit
+from methods.training.people import People
 from methods.training.recipe import Recipe
-from methods.training.task import Context, Task
-from methods.training.world import (
-    DISCRIMINATOR,
-    find,
-    images_of_people,
-    load_encoder,
-    load_generator,
-    prefixed,
-    write_part,
+from methods.training.residual.choices import with_choices
+from methods.training.residual.networks import (
+    flow_parts,
+    load_discriminator,
+    load_networks,
+    new_model,
+    trained_parameters,
 )
+from methods.training.residual.options import Options
+from methods.training.residual.terms import (
+    Real,
+    Terms,
+    adversarial_term,
+    cycle_terms,
+    flow_terms,
+    gradient_shares,
+    reconstruction_terms,
+    regulariser_term,
+    teacher_cells,
+)
+from methods.training.sample_grids import edit_grid
+from methods.training.task import Context, Task
+from methods.training.world import prefixed, write_part
 from methods.warpres.network import WarpRes
-from methods.warpres.presets import WORLD_STYLERES, WORLD_WARPRES
+
+__all__ = ["Options", "ResidualTask", "build"]
+
+SHARES_EVERY = 200  # steps between two looks at the gradients' shares
 
 
 def build(recipe: Recipe, context: Context) -> ResidualTask:
@@ -45,167 +65,213 @@ class ResidualTask(Task):
     """Trains a `StyleRes` or `WarpRes` and, along with it, the discriminator."""
 
     def __init__(self, recipe: Recipe, context: Context) -> None:
-        self.recipe, self.context, options, runs = recipe, context, recipe.options, context.runs
-        self.weights, self.cycle_weights = options["weights"], options["cycle"]
-        generator, average = load_generator(runs)
-        self.base = Base(load_encoder(runs), average, generator)
-        self.critics = losses.Critics(*load_critics(find("critics.safetensors", runs)))
-        self.flows = options["model"] == "warpres"
-        self.model: StyleRes = WarpRes(WORLD_WARPRES) if self.flows else StyleRes(WORLD_STYLERES)
-        self.teacher = load_flow_teacher(find("teacher.safetensors", runs)) if self.flows else None
-        self.discriminator = Discriminator(DISCRIMINATOR)
-        tensors = state_dict_of(read_checkpoint(find("discriminator.safetensors", runs)))
-        load_strict(self.discriminator, take(tensors, "discriminator."), "discriminator.safetensors")
-        self._start_from(runs)
-        self.modules: dict[str, nn.Module] = {"model": self.model, "discriminator": self.discriminator}
+        self.recipe, self.context = recipe, context
+        options = read_options(Options, recipe.options, recipe.name)
+        self.options = with_choices(options, context.runs)
+        self.dtype = torch.bfloat16 if recipe.bfloat16 else torch.float32
+        self.networks = load_networks(self.options, context, self.dtype)
+        self.model = new_model(self.options, context)
+        self.passes = Passes(self.model, self.networks.base)
+        self.people = People("train", context.device, context.runs)
+        direction = state_dict_of(read_checkpoint(WEIGHTS / "directions.safetensors"))["smile"]
+        self.smile = direction.float().to(context.device)
+        self.modules: dict[str, nn.Module] = {"model": self.model}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "model": torch.optim.Adam(self.model.parameters(), lr=recipe.rate, betas=recipe.betas),
-            "discriminator": torch.optim.Adam(
-                [
-                    {
-                        "params": list(self.discriminator.parameters()),
-                        "rate_factor": options["discriminator_rate_factor"],
-                    }
-                ],
-                lr=recipe.rate,
-                betas=recipe.betas,
-            ),
+            "model": self._adam(trained_parameters(self.model, self.options))
         }
+        self.evaluator: FastDiscriminator | None = None
+        if self.options.train == "all" and self.options.weights.adversarial:
+            self._add_discriminator()
+        self._figures: EditFigures | None = None
 
-    def _start_from(self, runs: Path) -> None:
-        """E_1 and E_2 of an earlier training, and the flow head of the teacher, as the recipe says."""
-        start = self.recipe.options.get("start")
-        if start:
-            tensors = take(state_dict_of(read_checkpoint(find(start, runs))), "styleres.")
-            load_strict(self.model.extractor, take(tensors, "extractor."), start)
-            load_strict(self.model.injector, take(tensors, "injector."), start)
-        if self.flows and self.recipe.options["flow_from_teacher"]:
-            assert isinstance(self.model, WarpRes) and self.teacher is not None
-            load_strict(self.model.head, self.teacher.head.state_dict(), "the teacher's head")
+    def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        fused = self.context.device.type == "cuda"
+        return torch.optim.Adam(
+            groups, lr=self.recipe.rate, betas=self.recipe.betas, fused=fused, foreach=None if fused else True
+        )
+
+    def _add_discriminator(self) -> None:
+        discriminator = load_discriminator(self.context)
+        self.evaluator = FastDiscriminator(discriminator, self.dtype)
+        self.modules["discriminator"] = discriminator
+        factor = self.options.discriminator_rate_factor
+        self.optimisers["discriminator"] = self._adam(
+            [{"params": list(discriminator.parameters()), "rate_factor": factor}]
+        )
 
     # --- one step
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
-        self.model.train()
-        real = images_of_people("train", self.recipe.batch, random)
-        codes, taps = self.base.encode(real)
-        edit = simulate_edit(self.base, codes, random)
-        if step < self.recipe.options.get("flow_warm_up_steps", 0):
-            parts = {"flow": self.weights["flow"] * self._warm_up(codes, edit)}
-            self._update(parts)
-            return {name: value.detach() for name, value in parts.items()}
-        _, rendered = first_pass(self.model, self.base, codes, taps, edit)
+        with torch.autocast(self.context.device.type, enabled=False):
+            self.model.train()
+            if self.options.flow_source == "pictures":
+                for part in flow_parts(self.model).values():
+                    part.eval()
+            images, _ = self.people.draw(self.recipe.batch, random, self.context.processes)
+            codes, taps = self.networks.base.encoder.encode(images)
+            delta = self._edits(codes, random)
+            if self.options.train == "flow":
+                return self._step_flow(codes, delta)
+            return self._step_all(step, images, codes, taps[self.model.config.base_tap], delta)
+
+    def _edits(self, codes: Tensor, random: torch.Generator) -> Tensor:
+        """Edits (E, L, D) of the first samples of this process's batch, drawn for the global one."""
+        options, processes, device = self.options, self.context.processes, codes.device
+        count, low, high = round(self.recipe.batch * options.edited), *options.alpha
+        noise = torch.randn(count, codes.shape[-1], generator=random)
+        amount = low + (high - low) * torch.rand(count, generator=random)
+        strength = options.smile_strength * (2 * torch.rand(count, generator=random) - 1)
+        smiling = torch.arange(count) < round(count * options.along_smile)
+        noise, amount, strength, smiling = (
+            processes.part(value).to(device) for value in (noise, amount, strength, smiling)
+        )
         with torch.no_grad():
-            features, identity = self.critics.features(real), self.critics.embed(real)
-        parts = self._first_losses(real, features, identity, codes, edit, rendered)
-        if any(self.cycle_weights.values()):
-            again = cycle_pass(self.model, self.base, rendered.image, edit).image
-            parts |= self._cycle_losses(again, real, features, identity)
-        self._update(parts)
-        shown = {name: value.detach() for name, value in parts.items()}
-        if self.weights["adversarial"] and step % self.recipe.options["adversarial_every"] == 0:
-            shown["discriminator"] = self._step_discriminator(step, real, rendered.image.detach())
+            delta = simulated_edit(self.networks.base, codes[: len(noise)], noise, amount)
+            along = (strength[:, None] * self.smile)[:, None].expand_as(delta)
+            return torch.where(smiling[:, None, None], along, delta)
+
+    def _step_flow(self, codes: Tensor, delta: Tensor) -> Terms:
+        stand = self.passes.stand(edited_codes(codes, delta))
+        cells = self.passes.cells(stand, len(delta))
+        assert cells is not None and self.networks.teacher is not None
+        taught = teacher_cells(self.networks.teacher, self.passes, stand, len(delta))
+        terms = flow_terms(cells, taught, self.options, self.context.processes)
+        self._update(terms)
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _step_all(self, step: int, images: Tensor, codes: Tensor, base: Tensor, delta: Tensor) -> Terms:
+        options, edited = self.options, len(delta)
+        self.passes.pull()
+        cycle = edited > 0 and step % options.cycle_every == 0
+        cycled = any(asdict(options.cycle).values())
+        real = Real.of(as_targets(images, edited), edited, self.networks.critics, options, cycle=cycle and cycled)
+        stand = self.passes.stand(edited_codes(codes, delta))
+        cells = self.passes.cells(stand, edited)
+        rendered = self.passes.finish(stand, base, edited, cells)
+        made = rendered.image
+        terms = reconstruction_terms(real, made[: real.still], self.networks.critics, options)
+        if options.weights.regulariser:
+            terms["regulariser"] = regulariser_term(rendered, options)
+        if self.networks.teacher is not None and cells is not None:
+            taught = teacher_cells(self.networks.teacher, self.passes, stand, edited)
+            terms |= flow_terms(cells, taught, options, self.context.processes)
+        if self.evaluator is not None and step % options.adversarial_every == 0:
+            terms["adversarial"] = adversarial_term(made, self.evaluator, options)
+        if cycle and (cycled or options.weights.w_consistency):
+            terms |= self._second_pass(real, made[real.still :], codes[:edited] + delta, delta, cycled=cycled)
+        shares = gradient_shares(terms, rendered.addition) if step % SHARES_EVERY == 0 else {}
+        self._update(terms)
+        shown = {name: term.detach() for name, term in terms.items()} | shares
+        if self.evaluator is not None and step % options.discriminator_every == 0:
+            shown["discriminator"] = self._step_discriminator(step, real.images, made.detach())
         return shown
 
-    def _first_losses(
-        self,
-        real: Tensor,
-        features: list[Tensor],
-        identity: Tensor,
-        codes: Tensor,
-        edit: SimulatedEdit,
-        rendered: Rendered,
-    ) -> dict[str, Tensor]:
-        """Reconstruction terms where nothing was edited, the rest everywhere."""
-        weights, made = self.weights, rendered.image
-        still = (~edit.edited).float()
-        share = still / still.sum().clamp_min(1)
-        perceptual = losses.perceptual_loss(self.critics.features(made), features)
-        parts = {
-            "l2": weights["l2"] * (losses.pixel_loss(made, real) * share).sum(),
-            "perceptual": weights["perceptual"] * (perceptual * share).sum(),
-            "identity": weights["identity"] * (losses.identity_loss(self.critics.embed(made), identity) * share).sum(),
-            "regulariser": weights["regulariser"] * losses.regulariser(rendered.addition).mean(),
-        }
-        if weights["adversarial"]:
-            self.discriminator.requires_grad_(False)
-            logits = self.discriminator(made)
-            self.discriminator.requires_grad_(True)
-            parts["adversarial"] = weights["adversarial"] * losses.generator_adversarial(logits).mean()
-        if self.flows and weights["flow"]:
-            assert rendered.cells is not None
-            target = self._teacher_cells(codes, edit)
-            parts["flow"] = weights["flow"] * losses.flow_loss(rendered.cells, target).mean()
-        return parts
+    def _second_pass(self, real: Real, made: Tensor, wanted: Tensor, delta: Tensor, *, cycled: bool) -> Terms:
+        """What is asked of x'_i (edited, 3, S, S) by way of its own codes: the cycle back, and w-consistency."""
+        options, terms = self.options, Terms()
+        through = options.cycle_grad == "through"
+        codes, taps = self.networks.base.encoder.encode(made, gradient=through or options.weights.w_consistency > 0)
+        if options.weights.w_consistency:
+            factor = options.weights.w_consistency * options.cycle_every
+            terms["w_consistency"] = factor * losses.w_consistency_loss(codes, wanted, delta).mean()
+        if cycled:
+            base = taps[self.model.config.base_tap]
+            if not through:
+                codes, base = codes.detach(), base.detach()
+            again = self.passes.run(codes, base, -delta, through=through).image
+            terms |= cycle_terms(real, again, self.networks.critics, options)
+        return terms
 
-    def _cycle_losses(self, again: Tensor, real: Tensor, features: list[Tensor], identity: Tensor) -> dict[str, Tensor]:
-        weights = self.cycle_weights
-        return {
-            "cycle_l2": weights["l2"] * losses.pixel_loss(again, real).mean(),
-            "cycle_perceptual": weights["perceptual"]
-            * losses.perceptual_loss(self.critics.features(again), features).mean(),
-            "cycle_identity": weights["identity"] * losses.identity_loss(self.critics.embed(again), identity).mean(),
-        }
-
-    def _warm_up(self, codes: Tensor, edit: SimulatedEdit) -> Tensor:
-        """The flow alone, before E_1 and E_2 see it: random adapters would make the teacher's head meaningless."""
-        model = self.model
-        with torch.no_grad():
-            prefix = model.prefix(self.base.generator, codes)
-            target = model.prefix(self.base.generator, codes + edit.delta)
-        source = model.flow_maps(self.base.generator, codes, prefix)
-        prepared = Prepared(codes, prefix.state.x, prefix, source)
-        cells = model.flow(self.base.generator, prepared, codes + edit.delta, target)
-        assert cells is not None
-        return losses.flow_loss(cells, self._teacher_cells(codes, edit)).mean()
-
-    @torch.no_grad()
-    def _teacher_cells(self, codes: Tensor, edit: SimulatedEdit) -> Tensor:
-        """The teacher's flow between the images without residuals, in cells; zero where nothing was edited."""
-        assert self.teacher is not None and isinstance(self.model, WarpRes)
-        target = self.base.generator(codes + edit.delta).clamp(-1, 1)
-        source = self.base.generator(codes).clamp(-1, 1)
-        flow = self.teacher(normalise(target), normalise(source)).flow1
-        return self.model.cells(flow) * edit.edited[:, None, None, None]
-
-    def _update(self, parts: Mapping[str, Tensor]) -> None:
-        self.optimisers["model"].zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
+    def _update(self, terms: Mapping[str, Tensor]) -> None:
+        optimiser = self.optimisers["model"]
+        optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        if self.options.train == "all":
+            self.passes.push()
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        match_layout(parameters)
         self.context.processes.average(self.model)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.options["clip"])
-        self.optimisers["model"].step()
+        if self.options.clip:
+            nn.utils.clip_grad_norm_(parameters, self.options.clip)
+        optimiser.step()
 
     def _step_discriminator(self, step: int, real: Tensor, made: Tensor) -> Tensor:
         """One fake per real; the fake is the step's own first-pass image, which saves a forward pass."""
-        loss = losses.discriminator_loss(self.discriminator(real), self.discriminator(made))
-        every = self.recipe.options["r1_every"]
-        if every and step % every == 0:
-            loss = loss + every * losses.r1_penalty(self.discriminator, real, self.recipe.options["r1_gamma"])
-        self.optimisers["discriminator"].zero_grad(set_to_none=True)
+        evaluator, options = self.evaluator, self.options
+        assert evaluator is not None
+        weights = evaluator.weights(trained=True)
+        loss = losses.discriminator_loss(evaluator(real, weights), evaluator(made, weights))
+        every = options.r1_every
+        if every and step // options.discriminator_every % every == 0:
+            loss = loss + every * losses.r1_penalty(evaluator.discriminator, real, options.r1_gamma)
+        optimiser = self.optimisers["discriminator"]
+        optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.context.processes.average(self.discriminator)
-        self.optimisers["discriminator"].step()
+        match_layout(evaluator.discriminator.parameters())
+        self.context.processes.average(evaluator.discriminator)
+        optimiser.step()
         return loss.detach()
+
+    # --- held out
+
+    @property
+    def figures(self) -> EditFigures:
+        """Validation people with their true edits."""
+        if self._figures is None:
+            self._figures = EditFigures(self.context.device, self.options.figures)
+        return self._figures
+
+    @torch.no_grad()
+    def _invert(self, images: Tensor) -> Render:
+        """Reconstruct and edit in float32, by the same lines as the shipped method."""
+        codes, taps = self.networks.encoder.encode(images)
+        codes = codes + self.networks.average
+        generator = self.networks.generator
+        prepared = self.model.prepare(generator, codes, taps[self.model.config.base_tap])
+
+        def render(delta: Tensor | None) -> Tensor:
+            return self.model.render(generator, prepared, None if delta is None else codes + delta).image
+
+        return render
+
+    @torch.no_grad()
+    def _flow_of(self, images: Tensor, delta: Tensor) -> Tensor:
+        """WarpRes's flow (n, 2, r, r) in pixels."""
+        assert isinstance(self.model, WarpRes)
+        codes = self.networks.encoder.encode(images)[0] + self.networks.average
+        generator, model = self.networks.generator, self.model
+        before, after = (model.prefix(generator, which) for which in (codes, codes + delta))
+        maps = (model.flow_maps(generator, codes + delta, after), model.flow_maps(generator, codes, before))
+        flow = model.cells(model.head(*(Maps(*part) for part in maps)).flow1)
+        return flow * (self.figures.images.shape[-1] / flow.shape[-1])
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
-        """Held-out people (val): reconstruction error, and the flow's distance to the teacher in cells."""
+        """Held-out people (val): see `EditFigures`; of a flow alone, its own figures."""
         self.model.eval()
-        random = torch.Generator().manual_seed(0)
-        real = images_of_people("val", 48, random)
-        codes, taps = self.base.encode(real)
-        nothing = SimulatedEdit(torch.zeros_like(codes), torch.zeros(len(codes), dtype=torch.bool))
-        _, rendered = first_pass(self.model, self.base, codes, taps, nothing)
-        found = {"mse": float(losses.pixel_loss(rendered.image.clamp(-1, 1), real).mean())}
-        if self.flows:
-            edit = simulate_edit(self.base, codes, random, share=1.0)
-            _, moved = first_pass(self.model, self.base, codes, taps, edit)
-            target = self._teacher_cells(codes, edit)
-            assert moved.cells is not None
-            found["flow_to_teacher_cells"] = float((moved.cells - target).square().sum(1).sqrt().mean())
-            found["teacher_flow_cells"] = float(target.square().sum(1).sqrt().mean())
-        return {name: round(value, 5) for name, value in found.items()}
+        found: dict[str, float] = {}
+        if self.options.train == "all":
+            found |= self.figures.measure(self._invert)
+        if isinstance(self.model, WarpRes):
+            found |= self.figures.measure_flow(self._flow_of)
+        return found
+
+    def samples(self) -> Mapping[str, Tensor]:
+        """Grids of validation people: input, reconstruction, edits beside their truth, and the flow."""
+        if self.options.train != "all":
+            return {}
+        self.model.eval()
+        grid = edit_grid(self.figures, self._invert, self._flow_of if isinstance(self.model, WarpRes) else None)
+        return {"edits": grid}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
-        part = "warpres" if self.flows else "styleres"
-        write_part(path, part, self.model.config, prefixed(f"{part}.", self.model), provenance, self.check())
+        """The whole model; of a flow alone, head and adapters."""
+        made = {**provenance, "weights": asdict(self.options.weights), "cycle": asdict(self.options.cycle)}
+        if self.options.train == "flow":
+            tensors: dict[str, Tensor] = {}
+            for name, net in flow_parts(self.model).items():
+                tensors |= prefixed(f"flow.{name}.", net)
+            write_part(path, "flow", self.model.config, tensors, made, self.check())
+            return
+        part = "warpres" if isinstance(self.model, WarpRes) else "styleres"
+        write_part(path, part, self.model.config, prefixed(f"{part}.", self.model), made, self.check())

@@ -1,0 +1,78 @@
+"""What a recipe of the task "residual" can switch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the first pass; 0 leaves a term out. Reconstruction terms on samples without an edit, w-consistency on
+    edited ones, the rest on all.
+    """
+
+    l2: float = 1.0
+    perceptual: float = 0.02
+    identity: float = 0.1
+    adversarial: float = 0.03
+    regulariser: float = 0.1
+    flow: float = 0.0
+    flow_moving: float = 0.0
+    w_consistency: float = 0.0
+
+
+@dataclass(frozen=True)
+class CycleWeights:
+    """Weights of the second pass, on edited samples."""
+
+    l2: float = 0.0
+    perceptual: float = 0.002
+    identity: float = 0.01
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a recipe can switch.
+
+    Attributes:
+        model: What is trained.
+        train: "all", or "flow" for adapters and flow head alone, by the flow's losses.
+        start: File of an earlier training whose E_1 and E_2 this one starts from.
+        flow_start: File whose flow this one starts from: a trained flow with its adapters, or the teacher's head.
+        flow_source: "features", or "pictures" for the ablation with the teacher's own frozen network on images.
+        choices: File of a sweep that decides weights of this recipe (see `methods.training.tasks.sweep`).
+        edited: Share of a batch that is edited; 0 is the no-edit phase.
+        alpha: How far a simulated edit goes towards a random code, from and to.
+        along_smile: Share of the edits that follow the smile direction instead, either way up to `smile_strength`.
+        cycle_grad: Whether gradients of the second pass go through x'_i ("through") or stop there ("detach").
+        adversarial_every, cycle_every, discriminator_every: Steps between two steps with that term, which then weighs
+            as many times more.
+        r1_every: Steps of the discriminator between two penalties.
+        discriminator_rate_factor, flow_rate_factor: Of the recipe's rate.
+        clip: Bound of the gradient's length; 0 for none.
+        figures: Validation people of the held-out figures.
+    """
+
+    model: Literal["styleres", "warpres"]
+    train: Literal["all", "flow"] = "all"
+    start: str = ""
+    flow_start: str = ""
+    flow_source: Literal["features", "pictures"] = "features"
+    choices: str = ""
+    edited: float = 0.5
+    alpha: tuple[float, float] = (0.4, 0.5)
+    along_smile: float = 0.0
+    smile_strength: float = 4.0
+    cycle_grad: Literal["detach", "through"] = "detach"
+    adversarial_every: int = 2
+    cycle_every: int = 2
+    discriminator_every: int = 4
+    r1_every: int = 8
+    r1_gamma: float = 1.0
+    discriminator_rate_factor: float = 0.5
+    flow_rate_factor: float = 1.0
+    clip: float = 5.0
+    figures: int = 48
+    weights: Weights = field(default_factory=Weights)
+    cycle: CycleWeights = field(default_factory=CycleWeights)
