@@ -41,7 +41,6 @@ class Options:
         start: File of an earlier training whose E_1 and E_2 this one starts from.
         flow_start: File whose flow this one starts from: a trained flow with its adapters, or the teacher's head.
         flow_source: "features", or "pictures" for the ablation with the teacher's own frozen network on images.
-        choices: File of a sweep that decides weights of this recipe (see `methods.training.tasks.sweep`).
         edited: Share of a batch that is edited; 0 is the no-edit phase.
         alpha: How far a simulated edit goes towards a random code, from and to.
         along_smile: Share of the edits that follow the smile direction instead, either way up to `smile_strength`.
@@ -59,7 +58,6 @@ class Options:
     start: str = ""
     flow_start: str = ""
     flow_source: Literal["features", "pictures"] = "features"
-    choices: str = ""
     edited: float = 0.5
     alpha: tuple[float, float] = (0.4, 0.5)
     along_smile: float = 0.0

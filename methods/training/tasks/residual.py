@@ -27,7 +27,6 @@ from methods.training.options import read_options
 from methods.training.paths import Passes, as_targets, edited_codes, simulated_edit
 from methods.training.people import People
 from methods.training.recipe import Recipe
-from methods.training.residual.choices import with_choices
 from methods.training.residual.networks import (
     flow_parts,
     load_discriminator,
@@ -66,8 +65,7 @@ class ResidualTask(Task):
 
     def __init__(self, recipe: Recipe, context: Context) -> None:
         self.recipe, self.context = recipe, context
-        options = read_options(Options, recipe.options, recipe.name)
-        self.options = with_choices(options, context.runs)
+        self.options = read_options(Options, recipe.options, recipe.name)
         self.dtype = torch.bfloat16 if recipe.bfloat16 else torch.float32
         self.networks = load_networks(self.options, context, self.dtype)
         self.model = new_model(self.options, context)
