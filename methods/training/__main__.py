@@ -1,4 +1,7 @@
-"""python -m methods.training RECIPE [--out DIR]: train by recipe; run it again to carry on after a stop."""
+"""python -m methods.training RECIPE [--out DIR]: train by recipe; run it again to carry on after a stop.
+
+With the name of a group ("world") all its recipes that are missing or outdated are trained, in order.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,22 @@ from pathlib import Path
 
 import torch
 
-from bench.core.errors import BenchError, ExitCode, MissingError
+from bench.core.errors import BenchError, ExitCode, MissingError, UsageError
+from methods.training.chain import Settings, cores, run_chain
+from methods.training.chain_plan import Chain
+from methods.training.chain_report import plan
 from methods.training.loop import train
 from methods.training.processes import Processes
-from methods.training.recipe import load_recipe, shipped_recipes
+from methods.training.provenance import chosen_recipe
+from methods.training.recipe import shipped_recipes
 from methods.training.task import Context, choose_device
 
 EPILOG = """
 examples:
   python -m methods.training world/e4e --until 100              a first hundred steps; the next run carries on
   python -m methods.training world/styleres --set weights.regulariser=1.0 --out trials
+  python -m methods.training world --list                       what the whole chain would train, and why
+  python -m methods.training world --only teacher warpres --budget 0.5 --budget teacher=1 --deadline 3600
   torchrun --nproc-per-node 2 -m methods.training world/e4e     two processes share every batch
 """
 
@@ -30,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
-        return _train(args)
+        group = not args.recipe.endswith(".toml") and "/" not in args.recipe
+        return _chain(args) if group else _train(args)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
@@ -47,21 +57,60 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", help="a shipped recipe's name or a TOML file")
+    parser.add_argument("recipe", help="a shipped recipe's name, a TOML file, or a group (world)")
     parser.add_argument("--out", type=Path, default=Path("training-runs"), help="folder of all training runs")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument("--threads", type=int, default=1, help="threads of a process (default 1: a process a core)")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop after this step; the next run carries on")
     parser.add_argument("--deadline", type=float, metavar="SECONDS", help="save and stop after so long")
+    parser.add_argument(
+        "--budget", action="append", default=[], metavar="X", help="times the recipe's steps; of one in a group: NAME=X"
+    )
+    parser.add_argument("--fresh", action="store_true", help="begin anew, whatever was trained so far")
     parser.add_argument("--data", type=Path, help="folder or archive of pictures, for recipes that train on real ones")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the recipe, e.g. batch=64"
     )
+    group = parser.add_argument_group("of a group")
+    group.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these, and what they need and is missing")
+    group.add_argument("--jobs", type=int, help="recipes at a time (default: one a core)")
+    group.add_argument("--list", action="store_true", help="say what would be trained, and why; train nothing")
     return parser
 
 
+def _chain(args: argparse.Namespace) -> int:
+    if args.set or args.until or args.fresh or args.data:
+        raise UsageError("--set, --until, --fresh and --data are for one recipe, not for a group")
+    budget, budgets = _budgets(args.budget)
+    chain = Chain.of(args.recipe, budgets, budget)
+    wanted = chain.to_make(args.out, args.only, args.recipe)
+    if args.list:
+        print(plan(chain, wanted, args.out))
+        return int(ExitCode.OK)
+    jobs = len(cores()) if args.jobs is None else args.jobs
+    args.out.mkdir(parents=True, exist_ok=True)
+    return run_chain(chain, wanted, Settings(args.out, choose_device(args.device), jobs, args.deadline))
+
+
+def _budgets(texts: Sequence[str]) -> tuple[float, dict[str, float]]:
+    """The budget of all, and those of single recipes."""
+    factors: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            factors[name] = float(value)
+        except ValueError:
+            factors[name] = 0.0
+        if not factors[name] > 0:
+            raise UsageError(f"--budget {text} is no number above 0", "for example --budget 0.5 or --budget teacher=2")
+    return factors.pop("", 1.0), factors
+
+
 def _train(args: argparse.Namespace) -> int:
-    recipe = load_recipe(args.recipe, args.set)
+    if args.only or args.jobs or args.list:
+        raise UsageError("--only, --jobs and --list are for a group of recipes", "python -m methods.training world ...")
+    budget, budgets = _budgets(args.budget)
+    recipe = chosen_recipe(args.recipe, args.out, args.set).scaled(budgets.get(args.recipe, budget))
     if args.data is not None and not args.data.exists():
         raise MissingError(f"no folder or archive {args.data}", "--data is where the training pictures lie")
     device = choose_device(args.device)
@@ -75,7 +124,7 @@ def _train(args: argparse.Namespace) -> int:
         torch.manual_seed(recipe.seed)
         task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, context)
         folder = args.out / recipe.name
-        ended = train(task, recipe, folder, context, until=args.until, deadline=args.deadline)
+        ended = train(task, recipe, folder, context, until=args.until, deadline=args.deadline, fresh=args.fresh)
     finally:
         processes.leave()
     return int(ExitCode.INTERRUPTED if ended.signalled and not ended.finished else ExitCode.OK)

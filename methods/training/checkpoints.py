@@ -18,7 +18,11 @@ _NAMES = ("checkpoint-0", "checkpoint-1")
 
 
 def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
-    """Write a state (tensors, numbers, texts and containers of them; "step" is its place) over the older of the two."""
+    """Write a state over the older of the two.
+
+    Args:
+        state: Tensors, numbers, texts and containers of them; "step" is its place, "key" tells what it is of.
+    """
     noted = {name: _noted(folder, name) for name in _NAMES}
     name = min(_NAMES, key=lambda each: noted[each].get("step", -1))
     path = folder / f"{name}.pt"
@@ -34,7 +38,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
     note.unlink(missing_ok=True)
     partial.replace(path)
     unfinished = note.with_suffix(".partial")
-    unfinished.write_text(json.dumps({"step": state["step"], "sha256": digest}))
+    unfinished.write_text(json.dumps({"step": state["step"], "key": state.get("key", ""), "sha256": digest}))
     unfinished.replace(note)
     return path
 
@@ -52,9 +56,17 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def newest_step(folder: Path) -> int:
-    """Step of the newest checkpoint by its note, without reading it; 0 where there is none."""
-    return max([0, *(int(_noted(folder, name).get("step", 0)) for name in _NAMES)])
+def forget_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a training that begins anew."""
+    for name in _NAMES:
+        for ending in (".json", ".pt"):
+            (folder / name).with_suffix(ending).unlink(missing_ok=True)
+
+
+def newest_note(folder: Path) -> tuple[int, str]:
+    """Step and key of the newest checkpoint, without reading it; (0, "") where there is none."""
+    notes = [(int(note.get("step", 0)), str(note.get("key", ""))) for note in (_noted(folder, name) for name in _NAMES)]
+    return max([(0, ""), *notes])
 
 
 def _read(path: Path, digest: str | None) -> dict[str, Any]:

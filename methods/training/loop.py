@@ -8,7 +8,6 @@ batch; rank 0 checks, logs, saves and exports.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +17,10 @@ import torch
 from filelock import FileLock, Timeout
 
 from bench.core.errors import UsageError
-from methods.training.checkpoints import load_checkpoint, save_checkpoint
+from methods.training.checkpoints import forget_checkpoints, load_checkpoint, save_checkpoint
 from methods.training.guard import DivergedError, Losses, Stop, check_weights
 from methods.training.journal import Journal, tell
+from methods.training.provenance import key, provenance
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
 
@@ -61,15 +61,17 @@ def train(
     *,
     until: int | None = None,
     deadline: float | None = None,
+    fresh: bool = False,
 ) -> Ended:
     """Train to the recipe's last step (or `until`, or for `deadline` seconds), carrying on from the folder's
     checkpoint; export after the last step.
 
     Args:
         folder: Holds the checkpoints, `log.jsonl`, TensorBoard's files, samples and, at the end, the recipe's output.
+        fresh: Begin anew, whatever checkpoints there are.
 
     Raises:
-        UsageError: Another process trains in this folder.
+        UsageError: Another process trains in this folder, or what was finished there was of another recipe.
         DivergedError: A loss was no number or exploded; the last good checkpoint stays.
     """
     context = context or Context(folder.parent)
@@ -77,6 +79,9 @@ def train(
     with ExitStack() as stack:
         if context.processes.rank == 0:
             stack.enter_context(_locked(folder))
+            if fresh:
+                forget_checkpoints(folder)
+        context.processes.wait()
         stop = stack.enter_context(Stop(deadline).listening())
         return _Run(task, recipe, folder, context, stop).run(until)
 
@@ -87,7 +92,8 @@ class _Run:
     def __init__(self, task: Task, recipe: Recipe, folder: Path, context: Context, stop: Stop) -> None:
         self.task, self.recipe, self.folder, self.context, self.stop = task, recipe, folder, context, stop
         self.main = context.processes.rank == 0
-        self.progress = _restored(task, recipe, folder)
+        self.key = key(recipe, context.runs)
+        self.progress = _restored(task, recipe, folder, self.key)
         context.processes.share_statistics(*task.modules.values())
         context.processes.broadcast(*task.modules.values())
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
@@ -178,6 +184,7 @@ class _Run:
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.task.optimisers.items()},
             "step": self.progress.step,
             "bound": self.progress.bound,
+            "key": self.key,
             "legs": self._legs(),
         }
 
@@ -217,7 +224,7 @@ class _Run:
         finished = step == recipe.steps
         if finished and self.main:
             path = self.folder / recipe.output
-            self.task.export(path, provenance(recipe, step, self._legs(), self.context))
+            self.task.export(path, provenance(recipe, self._legs(), self.context.runs))
             tell(f"{recipe.name}: {path}")
         elif self.main:
             why = "stopped" if step == last or self.stop.signalled else "out of time"
@@ -226,37 +233,22 @@ class _Run:
         return Ended(step, finished, self.stop.signalled)
 
 
-def provenance(recipe: Recipe, step: int, legs: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
-    """How a file of weights was made: all legs of its training, and the digests of what it started from."""
-    from bench.core.checkpoint import file_digest
-    from methods.training.world import find
-
-    return {
-        "recipe": recipe.name,
-        "recipe_digest": recipe.digest,
-        "seed": recipe.seed,
-        "steps": step,
-        "batch": recipe.batch,
-        "pictures": step * recipe.batch,
-        "wall_time_s": round(sum(leg["seconds"] for leg in legs)),
-        "torch": str(torch.__version__),
-        "legs": [dict(leg) for leg in legs],
-        "inputs": {name: file_digest(find(name, context.runs)) for name in recipe.needs},
-    }
-
-
-def _restored(task: Task, recipe: Recipe, folder: Path) -> _Progress:
+def _restored(task: Task, recipe: Recipe, folder: Path, now: str) -> _Progress:
     state = load_checkpoint(folder)
     if state is None:
         return _Progress()
-    legs = state["legs"]
-    if legs and legs[-1]["recipe_digest"] != recipe.digest:
-        tell(f"note: {folder} was begun with other values of recipe {recipe.name}")
+    if state["key"] != now:
+        if state["step"] >= recipe.steps:
+            raise UsageError(
+                f"the training in {folder} is finished, but was of other values or from other files than now",
+                "--fresh trains anew",
+            )
+        tell(f"note: {folder} was begun with other values or from other files; --fresh begins anew")
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])
     for name, optimiser in task.optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])
-    return _Progress(int(state["step"]), list(legs), state["bound"])
+    return _Progress(int(state["step"]), list(state["legs"]), state["bound"])
 
 
 def _locked(folder: Path) -> FileLock:

@@ -23,7 +23,7 @@ from methods.training.options import differing, read_options
 RECIPES = Path(__file__).parent / "recipes"
 TASKS = Path(__file__).parent / "tasks"
 # What a recipe says about its place among others, not about the training itself.
-_PLACE = ("name", "output", "also", "needs", "seeds", "keep", "intermediate", "options", "digest")
+_PLACE = ("name", "output", "also", "needs", "chosen_by", "seeds", "keep", "intermediate", "options", "digest")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Recipe:
         tf32: Let CUDA multiply float32 with ten bits of mantissa.
         also: Further files that the training writes beside its output.
         needs: Files of other recipes (their `output`) that this one starts from.
+        chosen_by: A file of other recipes' whose choices ("chosen": recipe -> dotted key -> value) this one takes.
         seeds: Further seeds to train with; each has its own name and output ("styleres-s43.safetensors").
         keep: Never made again once it is there: what the world is measured with hangs on it.
         intermediate: Made only for those that need it.
@@ -70,6 +71,7 @@ class Recipe:
     tf32: bool = True
     also: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    chosen_by: str = ""
     seeds: tuple[int, ...] = ()
     keep: bool = False
     intermediate: bool = False
@@ -134,6 +136,8 @@ def recipe_of(data: Mapping[str, Any], where: str) -> Recipe:
     own = _own_keys()
     plain = {key: value for key, value in data.items() if key in own}
     options = {key: value for key, value in data.items() if key not in own}
+    if "program" in data:
+        raise UsageError(f"{where} is no training", f"python -m {data['program']}, or let the whole chain run it")
     if absent := sorted({"name", "task", "seed", "steps", "batch", "rate", "output"} - set(plain)):
         raise UsageError(f"{where} lacks {', '.join(absent)}")
     recipe = read_options(Recipe, plain, where)
