@@ -22,10 +22,11 @@ from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder
 from methods.psp.adapter import PyramidMethod
 from methods.training import losses
+from methods.training.edit_figures import CHUNK, EditFigures, Invert, Render, psnr
 from methods.training.frozen import FastCritics, FastGenerator
-from methods.training.held_out import HeldOut
 from methods.training.people import People
 from methods.training.recipe import Recipe
+from methods.training.sample_grids import edit_grid
 from methods.training.task import Context, Task
 from methods.training.tasks.encoder import LatentDiscriminator
 from methods.training.world import find, load_generator, load_loss_critics
@@ -127,21 +128,41 @@ class InversionTask(Task, ABC):
         return None
 
     @cached_property
-    def held_out(self) -> HeldOut:
-        return HeldOut(self.device, self.context.runs)
+    def figures(self) -> EditFigures:
+        """Validation people with their true edits."""
+        return EditFigures(self.device)
 
     def check(self) -> Mapping[str, float]:
-        """Figures of `HeldOut`, with the predecessor's PSNR as `psnr_db_before` where there is one."""
-        return self.held_out.figures(self._ready(), self.predecessor())
+        """Held-out people (val): see `EditFigures.measure`; the predecessor's PSNR beside ours as `psnr_before`."""
+        found = self.figures.measure(invert_by(self._ready()))
+        before = self.predecessor()
+        if before is not None:
+            found["psnr_before"] = round(float(psnr(self._reconstructed(before), self.figures.images).mean()), 5)
+        return found
+
+    @torch.no_grad()
+    def _reconstructed(self, method: Method) -> Tensor:
+        return torch.cat([invert_by(method)(part)(None) for part in self.figures.images.split(CHUNK)])
 
     def samples(self) -> Mapping[str, Tensor]:
-        return {"people": self.held_out.samples(self._ready())}
+        """Grids of validation people: input, reconstruction, and edits beside their truth."""
+        return {"edits": edit_grid(self.figures, invert_by(self._ready()), None)}
 
     def _ready(self) -> Method:
         method = self.method()
         if isinstance(method, nn.Module):
             method.eval()
         return method
+
+
+def invert_by(method: Method) -> Invert:
+    """A method of the bench as `EditFigures` asks it."""
+
+    def invert(images: Tensor) -> Render:
+        inversion = method.invert(images)
+        return lambda delta: method.edit(inversion, None if delta is None else delta.expand(method.latent_rows, -1))
+
+    return invert
 
 
 class EncoderMethod(LatentMethod):
