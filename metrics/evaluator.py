@@ -22,14 +22,12 @@ import torch
 from torch import Tensor
 
 from bench.core.checkpoint import file_digest
-from bench.core.contract import Domain, Scored
+from bench.core.contract import Domain, Features, InputSource, Scored
 from bench.core.errors import MissingError, all_missing
 
 from . import images as pictures
 from .columns import Batch, Look, NoValue, Pair, Refusal, Tools, World
 from .protocol import Column, ProtocolFile, load_protocol
-
-Description = Mapping[Hashable, Any]
 
 
 @dataclass
@@ -59,6 +57,18 @@ class ProtocolEvaluator:
     def lossy(self) -> bool:
         return self.rules.pictures.storage == "jpeg"
 
+    @property
+    def input_source(self) -> InputSource:
+        return self.rules.pictures.input
+
+    @property
+    def rules_digest(self) -> str:
+        return self.rules.digest
+
+    @property
+    def planned_features(self) -> tuple[str, ...]:
+        return tuple(column.stem for column in self.rules.of(self.domain) if owns_features(column))
+
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A full-size uint8 (H, W, 3) image as the protocol keeps it. Raises ImageError for anything else."""
         return pictures.store(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
@@ -72,7 +82,7 @@ class ProtocolEvaluator:
         return pictures.to_uint8(image, self.rules.pictures.uint8)
 
     @torch.inference_mode()
-    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Description]:
+    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
         """Look at stored images, uint8 (h, w, 3) each, once with every network; one description each, in order."""
         descriptions: list[dict[Hashable, Any]] = []
         for start in range(0, len(stored), self._batch):
@@ -82,7 +92,7 @@ class ProtocolEvaluator:
         return descriptions
 
     @torch.inference_mode()
-    def score(self, generated: Description, original: Description) -> Scored:
+    def score(self, generated: Features, original: Features) -> Scored:
         """Compare two descriptions of one image. The order matters: MS-SSIM guesses its range from the first."""
         values: dict[str, float] = {}
         failures: dict[str, str] = {}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.core.contract import Domain
+from bench.core.contract import Domain, InputSource
 from bench.core.errors import UsageError, unknown_name
 
 from .columns import PairKind, SetKind, known_kinds
@@ -39,7 +39,7 @@ class Pictures:
         uint8: Generated float to byte: "truncate" (v * 255 cut off) or "round" (to nearest).
     """
 
-    input: Literal["stored", "original"]
+    input: InputSource
     resize: Literal["pil_bicubic", "tensor_bilinear", "nearest"]
     faces: tuple[int, int]
     cars: tuple[int, int]

@@ -5,11 +5,11 @@ Ground floor of the house: imports nothing of ours but `bench.core.errors`. The 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,13 @@ from torch import Tensor
 from bench.core.errors import MissingError
 
 Domain = Literal["faces", "cars"]
+# How images of another size are brought to a method's; always antialiased.
+InputFilter = Literal["bilinear", "bicubic", "lanczos"]
+# What a protocol feeds to methods: the data set's image, or the image as it stores it.
+InputSource = Literal["original", "stored"]
+# What an evaluator saw in one image, by whatever it looked with; only that evaluator can read it.
+Features = Mapping[Hashable, object]
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,11 @@ class Inversion:
         return self._map(lambda tensor: tensor.to(device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        return replace(self, **{f.name: _map_value(getattr(self, f.name), change) for f in fields(self)})
+        changed: dict[str, Any] = {f.name: _map_value(getattr(self, f.name), change) for f in fields(self)}
+        return replace(self, **changed)
 
 
-def _map_value(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+def _map_value(value: object, change: Callable[[Tensor], Tensor]) -> object:
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, Mapping):
@@ -86,6 +94,39 @@ class Method(Protocol):
         `delta` is (L, 512) or (N, L, 512), added to the codes; None gives the reconstruction.
         """
         ...
+
+
+@runtime_checkable
+class SharesEncoder(Method, Protocol[V]):
+    """A method whose first step other methods may take over: `invert(x)` is `invert_from(x, invert_base(x))`.
+
+    Attributes:
+        base_digest: Hex SHA-256 of all that decides `invert_base`; methods of one digest give each other's results.
+            None for a method that keeps them to itself.
+    """
+
+    @property
+    def base_digest(self) -> str | None: ...
+
+    def invert_base(self, images: Tensor) -> V:
+        """What the encoder alone gives for images as `invert` takes them."""
+        ...
+
+    def invert_from(self, images: Tensor, base: V) -> Inversion:
+        """The inversion of images whose `invert_base` is known."""
+        ...
+
+
+@runtime_checkable
+class ChoosesFilter(Protocol):
+    """A method that says how images of another size are brought to its own; any other's are resized bilinearly."""
+
+    input_filter: InputFilter
+
+
+def input_filter_of(method: Method) -> InputFilter:
+    """The filter images are resized with for a method."""
+    return method.input_filter if isinstance(method, ChoosesFilter) else "bilinear"
 
 
 # What happens inside a method is announced, not measured: clocks and flow images listen from outside.
@@ -149,11 +190,13 @@ class Dataset(Protocol):
         name: e.g. "synthetic-faces", "celebahq".
         domain: "faces" or "cars".
         images: In order of evaluation; `--limit N` takes the first N.
+        counted: Whether `images` are those of the split; only a plan may go on without knowing them.
     """
 
     name: str
     domain: Domain
     images: Sequence[ImageRecord]
+    counted: bool
 
     def read(self, image: ImageRecord) -> np.ndarray:
         """Pixels as uint8 (H, W, 3) RGB. Raises ImageError when the file cannot be used."""
@@ -238,15 +281,20 @@ class Evaluator(Protocol):
 
     Attributes:
         protocol: Protocol name ("paper-1"); columns are written `<stem>@<protocol>`.
+        domain: "faces" or "cars": columns of the other are left out.
         digest: SHA-256 over the protocol file and every network it uses; part of each result's key.
         pair_metrics: Stems of metrics with one value an image, in column order.
         set_metrics: Stems of metrics over a set of features ("fid", "kid").
         feature_stems: Those of them that keep features of their own; the others share ("kid" takes those of "fid").
         missing: Stem -> why it cannot be measured here, what it lacks, and the command that changes that.
         lossy: Whether `store` goes through JPEG, so that what this alone costs can be measured on real images.
+        input_source: What methods are fed.
+        rules_digest: SHA-256 of the protocol file alone: whoever makes tables of the rows must read the same one.
+        planned_features: As `feature_stems`, with those whose network is not here yet.
     """
 
     protocol: str
+    domain: Domain
     digest: str
     pair_metrics: tuple[str, ...]
     set_metrics: tuple[str, ...]
@@ -255,6 +303,15 @@ class Evaluator(Protocol):
 
     @property
     def lossy(self) -> bool: ...
+
+    @property
+    def input_source(self) -> InputSource: ...
+
+    @property
+    def rules_digest(self) -> str: ...
+
+    @property
+    def planned_features(self) -> tuple[str, ...]: ...
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A uint8 (H, W, 3) image as the protocol keeps it: uint8 (h, w, 3), resized, through JPEG or not."""
@@ -268,10 +325,10 @@ class Evaluator(Protocol):
         """A generated float (3, H, W) image in about [-1, 1] as uint8 (H, W, 3), by the protocol's rounding rule."""
         ...
 
-    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
-        """Look at stored images once with every network; one opaque description each."""
+    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
+        """Look at stored images once with every network; what was seen in each."""
         ...
 
-    def score(self, generated: Any, original: Any) -> Scored:
+    def score(self, generated: Features, original: Features) -> Scored:
         """Compare two descriptions of one image: the generated one and the real input."""
         ...

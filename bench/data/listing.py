@@ -72,6 +72,8 @@ class FileDataset:
         checksum: zlib.crc32 of the names in order, the split's fingerprint.
     """
 
+    counted = True
+
     def __init__(self, name: str, domain: Domain, entries: Iterable[Entry]) -> None:
         self.name = name
         self.domain = domain

@@ -12,8 +12,8 @@ from bench.plan.config import Config
 from bench.plan.methods import specs_of, with_matched_strengths
 from bench.plan.missing import gaps_of, next_steps
 from bench.plan.plugins import load_plugins
-from bench.plan.sources import SYNTHETIC, counted, open_data, planned_data, world_of
-from bench.plan.work import InputSource, Need, Work
+from bench.plan.sources import SYNTHETIC, open_data, planned_data, world_of
+from bench.plan.work import Need, Work
 from bench.run.shard import Shard
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
         images=tuple(dataset.images[: config.data.limit]),
         specs=tuple(specs),
         evaluators=tuple(evaluators),
-        inputs={evaluator.protocol: input_source(evaluator) for evaluator in evaluators},
         observers=_observers(config, device),
         group=config.run.group,
         batch=config.run.batch,
@@ -94,7 +93,7 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
         device=device,
         seed=config.run.seed,
     )
-    return Assembly(work, tuple(needs), dataset.domain, columns, counted=counted(dataset))
+    return Assembly(work, tuple(needs), dataset.domain, columns, counted=dataset.counted)
 
 
 def _set_threads(threads: int) -> None:
@@ -116,12 +115,6 @@ def device_of(config: Config, shard: Shard) -> str:
     if (name.startswith("cuda") and not cuda) or (name == "mps" and not mps):
         raise UsageError(f"--device {name}: no such device on this machine", "use --device cpu or auto")
     return f"cuda:{shard.local_rank % torch.cuda.device_count()}" if name == "cuda" else name
-
-
-def input_source(evaluator: Any) -> InputSource:
-    """What the judge's protocol feeds to methods."""
-    source: InputSource = evaluator.rules.pictures.input
-    return source
 
 
 def _evaluators(config: Config, dataset: Dataset, device: str, needs: list[Need], *, dry: bool) -> list[Evaluator]:

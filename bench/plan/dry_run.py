@@ -79,7 +79,7 @@ def statuses(assembly: Assembly) -> dict[str, str]:
 
 def bytes_left(cells: Sequence[PlannedCell], evaluators: Sequence[Evaluator]) -> int | None:
     """About what the missing rows of the cells take on disk, once every network is here; None where unknown."""
-    sizes = {evaluator.protocol: row_bytes(_features(evaluator)) for evaluator in evaluators}
+    sizes = {evaluator.protocol: row_bytes(len(evaluator.planned_features)) for evaluator in evaluators}
     if any(cell.todo is None for cell in cells):
         return None
     return sum((cell.todo or 0) * sizes[cell.protocol] for cell in cells)
@@ -95,11 +95,3 @@ def _done(work: Work, folder: Path) -> Mapping[tuple[str, str, str], int]:
         return {}
     keys = {row.key for row in read_rows(folder)}
     return {(cell.method, cell.column, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}
-
-
-def _features(evaluator: Evaluator) -> int:
-    """Columns with features of their own, those whose network is not here yet included."""
-    rules, domain = getattr(evaluator, "rules", None), getattr(evaluator, "domain", None)
-    if rules is None:
-        return len(evaluator.feature_stems)
-    return sum(column.is_set and column.options.shares() is None for column in rules.of(domain))

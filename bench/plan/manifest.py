@@ -9,6 +9,7 @@ from bench.data.splits import checksum
 from bench.plan.work import Need, Work, edit_digest, subset_labels
 
 if TYPE_CHECKING:
+    from bench.core.contract import Evaluator
     from bench.plan.build import Assembly
     from bench.plan.config import Config
 
@@ -52,7 +53,7 @@ def _data_record(config: Config, work: Work) -> dict[str, Any]:
         "name": work.dataset.name,
         "split": config.data.split,
         "pictures": len(names),
-        "split_crc32": getattr(work.dataset, "checksum", None) or checksum(names),
+        "split_crc32": checksum(names),
     }
 
 
@@ -84,12 +85,11 @@ def _passes_record(work: Work) -> list[dict[str, Any]]:
     return list(columns.values())
 
 
-def _protocol_record(config: Config, work: Work, evaluator: Any) -> dict[str, Any]:
+def _protocol_record(config: Config, work: Work, evaluator: Evaluator) -> dict[str, Any]:
     return {
         "digest": work.protocol_digest(evaluator),
-        # Of the protocol file alone: whoever makes tables of the rows must read the same one.
-        "rules": evaluator.rules.digest,
-        "input": work.inputs[evaluator.protocol],
+        "rules": evaluator.rules_digest,
+        "input": evaluator.input_source,
         "file": next((name for name in config.protocols if name.endswith(f"{evaluator.protocol}.toml")), ""),
         "pair_metrics": list(evaluator.pair_metrics),
         "set_metrics": list(evaluator.set_metrics),

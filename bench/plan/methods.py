@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, latent_rows
 from bench.plan.config import Config
-from bench.plan.sources import SYNTHETIC, counted, world_of
+from bench.plan.sources import SYNTHETIC, world_of
 from bench.plan.work import MethodSpec, Need
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _passes(
         # Matched strengths start from the cards' own and are found with the methods themselves.
         mode="sweep" if edits.mode == "sweep" else "fixed",
         strengths=edits.strengths or None,
-        attributes=labels_of(dataset.images) if counted(dataset) else None,
+        attributes=labels_of(dataset.images) if dataset.counted else None,
         cards=[Path(card) for card in edits.cards],
     )
     files = direction_files(config)

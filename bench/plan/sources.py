@@ -48,10 +48,6 @@ def planned_data(config: Config, needs: list[Need]) -> Dataset:
         return expect_dataset(data.name, data.root, data.split, data.limit)
 
 
-def counted(dataset: Dataset) -> bool:
-    return bool(getattr(dataset, "counted", True))
-
-
 def world_of(config: Config, device: str) -> Any:
     """The synthetic world's networks, where the images are the world's."""
     if config.data.name != SYNTHETIC:

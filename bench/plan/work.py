@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from bench.core.errors import ImageError, UsageError
 from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, Row
@@ -14,8 +14,6 @@ from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, Row
 if TYPE_CHECKING:
     from bench.core.contract import Dataset, EditPass, Evaluator, ImageRecord, Method
     from bench.core.observer import Observer
-
-InputSource = Literal["original", "stored"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,6 @@ class Work:
     Attributes:
         images: In order of evaluation, the limit applied.
         judges: One a protocol.
-        inputs: Protocol -> what methods are fed: the data set's image, or the image as the protocol stores it.
         observers: Further measurements, on data sets that know the truth.
         group: Images a network sees at once; an image's place in its group is fixed by the data set's order.
         batch: Images read and held at a time.
@@ -91,7 +88,6 @@ class Work:
     images: tuple[ImageRecord, ...]
     specs: tuple[MethodSpec, ...]
     evaluators: tuple[Evaluator, ...]
-    inputs: Mapping[str, InputSource]
     observers: tuple[Observer, ...] = ()
     group: int = 1
     batch: int = 32
@@ -99,7 +95,6 @@ class Work:
     grid_pictures: int = 6
     device: str = "cpu"
     seed: int = 0
-    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def digests(self) -> tuple[str, ...]:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-_FILTERS = {
+from bench.core.contract import InputFilter, Method, input_filter_of
+
+_FILTERS: dict[InputFilter, Image.Resampling] = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
 
 
-def to_input(pixels: np.ndarray, method: Any) -> Tensor:
+def to_input(pixels: np.ndarray, method: Method) -> Tensor:
     """uint8 (H, W, 3) as a method's input, float32 (3, h, w) in [-1, 1].
 
-    Resized by Pillow with the filter the method names as `input_filter` ("bilinear" unless it says otherwise; both are
-    antialiased), squashed where the sides' ratio differs (protocol card, 1.2 and 1.4).
+    Resized by Pillow with the method's filter (antialiased), squashed where the sides' ratio differs (protocol card,
+    1.2 and 1.4).
     """
     height, width = method.input_size
     if pixels.shape[:2] != (height, width):
-        chosen = _FILTERS[getattr(method, "input_filter", "bilinear")]
+        chosen = _FILTERS[input_filter_of(method)]
         pixels = np.asarray(Image.fromarray(pixels).resize((width, height), chosen))
     return torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1).copy()) / 127.5 - 1

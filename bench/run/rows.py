@@ -1,59 +1,77 @@
-"""What becomes of an image: a description, a scored row, or a failed row with its reason."""
+"""What becomes of an image: its features, a scored row, or a failed row with its reason."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core.contract import Evaluator, Scored
+from bench.core.contract import Evaluator, Features, Scored
 from bench.core.errors import BenchError, MissingError
+from bench.core.observer import Observation
 from bench.results.store import Row
 
 
-def describe(evaluator: Evaluator, stored: dict[int, np.ndarray], group: int) -> tuple[dict[int, Any], dict[int, str]]:
-    """Descriptions of a group's stored images by index, each at its place; those that fail are told apart."""
+class Entry(NamedTuple):
+    """A row and the features that are stored beside it: stem -> float32 (size,)."""
+
+    row: Row
+    features: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an evaluator saw in stored images, by index, and why it saw nothing in others."""
+
+    features: Mapping[int, Features] = field(default_factory=dict)
+    problems: Mapping[int, str] = field(default_factory=dict)
+
+
+def describe(evaluator: Evaluator, stored: Mapping[int, np.ndarray], group: int) -> Seen:
+    """Features of a group's stored images, uint8 (h, w, 3) by index, each at its place; those that fail apart."""
     if not stored:
-        return {}, {}
+        return Seen()
     blank = np.zeros_like(next(iter(stored.values())))
     places = {index % group: index for index in stored}
     batch = [stored[places[p]] if p in places else blank for p in range(group)]
     try:
         seen = evaluator.describe(batch)
-        return {index: seen[place] for place, index in places.items()}, {}
+        return Seen({index: seen[place] for place, index in places.items()})
     except Exception as error:
         stop_if_hopeless(error)
         if len(stored) == 1:
-            return {}, {next(iter(stored)): reason(error)}
+            return Seen(problems={next(iter(stored)): reason(error)})
     parts = [describe(evaluator, {index: image}, group) for index, image in stored.items()]
-    return {k: v for seen, _ in parts for k, v in seen.items()}, {k: v for _, bad in parts for k, v in bad.items()}
+    return Seen(
+        {index: found for part in parts for index, found in part.features.items()},
+        {index: why for part in parts for index, why in part.problems.items()},
+    )
 
 
 def finite(images: Tensor, place: int) -> bool:
+    """Whether every value of one image of (N, 3, H, W) is a number."""
     return bool(torch.isfinite(images[place]).all())
 
 
-def failed(row: Row, why: str) -> Row:
-    return replace(row, status="failed", reason=why)
+def failed(row: Row, why: str) -> Entry:
+    """The row as one that failed as a whole."""
+    return Entry(replace(row, status="failed", reason=why), {})
 
 
-def filled(row: Row, values: dict[str, float], failures: dict[str, str]) -> Row:
-    """The row with its values; one that is no finite number becomes a failure of that column."""
-    bad = {stem: f"the value is {value}" for stem, value in values.items() if not np.isfinite(value)}
-    good = {stem: float(value) for stem, value in values.items() if stem not in bad}
-    return replace(row, values=good, failures={**failures, **bad})
-
-
-def scored_row(
-    row: Row, scored: Scored, observed: tuple[dict[str, float], dict[str, str], Any]
-) -> tuple[Row, dict[str, np.ndarray]]:
-    values, failures = {**scored.values, **observed[0]}, {**scored.failures, **observed[1]}
+def scored_row(row: Row, scored: Scored, observed: Observation | None = None) -> Entry:
+    """The row with its values; one that is no finite number becomes a failure of its column."""
+    observed = observed or Observation()
+    values = {**scored.values, **observed.values}
     features = {stem: vector for stem, vector in scored.features.items() if np.isfinite(vector).all()}
-    failures.update({stem: "the features have NaN" for stem in scored.features if stem not in features})
-    return filled(row, values, failures), features
+    failures = {**scored.failures, **observed.failures}
+    failures |= {stem: "the features have NaN" for stem in scored.features if stem not in features}
+    failures |= {stem: f"the value is {value}" for stem, value in values.items() if not np.isfinite(value)}
+    good = {stem: float(value) for stem, value in values.items() if np.isfinite(value)}
+    return Entry(replace(row, values=good, failures=failures), features)
 
 
 def reason(error: Exception) -> str:

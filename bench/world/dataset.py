@@ -18,6 +18,7 @@ class SyntheticFaces:
 
     name = "synthetic-faces"
     domain: Domain = "faces"
+    counted = True
 
     def __init__(self, split: str = "test", limit: int | None = None) -> None:
         scenes, first = people(split), first_number(split)

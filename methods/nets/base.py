@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
-from bench.core.contract import Domain, Inversion, stage
+from bench.core.contract import Domain, InputFilter, Inversion, stage
 from bench.core.errors import MissingError, UsageError
 from methods.nets.stylegan2 import Generator, State
-
-# How images of another size are brought to a method's; always antialiased.
-InputFilter = Literal["bilinear", "bicubic"]
 
 
 @dataclass(frozen=True)

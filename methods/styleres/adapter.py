@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.checkpoint import load_strict, state_dict_of, take
-from bench.core.contract import Domain, Inversion
+from bench.core.contract import Domain, InputFilter, Inversion, SharesEncoder
 from bench.core.errors import MissingError
 from bench.core.signature import expect
-from methods.nets.base import Canvas, InputFilter, edited, latent_avg_of
+from methods.nets.base import Canvas, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State
@@ -74,8 +74,7 @@ class ResidualMethod(nn.Module):
     @property
     def base_digest(self) -> str | None:
         """The base encoder's (see `PyramidMethod`); None for a base that does not offer its results."""
-        digest: str | None = getattr(self.base, "base_digest", None)
-        return digest
+        return self.base.base_digest if isinstance(self.base, SharesEncoder) else None
 
     def invert(self, images: Tensor) -> ResidualInversion:
         """Invert float32 (N, 3, *input_size) in [-1, 1]."""

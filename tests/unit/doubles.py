@@ -32,6 +32,7 @@ class FewImages:
 
     name = "few"
     domain = "faces"
+    counted = True
 
     def __init__(self, count: int, broken: Sequence[int] = ()) -> None:
         self.broken = {f"{i}.png" for i in broken}
@@ -83,11 +84,14 @@ class MeanEvaluator:
     """Mean squared error as "mse", mean colour as features "fd"; "id" fails on dark images."""
 
     pair_metrics = ("mse", "id")
-    set_metrics = feature_stems = ("fd",)
+    set_metrics = feature_stems = planned_features = ("fd",)
+    domain, rules_digest = "faces", "rules"
     missing: dict[str, MissingError] = {}  # noqa: RUF012
 
-    def __init__(self, protocol: str = "fake-1", fails: bool = False, lossy: bool = False) -> None:
-        self.protocol, self.fails, self.lossy = protocol, fails, lossy
+    def __init__(
+        self, protocol: str = "fake-1", fails: bool = False, lossy: bool = False, source: str = "original"
+    ) -> None:
+        self.protocol, self.fails, self.lossy, self.input_source = protocol, fails, lossy, source
         self.digest = hashlib.sha256(protocol.encode()).hexdigest()
         self.described = 0
 
@@ -143,7 +147,6 @@ def make_work(dataset: FewImages, methods: Sequence[PoolingMethod], limit: int |
         images=tuple(dataset.images[:limit]),
         specs=tuple(spec(method) for method in methods),
         evaluators=evaluators,
-        inputs=changes.pop("inputs", {evaluator.protocol: "original" for evaluator in evaluators}),
         **{"group": 4, "batch": 8, "grid_pictures": 2, **changes},
     )
 

@@ -52,7 +52,7 @@ def _work(methods: dict[str, Method], size: int = 64) -> Work:
         MethodSpec(name, name, passes, lambda method=method: method)  # type: ignore[misc]
         for name, method in methods.items()
     )
-    return Work(data, tuple(data.images), specs, (evaluator,), {evaluator.protocol: "original"}, group=2)  # type: ignore[arg-type]
+    return Work(data, tuple(data.images), specs, (evaluator,), group=2)  # type: ignore[arg-type]
 
 
 def _count_encodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -163,13 +163,12 @@ def test_protocols_that_store_feed_methods_the_stored_image(tmp_path: Path) -> N
         def store(self, pixels: np.ndarray) -> np.ndarray:
             return pixels // 2
 
-    evaluators = (MeanEvaluator("plain-1"), Dark("dark-1"))
+    evaluators = (MeanEvaluator("plain-1"), Dark("dark-1", source="stored"))
     method = PoolingMethod()
-    inputs = {"plain-1": "original", "dark-1": "stored"}
-    run_work(make_work(FewImages(4), [method], evaluators=evaluators, inputs=inputs), tmp_path / "both")
+    run_work(make_work(FewImages(4), [method], evaluators=evaluators), tmp_path / "both")
     assert method.inverted == 2
     own = PoolingMethod()
-    run_work(make_work(FewImages(4), [own], evaluators=evaluators[:1], inputs=inputs), tmp_path / "plain")
+    run_work(make_work(FewImages(4), [own], evaluators=evaluators[:1]), tmp_path / "plain")
     both = {row.key: row.values for row in read_rows(tmp_path / "both") if row.protocol == "plain-1"}
     assert both == {row.key: row.values for row in read_rows(tmp_path / "plain")}
 

@@ -1,0 +1,210 @@
+"""One method on one group of images: invert once, edit many, score; where that fails, image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core.contract import EditPass, Evaluator, Inversion, Method, SharesEncoder, input_filter_of, listen
+from bench.core.observer import Observation
+from bench.plan.work import MethodSpec, Work
+from bench.run.input import to_input
+from bench.run.real_images import RealGroup
+from bench.run.rows import Entry, describe, failed, finite, reason, scored_row, stop_if_hopeless
+from bench.run.sample_images import SampleImages
+from bench.timing.clock import StageClock
+
+# Takes finished rows, and whose they are.
+Append = Callable[[Sequence[Entry], str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One generated image to make: image index, pass, and the protocols that lack it."""
+
+    index: int
+    edit: EditPass
+    evaluators: tuple[Evaluator, ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A method ready to run, as the plan knows it, and the clock of its stages."""
+
+    spec: MethodSpec
+    method: Method
+    clock: StageClock
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a method is fed: the data set's images ("original") or those that a protocol stores (its name)."""
+
+    source: str
+    images: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class EncoderKey:
+    """What a shared encoder saw: equal keys give equal results. `resized` is the filter, "" where none was needed."""
+
+    encoder: str
+    size: tuple[int, int]
+    resized: str
+    group: int
+    source: str
+
+
+class GroupRunner:
+    """Makes the missing rows of methods on the groups of one chunk; keeps what several methods' encoder gives.
+
+    Args:
+        append: Called with the rows of each call of a network, as they are made.
+        share: Keep what encoders give: worth its memory where another method may take it.
+    """
+
+    def __init__(self, work: Work, samples: SampleImages, append: Append, *, share: bool) -> None:
+        self.work, self.samples, self.append, self.share = work, samples, append, share
+        self._encoded: dict[EncoderKey, object] = {}
+
+    def refuse_unusable(self, spec: MethodSpec, real: RealGroup, tasks: Sequence[Task]) -> list[Task]:
+        """Append failed rows for tasks whose input cannot be used; returns the others."""
+        unusable = [task for task in tasks if task.index in real.problems]
+        self.append([e for task in unusable for e in self._failures(spec, task, real.problems[task.index])], "")
+        return [task for task in tasks if task.index not in real.problems]
+
+    def make(self, loaded: Loaded, real: RealGroup, tasks: Sequence[Task]) -> None:
+        """Make a method's missing rows of one group, fed as each protocol says."""
+        for feed, evaluators in self._feeds(real):
+            own = _only(tasks, evaluators)
+            if own:
+                self._process(loaded, real, own, feed)
+
+    def _feeds(self, real: RealGroup) -> Iterator[tuple[Feed, tuple[Evaluator, ...]]]:
+        original = tuple(item for item in self.work.evaluators if item.input_source == "original")
+        if original:
+            yield Feed("original", real.images), original
+        for evaluator in self.work.evaluators:
+            if evaluator.input_source == "stored":
+                yield Feed(evaluator.protocol, real.stored[evaluator.protocol]), (evaluator,)
+
+    def _process(self, loaded: Loaded, real: RealGroup, tasks: list[Task], feed: Feed) -> None:
+        """Invert the group once and make the tasks from it; where that fails, each image alone."""
+        left = tasks
+        try:
+            with listen(stages=loaded.clock):
+                inversion = self._invert(loaded.method, real.number, feed)
+            for delta, lane in self._lanes(tasks, inversion):
+                announced: dict[str, Tensor] = {}
+                with listen(stages=loaded.clock, values=announced.__setitem__):
+                    images = loaded.method.edit(inversion, delta).float().cpu()
+                self._score(loaded.spec, real, lane, images, announced)
+                left = [task for task in left if task not in lane]
+        except Exception as error:
+            stop_if_hopeless(error)
+            if len(feed.images) == 1:
+                self.append([e for task in left for e in self._failures(loaded.spec, task, reason(error))], "")
+                return
+            alone = GroupRunner(self.work, self.samples, self.append, share=False)
+            for index in sorted({task.index for task in left}):
+                own = [task for task in left if task.index == index]
+                alone._process(loaded, real, own, Feed(feed.source, {index: feed.images[index]}))
+
+    def _invert(self, method: Method, group: int, feed: Feed) -> Inversion:
+        """The inversion of a whole group, float32 (group, 3, h, w) in; places without an image hold zeros.
+
+        Methods over one encoder run it once: they name it and take its result. Fed by another filter, or at another
+        size, it sees other images.
+        """
+        images = torch.zeros(self.work.group, 3, *method.input_size)
+        for index, image in feed.images.items():
+            images[index % self.work.group] = to_input(image, method)
+        images = images.to(self.work.device)
+        if not (self.share and isinstance(method, SharesEncoder) and method.base_digest):
+            return method.invert(images)
+        resized = any(image.shape[:2] != tuple(method.input_size) for image in feed.images.values())
+        name = input_filter_of(method) if resized else ""
+        key = EncoderKey(method.base_digest, method.input_size, name, group, feed.source)
+        if key not in self._encoded:
+            self._encoded[key] = method.invert_base(images)
+        return method.invert_from(images, self._encoded[key])
+
+    def _lanes(self, tasks: Sequence[Task], inversion: Inversion) -> Iterator[tuple[Tensor | None, list[Task]]]:
+        """Calls of `edit`: the reconstructions, then each place's edits, one of every place a call."""
+        plain = [task for task in tasks if task.edit.direction is None]
+        if plain:
+            yield None, plain
+        queues: dict[int, list[Task]] = {}
+        for task in tasks:
+            if task.edit.direction is not None:
+                queues.setdefault(self._place(task), []).append(task)
+        while queues:
+            lane = [queue.pop(0) for queue in queues.values()]
+            queues = {place: queue for place, queue in queues.items() if queue}
+            delta = torch.zeros_like(inversion.codes)
+            for task in lane:
+                place = self._place(task)
+                assert task.edit.direction is not None
+                delta[place] = task.edit.direction.delta(inversion.codes[place : place + 1], task.edit.strength)[0]
+            yield delta, lane
+
+    def _score(
+        self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], images: Tensor, announced: dict[str, Tensor]
+    ) -> None:
+        """Store, look at and compare what one call made, float32 (group, 3, H, W); append the rows."""
+        broken = {
+            task.index: "the output has NaN or infinite values"
+            for task in lane
+            if not finite(images, self._place(task))
+        }
+        entries: list[Entry] = []
+        for evaluator in self.work.evaluators:
+            asked = [task for task in lane if evaluator in task.evaluators]
+            good = [task for task in asked if task.index not in broken]
+            made = {task.index: evaluator.to_uint8(images[self._place(task)]) for task in good}
+            stored = {index: evaluator.store(image) for index, image in made.items()}
+            seen = describe(evaluator, stored, self.work.group)
+            for task in asked:
+                row = self.work.row(task.index, spec, task.edit, evaluator)
+                if why := broken.get(task.index) or seen.problems.get(task.index):
+                    entries.append(failed(row, why))
+                    continue
+                original = real.seen[evaluator.protocol].features[task.index]
+                own = self._announced(task, announced)
+                observed = self._observe(task, made[task.index], own)
+                entries.append(scored_row(row, evaluator.score(seen.features[task.index], original), observed))
+                if evaluator is self.work.evaluators[0]:
+                    self.samples.edited(task.index, spec.name, task.edit, stored[task.index], own)
+        self.append(entries, spec.name)
+
+    def _place(self, task: Task) -> int:
+        return task.index % self.work.group
+
+    def _announced(self, task: Task, announced: dict[str, Tensor]) -> dict[str, np.ndarray]:
+        """What the method announced of this image."""
+        place = self._place(task)
+        return {name: value[place].float().cpu().numpy() for name, value in announced.items() if len(value) > place}
+
+    def _observe(self, task: Task, made: np.ndarray, announced: dict[str, np.ndarray]) -> Observation:
+        """What the observers say, together."""
+        said = [
+            observer.observe(self.work.images[task.index], task.edit, made, announced)
+            for observer in self.work.observers
+        ]
+        return Observation(
+            {stem: value for item in said for stem, value in item.values.items()},
+            {stem: why for item in said for stem, why in item.failures.items()},
+        )
+
+    def _failures(self, spec: MethodSpec, task: Task, why: str) -> list[Entry]:
+        return [failed(self.work.row(task.index, spec, task.edit, item), why) for item in task.evaluators]
+
+
+def _only(tasks: Sequence[Task], evaluators: Sequence[Evaluator]) -> list[Task]:
+    """The tasks with only these evaluators; those that none of them lacks are left out."""
+    cut = [Task(task.index, task.edit, tuple(e for e in task.evaluators if e in evaluators)) for task in tasks]
+    return [task for task in cut if task.evaluators]
