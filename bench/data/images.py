@@ -52,15 +52,20 @@ class FileImage(ImageRecord):
 
 def decode(path: Path) -> np.ndarray:
     """Read an image file as uint8 (H, W, 3) RGB by the rules of this module. Raises ImageError with the reason."""
-    image = _open(path)
+    return decode_bytes(_bytes(path), path)
+
+
+def decode_bytes(content: bytes, where: Path | str) -> np.ndarray:
+    """An image file's bytes as uint8 (H, W, 3) RGB; `where` names it in messages. Raises ImageError."""
+    image = _identify(io.BytesIO(content), where)
     try:
         image.load()
         upright = ImageOps.exif_transpose(image)
-        return np.ascontiguousarray(_to_rgb(upright, path))
+        return np.ascontiguousarray(_to_rgb(upright, where))
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError(f"{path}: cannot be decoded ({_reason(error)})") from error
+        raise ImageError(f"{where}: cannot be decoded ({_reason(error)})") from error
     finally:
         image.close()
 
@@ -105,11 +110,7 @@ def _look(path: Path) -> None:
         raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _open(path: Path) -> Image.Image:
-    return _identify(io.BytesIO(_bytes(path)), path)
-
-
-def _identify(file: IO[bytes], path: Path) -> Image.Image:
+def _identify(file: IO[bytes], path: Path | str) -> Image.Image:
     """The image, its header read and its size checked, nothing decoded. Raises ImageError."""
     file.seek(0)
     head = file.read(200)
@@ -131,7 +132,7 @@ def _identify(file: IO[bytes], path: Path) -> Image.Image:
     return image
 
 
-def _check_size(size: tuple[int, int], path: Path) -> None:
+def _check_size(size: tuple[int, int], path: Path | str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise ImageError(f"{path}: {width}x{height} pixels, more than {MAX_PIXELS // 10**6} million")
@@ -141,7 +142,7 @@ def _check_size(size: tuple[int, int], path: Path) -> None:
         raise ImageError(f"{path}: {width}x{height} pixels, a side is under {MIN_SIDE}")
 
 
-def _to_rgb(image: Image.Image, path: Path) -> np.ndarray:
+def _to_rgb(image: Image.Image, path: Path | str) -> np.ndarray:
     if image.mode.startswith("I;16"):
         return _grey_16(np.asarray(image))
     if image.mode == "I":

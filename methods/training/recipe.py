@@ -40,7 +40,8 @@ class Recipe:
         rate: The optimiser's learning rate.
         output: File name of the result, in the world's weights folder when it is shipped.
         betas: Adam's betas.
-        halve_at: Shares of `steps` after which the rate is halved (the paper's 5k, 10k, 15k of 20k).
+        halve_at: When the rate is halved: after this share of the steps, or, from 1 on, after so many steps (the
+            paper's 5k, 10k and 15k).
         warm_up: Steps over which the rate rises from 0.
         fall: Final share of the steps over which the rate falls to 2 %; 0 keeps it.
         bfloat16: Run the steps in bfloat16 autocast (weights, optimiser and flows stay float32); the held-out check is
@@ -81,7 +82,7 @@ class Recipe:
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
         share = step / self.steps
-        rate = self.rate * 0.5 ** sum(share >= at for at in self.halve_at)
+        rate = self.rate * 0.5 ** sum(step >= at if at >= 1 else share >= at for at in self.halve_at)
         if self.warm_up:
             rate *= min(1.0, (step + 1) / self.warm_up)
         if self.fall:

@@ -14,6 +14,7 @@ from methods.discriminators import load_discriminator, nvidia_names
 from methods.training import losses
 from methods.training.loss_networks import feature_loss, load_identity, load_vgg16
 from methods.training.optimisers import TensorFlowAdam
+from methods.training.recipe import load_recipe
 from tests import filling
 from tests.parity.comparison import channel_groups
 from tests.parity.training import TrainingGolden
@@ -79,7 +80,6 @@ def test_discriminator_step(filled: Callable[..., Any]) -> None:
     real_scores, made_scores = network(real), network(made)
     (slope,) = torch.autograd.grad(real_scores.sum(), real, create_graph=True)
     penalty = slope.square().flatten(1).sum(1).mean()
-    assert torch.equal(losses.r1_penalty(network, real, 10.0), 5 * penalty)
     total = losses.discriminator_loss(real_scores, made_scores) + 5 * penalty
 
     for key, value in (
@@ -92,14 +92,15 @@ def test_discriminator_step(filled: Callable[..., Any]) -> None:
     ):
         expected.close(key, value, atol=1e-6 if "scores" in key else 0)
     bare = torch.autograd.grad(penalty, list(weights.values()), retain_graph=True, allow_unused=True)
-    assert [value is None for value in bare] == [
-        bool(expected["r1_unused"][list(expected["names"]).index(n)]) for n in weights
-    ]
-    found = {n: torch.zeros_like(w) if g is None else g for (n, w), g in zip(weights.items(), bare, strict=True)}
+    unused = {str(name) for name, flag in zip(expected["names"], expected["r1_unused"], strict=True) if flag}
+    assert {name for name, value in zip(weights, bare, strict=True) if value is None} == unused
+    penal = {n: torch.zeros_like(w) if g is None else g for (n, w), g in zip(weights.items(), bare, strict=True)}
     # Biases that R1 hardly reaches carry rounding, no gradient.
-    expected.parameter_gradients("r1_grad", found, "names", norm=2e-2, probe=5e-2, floor=1e-12)
-    expected.norm_of_all("r1_grad_norm_all", found, 1e-4)
-    found = dict(zip(weights, torch.autograd.grad(total, list(weights.values()), retain_graph=True), strict=True))
+    expected.parameter_gradients("r1_grad", penal, "names", norm=2e-2, probe=5e-2, floor=1e-12)
+    expected.norm_of_all("r1_grad_norm_all", penal, 1e-4)
+    logistic = losses.discriminator_loss(real_scores, made_scores)
+    slopes = torch.autograd.grad(logistic, list(weights.values()), retain_graph=True)
+    found = {name: g + 5 * penal[name] for name, g in zip(weights, slopes, strict=True)}
     expected.parameter_gradients("grad", found, "names", norm=2e-4, probe=6e-4)
     expected.norm_of_all("grad_norm_all", found, 1e-4)
     _image(expected, "grad_score_real", slope.detach())
@@ -130,3 +131,10 @@ def test_adam_has_epsilon_where_the_group_has_it(plain: bool) -> None:
     if plain:
         off = np.abs(expected["param_after_1"] - expected["plain_torch_adam_after_1"])
         assert (off[2:] > 1e-3 * np.abs(expected["param_after_1"][2:])).all()
+
+
+@pytest.mark.parametrize("name", ["faces/styleres", "cars/styleres"])
+def test_rate_halves_after_the_iterations_of_the_paper(name: str) -> None:
+    expected, recipe = TrainingGolden("group_adam"), load_recipe(name)
+    rates = [recipe.rate_at(int(iteration) - 1) for iteration in expected["lr_iteration"]]
+    expected.close("lr", rates, rtol=1e-12)

@@ -1,0 +1,135 @@
+"""Training images from a folder or a zip, decoded by threads ahead of the step that wants them.
+
+Every image is seen once an epoch, in an order that seed and epoch decide; so a step's batch is the same after a
+resume, on every device and with any number of workers.
+"""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from bench.core.errors import ImageError, MissingError
+from bench.data.folder import listing
+from bench.data.images import SUFFIXES, decode_bytes
+from methods.training.processes import Processes
+
+AHEAD = 3  # steps
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Names of images and how one's bytes are read."""
+
+    names: Sequence[str]
+    read: Callable[[str], bytes]
+
+
+def open_images(path: Path) -> Archive:
+    """The images of a folder (everything below it) or a zip. Raises MissingError where there are none."""
+    if path.is_dir():
+        found = {entry.name: entry.path for entry in listing(path, "all").entries if entry.path is not None}
+        archive = Archive(sorted(found), lambda name: found[name].read_bytes())
+    else:
+        archive = _zip(path)
+    if not archive.names:
+        raise MissingError(f"{path} holds no pictures", f"it should hold files like {', '.join(sorted(SUFFIXES)[:3])}")
+    return archive
+
+
+def _zip(path: Path) -> Archive:
+    try:
+        file = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise MissingError(f"{path} is no folder and no zip of pictures ({error})", "--data FOLDER_OR_ZIP") from None
+    names = (name for name in file.namelist() if PurePosixPath(name).suffix.lower() in SUFFIXES)
+    return Archive(sorted(name for name in names if not PurePosixPath(name).name.startswith(".")), file.read)
+
+
+class TrainingImages:
+    """Batches of training images, and the images kept from training.
+
+    Args:
+        path: Folder or zip.
+        size: (height, width) of the batches' images.
+        batch: Images a step, of all processes together.
+        held_out: Images kept from training, spread over the names; at most a tenth.
+        workers: Threads.
+    """
+
+    def __init__(
+        self, path: Path, size: tuple[int, int], batch: int, seed: int, *, held_out: int, workers: int
+    ) -> None:
+        self.archive, self.size, self.batch, self.seed = open_images(path), size, batch, seed
+        names = list(self.archive.names)
+        count = min(held_out, len(names) // 10)
+        self.held_out = [names[index * len(names) // count] for index in range(count)]
+        kept = set(self.held_out)
+        self.names = [name for name in names if name not in kept]
+        self._threads = ThreadPoolExecutor(max(1, workers), "pictures")
+        self._ahead: dict[int, list[Future[np.ndarray]]] = {}
+        self._told: set[str] = set()
+
+    def step(self, step: int, processes: Processes) -> Tensor:
+        """This process's images of a step, uint8 (n, 3, height, width)."""
+        for coming in range(step, step + AHEAD + 1):
+            if coming not in self._ahead:
+                places = self._places(coming)[processes.rank :: processes.count]
+                self._ahead[coming] = [self._threads.submit(self._image, place) for place in places]
+        pixels = _stacked(future.result() for future in self._ahead.pop(step))
+        for stale in [known for known in self._ahead if known < step]:
+            del self._ahead[stale]
+        return pixels
+
+    def kept(self, start: int, stop: int) -> Tensor:
+        """Held-out images, uint8 (n, 3, height, width)."""
+        return _stacked(self._threads.map(self._decoded, self.held_out[start:stop]))
+
+    def _places(self, step: int) -> list[tuple[int, int]]:
+        """(epoch, place in it) of a global batch."""
+        return [divmod(step * self.batch + index, len(self.names)) for index in range(self.batch)]
+
+    def _image(self, place: tuple[int, int]) -> np.ndarray:
+        epoch, index = place
+        order = _order(len(self.names), self.seed, epoch)
+        # A damaged image must not end a training of days: the next good one takes its place, and it is said once.
+        for offset in range(len(order)):
+            name = self.names[order[(index + offset) % len(order)]]
+            try:
+                return self._decoded(name)
+            except (ImageError, OSError, zipfile.BadZipFile) as error:
+                if name not in self._told:
+                    self._told.add(name)
+                    print(f"note: left out of training: {getattr(error, 'what', f'{name}: {error}')}", file=sys.stderr)
+        raise MissingError("none of the training pictures can be read", "check --data")
+
+    def _decoded(self, name: str) -> np.ndarray:
+        pixels = decode_bytes(self.archive.read(name), name)
+        height, width = self.size
+        if pixels.shape[:2] == (height, width):
+            return pixels
+        whole = pixels.shape[0] % height == 0 and pixels.shape[1] % width == 0
+        # Means of whole blocks are what halving step by step gives; other sizes get an antialiased filter.
+        filter_ = Image.Resampling.BOX if whole else Image.Resampling.BILINEAR
+        return np.asarray(Image.fromarray(pixels).resize((width, height), filter_))
+
+
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> list[int]:
+    random = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order: list[int] = torch.randperm(count, generator=random).tolist()
+    return order
+
+
+def _stacked(images: Iterable[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2)
