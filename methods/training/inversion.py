@@ -15,13 +15,12 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
 from bench.core.contract import Inversion, Method, stage
 from methods.nets.base import Canvas, LatentMethod
-from methods.nets.configs import from_dict
-from methods.nets.pyramid import PyramidConfig, PyramidEncoder
+from methods.nets.pyramid import PyramidEncoder
 from methods.psp.adapter import PyramidMethod
 from methods.training import losses
+from methods.training.bases import BaseName, load_base_encoder
 from methods.training.edit_figures import CHUNK, EditFigures, Invert, Render, psnr
 from methods.training.frozen import FastCritics, FastGenerator
 from methods.training.people import People
@@ -29,7 +28,7 @@ from methods.training.recipe import Recipe
 from methods.training.sample_grids import edit_grid
 from methods.training.task import Context, Task
 from methods.training.tasks.encoder import LatentDiscriminator
-from methods.training.world import find, load_generator, load_loss_critics
+from methods.training.world import load_generator, load_loss_critics
 
 CANVAS = Canvas.of("faces", 64)
 
@@ -210,12 +209,10 @@ class CodesCritic:
         return loss.detach()
 
 
-def load_pyramid(task: InversionTask, file: str, name: str) -> PyramidMethod:
-    """A trained one-step encoder ("e4e.safetensors", "psp.safetensors") on the task's generator, frozen."""
-    content = read_checkpoint(find(file, task.context.runs))
-    encoder = PyramidEncoder(from_dict(PyramidConfig, content["metadata"]["config"]["encoder"]))
-    load_strict(encoder, take(state_dict_of(content), "encoder."), file)
-    encoder = encoder.eval().requires_grad_(False).to(task.device)
+def load_pyramid(task: InversionTask, name: BaseName) -> PyramidMethod:
+    """A trained one-step encoder ("e4e", "psp") on the task's generator, frozen."""
+    encoder = load_base_encoder(name, task.context.runs, task.device)
+    assert isinstance(encoder, PyramidEncoder)
     return PyramidMethod(name, CANVAS, encoder, task.plain, task.average).eval()
 
 

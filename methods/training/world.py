@@ -18,7 +18,7 @@ from bench.world.scene import Scene
 from bench.world.splits import people
 from methods.nets.configs import from_dict, to_dict
 from methods.nets.irse import IRSEConfig
-from methods.nets.pyramid import PyramidConfig, PyramidEncoder
+from methods.nets.pyramid import PyramidConfig
 from methods.nets.stylegan2 import DiscriminatorConfig, Generator, GeneratorConfig
 from methods.training.losses import Critics
 from methods.training.recipe import shipped_recipes
@@ -71,14 +71,6 @@ def load_generator(runs: Path, device: torch.device | str = "cpu") -> tuple[Gene
     return generator.eval().requires_grad_(False).to(device), tensors["latent_avg"].float().to(device)
 
 
-def load_encoder(runs: Path, device: torch.device | str = "cpu") -> PyramidEncoder:
-    """The world's base encoder, frozen and in eval mode; its codes lack the generator's mean w."""
-    content = read_checkpoint(find("e4e.safetensors", runs))
-    encoder = PyramidEncoder(from_dict(PyramidConfig, content["metadata"]["config"]["encoder"]))
-    load_strict(encoder, take(state_dict_of(content), "encoder."), "e4e.safetensors")
-    return encoder.eval().requires_grad_(False).to(device)
-
-
 def load_loss_critics(runs: Path, device: torch.device | str = "cpu") -> Critics:
     """The frozen networks of the perceptual and identity losses."""
     describer, embedder = load_critics(find("critics.safetensors", runs))
@@ -96,6 +88,7 @@ def write_part(
     method: str = "",
     parts: Sequence[str] | None = None,
     config_beside: Mapping[str, Any] | None = None,
+    base: str = "",
 ) -> None:
     """Write one trained part as methods load it: tensors by prefix, the part's configuration, and how it was made.
 
@@ -105,6 +98,7 @@ def write_part(
         method: What the loader takes the file for, with its parts beside it; else the part's own method.
         parts: The files beside it that the method is loaded from as well; else the part's usual ones.
         config_beside: Configurations of further parts that the file holds.
+        base: The base encoder that a residual method was trained on.
     """
     beside = {"encoder": ["generator.safetensors"], "styleres": list(BASE_FILES), "warpres": list(BASE_FILES)}
     metadata = {
@@ -115,6 +109,7 @@ def write_part(
         "config": {part: to_dict(config), **(config_beside or {})},
         "made": dict(made),
         "held_out": dict(held_out),
+        **({"base": base} if base else {}),
     }
     halves = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     write_safetensors(path, halves, metadata)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.nets.pyramid import PyramidEncoder
+from methods.training.bases import BaseEncoder
 from methods.training.frozen.copies import frozen_copy, images_last
 from methods.training.losses import Critics
 
@@ -16,7 +16,7 @@ from methods.training.losses import Critics
 class FastEncoder:
     """E_0 in eval mode on its fast copy."""
 
-    def __init__(self, encoder: PyramidEncoder, average: Tensor, dtype: torch.dtype = torch.bfloat16) -> None:
+    def __init__(self, encoder: BaseEncoder, average: Tensor, dtype: torch.dtype = torch.bfloat16) -> None:
         self.network, self.average, self.dtype = frozen_copy(encoder, dtype), average, dtype
 
     def encode(self, images: Tensor, *, gradient: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -12,14 +12,14 @@ from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, t
 from bench.core.errors import MissingError
 from bench.world.flow_teacher import load_flow_teacher
 from methods.nets.flow.network import FlowNet
-from methods.nets.pyramid import PyramidEncoder
 from methods.nets.stylegan2 import Discriminator, Generator
 from methods.styleres.pipeline import StyleRes
+from methods.training.bases import BaseEncoder, load_base_encoder
 from methods.training.frozen import FastCritics, FastEncoder, FastGenerator, frozen_copy
 from methods.training.paths import Base
 from methods.training.residual.options import Options
 from methods.training.task import Context
-from methods.training.world import DISCRIMINATOR, find, load_encoder, load_generator, load_loss_critics
+from methods.training.world import DISCRIMINATOR, find, load_generator, load_loss_critics
 from methods.warpres.network import WarpRes
 from methods.warpres.presets import WORLD_STYLERES, WORLD_WARPRES
 
@@ -35,7 +35,7 @@ class Networks:
         teacher: Of the flow, float32; None where no loss asks for it.
     """
 
-    encoder: PyramidEncoder
+    encoder: BaseEncoder
     average: Tensor
     generator: Generator
     base: Base
@@ -47,7 +47,7 @@ def load_networks(options: Options, context: Context, dtype: torch.dtype) -> Net
     """Everything frozen, on the context's device."""
     runs, device = context.runs, context.device
     generator, average = load_generator(runs, device)
-    encoder = load_encoder(runs, device)
+    encoder = load_base_encoder(options.base, runs, device)
     base = Base(FastEncoder(encoder, average, dtype), FastGenerator(generator, dtype))
     critics = FastCritics(load_loss_critics(runs, device), dtype)
     teacher = None

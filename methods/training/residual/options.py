@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from methods.training.bases import BaseName
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -37,6 +39,7 @@ class Options:
 
     Attributes:
         model: What is trained.
+        base: The frozen base encoder E_0.
         train: "all", or "flow" for adapters and flow head alone, by the flow's losses.
         start: File of an earlier training whose E_1 and E_2 this one starts from.
         flow_start: File whose flow this one starts from: a trained flow with its adapters, or the teacher's head.
@@ -54,6 +57,7 @@ class Options:
     """
 
     model: Literal["styleres", "warpres"]
+    base: BaseName = "e4e"
     train: Literal["all", "flow"] = "all"
     start: str = ""
     flow_start: str = ""

@@ -58,7 +58,7 @@ class HfgiTask(InversionTask):
     def __init__(self, recipe: Recipe, context: Context, options: Options) -> None:
         super().__init__(recipe, context, options.weights)
         self.options, self.config = options, world_baselines.HFGI
-        self.e4e = load_pyramid(self, "e4e.safetensors", "e4e")
+        self.e4e = load_pyramid(self, "e4e")
         self.encoder = FastEncoder(self.e4e.encoder, self.average, self.dtype)
         self.alignment, self.consultation = Alignment(self.config), Consultation(self.config)
         self.train_together(alignment=self.alignment, consultation=self.consultation)

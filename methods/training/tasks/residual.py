@@ -21,6 +21,7 @@ from bench.core.checkpoint import read_checkpoint, state_dict_of
 from bench.world.networks import WEIGHTS
 from methods.nets.flow.glunet import Maps
 from methods.training import losses
+from methods.training.bases import parts_of
 from methods.training.edit_figures import EditFigures, Render
 from methods.training.frozen import FastDiscriminator, match_layout
 from methods.training.options import read_options
@@ -272,4 +273,8 @@ class ResidualTask(Task):
             write_part(path, "flow", self.model.config, tensors, made, self.check())
             return
         part = "warpres" if isinstance(self.model, WarpRes) else "styleres"
-        write_part(path, part, self.model.config, prefixed(f"{part}.", self.model), made, self.check())
+        base, tensors = self.options.base, prefixed(f"{part}.", self.model)
+        write_part(
+            path, part, self.model.config, tensors, made, self.check(),
+            method=part if base == "e4e" else f"{base}+{part}", parts=parts_of(base), base=base,
+        )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ class Options:
 
     Attributes:
         wiring: "deltas" (over e4e) or "rows" (over pSp).
-        start: The one-step encoder whose backbone the encoder starts from, and which it should beat.
+        over: The one-step encoder whose backbone the encoder starts from, and which it should beat.
         iterations: Steps of the refinement, in training and afterwards.
         deltas_from, deltas_every: Shares of the steps: when the second row gets its own delta, and how much later each
             further row ("deltas" only); 0 gives all rows theirs from the beginning.
@@ -42,7 +42,7 @@ class Options:
     """
 
     wiring: Wiring = "deltas"
-    start: str = "e4e.safetensors"
+    over: Literal["e4e", "psp"] = "e4e"
     iterations: int = 5
     deltas_from: float = 0.0
     deltas_every: float = 0.0
@@ -61,7 +61,7 @@ class RestyleTask(InversionTask):
         self.options = options
         self.config = replace(world_baselines.restyle(options.wiring), iterations=options.iterations)
         self.encoder = restyle_encoder(self.config)
-        self.before = load_pyramid(self, options.start, options.start.removesuffix(".safetensors"))
+        self.before = load_pyramid(self, options.over)
         start_from(self.encoder, self.before.encoder)
         self.train_together(encoder=self.encoder)
         self.critic = CodesCritic(self) if options.weights.w_adversarial else None

@@ -11,7 +11,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ class Options:
         weights: Of the losses.
     """
 
-    start: str = "e4e.safetensors"
+    start: Literal["e4e", "psp"] = "e4e"
     warm_up_share: float = 0.2
     weights: Weights = field(default_factory=Weights)
 
@@ -53,7 +53,7 @@ class StyleTransformerTask(InversionTask):
         super().__init__(recipe, context, options.weights)
         self.warm_up_steps = int(options.warm_up_share * recipe.steps)
         self.encoder = StyleTransformerEncoder(world_baselines.STYLETRANSFORMER)
-        start_from(self.encoder, load_pyramid(self, options.start, "e4e").encoder)
+        start_from(self.encoder, load_pyramid(self, options.start).encoder)
         self.own = copy.deepcopy(self.plain)
         self.own.style.requires_grad_(True)
         self.train_together(encoder=self.encoder, mapping=self.own.style)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ class Options:
         weights: Of the losses.
     """
 
-    start: str = "e4e.safetensors"
+    start: Literal["e4e", "psp"] = "e4e"
     warm_up_share: float = 0.2
     weights: Weights = field(default_factory=lambda: Weights(w_adversarial=0.01))
 
@@ -48,7 +48,7 @@ class WEncoderTask(InversionTask):
         super().__init__(recipe, context, options.weights)
         self.warm_up_steps = int(options.warm_up_share * recipe.steps)
         self.encoder = WEncoder(BACKBONE, GENERATOR.style_dim)
-        start_from(self.encoder, load_pyramid(self, options.start, "e4e").encoder)
+        start_from(self.encoder, load_pyramid(self, options.start).encoder)
         self.train_together(encoder=self.encoder)
         self.critic = CodesCritic(self) if options.weights.w_adversarial else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@cache
+def figures() -> EditFigures:
+    return EditFigures(count=2)
+
+
 def task_of(name: str, folder: Path, **changes: Any) -> Any:
     recipe = replace(load_recipe(f"world/{name}"), batch=2, **changes)
     torch.manual_seed(recipe.seed)
     task = TASKS[recipe.task.replace("_", "-")].build(recipe, Context(folder))
-    task.figures = EditFigures(count=4)
+    task.figures = figures()
     return task
 
 
