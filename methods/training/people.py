@@ -69,11 +69,11 @@ class People:
         """Pictures float32 (n, 3, 64, 64) in [-1, 1] on the device of `indices` (as `draw` gives them)."""
         rows, mirrored = indices % len(self), indices >= len(self)
         pixels = self._bytes(rows).float() / 127.5 - 1
-        return torch.where(mirrored.to(self.device)[:, None, None, None], pixels.flip(3), pixels)
+        return torch.where(mirrored.to(self.device, non_blocking=True)[:, None, None, None], pixels.flip(3), pixels)
 
     def _bytes(self, rows: Tensor) -> Tensor:
         if self._resident is not None:
-            return self._resident[rows.to(self.device)]
+            return self._resident[rows.to(self.device, non_blocking=True)]
         wanted = rows.numpy()
         self._render_missing(np.unique(wanted))
         return torch.from_numpy(self._pixels[wanted])

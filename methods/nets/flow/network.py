@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -54,8 +56,16 @@ class FlowNet(nn.Module):
 
 def normalise(images: Tensor) -> Tensor:
     """Pictures (N, 3, h, w) in [-1, 1] by ImageNet's mean and deviation."""
-    mean, std = (images.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
+    mean, std = _statistics(images.device, images.dtype)
     return ((images + 1) / 2 - mean) / std
+
+
+@lru_cache(maxsize=8)
+def _statistics(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """ImageNet's mean and deviation (3, 1, 1), kept: sending them anew would make a GPU wait for the host."""
+    with torch.inference_mode(False):
+        mean, std = (torch.tensor(values, device=device, dtype=dtype)[:, None, None] for values in (_MEAN, _STD))
+    return mean, std
 
 
 def estimate_flow(network: FlowNet, source: Tensor, target: Tensor) -> Tensor:

@@ -39,8 +39,7 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
     height, width = features.shape[-2:]
     flow = full_precision(flow)
     position = pixel_grid(flow) + flow
-    span = position.new_tensor((max(width - 1, 1), max(height - 1, 1)))
-    normalised = 2.0 * position.permute(0, 2, 3, 1) / span - 1.0
+    normalised = 2.0 * position.permute(0, 2, 3, 1) / _span(position, max(width - 1, 1), max(height - 1, 1)) - 1.0
     # Positions in half precision would be off by a tenth of a cell.
     moved = F.grid_sample(features.to(normalised.dtype), normalised, mode="bilinear", align_corners=True)
     return moved.to(features.dtype)
@@ -48,7 +47,12 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
 
 def scale_flow(flow: Tensor, x: float, y: float) -> Tensor:
     """Flow (N, 2, h, w) with its x channel times `x` and its y channel times `y`."""
-    return flow * flow.new_tensor((x, y))[:, None, None]
+    return flow * (x if x == y else flow.new_tensor((x, y))[:, None, None])
+
+
+def _span(like: Tensor, x: float, y: float) -> Tensor | float:
+    """x and y as a last axis, or one number where they are equal: a new tensor would make a GPU wait for the host."""
+    return x if x == y else like.new_tensor((x, y))
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
@@ -67,8 +71,7 @@ def resize_and_rescale_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
 def mapping_to_flow(mapping: Tensor) -> Tensor:
     """Absolute positions (N, 2, h, w) normalised to [-1, 1] as a flow in cells of the same grid."""
     height, width = mapping.shape[-2:]
-    half_span = mapping.new_tensor(((width - 1) / 2, (height - 1) / 2))[:, None, None]
-    return (mapping + 1.0) * half_span - pixel_grid(mapping)
+    return scale_flow(mapping + 1.0, (width - 1) / 2, (height - 1) / 2) - pixel_grid(mapping)
 
 
 def bilinear_kernel(size: int = 4) -> Tensor:

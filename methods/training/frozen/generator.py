@@ -46,7 +46,7 @@ class Styles:
 class _Stack(nn.Module):
     """Linear maps of different output widths, applied to one row of the codes each, in one padded product."""
 
-    def __init__(self, layers: list[ModulatedConv], rows: list[int], weights_too: bool) -> None:
+    def __init__(self, layers: list[ModulatedConv], rows: slice, weights_too: bool) -> None:
         super().__init__()
         self.rows, self.widths = rows, [layer.weight.shape[2] for layer in layers]
         widest, dim = max(self.widths), layers[0].modulation.weight.shape[1]
@@ -90,9 +90,8 @@ class FastGenerator(nn.Module):
         device = generator.input.input.device
         convs = [generator.conv1, *(cast(StyledConv, conv) for conv in generator.convs)]
         rgbs = [generator.to_rgb1, *(cast(ToRGB, rgb) for rgb in generator.to_rgbs)]
-        layers = range(self.config.layers)
-        self._conv_styles = _Stack([conv.conv for conv in convs], list(layers), True).to(device)
-        self._rgb_styles = _Stack([rgb.conv for rgb in rgbs], list(range(1, self.config.rows, 2)), False).to(device)
+        self._conv_styles = _Stack([conv.conv for conv in convs], slice(self.config.layers), True).to(device)
+        self._rgb_styles = _Stack([rgb.conv for rgb in rgbs], slice(1, None, 2), False).to(device)
         self.mapping = generator.mapping
         self._keep("const", generator.input.input)
         for k, conv in enumerate(convs):

@@ -128,7 +128,7 @@ class ResidualTask(Task):
         strength = options.smile_strength * (2 * torch.rand(count, generator=random) - 1)
         smiling = torch.arange(count) < round(count * options.along_smile)
         noise, amount, strength, smiling = (
-            processes.part(value).to(device) for value in (noise, amount, strength, smiling)
+            processes.part(value).to(device, non_blocking=True) for value in (noise, amount, strength, smiling)
         )
         with torch.no_grad():
             delta = simulated_edit(self.networks.base, codes[: len(noise)], noise, amount)

@@ -1,0 +1,213 @@
+"""Choose the weights that the paper's text cannot settle for another world: lambda_F, and that of w-consistency.
+
+    python -m methods.training.sweep --out RUNS --device cuda --jobs 16
+
+One rule for StyleRes and WarpRes alike, on validation people: the highest mean PSNR to the asked truth over the
+reconstruction, pose +-3 and smile +-3. First every lambda_F under the paper's losses, then, at each method's best one,
+every weight of w-consistency. All trials are short and start from the common start. The trainings that follow take what
+was chosen from `sweep.json` (`chosen_by` in their recipes), which also keeps all curves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from bench.core.errors import BenchError, ExitCode, MissingError
+from methods.training.provenance import inputs
+from methods.training.recipe import load_recipe, shipped_recipes
+
+METHODS = ("styleres", "warpres")
+LAMBDAS = (0.01, 0.03, 0.1, 0.3, 1.0)
+CONSISTENCY = (0.03, 0.1, 0.3)
+STEPS, PEOPLE = 400, 100
+RULE = "highest mean PSNR to the asked truth over reconstruction, pose+-3 and smile+-3, on validation people"
+SCORE = "asked_psnr"
+NAME, OUTPUT = "world/sweep", "sweep.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One short training.
+
+    Attributes:
+        method: "styleres" or "warpres".
+        regulariser: lambda_F.
+        w_consistency: Its weight; 0 under the paper's losses.
+        figures: What validation people say of it, when it is done.
+    """
+
+    method: str
+    regulariser: float
+    w_consistency: float = 0.0
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> str:
+        return f"world/{self.method}" if self.w_consistency else f"world/{self.method}-paper"
+
+    @property
+    def name(self) -> str:
+        """Of its folder below the runs; not below `world/`, where finished parts are looked for."""
+        return f"sweep/{self.method}-f{self.regulariser:g}-w{self.w_consistency:g}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How trials run: folder of all runs, device, trials at a time, steps of each, and when to stop (monotonic)."""
+
+    runs: Path
+    device: str
+    jobs: int
+    steps: int
+    end: float | None = None
+
+    @property
+    def left(self) -> float | None:
+        return None if self.end is None else max(1.0, self.end - time.monotonic())
+
+
+def command(trial: Trial, settings: Settings) -> list[str]:
+    """The command line that trains a trial."""
+    needs = [name for name in load_recipe(trial.recipe).needs if name != OUTPUT]
+    values: dict[str, Any] = {
+        "name": trial.name,
+        "output": "trial.safetensors",
+        "needs": needs,
+        "chosen_by": "",
+        "seeds": [],
+        "steps": settings.steps,
+        "figures": PEOPLE,
+        "weights.regulariser": trial.regulariser,
+        "weights.w_consistency": trial.w_consistency,
+    }
+    sets = [part for key, value in values.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    deadline = [] if settings.left is None else ["--deadline", f"{settings.left:.0f}"]
+    common = ["--out", str(settings.runs), "--device", settings.device]
+    return [sys.executable, "-m", "methods.training", trial.recipe, *common, *deadline, *sets]
+
+
+def run(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
+    """Train trials side by side; those that came to their end, with their figures."""
+    waiting, running, done = list(trials), list[tuple[Trial, subprocess.Popen[bytes]]](), list[Trial]()
+    while waiting or running:
+        while waiting and len(running) < settings.jobs:
+            trial = waiting.pop(0)
+            folder = settings.runs / trial.name
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "output.log").open("ab") as log:
+                process = subprocess.Popen(command(trial, settings), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            running.append((trial, process))
+        for trial, process in list(running):
+            if process.poll() is not None:
+                running.remove((trial, process))
+                done += _finished(trial, settings)
+        time.sleep(0.1)
+    return done
+
+
+def _finished(trial: Trial, settings: Settings) -> list[Trial]:
+    path = settings.runs / trial.name / "trial.safetensors"
+    if not path.is_file():
+        _tell(f"{trial.name} did not come to its end: see {path.with_name('output.log')}")
+        return []
+    with safe_open(path, framework="pt") as file:
+        figures = json.loads((file.metadata() or {})["held_out"])
+    _tell(f"{trial.name}: {SCORE} {figures[SCORE]:.2f}, reconstruction {figures['psnr']:.2f} dB")
+    return [Trial(trial.method, trial.regulariser, trial.w_consistency, figures)]
+
+
+def best(trials: Sequence[Trial], method: str) -> Trial | None:
+    """A method's trial that the rule prefers; None where there is none."""
+    of_method = [trial for trial in trials if trial.method == method]
+    return max(of_method, key=lambda trial: trial.figures[SCORE], default=None)
+
+
+def sweep(settings: Settings) -> tuple[list[Trial], list[Trial]]:
+    """Trials under the paper's losses, and with w-consistency at each method's best lambda_F."""
+    paper = run([Trial(method, weight) for weight in LAMBDAS for method in METHODS], settings)
+    found = {method: best(paper, method) for method in METHODS}
+    second = [
+        Trial(method, trial.regulariser, weight)
+        for weight in CONSISTENCY
+        for method, trial in found.items()
+        if trial is not None
+    ]
+    return paper, run(second, settings)
+
+
+def chosen(paper: Sequence[Trial], consistent: Sequence[Trial]) -> dict[str, dict[str, float]]:
+    """What each recipe of the chain that is `chosen_by` this sweep takes, by its name."""
+    found = {}
+    for name in shipped_recipes():
+        if not name.startswith("world/") or name == NAME:
+            continue
+        recipe = load_recipe(name)
+        if recipe.chosen_by != OUTPUT:
+            continue
+        asks = recipe.options.get("weights", {}).get("w_consistency", 0.0) > 0
+        trial = best(consistent if asks else paper, recipe.options["model"])
+        if trial is not None:
+            found[name] = {"weights.regulariser": trial.regulariser}
+            if asks:
+                found[name]["weights.w_consistency"] = trial.w_consistency
+    return found
+
+
+def write(paper: Sequence[Trial], consistent: Sequence[Trial], settings: Settings) -> Path:
+    """Write `sweep.json`. Raises MissingError where nothing could be chosen."""
+    choice = chosen(paper, consistent)
+    if not choice:
+        raise MissingError("no trial of the sweep came to its end", f"see {settings.runs}/sweep/*/output.log")
+    needs = sorted({name for trial in (*paper, *consistent) for name in load_recipe(trial.recipe).needs} - {OUTPUT})
+    content = {
+        "rule": RULE,
+        "people": f"the first {PEOPLE} of the validation split",
+        "steps": settings.steps,
+        "batch": load_recipe("world/styleres").batch,
+        "chosen": choice,
+        "curves": [asdict(trial) for trial in (*paper, *consistent)],
+        "inputs": inputs(needs, settings.runs),
+    }
+    path = settings.runs / NAME / OUTPUT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code of a sweep."""
+    parser = argparse.ArgumentParser(prog="python -m methods.training.sweep", description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("training-runs"), help="folder of all training runs")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trials at a time")
+    parser.add_argument("--budget", type=float, default=1.0, help=f"times the {STEPS} steps of a trial")
+    parser.add_argument("--deadline", type=float, metavar="SECONDS", help="trials stop after so long")
+    args = parser.parse_args(argv)
+    end = None if args.deadline is None else time.monotonic() + args.deadline
+    settings = Settings(args.out, args.device, args.jobs, max(1, round(STEPS * args.budget)), end)
+    try:
+        path = write(*sweep(settings), settings)
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    print(path)
+    return int(ExitCode.OK)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The sweep: trials that the command line accepts, one rule for both methods, and what recipes take from it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.core.errors import MissingError
+from methods.training import sweep
+from methods.training.provenance import chosen_recipe
+from methods.training.recipe import load_recipe
+from methods.training.sweep import Settings, Trial
+
+
+def settings(runs: Path) -> Settings:
+    return Settings(runs, "cpu", 2, 5)
+
+
+def scored(trial: Trial) -> Trial:
+    """StyleRes does best at lambda .1, WarpRes at .03; both at w-consistency .3."""
+    wanted = {"styleres": 0.1, "warpres": 0.03}[trial.method]
+    score = 20 - abs(trial.regulariser - wanted) + trial.w_consistency
+    return Trial(trial.method, trial.regulariser, trial.w_consistency, {"asked_psnr": score, "psnr": 25.0})
+
+
+def test_a_trial_is_a_recipe_with_other_weights(tmp_path: Path) -> None:
+    trial = Trial("warpres", 0.3, 0.1)
+    line = sweep.command(trial, settings(tmp_path))
+    assert line[:4] == [sys.executable, "-m", "methods.training", "world/warpres"]
+    recipe = load_recipe("world/warpres", [line[k + 1] for k, part in enumerate(line) if part == "--set"])
+    assert (recipe.name, recipe.steps, recipe.output) == (trial.name, 5, "trial.safetensors")
+    assert recipe.options["weights"]["regulariser"] == 0.3
+    assert recipe.options["weights"]["w_consistency"] == 0.1
+    assert recipe.chosen_by == ""
+    assert "sweep.json" not in recipe.needs
+    assert not (tmp_path / trial.name).is_relative_to(tmp_path / "world"), "no part of a trial is ever found"
+
+
+def test_both_methods_get_every_weight_and_their_own_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Trial] = []
+
+    def run(trials: Sequence[Trial], where: Settings) -> list[Trial]:
+        asked.extend(trials)
+        return [scored(trial) for trial in trials]
+
+    monkeypatch.setattr(sweep, "run", run)
+    monkeypatch.setattr(sweep, "inputs", lambda needs, runs: dict.fromkeys(needs, "0"))
+    path = sweep.write(*sweep.sweep(settings(tmp_path)), settings(tmp_path))
+    for method in sweep.METHODS:
+        assert len({trial.regulariser for trial in asked if trial.method == method}) >= 5
+        assert len({trial.w_consistency for trial in asked if trial.method == method and trial.w_consistency}) >= 3
+    content = json.loads(path.read_text())
+    assert content["chosen"]["world/styleres-paper"] == {"weights.regulariser": 0.1}
+    assert content["chosen"]["world/warpres"] == {"weights.regulariser": 0.03, "weights.w_consistency": 0.3}
+    assert content["chosen"]["world/warpres-pretrained-flow"] == content["chosen"]["world/warpres"]
+    assert len(content["curves"]) == len(asked)
+    recipe = chosen_recipe("world/warpres-s43", tmp_path)
+    assert recipe.options["weights"]["w_consistency"] == 0.3
+
+
+def test_a_sweep_without_a_finished_trial_chooses_nothing(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="no trial"):
+        sweep.write([], [], settings(tmp_path))
+    assert not (tmp_path / "world").exists()
