@@ -19,10 +19,12 @@ from typing import Any
 import torch
 
 from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
-from bench.core.contract import Domain, Method
+from bench.core.contract import CODE_RULES, Domain, Method, Rule
 from bench.core.errors import MissingError, UsageError, unknown_name
 from methods.nets.memory import keep_pages
 
+# Every method over a StyleGAN2 generator.
+STYLE_RULES: tuple[Rule, ...] = (*CODE_RULES, "style")
 GROUP = "warpres_bench.methods"
 _ROOT = Path(__file__).parent
 _NO_METHODS = {"nets", "training"}
@@ -57,6 +59,8 @@ class MethodEntry:
         files: What the checkpoint files are, in words; their number is how many are needed.
         optional: Further files that may be given, in words.
         folders: Folders under methods/ whose code decides the numbers (besides nets/); the adapter's own by default.
+        edits: Kinds of edit the method takes; an edit of another kind does not apply to it.
+        generator: Its generator as edit cards call it; by domain and rows of the codes where "".
         summary: One line for `ls methods`.
         golden: Names of the parity data behind the method ("e4e_ffhq", ...).
         origin: "built-in", or the distribution a plug-in comes from; set by the registry.
@@ -68,6 +72,8 @@ class MethodEntry:
     files: tuple[str, ...] = ("the authors' checkpoint",)
     optional: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    edits: tuple[Rule, ...] = CODE_RULES
+    generator: str = ""
     summary: str = ""
     golden: tuple[str, ...] = ()
     origin: str = "built-in"
@@ -227,6 +233,7 @@ def describe() -> list[dict[str, Any]]:
             "name": entry.name,
             "domains": list(entry.domains),
             "files": list(entry.files),
+            "edits": list(entry.edits),
             "summary": entry.summary,
             "origin": entry.origin,
             "parity": [cards[name] for name in entry.golden if name in cards],

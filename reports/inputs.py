@@ -75,7 +75,7 @@ class Absence:
     """Why something is not in the table, and what changes that.
 
     Attributes:
-        status: What the cell says: "missing" or "not released".
+        status: What the cell says: "missing", "not released" or "n/a".
         reason: One sentence.
         command: What to run next; empty when nothing helps.
     """
@@ -110,6 +110,8 @@ class Facts:
         references: Rows that are no methods: floors and "no edit" ("references": {name: title}).
         absent_methods, absent_columns: Method, or `stem@protocol`, -> why it is not there
             ("missing": {"methods": ..., "columns": ...}).
+        absent_cells: (method, pass) -> why the method does not take that edit
+            ("methods": {name: {"not_applicable": {pass: reason}}}).
         columns: `stem@protocol` -> what the protocol says of it: title, better, what
             ("protocols": {name: {"columns": [{"stem": ..., ...}]}}).
         strengths: (method, pass) -> strength, where it is the method's own
@@ -127,6 +129,7 @@ class Facts:
     references: Mapping[str, str] = field(default_factory=dict)
     absent_methods: Mapping[str, Absence] = field(default_factory=dict)
     absent_columns: Mapping[str, Absence] = field(default_factory=dict)
+    absent_cells: Mapping[tuple[str, str], Absence] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     strengths: Mapping[tuple[str, str], float] = field(default_factory=dict)
     pass_notes: Mapping[str, str] = field(default_factory=dict)
@@ -159,6 +162,7 @@ class Facts:
             references={str(name): str(title) for name, title in _pairs(manifest.get("references"))},
             absent_methods={str(name): Absence.read(why) for name, why in _pairs(missing.get("methods"))},
             absent_columns={str(name): Absence.read(why) for name, why in _pairs(missing.get("columns"))},
+            absent_cells=_absent_cells(methods),
             columns=_columns(manifest.get("protocols")),
             strengths=_strengths(methods),
             pass_notes=_pass_notes(manifest.get("passes")),
@@ -188,6 +192,15 @@ def _strengths(methods: Any) -> dict[tuple[str, str], float]:
         if isinstance(about, Mapping)
         for column, own in _pairs(about.get("passes"))
         if isinstance(own, Mapping) and "strength" in own
+    }
+
+
+def _absent_cells(methods: Any) -> dict[tuple[str, str], Absence]:
+    return {
+        (str(name), str(column)): Absence("n/a", str(reason))
+        for name, about in _pairs(methods)
+        if isinstance(about, Mapping)
+        for column, reason in _pairs(about.get("not_applicable"))
     }
 
 

@@ -81,7 +81,7 @@ class Entry:
     Attributes:
         value, low, high: None where there is no number or no interval.
         n, failed, rule: See `inputs.Cell`.
-        word: "missing", "not released", "failed" or a dash when there is no number.
+        word: "missing", "not released", "n/a", "failed" or a dash when there is no number.
         note: Number of the footnote; 0 for none.
         mark: "best" and "second" only where intervals say so (see `marked`).
         decimals: Digits after the point, where they are not the column's (a published number is shown as printed).
@@ -275,6 +275,8 @@ def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes
         return _from_cell(cell, notes)
     if is_reference(method, facts.references):
         return Entry(word=DASH)
+    if unfit := facts.absent_cells.get((method, column.pass_name.column)):
+        return _absent(unfit, method_title(method, facts.titles), notes)
     if (cell is None or not cell.n) and (why := facts.absent_methods.get(method) or facts.absent_columns.get(key)):
         return _absent(why, method_title(method, facts.titles) if method in facts.absent_methods else key, notes)
     return Entry(word=DASH)

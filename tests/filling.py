@@ -136,6 +136,12 @@ def contents(name: str, seed: int = 0, *, namespace: bool = False) -> dict[str, 
             f"{name}.pt": nested(values, options),
             f"{name.replace('hyperstyle', 'w_encoder')}.pt": nested(tensors(encoder, seed), None),
         }
+    if name.startswith("styleclip_mapper"):
+        # Two containers of one mapper: StyleRes' slim copy, and StyleCLIP's training checkpoint without its generator.
+        original = {f"mapper.{key}": value for key, value in values.items()}
+        original["decoder.input.input"] = torch.zeros(1, 512, 4, 4)
+        opts = (listing.get("container_example") or {})["opts"]
+        return {f"{name}.pt": values, f"{name}_original.pt": {"state_dict": original, "opts": opts}}
     if name.startswith("warpc_"):
         return {f"{name}.pth": {"state_dict": values}}
     if name == "nvidia_discriminator_256":

@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
-from bench.cli.printing import show, tell
+from bench.cli.printing import tell
 from bench.core.errors import ExitCode, UsageError
 
 
@@ -49,12 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.action == "ls":
-        from bench.edits.cards import GAP, all_cards, rows
+        from bench.cli.list_command import show_edits
 
-        cards = all_cards([Path(card) for card in options.card])
-        show(rows(cards), ("name", "generator", "rule", "layers", "columns"), as_json=options.json)
-        tell(fill(GAP, 80))
-        return int(ExitCode.OK)
+        return show_edits([Path(card) for card in options.card], as_json=options.json)
     if bool(options.method) == bool(options.generator) or not (options.output or options.pictures):
         raise UsageError(
             "edits fit needs one generator (--method or --generator) and a file to write",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import indent, shorten
 from typing import Any
 
@@ -24,8 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.what == "methods":
         return _show_methods(_methods(options), as_json=options.json)
+    if options.what == "edits":
+        return show_edits(as_json=options.json)
     rows, columns = {
-        "edits": _edits,
         "metrics": _metrics,
         "presets": _presets,
         "protocols": _protocols,
@@ -69,10 +71,21 @@ def _deviation(card: Mapping[str, Any]) -> str:
     return f"{card['largest_deviation']:.1e} of {tolerance['atol']:.0e}  {share:4.0%}  {card['date']}"
 
 
-def _edits(options: argparse.Namespace) -> Answer:
+def show_edits(extra: Sequence[Path] = (), *, as_json: bool = False) -> int:
+    """Print the edit cards, those of one generator and kind under one heading."""
     from bench.edits.cards import all_cards, rows
 
-    return rows(all_cards()), ("name", "generator", "rule", "layers", "columns")
+    listed = rows(all_cards(extra))
+    if as_json:
+        show(listed, (), as_json=True)
+        return 0
+    groups: dict[str, list[dict[str, str]]] = {}
+    for row in listed:
+        groups.setdefault(f"{row['generator']}: {row['group'] or 'others'}, {row['rule']}", []).append(row)
+    for number, (heading, found) in enumerate(sorted(groups.items())):
+        print(("\n" if number else "") + f"{heading} ({len(found)})")
+        show(found, ("name", "layers", "columns"))
+    return 0
 
 
 def _metrics(options: argparse.Namespace) -> Answer:

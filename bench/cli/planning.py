@@ -16,6 +16,7 @@ from bench.plan.config import Config
 from bench.plan.dry_run import PlannedCell, bytes_left, planned_cells, statuses
 from bench.plan.eta import seconds_left, words
 from bench.plan.missing import Gap, fetch_names, gaps_of
+from bench.plan.work import NOT_APPLICABLE
 from bench.run.workers import possible
 from bench.weights.registry import human_bytes
 
@@ -104,8 +105,9 @@ def _states(assembly: Assembly) -> Iterator[str]:
 
 
 def _lacks(name: str, assembly: Assembly) -> str:
-    needs = [need for need in assembly.needs if name in (need.method, need.name) and need.kind in ("methods", "edits")]
     own = {"methods": "a checkpoint", "edits": "a direction"}
+    lacking = [need for need in assembly.needs if need.kind in own and need.status != NOT_APPLICABLE]
+    needs = [need for need in lacking if name in (need.method, need.name)]
     return ", ".join(dict.fromkeys(file for need in needs for file in need.files or (own[need.kind],)))
 
 

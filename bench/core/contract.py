@@ -24,6 +24,9 @@ InputFilter = Literal["bilinear", "bicubic", "lanczos"]
 InputSource = Literal["original", "stored"]
 # What an evaluator saw in one image, by whatever it looked with; only that evaluator can read it.
 Features = Mapping[Hashable, object]
+# How an edit acts: on the codes (add, set_coordinate, mapper), on the generator's styles, or on the camera.
+Rule = Literal["add", "set_coordinate", "mapper", "style", "camera"]
+CODE_RULES: tuple[Rule, ...] = ("add", "set_coordinate", "mapper")
 V = TypeVar("V")
 
 
@@ -117,6 +120,16 @@ class SharesEncoder(Method, Protocol[V]):
         ...
 
 
+class StyleMethod(Method, Protocol):
+    """A method over a StyleGAN2 generator, whose styles an edit may move (rule "style")."""
+
+    def edit(
+        self, inversion: Inversion, delta: Tensor | None = None, style_delta: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        """As `Method.edit`; `style_delta` is convolution layer -> (C,) or (N, C), added to its affine's output."""
+        ...
+
+
 @runtime_checkable
 class ChoosesFilter(Protocol):
     """A method that says how images of another size are brought to its own; any other's are resized bilinearly."""
@@ -127,6 +140,19 @@ class ChoosesFilter(Protocol):
 def input_filter_of(method: Method) -> InputFilter:
     """The filter images are resized with for a method."""
     return method.input_filter if isinstance(method, ChoosesFilter) else "bilinear"
+
+
+@runtime_checkable
+class CameraMethod(Protocol):
+    """A method over a 3D generator: it needs the camera of every image, and an edit may move it (rule "camera")."""
+
+    def invert_seen(self, images: Tensor, cameras: Tensor) -> Inversion:
+        """As `Method.invert`, with cameras (N, 25): camera-to-world 4x4 and intrinsics 3x3, row by row."""
+        ...
+
+    def view(self, inversion: Inversion, degrees: Tensor) -> Tensor:
+        """The scene (N, 3, H, W) from cameras at `degrees` (N, 2), yaw and pitch against the frontal view."""
+        ...
 
 
 # What happens inside a method is announced, not measured: clocks and flow images listen from outside.
@@ -209,27 +235,48 @@ class Direction:
 
     Attributes:
         name: Card name ("smile").
-        rule: "add" (codes + s * vector) or "set_coordinate" (GANSpace: the coordinate read in row 0 is set to s).
-        vector: float32 (L, 512), already zero outside the card's layers.
+        rule: "add" (codes + s * vector), "set_coordinate" (GANSpace: the coordinate read in row 0 is set to s),
+            "mapper" (StyleCLIP: codes + s * mapper(codes)), "style" (s * styles on the affine layers' outputs), or
+            "camera" (the scene is seen from s * turn degrees).
+        vector: float32 (L, 512), already zero outside the card's layers; (L, 1) ones and zeros for "mapper", zeros for
+            "style" and "camera".
         mean, std: For "set_coordinate": (512,) and a float; the unit component is `component`, (512,).
         digest: SHA-256 of card and vector, part of every result's key.
+        mapper: For "mapper": codes (N, L, 512) -> step (N, L, 512).
+        styles: For "style": convolution layer -> (C,), added to that layer's style at strength 1.
+        turn: For "camera": degrees of yaw and pitch at strength 1.
     """
 
     name: str
-    rule: Literal["add", "set_coordinate"]
+    rule: Rule
     vector: Tensor
     digest: str
     component: Tensor | None = None
     mean: Tensor | None = None
     std: float | None = None
+    mapper: Callable[[Tensor], Tensor] | None = None
+    styles: Mapping[int, Tensor] | None = None
+    turn: tuple[float, float] | None = None
 
     def delta(self, codes: Tensor, strength: float) -> Tensor:
-        """The codes' change, (N, L, 512), for float32 codes (N, L, 512)."""
-        if self.rule == "add":
+        """The codes' change, (N, L, 512), for float32 codes (N, L, 512); zero where the edit is not one of codes."""
+        if self.rule == "mapper":
+            assert self.mapper is not None
+            return strength * self.mapper(codes) * self.vector.to(codes)
+        if self.rule != "set_coordinate":
             return (strength * self.vector.to(codes)).expand_as(codes)
         assert self.component is not None and self.mean is not None and self.std is not None
         coordinate = ((codes[:, 0] - self.mean.to(codes)) @ self.component.to(codes)) / self.std
         return ((strength - coordinate) * self.std)[:, None, None] * self.vector.to(codes)
+
+
+@runtime_checkable
+class CameraDataset(Protocol):
+    """A data set that knows from where each image was taken."""
+
+    def camera(self, image: ImageRecord) -> np.ndarray:
+        """float32 (25,), as `CameraMethod.invert_seen` takes it. Raises ImageError where it is not known."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,10 @@ class UsageError(BenchError):
     exit_code = ExitCode.USAGE
 
 
+class NotApplicableError(UsageError):
+    """An edit that a method does not take: of another generator, of other methods' codes, or of another kind."""
+
+
 class MissingError(BenchError):
     """Weights, data or a reference that is not there, is damaged, or is not what it should be.
 

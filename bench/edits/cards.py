@@ -1,34 +1,23 @@
-"""Edit cards: one TOML file an edit, saying where a direction comes from, what it fits and how the tables use it.
+"""Edit cards: a TOML file says where a direction comes from, what it fits and how the tables use it.
 
-A card of the same name may exist for several generators ("smile" for FFHQ and for the synthetic world); name and
-generator together find it.
-
-StyleRes' own table has 42 GANSpace entries for faces. Cards exist for those whose component, layers and strength our
-sources state (`GANSPACE_FACES`); the others' numbers are not known to us, and none were made up. One more is one file,
-given with `--card FILE`.
+A file holds one card, or many that share fields: the shared ones under [common], each card's own under [[card]]. A
+card of the same name may exist for several generators ("smile" for FFHQ and for the synthetic world); name and
+generator together find it. One more is one file, given with `--card FILE`.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
-from bench.core.contract import Domain
-from bench.core.errors import UsageError, unknown_name
+from bench.core.contract import Domain, Rule
+from bench.core.errors import NotApplicableError, UsageError, unknown_name
 
-# How many of the 42 have a card; a test counts them.
-GANSPACE_FACES = 10
-GAP = (
-    f"{GANSPACE_FACES} of the 42 GANSpace face entries of StyleRes' table are here; our sources do not state the "
-    "others' numbers. A card of one's own is one file: --card FILE."
-)
-
-Rule = Literal["add", "set_coordinate"]
 Normalise = Literal["none", "unit_total", "unit_per_row"]
 
 
@@ -50,9 +39,10 @@ class Card:
         name: What `--edits` calls it.
         domain: "faces" or "cars".
         generator: The generator whose codes it moves ("ffhq-1024", "lsun-car-512", "synthetic-64").
-        rule: "add" (codes + s * vector) or "set_coordinate" (GANSpace: the coordinate read in row 0 is set to s).
+        rule: "add", "set_coordinate", "mapper", "style" or "camera": see `Direction.rule`.
         origin, licence, sign, strength_source: For people; every strength names where it was read.
-        file: Name of the direction file, resolved by the caller.
+        group: Kind of edit, as `edits ls` groups them ("GANSpace").
+        file: Name of the direction file, resolved by the caller; "" for a camera's, which has none.
         shape: Shape of the tensor in the file; () when any of the accepted shapes will do.
         dim: Width D of the codes; 0 takes it from the file.
         key: Tensor inside the file, for files of several.
@@ -63,6 +53,9 @@ class Card:
         sweep: Strengths of a sweep.
         measures: Attribute of the regressor that says how far an edit went ("smile"), "" when none is known.
         methods: Methods the direction was made for; () for every method with such codes.
+        threshold: For "style": channels of a smaller share of the largest stay as they are; 0 moves all.
+        turn: For "camera": degrees of yaw and pitch at strength 1.
+        note: What every table must say of the numbers.
         overrides: Method name -> fields that replace these for it (its own boundary).
     """
 
@@ -74,8 +67,9 @@ class Card:
     licence: str
     sign: str
     strength_source: str
-    file: str
     columns: tuple[Column, ...]
+    file: str = ""
+    group: str = ""
     shape: tuple[int, ...] = ()
     dim: int = 512
     key: str = ""
@@ -85,6 +79,9 @@ class Card:
     sweep: tuple[float, ...] = ()
     measures: str = ""
     methods: tuple[str, ...] = ()
+    threshold: float = 0.0
+    turn: tuple[float, ...] = ()
+    note: str = ""
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def for_method(self, method: str | None) -> Card:
@@ -95,20 +92,47 @@ class Card:
         base = (method or "").partition("+")[0]
         if self.methods and method is not None and base not in self.methods:
             made_for = ", ".join(self.methods)
-            raise UsageError(f"the edit {self.name!r} is a direction of {made_for}'s own codes, not of {method}'s")
+            raise NotApplicableError(
+                f"the edit {self.name!r} is a direction of {made_for}'s own codes, not of {method}'s"
+            )
         change = self.overrides.get(base)
         return replace(self, **change, overrides={}) if change else self
 
 
 def read_card(text: str, where: str) -> Card:
-    """Parse the text of a card. Raises UsageError naming `where` and the field that does not fit."""
+    """The one card of a text. Raises UsageError naming `where` and the field that does not fit, or several cards."""
+    cards = read_cards(text, where)
+    if len(cards) != 1:
+        raise UsageError(f"{where}: {len(cards)} cards, expected one")
+    return cards[0]
+
+
+def read_cards(text: str, where: str) -> tuple[Card, ...]:
+    """The cards of a text: one, or those of its [[card]] tables over the fields of [common].
+
+    Raises UsageError naming `where`, the card and the field that does not fit.
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where}: not a TOML file ({error})") from error
-    overrides = {method: _fields(change, where) for method, change in table.pop("override", {}).items()}
+    if "card" not in table:
+        return (_card(table, where),)
+    if strangers := sorted(table.keys() - {"common", "card"}):
+        raise UsageError(f"{where}: {strangers[0]} stands beside [[card]]", "fields of all cards belong under [common]")
+    common = table.get("common", {})
+    own = enumerate(table["card"], 1)
+    return tuple(_card({**common, **fields}, f"{where}, {fields.get('name', number)}") for number, fields in own)
+
+
+def _card(table: Mapping[str, Any], where: str) -> Card:
+    fields = dict(table)
+    overrides = {method: _fields(change, where) for method, change in fields.pop("override", {}).items()}
+    if "strength" in fields and "columns" not in fields:
+        # One column, called as the edit.
+        fields["columns"] = [{"name": fields.get("name", ""), "strength": float(fields.pop("strength"))}]
     try:
-        card = Card(**_fields(table, where), overrides=overrides)
+        card = Card(**_fields(fields, where), overrides=overrides)
     except TypeError as error:
         raise UsageError(f"{where}: {str(error).replace('Card.__init__() ', '')}") from error
     _check(card, where)
@@ -121,7 +145,7 @@ def read_card(text: str, where: str) -> Card:
 def _shipped() -> tuple[Card, ...]:
     folder = files("bench.edits") / "cards"
     paths = sorted((path for path in folder.iterdir() if path.name.endswith(".toml")), key=lambda path: path.name)
-    return tuple(read_card(path.read_text(encoding="utf-8"), path.name) for path in paths)
+    return tuple(card for path in paths for card in read_cards(path.read_text(encoding="utf-8"), path.name))
 
 
 def all_cards(extra: Sequence[Path] = ()) -> list[Card]:
@@ -129,7 +153,7 @@ def all_cards(extra: Sequence[Path] = ()) -> list[Card]:
 
     Raises UsageError for a name used twice.
     """
-    cards = [*_shipped(), *(read_card(_text(path), str(path)) for path in extra)]
+    cards = [*_shipped(), *(card for path in extra for card in read_cards(_text(path), str(path)))]
     seen: set[tuple[str, str]] = set()
     for card in cards:
         if (card.generator, card.name) in seen:
@@ -147,12 +171,23 @@ def find_card(name: str, generator: str, extra: Sequence[Path] = ()) -> Card:
     others = [card.generator for card in cards if card.name == name]
     known = [card.name for card in cards if card.generator == generator]
     if others:
-        raise UsageError(
+        raise NotApplicableError(
             f"the edit {name!r} is a direction for {', '.join(others)}; this generator is {generator}",
             f"edits for {generator}: {', '.join(known) or 'none'}; `run_bench.py edits fit` finds new ones",
         )
     error = unknown_name(f"edit for {generator}", name, known)
     raise UsageError(error.what, f"{error.next_step}; or a card of your own: --card FILE")
+
+
+# What an edit of a kind that not every method takes works on.
+_NEEDS = {"style": "the styles of a StyleGAN2 generator", "camera": "the camera of a 3D generator"}
+
+
+def check_applies(card: Card, method: str, edits: Collection[Rule]) -> None:
+    """Raise NotApplicableError where a method does not take edits of the card's kind."""
+    if card.rule not in edits:
+        moved = _NEEDS.get(card.rule, "W+ codes")
+        raise NotApplicableError(f"the edit {card.name!r} moves {moved}, which {method} does not have")
 
 
 def _fields(table: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -171,12 +206,16 @@ def _fields(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _check(card: Card, where: str) -> None:
     if card.domain not in ("faces", "cars"):
         raise UsageError(f"{where}: domain is {card.domain!r}, expected faces or cars")
-    if card.rule not in ("add", "set_coordinate"):
-        raise UsageError(f"{where}: rule is {card.rule!r}, expected add or set_coordinate")
+    if card.rule not in get_args(Rule):
+        raise UsageError(f"{where}: rule is {card.rule!r}, expected {', '.join(get_args(Rule))}")
     if card.normalise not in ("none", "unit_total", "unit_per_row"):
         raise UsageError(f"{where}: normalise is {card.normalise!r}, expected none, unit_total or unit_per_row")
     if card.rule == "set_coordinate" and card.component is None:
         raise UsageError(f"{where}: set_coordinate needs a component")
+    if card.rule == "camera" and len(card.turn) != 2:
+        raise UsageError(f"{where}: camera needs turn = [yaw, pitch], degrees at strength 1")
+    if not card.file and card.rule != "camera":
+        raise UsageError(f"{where}: no file")
     if card.layers and (len(card.layers) != 2 or not 0 <= card.layers[0] < card.layers[1]):
         raise UsageError(f"{where}: layers are {list(card.layers)}, expected [first, last + 1]")
     if not card.columns:
@@ -198,6 +237,7 @@ def rows(cards: Sequence[Card]) -> list[dict[str, str]]:
             "generator": card.generator,
             "domain": cast(str, card.domain),
             "rule": card.rule,
+            "group": card.group,
             "layers": "all" if not card.layers else f"{card.layers[0]}-{card.layers[1] - 1}",
             "columns": ", ".join(f"{column.name} ({column.strength:+g})" for column in card.columns),
             "file": card.file,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-from bench.core.contract import EditPass
+from bench.core.contract import EditPass, Rule
 from bench.core.errors import UsageError
-from bench.edits.cards import Card, Column, find_card
+from bench.edits.cards import Card, Column, check_applies, find_card
 
 Mode = Literal["fixed", "sweep", "matched"]
 RECONSTRUCTION = EditPass("reconstruction", None, 0.0)
@@ -31,20 +31,26 @@ def plan_columns(
     matched: Mapping[str, float] | None = None,
     attributes: Collection[str] | None = None,
     cards: Sequence[Path] = (),
+    edits: Collection[Rule] = get_args(Rule),
 ) -> list[Planned]:
     """The columns of a run, the reconstruction first, each once; arguments as for `directions.plan_passes`.
 
-    Raises UsageError for a name that does not exist, or a direction made for another generator or other methods.
+    `edits` are the kinds that the method takes.
+
+    Raises UsageError for a name that does not exist, NotApplicableError for a direction made for another generator,
+    other methods or another kind of method.
     """
     planned = {RECONSTRUCTION.column: Planned(None, RECONSTRUCTION)}
     for name in names:
         card, wanted = _resolve(name, generator, cards)
-        for column in _columns(card, card.for_method(method), wanted, mode, (strengths or {}).get(card.name), matched):
-            planned.setdefault(column.name, Planned(card, _pass(column, attributes)))
+        check_applies(card, method or "this method", edits)
+        own = card.for_method(method)
+        for column in _columns(card, own, wanted, mode, (strengths or {}).get(card.name), matched):
+            planned.setdefault(column.name, Planned(card, _pass(column, attributes, own.note)))
     return list(planned.values())
 
 
-def _pass(column: Column, attributes: Collection[str] | None) -> EditPass:
+def _pass(column: Column, attributes: Collection[str] | None, own: str) -> EditPass:
     """The pass of a column; where images lack the label of a subset, over all of them, and it says so."""
     wanted = (column.inputs, column.reals)
     absent = [text for text in wanted if text != "all" and not _known(text, attributes)]
@@ -52,7 +58,7 @@ def _pass(column: Column, attributes: Collection[str] | None) -> EditPass:
     labels = " or ".join(dict.fromkeys(text.partition("=")[0] for text in absent))
     asked = f"the card asks for pictures of {column.inputs}, compared with those of {column.reals}"
     note = f"all pictures are taken, since not all have the label {labels}; {asked}" if absent else ""
-    return EditPass(column.name, None, column.strength, inputs, reals, note)
+    return EditPass(column.name, None, column.strength, inputs, reals, "; ".join(filter(None, (own, note))))
 
 
 def _known(expression: str, attributes: Collection[str] | None) -> bool:

@@ -16,6 +16,8 @@ from bench.core.errors import FETCH, MissingError, UsageError
 from bench.edits.cards import Card
 from bench.edits.columns import Mode, Planned, plan_columns
 from bench.edits.direction_files import read_tensor, spread
+from bench.edits.mapper_files import load_mapper
+from bench.edits.style_files import load_styles
 from bench.weights.registry import entries
 
 
@@ -46,8 +48,15 @@ def load_direction(
     card = card.for_method(method)
     if card.generator != generator:
         raise UsageError(f"the edit {card.name!r} is a direction for {card.generator}; this generator is {generator}")
-    path = files(card.file)
     mask = _layer_mask(card, latent_rows)
+    if card.rule == "camera":
+        turn = (float(card.turn[0]), float(card.turn[1]))
+        return Direction(card.name, "camera", 0 * mask, _digest(card, [torch.tensor(turn)]), turn=turn)
+    path = files(card.file)
+    if card.rule == "mapper":
+        return _mapped(card, path, mask)
+    if card.rule == "style":
+        return _styled(card, path, 0 * mask)
     if card.rule == "set_coordinate":
         return _coordinate(card, path, mask)
     tensor = read_tensor(path, card.key)
@@ -164,6 +173,28 @@ def _coordinate(card: Card, path: Path, mask: Tensor) -> Direction:
     vector = component * mask
     digest = _digest(card, [vector, component, mean, torch.tensor(scale)])
     return Direction(card.name, "set_coordinate", vector, digest, component, mean.clone(), scale)
+
+
+def _mapped(card: Card, path: Path, mask: Tensor) -> Direction:
+    """A StyleCLIP mapper; which groups of rows it has is part of the digest, as its tensors are."""
+    mapper = load_mapper(path)
+
+    def step(codes: Tensor) -> Tensor:
+        return mapper.to(codes.device)(codes)
+
+    digest = _digest(card, [*mapper.state_dict().values()])
+    return Direction(card.name, "mapper", mask, _extended(digest, mapper.groups), mapper=step)
+
+
+def _styled(card: Card, path: Path, still: Tensor) -> Direction:
+    """StyleCLIP's global direction, made of a file's offsets; see `style_files`."""
+    styles = load_styles(path, card)
+    digest = _digest(card, [*styles.values()])
+    return Direction(card.name, "style", still, _extended(digest, tuple(styles)), styles=styles)
+
+
+def _extended(digest: str, facts: tuple[object, ...]) -> str:
+    return hashlib.sha256(f"{digest} {facts}".encode()).hexdigest()
 
 
 def _check_shape(card: Card, tensor: Tensor, path: Path) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.core.contract import Direction, Inversion, Method
+from bench.core.contract import Direction, EditPass, Inversion, Method
 from bench.core.errors import UsageError
+from bench.edits.change import change_of
 
 Regressor = Callable[[Tensor], Mapping[str, Tensor]]
 
@@ -95,7 +96,11 @@ class ChangeMeter:
 
     def __call__(self, direction: Direction, strength: float) -> float:
         """Mean change of the attribute, in its unit, at one strength."""
-        edited = [self._method.edit(item, direction.delta(item.codes, strength)) for item in self._inversions]
+        edit = EditPass(direction.name, direction, strength)
+        edited = [
+            change_of(dict.fromkeys(range(len(item)), edit), item.codes).apply(self._method, item)
+            for item in self._inversions
+        ]
         after = torch.cat([self._read(images) for images in edited])
         return float((after - self._before).double().mean())
 

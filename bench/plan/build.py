@@ -13,7 +13,7 @@ from bench.plan.methods import specs_of, with_matched_strengths
 from bench.plan.missing import gaps_of, next_steps
 from bench.plan.plugins import load_plugins
 from bench.plan.sources import SYNTHETIC, open_data, planned_data, world_of
-from bench.plan.work import Need, Work
+from bench.plan.work import NOT_APPLICABLE, Need, Work
 from bench.run.shard import Shard
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Assembly:
 
         What nobody released is no obstacle, nor is a column whose network is absent: tables say so in their cells.
         """
-        blocking = [need for need in self.needs if need.kind != "columns" and need.status != "not released"]
+        blocking = [need for need in self.needs if need.blocking]
         if not blocking:
             return
         gaps = gaps_of(blocking)
@@ -58,6 +58,9 @@ class Assembly:
         for edit in (edit for columns in self.columns.values() for edit in columns if edit.note):
             names = notes.setdefault(edit.note, [])
             names += [edit.column] if edit.column not in names else []
+        for need in self.needs:
+            if need.status == NOT_APPLICABLE:
+                notes.setdefault(need.reason, []).append(f"{need.name} of {need.method}")
         return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.contract import EditPass, Evaluator
-from bench.plan.work import Work, row_bytes
+from bench.plan.work import NOT_APPLICABLE, Work, row_bytes
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, read_rows
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def statuses(assembly: Assembly) -> dict[str, str]:
     for need in assembly.needs:
         if need.kind == "methods":
             found[need.name] = need.status
-        elif need.kind == "edits":
+        elif need.kind == "edits" and need.status != NOT_APPLICABLE:
             found[need.method] = need.status
     return found
 

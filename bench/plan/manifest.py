@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.data.splits import checksum
-from bench.plan.work import Need, Work, edit_digest, subset_labels
+from bench.plan.work import NOT_APPLICABLE, Need, Work, edit_digest, subset_labels
 
 if TYPE_CHECKING:
     from bench.core.contract import Evaluator
@@ -63,6 +63,8 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
     for name in config.methods:
         spec = present.get(name)
         record[name] = {"title": config.variants[name].title} if name in config.variants else {}
+        if unfit := [need for need in assembly.needs if need.method == name and need.status == NOT_APPLICABLE]:
+            record[name]["not_applicable"] = {column: need.reason for need in unfit for column in need.columns}
         if spec is not None:
             record[name] |= {
                 "digest": spec.digest,

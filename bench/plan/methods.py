@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.errors import MissingError, UsageError, unknown_name
+from bench.core.errors import MissingError, NotApplicableError, UsageError, unknown_name
 from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, latent_rows
 from bench.plan.config import Config
 from bench.plan.sources import SYNTHETIC, world_of
-from bench.plan.work import MethodSpec, Need
+from bench.plan.work import NOT_APPLICABLE, MethodSpec, Need
 
 if TYPE_CHECKING:
     from bench.core.contract import Dataset, Domain, EditPass, Method
+    from bench.edits.columns import Planned
 
 # Rows of the W+ codes of the generators that the checkpoints of a family share.
 _LATENT_ROWS = {("synthetic", "faces"): 10, ("released", "faces"): 18, ("released", "cars"): 16}
@@ -33,6 +35,8 @@ def specs_of(
         if name not in config.methods:
             raise unknown_name("method of --checkpoint", name, list(config.methods))
     specs, columns = [], {}
+    unfit: dict[str, dict[str, NotApplicableError]] = {}
+    edits: dict[str, tuple[str, ...]] = {}
     for name in config.methods:
         variant = config.variants.get(name)
         method = variant.method if variant else name
@@ -44,14 +48,42 @@ def specs_of(
         except AbsentError as error:
             files, status = (), error.status
             needs.append(Need("methods", name, error.what, error.next_step, status, error.files))
-        columns[name], passes, absent = _passes(config, dataset, method, rows)
+        planned, unfit[name] = _planned(config, dataset, method, rows)
+        columns[name] = tuple(edit for _, edit in planned)
+        edits |= _columns_of(planned)
+        passes, absent = _passes(config, dataset, method, rows, planned)
         if status == "not released":
             continue
         needs += [Need("edits", e, why.what, why.next_step, "missing", why.files, name) for e, why in absent.items()]
         if files and not absent:
             title = variant.title if variant else ""
             specs.append(_spec(name, title, method, files, dataset.domain, device, passes))
+    needs += _unfit(config, unfit, edits)
     return specs, columns
+
+
+def _columns_of(planned: Sequence[Planned]) -> dict[str, tuple[str, ...]]:
+    """Edit -> its columns."""
+    found: dict[str, tuple[str, ...]] = {}
+    for card, edit in planned:
+        if card is not None:
+            found[card.name] = (*found.get(card.name, ()), edit.column)
+    return found
+
+
+def _unfit(
+    config: Config, unfit: Mapping[str, Mapping[str, NotApplicableError]], edits: Mapping[str, tuple[str, ...]]
+) -> list[Need]:
+    """What does not apply to which method. Raises NotApplicableError for an edit that applies to none of them."""
+    for edit in config.edits.names:
+        errors = [found[edit] for found in unfit.values() if edit in found]
+        if errors and len(errors) == len(config.methods):
+            raise errors[0]
+    return [
+        Need("edits", edit, error.what, "", NOT_APPLICABLE, (), method, edits.get(edit.rstrip("+-"), ()))
+        for method, found in unfit.items()
+        for edit, error in found.items()
+    ]
 
 
 def _spec(
@@ -115,27 +147,52 @@ def with_matched_strengths(
     ]
 
 
-def _passes(
+def _planned(
     config: Config, dataset: Dataset, method: str, rows: int
-) -> tuple[tuple[EditPass, ...], tuple[EditPass, ...], dict[str, MissingError]]:
-    """A method's columns, its passes as far as their directions are here, and by edit why one is not."""
+) -> tuple[list[Planned], dict[str, NotApplicableError]]:
+    """A method's columns with their cards, and by edit why one does not apply to it."""
     from bench.data.listing import labels_of
-    from bench.edits.cards import generator_of
     from bench.edits.columns import plan_columns
+    from methods.registry import find
+
+    edits, entry = config.edits, find(method)
+    labels = labels_of(dataset.images) if dataset.counted else None
+
+    def plan(names: Sequence[str]) -> list[Planned]:
+        return plan_columns(
+            names,
+            generator=_generator(dataset, method, rows),
+            method=method,
+            # Matched strengths start from the cards' own and are found with the methods themselves.
+            mode="sweep" if edits.mode == "sweep" else "fixed",
+            strengths=edits.strengths or None,
+            attributes=labels,
+            cards=[Path(card) for card in edits.cards],
+            edits=entry.edits,
+        )
+
+    unfit = {}
+    for name in edits.names:
+        try:
+            plan([name])
+        except NotApplicableError as error:
+            unfit[name] = error
+    return plan([name for name in edits.names if name not in unfit]), unfit
+
+
+def _generator(dataset: Dataset, method: str, rows: int) -> str:
+    from bench.edits.cards import generator_of
+    from methods.registry import find
+
+    return find(method).generator or generator_of(dataset.domain, rows)
+
+
+def _passes(
+    config: Config, dataset: Dataset, method: str, rows: int, planned: Sequence[Planned]
+) -> tuple[tuple[EditPass, ...], dict[str, MissingError]]:
+    """A method's passes as far as their directions are here, and by edit why one is not."""
     from bench.edits.directions import load_directions
 
-    edits = config.edits
-    generator = generator_of(dataset.domain, rows)
-    planned = plan_columns(
-        edits.names,
-        generator=generator,
-        method=method,
-        # Matched strengths start from the cards' own and are found with the methods themselves.
-        mode="sweep" if edits.mode == "sweep" else "fixed",
-        strengths=edits.strengths or None,
-        attributes=labels_of(dataset.images) if dataset.counted else None,
-        cards=[Path(card) for card in edits.cards],
-    )
-    files = direction_files(config)
+    files, generator = direction_files(config), _generator(dataset, method, rows)
     passes, absent = load_directions(planned, files, generator=generator, latent_rows=rows, method=method)
-    return tuple(edit for _, edit in planned), tuple(passes), absent
+    return tuple(passes), absent

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.core.errors import FETCH, all_steps
-from bench.plan.work import Need
+from bench.plan.work import NOT_APPLICABLE, Need
 from bench.weights.registry import entries, missing
 
 
@@ -42,6 +42,8 @@ def gaps_of(needs: Sequence[Need]) -> list[Gap]:
     """What the needs lack, each file or cause once, in the order of the needs."""
     by_thing: dict[tuple[str, str], list[Need]] = {}
     for need in needs:
+        if need.status == NOT_APPLICABLE:
+            continue
         for thing in [(name, "") for name in need.files] or [(need.name, need.reason)]:
             by_thing.setdefault(thing, []).append(need)
     return [_gap(name, found) for (name, _), found in by_thing.items()]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bench.core.contract import Dataset, EditPass, Evaluator, ImageRecord, Method
     from bench.core.observer import Observer
 
+NOT_APPLICABLE = "n/a"
+
 
 @dataclass(frozen=True)
 class Need:
@@ -26,9 +28,10 @@ class Need:
         name: Which.
         reason: One sentence.
         command: What gets it; empty when nothing does.
-        status: "missing" or "not released".
+        status: "missing", "not released", or "n/a" for an edit that the method does not take.
         files: Registry names of what is not here.
         method: For "edits": the method whose direction it is.
+        columns: For an edit that does not apply: its columns in the table.
     """
 
     kind: Literal["methods", "columns", "edits", "data", "run"]
@@ -38,6 +41,12 @@ class Need:
     status: str = "missing"
     files: tuple[str, ...] = ()
     method: str = ""
+    columns: tuple[str, ...] = ()
+
+    @property
+    def blocking(self) -> bool:
+        """Whether a run may not start before it is here."""
+        return self.kind != "columns" and self.status == "missing"
 
 
 @dataclass(frozen=True)

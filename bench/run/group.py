@@ -9,8 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core.contract import EditPass, Evaluator, Inversion, Method, SharesEncoder, input_filter_of, listen
+from bench.core.contract import (
+    CameraDataset,
+    CameraMethod,
+    EditPass,
+    Evaluator,
+    Inversion,
+    Method,
+    SharesEncoder,
+    input_filter_of,
+    listen,
+)
+from bench.core.errors import ImageError
 from bench.core.observer import Observation
+from bench.edits.change import Change, change_of, kind_of
 from bench.plan.work import MethodSpec, Work
 from bench.run.input import to_input
 from bench.run.real_images import RealGroup
@@ -98,10 +110,10 @@ class GroupRunner:
         try:
             with listen(stages=loaded.clock):
                 inversion = self._invert(loaded.method, real.number, feed)
-            for delta, lane in self._lanes(tasks, inversion):
+            for change, lane in self._lanes(tasks, inversion):
                 announced: dict[str, Tensor] = {}
                 with listen(stages=loaded.clock, values=announced.__setitem__):
-                    images = loaded.method.edit(inversion, delta).float().cpu()
+                    images = change.apply(loaded.method, inversion).float().cpu()
                 self._score(loaded.spec, real, lane, images, announced)
                 left = [task for task in left if task not in lane]
         except Exception as error:
@@ -124,6 +136,8 @@ class GroupRunner:
         for index, image in feed.images.items():
             images[index % self.work.group] = to_input(image, method)
         images = images.to(self.work.device)
+        if isinstance(method, CameraMethod):
+            return method.invert_seen(images, self._cameras(feed, images))
         if not (self.share and isinstance(method, SharesEncoder) and method.base_digest):
             return method.invert(images)
         resized = any(image.shape[:2] != tuple(method.input_size) for image in feed.images.values())
@@ -133,24 +147,31 @@ class GroupRunner:
             self._encoded[key] = method.invert_base(images)
         return method.invert_from(images, self._encoded[key])
 
-    def _lanes(self, tasks: Sequence[Task], inversion: Inversion) -> Iterator[tuple[Tensor | None, list[Task]]]:
-        """Calls of `edit`: the reconstructions, then each place's edits, one of every place a call."""
+    def _cameras(self, feed: Feed, images: Tensor) -> Tensor:
+        """The cameras (group, 25) of the images; places without one get any of them."""
+        dataset = self.work.dataset
+        if not isinstance(dataset, CameraDataset):
+            raise ImageError(f"{dataset.name} does not say from where its images were taken")
+        found = {index: torch.from_numpy(dataset.camera(self.work.images[index])) for index in feed.images}
+        cameras = next(iter(found.values())).repeat(len(images), 1)
+        for index, camera in found.items():
+            cameras[index % self.work.group] = camera
+        return cameras.to(images)
+
+    def _lanes(self, tasks: Sequence[Task], inversion: Inversion) -> Iterator[tuple[Change, list[Task]]]:
+        """Calls of `edit`: the reconstructions, then each place's edits, one of every place and of one kind a call."""
         plain = [task for task in tasks if task.edit.direction is None]
         if plain:
-            yield None, plain
-        queues: dict[int, list[Task]] = {}
+            yield Change(), plain
+        kinds: dict[str, dict[int, list[Task]]] = {}
         for task in tasks:
             if task.edit.direction is not None:
+                queues = kinds.setdefault(kind_of(task.edit.direction), {})
                 queues.setdefault(self._place(task), []).append(task)
-        while queues:
-            lane = [queue.pop(0) for queue in queues.values()]
-            queues = {place: queue for place, queue in queues.items() if queue}
-            delta = torch.zeros_like(inversion.codes)
-            for task in lane:
-                place = self._place(task)
-                assert task.edit.direction is not None
-                delta[place] = task.edit.direction.delta(inversion.codes[place : place + 1], task.edit.strength)[0]
-            yield delta, lane
+        for queues in kinds.values():
+            while any(queues.values()):
+                lane = [queue.pop(0) for queue in queues.values() if queue]
+                yield change_of({self._place(task): task.edit for task in lane}, inversion.codes), lane
 
     def _score(
         self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], images: Tensor, announced: dict[str, Tensor]

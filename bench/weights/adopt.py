@@ -96,7 +96,10 @@ def contents_of(checkpoint: Mapping[str, Any]) -> Contents:
     join by dots.
     """
     encoder_type = str(options_of(checkpoint).get("encoder_type", ""))
-    return Contents(dict(_flat(checkpoint, "")), encoder_type)
+    shapes = dict(_flat(checkpoint, ""))
+    # StyleCLIP's own files say "mapper." before the names of StyleRes' slim copies.
+    shapes |= {name.removeprefix("mapper."): shape for name, shape in shapes.items() if name.startswith("mapper.")}
+    return Contents(shapes, encoder_type)
 
 
 def _adopt(path: Path, copy: bool) -> Adoption:

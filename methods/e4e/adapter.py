@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from methods.psp.adapter import build
-from methods.registry import MethodEntry
+from methods.registry import STYLE_RULES, MethodEntry
 
 METHODS = (
     MethodEntry(
@@ -12,6 +12,7 @@ METHODS = (
         domains=("faces", "cars"),
         files=("e4e_ffhq_encode.pt or e4e_cars_encode.pt",),
         folders=("psp", "e4e"),
+        edits=STYLE_RULES,
         summary="e4e (Tov et al. 2021): W+ deltas over one shared w, for editing",
         golden=("e4e_ffhq", "e4e_cars"),
     ),

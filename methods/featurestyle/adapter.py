@@ -19,8 +19,8 @@ from methods.featurestyle.names import DECODER, ENCODER, sort_files
 from methods.featurestyle.network import FeatureEncoderConfig, FeatureStyleEncoder
 from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
-from methods.nets.stylegan2 import Generator, GeneratorConfig, State
-from methods.registry import Checkpoint, MethodEntry
+from methods.nets.stylegan2 import Generator, GeneratorConfig, State, StyleDelta
+from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,25 @@ class FeatureStyle(LatentMethod):
             own = self._own(codes)
         return FeatureStyleInversion(codes, features, own.x, own.rgb)
 
-    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
+    def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
         """Picture (N, 3, H, W); with `delta`, F' = F + G(codes + delta)'s map - G(codes)'s map takes F's place."""
         assert isinstance(inversion, FeatureStyleInversion)
         codes, features, rgb = inversion.codes, inversion.features, inversion.rgb
-        if delta is not None:
+        if delta is not None or style_delta is not None:
             codes = edited(codes, delta)
             with stage("feature"):
-                own = self._own(codes)
+                own = self._own(codes, style_delta)
                 features, rgb = self.moved_features(inversion, own.x), own.rgb
         with stage("synthesise"):
-            return self.synthesise(codes, State(features, rgb, self.encoder.config.insert_at))
+            return self.synthesise(codes, State(features, rgb, self.encoder.config.insert_at), style_delta)
 
     @staticmethod
     def moved_features(inversion: FeatureStyleInversion, own: Tensor) -> Tensor:
         """F' (N, C, s, s): F plus the change of the generator's own map from the picture's codes to edited ones."""
         return inversion.features + (own - inversion.own)
 
-    def _own(self, codes: Tensor) -> State:
-        return self.generator.advance(None, codes, self.encoder.config.insert_at)
+    def _own(self, codes: Tensor, style_delta: StyleDelta | None = None) -> State:
+        return self.generator.advance(None, codes, self.encoder.config.insert_at, style_delta=style_delta)
 
 
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> FeatureStyle:
@@ -118,6 +118,7 @@ METHODS = (
         name="featurestyle",
         build=build,
         files=("143_enc.pth, the encoder", "psp_ffhq_encode.pt, pSp's checkpoint (its generator is used)"),
+        edits=STYLE_RULES,
         summary="FeatureStyle (Yao et al. 2022): codes and a 16 px feature map that replaces the generator's",
         golden=("feature_style_ffhq",),
     ),

@@ -16,8 +16,8 @@ from methods.hfgi.network import Alignment, Consultation, HfgiConfig, fuse, low_
 from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder
-from methods.nets.stylegan2 import Generator, GeneratorConfig, State
-from methods.registry import Checkpoint, MethodEntry
+from methods.nets.stylegan2 import Generator, GeneratorConfig, State, StyleDelta
+from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 
 
 @dataclass(frozen=True)
@@ -62,22 +62,23 @@ class Hfgi(LatentMethod):
         residual = images - low
         return HfgiInversion(codes, residual, self._fused(prefix, residual, low), prefix.rgb)
 
-    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
+    def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
         """Picture (N, 3, H, W); with `delta` the residual of the unedited codes is aligned to G(codes + delta)."""
         assert isinstance(inversion, HfgiInversion)
         codes, features, rgb = inversion.codes, inversion.features, inversion.rgb
-        if delta is not None:
+        if delta is not None or style_delta is not None:
             codes = edited(codes, delta)
-            prefix, low = self._base(codes)
+            prefix, low = self._base(codes, style_delta)
             features, rgb = self._fused(prefix, inversion.residual, low), prefix.rgb
         with stage("synthesise"):
-            return self.synthesise(codes, State(features, rgb, self.consultation.config.fuse_after))
+            return self.synthesise(codes, State(features, rgb, self.consultation.config.fuse_after), style_delta)
 
-    def _base(self, codes: Tensor) -> tuple[State, Tensor]:
+    def _base(self, codes: Tensor, style_delta: StyleDelta | None = None) -> tuple[State, Tensor]:
         """The generator before the fusion, and the low-rate image (N, 3, *input_size) that it makes without one."""
         with stage("base"):
-            prefix = self.generator.advance(None, codes, self.consultation.config.fuse_after)
-            image = self.synthesise(codes, prefix)
+            until = self.consultation.config.fuse_after
+            prefix = self.generator.advance(None, codes, until, style_delta=style_delta)
+            image = self.synthesise(codes, prefix, style_delta)
             announce("base", image)
             return prefix, low_rate(image, self.input_size)
 
@@ -128,6 +129,7 @@ METHODS = (
         name="hfgi",
         build=build,
         files=("ckpt.pt, HFGI's face editing checkpoint",),
+        edits=STYLE_RULES,
         summary="HFGI (Wang et al. 2022): e4e codes and an aligned residual that modulates the generator",
         golden=("hfgi_ffhq",),
     ),

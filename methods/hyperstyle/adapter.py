@@ -17,8 +17,8 @@ from methods.hyperstyle.names import check_aliases, shared_tensors, tuned_layers
 from methods.hyperstyle.network import HyperConfig, HyperNet, SharedBlock, WEncoder
 from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
 from methods.nets.configs import from_dict
-from methods.nets.stylegan2 import Generator, GeneratorConfig
-from methods.registry import Checkpoint, MethodEntry
+from methods.nets.stylegan2 import Generator, GeneratorConfig, StyleDelta
+from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 
 _SIZES = {"faces": 1024, "cars": 512}
 _PARTS = (("hyperstyle",), ("hyperstyle's W encoder",))
@@ -67,14 +67,14 @@ class HyperStyle(LatentMethod):
                     announce(f"offset {layer}", offsets[layer])
         return HyperInversion(codes, offsets)
 
-    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
+    def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
         """Picture (N, 3, H, W); the offsets stay as they are, only the codes change."""
         assert isinstance(inversion, HyperInversion)
         with stage("synthesise"):
-            return self._tuned(edited(inversion.codes, delta), inversion.offsets)
+            return self._tuned(edited(inversion.codes, delta), inversion.offsets, style_delta)
 
-    def _tuned(self, codes: Tensor, offsets: Mapping[int, Tensor]) -> Tensor:
-        rgb = self.generator.advance(None, codes, offsets=offsets).rgb
+    def _tuned(self, codes: Tensor, offsets: Mapping[int, Tensor], style_delta: StyleDelta | None = None) -> Tensor:
+        rgb = self.generator.advance(None, codes, offsets=offsets, style_delta=style_delta).rgb
         assert rgb is not None
         return self.canvas.crop(rgb)
 
@@ -146,6 +146,7 @@ METHODS = (
         build=build,
         domains=("faces", "cars"),
         files=("hyperstyle_ffhq.pt or hyperstyle_cars.pt", "its W encoder: faces_w_encoder.pt or cars_w_encoder.pt"),
+        edits=STYLE_RULES,
         summary="HyperStyle (Alaluf et al. 2022): W codes and generator weights tuned by a hypernetwork",
         golden=("hyperstyle_ffhq", "hyperstyle_cars"),
     ),

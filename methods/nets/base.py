@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.core.contract import Domain, InputFilter, Inversion, stage
 from bench.core.errors import MissingError, UsageError
-from methods.nets.stylegan2 import Generator, State
+from methods.nets.stylegan2 import Generator, Shifted, State, StyleDelta, Synthesis
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,17 @@ class LatentMethod(nn.Module):
         self.latent_rows = generator.config.rows
         self.register_buffer("latent_avg", average_rows(latent_avg, self.latent_rows).clone())
 
-    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
-        """Picture (N, 3, H, W) of an inversion, with `delta` (L, D) or (N, L, D) added to its codes."""
-        with stage("synthesise"):
-            return self.synthesise(edited(inversion.codes, delta))
+    def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
+        """Picture (N, 3, H, W) of an inversion, with `delta` (L, D) or (N, L, D) added to its codes.
 
-    def synthesise(self, codes: Tensor, state: State | None = None) -> Tensor:
+        `style_delta`: convolution layer -> (C,) or (N, C), added to that layer's style.
+        """
+        with stage("synthesise"):
+            return self.synthesise(edited(inversion.codes, delta), style_delta=style_delta)
+
+    def synthesise(self, codes: Tensor, state: State | None = None, style_delta: StyleDelta | None = None) -> Tensor:
         """Cropped image (N, 3, H, W) of codes (N, L, D), from the start or from a state of the generator."""
-        rgb = self.generator.advance(state, codes).rgb
+        rgb = self.generator.advance(state, codes, style_delta=style_delta).rgb
         assert rgb is not None
         return self.canvas.crop(rgb)
 
@@ -89,6 +92,11 @@ class LatentMethod(nn.Module):
 def edited(codes: Tensor, delta: Tensor | None) -> Tensor:
     """Codes (N, L, D) plus delta (L, D) or (N, L, D), or as they are."""
     return codes if delta is None else codes + delta.to(codes)
+
+
+def shifted(generator: Generator, style_delta: StyleDelta | None) -> Synthesis:
+    """The generator, or a view of it with moved styles."""
+    return generator if style_delta is None else Shifted(generator, style_delta)
 
 
 def average_rows(latent_avg: Tensor, rows: int) -> Tensor:

@@ -18,7 +18,7 @@ from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder, Wiring
 from methods.nets.stylegan2 import Generator, GeneratorConfig
-from methods.registry import Checkpoint, MethodEntry
+from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 
 _SIZES = {"faces": 1024, "cars": 512}
 
@@ -114,6 +114,7 @@ METHODS = (
         build=build,
         domains=("faces",),
         files=("psp_ffhq_encode.pt",),
+        edits=STYLE_RULES,
         summary="pSp (Richardson et al. 2021): one W+ row per style head",
         golden=("psp_ffhq",),
     ),

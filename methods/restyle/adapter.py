@@ -16,7 +16,7 @@ from methods.nets.configs import from_dict
 from methods.nets.pyramid import Wiring
 from methods.nets.resnet34 import ResNetConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig
-from methods.registry import Checkpoint, MethodEntry
+from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.restyle.network import RestyleConfig, RestyleEncoder, restyle_encoder
 
 _SIZES = {"faces": 1024, "cars": 512}
@@ -102,6 +102,7 @@ METHODS = (
         build=build,
         domains=("faces", "cars"),
         files=("restyle_e4e_ffhq_encode.pt, or the cars one",),
+        edits=STYLE_RULES,
         summary="ReStyle over e4e (Alaluf et al. 2021): five rounds of residual encoding",
         golden=("restyle_e4e_ffhq", "restyle_e4e_cars"),
     ),
@@ -110,6 +111,7 @@ METHODS = (
         build=build,
         domains=("faces", "cars"),
         files=("restyle_psp_ffhq_encode.pt or restyle_psp_cars_encode.pt",),
+        edits=STYLE_RULES,
         summary="ReStyle over pSp (Alaluf et al. 2021): the same loop, harder to edit",
         golden=("restyle_psp_ffhq",),
     ),

@@ -16,12 +16,12 @@ from bench.core.checkpoint import load_strict, state_dict_of, take
 from bench.core.contract import Domain, InputFilter, Inversion, SharesEncoder
 from bench.core.errors import MissingError
 from bench.core.signature import expect
-from methods.nets.base import Canvas, edited, latent_avg_of
+from methods.nets.base import Canvas, edited, latent_avg_of, shifted
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig
-from methods.nets.stylegan2 import Generator, GeneratorConfig, State
+from methods.nets.stylegan2 import Generator, GeneratorConfig, State, StyleDelta
 from methods.psp.adapter import Encoded, assemble
-from methods.registry import Checkpoint, MethodEntry
+from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of
 from methods.styleres.names import RELEASED_CLAMP, check_unused, generator_tensors, official_name, residual_tensors
 from methods.styleres.pipeline import Prefix, Prepared, StyleRes, StyleResConfig
@@ -91,12 +91,17 @@ class ResidualMethod(nn.Module):
         state = prepared.prefix.state
         return ResidualInversion(codes, prepared.residual, state.x, state.rgb, prepared.source)
 
-    def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
-        """Picture (N, 3, H, W), with `delta` (L, D) or (N, L, D) added to the codes."""
+    def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
+        """Picture (N, 3, H, W), with `delta` (L, D) or (N, L, D) added to the codes, `style_delta` to the styles.
+
+        Features and flow of the unedited image stay those of its own styles (edits card, section 2.5).
+        """
         assert isinstance(inversion, ResidualInversion)
         # No change takes the cached prefix, as a reconstruction does.
-        codes = edited(inversion.codes, delta) if delta is not None and bool(delta.any()) else None
-        rendered = self.model.render(self.base.generator, self._prepared(inversion), codes)
+        changed = style_delta is not None or (delta is not None and bool(delta.any()))
+        codes = edited(inversion.codes, delta) if changed else None
+        generator = shifted(self.base.generator, style_delta)
+        rendered = self.model.render(generator, self._prepared(inversion), codes)
         return self.canvas.crop(rendered.image)
 
     def _prepared(self, inversion: ResidualInversion) -> Prepared:
@@ -172,6 +177,7 @@ def _on(base: str, domains: tuple[Domain, ...]) -> MethodEntry:
         files=(f"{_RELEASED}, or e4e's checkpoint",) if released else (f"{base}'s checkpoint", _TRAINED),
         optional=(_TRAINED, GENERATOR) if released else (GENERATOR,),
         folders=tuple(dict.fromkeys(("psp", base, "styleres"))),
+        edits=STYLE_RULES,
         summary=f"StyleRes on {base}" + (": styleres by its long name" if released else ""),
         golden=("styleres_ffhq", *GOLDENS[base]),
     )
@@ -184,6 +190,7 @@ METHODS = (
         domains=("faces", "cars"),
         files=(_RELEASED,),
         folders=("psp", "e4e", "styleres"),
+        edits=STYLE_RULES,
         summary="StyleRes (Pehlivan et al. 2023): residual features added inside the generator",
         golden=("styleres_ffhq",),
     ),

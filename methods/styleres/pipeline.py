@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.core.contract import stage
-from methods.nets.stylegan2 import Generator, State
+from methods.nets.stylegan2 import State, Synthesis
 from methods.styleres.network import ResidualConfig, build_residual
 
 
@@ -97,7 +97,7 @@ class StyleRes(nn.Module):
         """Generator layers below the tap whose outputs `prefix` keeps."""
         return ()
 
-    def prefix(self, generator: Generator, codes: Tensor) -> Prefix:
+    def prefix(self, generator: Synthesis, codes: Tensor) -> Prefix:
         """Run the generator on codes (N, L, D) up to the tap."""
         state, maps = None, []
         for layer in self.map_layers:
@@ -105,7 +105,7 @@ class StyleRes(nn.Module):
             maps.append(state.x)
         return Prefix(generator.advance(state, codes, self.config.tap_layer + 1), tuple(maps))
 
-    def prepare(self, generator: Generator, codes: Tensor, base: Tensor) -> Prepared:
+    def prepare(self, generator: Synthesis, codes: Tensor, base: Tensor) -> Prepared:
         """The invert-once set.
 
         Args:
@@ -118,11 +118,11 @@ class StyleRes(nn.Module):
             residual = self.extractor(pad_rows(base, self.config.feature_res), prefix.state.x)
         return Prepared(codes, residual, prefix, self.flow_maps(generator, codes, prefix))
 
-    def flow_maps(self, generator: Generator, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
+    def flow_maps(self, generator: Synthesis, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
         """Maps that the flow compares; none here."""
         return ()
 
-    def flow(self, generator: Generator, prepared: Prepared, codes: Tensor, prefix: Prefix) -> Tensor | None:
+    def flow(self, generator: Synthesis, prepared: Prepared, codes: Tensor, prefix: Prefix) -> Tensor | None:
         """Flow in cells of the feature grid; none here."""
         return None
 
@@ -130,7 +130,7 @@ class StyleRes(nn.Module):
         """F_a where the edited image wants it; here, where it was."""
         return residual
 
-    def render(self, generator: Generator, prepared: Prepared, codes: Tensor | None = None) -> Rendered:
+    def render(self, generator: Synthesis, prepared: Prepared, codes: Tensor | None = None) -> Rendered:
         """Generate with codes W_e (N, L, D), or reconstruct when None, reusing the cached prefix."""
         if codes is None:
             codes, prefix = prepared.codes, prepared.prefix
@@ -141,7 +141,7 @@ class StyleRes(nn.Module):
         return self.finish(generator, prepared, codes, prefix, cells)
 
     def finish(
-        self, generator: Generator, prepared: Prepared, codes: Tensor, prefix: Prefix, cells: Tensor | None
+        self, generator: Synthesis, prepared: Prepared, codes: Tensor, prefix: Prefix, cells: Tensor | None
     ) -> Rendered:
         """The steps after the flow, with any flow in cells (true flow, for an upper bound) or None."""
         with stage("refine"):

@@ -13,7 +13,7 @@ from bench.core.signature import expect
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig
-from methods.registry import Checkpoint, MethodEntry
+from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.styletransformer.names import encoder_names, official_names, unwrapped
 from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig, queries
 
@@ -81,6 +81,7 @@ METHODS = (
         build=build,
         domains=("faces", "cars"),
         files=("the faces or cars checkpoint of StyleTransformer",),
+        edits=STYLE_RULES,
         summary="StyleTransformer (Hu et al. 2022): queries attend to the picture's features, coarse to fine",
         golden=("style_transformer_ffhq", "style_transformer_cars"),
     ),

@@ -14,7 +14,7 @@ from methods.nets.configs import from_dict
 from methods.nets.flow.glunet import FlowConfig, FlowKind
 from methods.nets.flow.names import flow_kind, flow_tensors, official_names
 from methods.nets.flow.network import FlowNet
-from methods.registry import Checkpoint, MethodEntry
+from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.styleres.adapter import GENERATOR, Base, ResidualMethod, build_released, load_trained
 from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of
 from methods.styleres.network import ResidualConfig
@@ -69,6 +69,7 @@ METHODS = (
         files=("e4e's checkpoint", "our trained warpres.safetensors"),
         optional=(GENERATOR,),
         folders=("psp", "e4e", "styleres", "warpres"),
+        edits=STYLE_RULES,
         summary="WarpRes (Yildirim et al. 2023): residual features that follow the edit through a learned flow",
         golden=(*GOLDENS["e4e"], *_FLOW),
     ),
@@ -80,6 +81,7 @@ METHODS = (
             files=(f"{base}'s checkpoint", "our trained warpres.safetensors"),
             optional=(GENERATOR,),
             folders=tuple(dict.fromkeys(("psp", base, "styleres", "warpres"))),
+            edits=STYLE_RULES,
             summary=f"WarpRes on {base}",
             golden=(*GOLDENS[base], *_FLOW),
         )
@@ -90,6 +92,7 @@ METHODS = (
         build=build_untrained,
         files=("styleres_ffhq.pth", "WarpCGLUNet_megadepth.pth or another released WarpC network"),
         folders=("psp", "e4e", "styleres", "warpres"),
+        edits=STYLE_RULES,
         summary="The released StyleRes with a pretrained flow between E_1 and E_2; nothing trained for it",
         golden=("styleres_ffhq", *_FLOW),
     ),

@@ -18,7 +18,7 @@ from methods.nets.flow.glunet import FlowConfig, Maps, build_head
 from methods.nets.flow.network import normalise
 from methods.nets.flow.vgg_pyramid import Pyramid, PyramidConfig
 from methods.nets.flow.warp import resize_flow, warp
-from methods.nets.stylegan2 import Generator
+from methods.nets.stylegan2 import Synthesis
 from methods.styleres.network import ResidualConfig
 from methods.styleres.pipeline import Prefix, Prepared, StyleRes, StyleResConfig
 
@@ -72,7 +72,7 @@ class WarpRes(StyleRes):
         """Of the flow's generator layers, those below the tap."""
         return tuple(layer for layer in self.flow_config.flow_layers if layer < self.config.tap_layer)
 
-    def flow_maps(self, generator: Generator, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
+    def flow_maps(self, generator: Synthesis, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
         """Feature maps (coarse, middle, fine) of the image behind a prefix, in the channels the head knows."""
         with stage("flow"):
             if self.adapters is None:
@@ -81,14 +81,14 @@ class WarpRes(StyleRes):
             adapted = (adapter(map_) for adapter, map_ in zip(self.adapters, maps, strict=True))
             return tuple(F.relu(map_) for map_ in adapted) if self.flow_config.adapter_relu else tuple(adapted)
 
-    def _image_maps(self, generator: Generator, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
+    def _image_maps(self, generator: Synthesis, codes: Tensor, prefix: Prefix) -> tuple[Tensor, ...]:
         """The plain image (no residuals), averaged to the flow's image size, through the pyramid."""
         side = self.flow_config.flow.picture
         image = generator.advance(prefix.state, codes).rgb
         assert image is not None and self.pyramid is not None
         return tuple(self.pyramid(normalise(F.interpolate(image, size=(side, side), mode="area"))))
 
-    def flow(self, generator: Generator, prepared: Prepared, codes: Tensor, prefix: Prefix) -> Tensor:
+    def flow(self, generator: Synthesis, prepared: Prepared, codes: Tensor, prefix: Prefix) -> Tensor:
         """Flow (N, 2, r, r) in cells of the feature grid: lives on the edited image, points to the unedited one."""
         same = prefix is prepared.prefix
         features = prefix.state.x

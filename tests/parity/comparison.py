@@ -52,6 +52,8 @@ class Comparison:
         """A comparison with the rule and the numbers of the golden's own meta."""
         tolerance = golden(name)[1]["tolerance"]
         if isinstance(tolerance, dict) and "cpu_float32" in tolerance:
+            if found := re.search(r"max abs error <= ([\d.e-]+)", tolerance["cpu_float32"]):
+                return cls(name, "absolute", float(found[1]), 0.0)
             atol, rtol = (float(value) for value in re.findall(r"[ar]tol ([\d.e-]+)", tolerance["cpu_float32"]))
             return cls(name, "element", atol, rtol)
         if isinstance(tolerance, dict):

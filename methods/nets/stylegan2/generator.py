@@ -20,6 +20,7 @@ from methods.nets.stylegan2.layers import EqualLinear, ModulatedConv, _Kernel, u
 
 _GAIN = math.sqrt(2.0)
 Noise = Literal["stored", "random", "none"]
+StyleDelta = Mapping[int, Tensor]
 CONFIG_F = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
 
 
@@ -106,9 +107,16 @@ class StyledConv(nn.Module):
         self.noise = _Scalar()
         self.activate = _Bias(outputs)
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, offset: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        w: Tensor,
+        noise: Tensor | None,
+        offset: Tensor | None = None,
+        shift: Tensor | None = None,
+    ) -> Tensor:
         # sqrt(2) * leaky_relu(y) is leaky_relu(sqrt(2) * y): the gain goes into the weights, the bias and the noise.
-        x = self.conv(x, w, offset, bias=self.activate.bias * _GAIN, gain=_GAIN)
+        x = self.conv(x, w, offset, bias=self.activate.bias * _GAIN, gain=_GAIN, shift=shift)
         added = None if noise is None else (noise * (self.noise.weight * _GAIN)).to(x.dtype)
         if torch.is_grad_enabled() and x.requires_grad:
             x = F.leaky_relu(x if added is None else x + added, 0.2)
@@ -191,12 +199,14 @@ class Generator(nn.Module):
         *,
         noise: Noise = "stored",
         offsets: Mapping[int, Tensor] | None = None,
+        style_delta: StyleDelta | None = None,
     ) -> State:
         """Run layers `state.layer` .. `stop` - 1 (all that are left by default) with codes (N, L, D).
 
         `state` None starts at the learned constant. The RGB skip is carried along.
         `offsets`: layer -> relative change of its weights per image, (N, out, in, 3, 3) or (N, out, in, 1, 1)
         (HyperStyle).
+        `style_delta`: layer -> (C,) or (N, C), added to that layer's style (StyleCLIP's global directions).
         """
         stop = self.config.layers if stop is None else stop
         if state is None:
@@ -204,7 +214,8 @@ class Generator(nn.Module):
         x, rgb = state.x, state.rgb
         for layer in range(state.layer, stop):
             conv = self.conv1 if layer == 0 else self.convs[layer - 1]
-            x = conv(x, codes[:, layer], self._noise(layer, x, noise), (offsets or {}).get(layer))
+            changes = (offsets or {}).get(layer), (style_delta or {}).get(layer)
+            x = conv(x, codes[:, layer], self._noise(layer, x, noise), *changes)
             if layer % 2 == 0:
                 to_rgb = self.to_rgb1 if layer == 0 else self.to_rgbs[layer // 2 - 1]
                 rgb = to_rgb(x, codes[:, layer + 1], rgb)
@@ -223,3 +234,18 @@ class Generator(nn.Module):
         return (
             stored if noise == "stored" else torch.randn(len(x), 1, *stored.shape[2:], device=x.device, dtype=x.dtype)
         )
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """A generator whose styles are moved, for whoever only advances it."""
+
+    generator: Generator
+    style_delta: StyleDelta
+
+    def advance(self, state: State | None, codes: Tensor, stop: int | None = None) -> State:
+        """As `Generator.advance`, with the styles moved."""
+        return self.generator.advance(state, codes, stop, style_delta=self.style_delta)
+
+
+Synthesis = Generator | Shifted

@@ -90,13 +90,23 @@ class ModulatedConv(nn.Module):
             self.blur = _Kernel(gain=4.0)
 
     def forward(
-        self, x: Tensor, w: Tensor, offset: Tensor | None = None, *, bias: Tensor | None = None, gain: float = 1.0
+        self,
+        x: Tensor,
+        w: Tensor,
+        offset: Tensor | None = None,
+        *,
+        bias: Tensor | None = None,
+        gain: float = 1.0,
+        shift: Tensor | None = None,
     ) -> Tensor:
         """gain * convolution + bias (out,).
 
-        `offset` (N, out, in, k, k) or (N, out, in, 1, 1) makes the weight of each image W * (1 + offset).
+        `offset` (N, out, in, k, k) or (N, out, in, 1, 1) makes the weight of each image W * (1 + offset); `shift`
+        (in,) or (N, in) is added to the style.
         """
         style = self.modulation(w)
+        if shift is not None:
+            style = style + shift.to(style)
         if offset is None and not self._folds(x, style):
             y = self._scaled(x, style, gain)
             return y if bias is None else y + bias[:, None, None]

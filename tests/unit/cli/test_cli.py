@@ -91,8 +91,8 @@ def test_lists_are_not_empty_and_json_says_more(what: str, capsys: pytest.Captur
     assert main(["ls", what, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) >= 3
-    first = lines[0].split()[0]
-    assert {row[first] for row in rows} <= {line.split()[0] for line in lines if not line.startswith(" ")}
+    first = next(iter(rows[0]))
+    assert {row[first] for row in rows} <= {line.split()[0] for line in lines if line[:1].strip()}
 
 
 def test_methods_are_listed_with_deviation_tolerance_and_date(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import torch
 from bench.cli import main
 from bench.core.contract import EditPass
 from bench.core.errors import UsageError
-from bench.edits.cards import GANSPACE_FACES, all_cards, find_card, generator_of, read_card, rows
+from bench.edits.cards import all_cards, find_card, generator_of, read_card, read_cards, rows
 from bench.edits.directions import plan_passes
 from bench.weights.registry import entries
 
@@ -44,16 +44,33 @@ def test_the_papers_edits_and_their_strengths() -> None:
         assert [(c.name, c.strength, c.inputs, c.reals) for c in card.columns] == columns
 
 
-def test_the_gap_in_styleres_table_is_told_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    named = [card.name for card in all_cards() if "entry of StyleRes' table" in card.origin]
-    assert len(named) == GANSPACE_FACES
+def test_all_42_entries_of_styleres_table_are_here(capsys: pytest.CaptureFixture[str]) -> None:
+    named = [card for card in all_cards() if "entry of StyleRes' table" in card.origin]
+    assert len(named) == 42
+    # A checksum of the table: components, first and last rows, sizes.
+    sums = [sum(values) for values in zip(*((c.component, *c.layers, c.columns[0].strength) for c in named))]  # noqa: B905
+    assert sums == [1324, 202, 315, 426.0]
     assert main(["edits", "ls"]) == 0
-    said = capsys.readouterr()
-    assert f"{len(named)} of the 42 GANSpace face entries" in said.err
-    assert "--card FILE" in said.err
+    said = capsys.readouterr().out
+    assert "ffhq-1024: GANSpace, set_coordinate (42)" in said
+    assert "ffhq-1024: StyleCLIP mapper, mapper (14)" in said
     with pytest.raises(UsageError) as error:
         find_card("bangs", "ffhq-1024")
     assert error.value.next_step.endswith("or a card of your own: --card FILE")
+
+
+def test_many_cards_share_fields_and_name_their_own_faults(tmp_path: Path) -> None:
+    common = TEXT.replace('name = "frown"\n', "", 1).split("[[columns]]")[0]
+    path = tmp_path / "two.toml"
+    path.write_text(f'[common]{common}[[card]]\nname = "a"\nstrength = 2\n[[card]]\nname = "b"\nstrength = -1\n')
+    found = {card.name: card.columns[0].strength for card in all_cards([path]) if card.name in ("a", "b")}
+    assert found == {"a": 2.0, "b": -1.0}
+    with pytest.raises(UsageError, match=r"two.toml, b: .*strenght"):
+        read_cards(path.read_text() + "strenght = 3\n", "two.toml")
+    with pytest.raises(UsageError, match="file stands beside"):
+        read_cards('file = "x"\n' + path.read_text(), "two.toml")
+    with pytest.raises(UsageError, match="2 cards, expected one"):
+        read_card(path.read_text(), "two.toml")
 
 
 def test_ganspace_entries_are_the_protocol_cards() -> None:
@@ -115,7 +132,8 @@ def test_cards_of_the_user(tmp_path: Path) -> None:
         (('"add"', '"multiply"'), "rule is 'multiply'"),
         (('"add"', '"set_coordinate"'), "needs a component"),
         (('"faces"', '"cats"'), "domain is 'cats'"),
-        (('file = "frown.pt"', ""), "file"),
+        (('file = "frown.pt"', ""), "no file"),
+        (('"add"', '"camera"'), r"camera needs turn = \[yaw, pitch\]"),
         (('file = "frown.pt"', 'file = "f"\nstrenght = 3'), "strenght"),
         (('file = "frown.pt"', 'file = "f"\nlayers = [5, 3]'), r"layers are \[5, 3\]"),
         (("strength = 2.0", "force = 2.0"), "a column has wrong fields"),
