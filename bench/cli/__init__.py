@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 from bench.core.errors import BenchError, ExitCode, MissingError, unknown_name
@@ -93,12 +93,21 @@ def _dispatch(words: list[str]) -> int:
         _overview().parse_args(words)
         return int(ExitCode.OK)
     name = words.pop(0) if words and words[0] in COMMANDS else "run"
-    module = import_module(f"bench.cli.{COMMANDS[name][0]}")
+    options = command_parser(name).parse_args(words)
+    options.words = [name, *words]
+    return int(_module(name).run(options))
+
+
+def command_parser(name: str) -> Parser:
+    """The parser of a command of `COMMANDS`."""
+    module = _module(name)
     parser = Parser(prog=f"run_bench.py {name}", description=module.__doc__, formatter_class=_Plain)
     module.arguments(parser)
-    options = parser.parse_args(words)
-    options.words = [name, *words]
-    return int(module.run(options))
+    return parser
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"bench.cli.{COMMANDS[name][0]}")
 
 
 class _Plain(argparse.RawDescriptionHelpFormatter):
