@@ -73,6 +73,12 @@ class _Kernel(nn.Module):
         self.register_buffer("kernel", fir_kernel(gain))
 
 
+def _windows(x: Tensor, taps: int) -> Tensor:
+    """Every taps x taps neighbourhood of (N, C, h, w), zeros outside: (N, C * taps * taps, h * w)."""
+    around = F.pad(x, (taps // 2,) * 4).unfold(2, taps, 1).unfold(3, taps, 1)
+    return around.permute(0, 1, 4, 5, 2, 3).reshape(len(x), -1, x.shape[2] * x.shape[3])
+
+
 class ModulatedConv(nn.Module):
     """Modulated convolution (in -> out, k x k), optionally up-sampling by 2, optionally demodulated.
 
@@ -111,7 +117,7 @@ class ModulatedConv(nn.Module):
             y = self._scaled(x, style, gain)
             return y if bias is None else y + bias[:, None, None]
         if offset is not None and not self._by_image(x, style, offset):
-            return self._grouped(x, style, offset, bias, gain)
+            return self._batched(x, style, offset, bias, gain)
         rows = [
             self._folded(x[i : i + 1], style[i], None if offset is None else offset[i], bias, gain)
             for i in range(len(x))
@@ -130,21 +136,22 @@ class ModulatedConv(nn.Module):
         gradients = torch.is_grad_enabled() and (x.requires_grad or style.requires_grad or offset.requires_grad)
         return x.device.type == "cpu" and not gradients
 
-    def _grouped(self, x: Tensor, style: Tensor, offset: Tensor, bias: Tensor | None, gain: float) -> Tensor:
-        """As `_folded` for the whole batch: one convolution with a group an image."""
-        n = len(x)
+    def _batched(self, x: Tensor, style: Tensor, offset: Tensor, bias: Tensor | None, gain: float) -> Tensor:
+        """As `_folded` for the whole batch, by batched products of matrices: a grouped convolution, a group an image,
+        would be many small problems to a GPU.
+        """
         weight = self.weight * (style * self.scale)[:, None, :, None, None] * (1 + offset)
         if self.demod:
             energy = weight.square().sum((2, 3, 4), keepdim=True)
             weight = weight * (gain * torch.rsqrt(energy + 1e-8))
         elif gain != 1:
             weight = weight * gain
-        x = x.reshape(1, -1, *x.shape[2:])
+        taps = weight.shape[-1]
         if self.up:
-            y = F.conv_transpose2d(x, weight.transpose(1, 2).flatten(0, 1), stride=2, groups=n)
-            return fir_filter(y.view(n, -1, *y.shape[2:]), self.blur.kernel, (1, 1), bias)
-        y = F.conv2d(x, weight.flatten(0, 1), padding=weight.shape[-1] // 2, groups=n)
-        y = y.view(n, -1, *y.shape[2:])
+            spread = torch.bmm(weight.permute(0, 1, 3, 4, 2).flatten(1, 3), x.flatten(2))
+            y = F.fold(spread, (2 * x.shape[2] + 1, 2 * x.shape[3] + 1), taps, stride=2)
+            return fir_filter(y, self.blur.kernel, (1, 1), bias)
+        y = torch.bmm(weight.flatten(2), _windows(x, taps)).unflatten(2, x.shape[2:])
         return y if bias is None else y + bias.to(y)[:, None, None]
 
     def _scaled(self, x: Tensor, style: Tensor, gain: float) -> Tensor:
