@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench.core.sealed import DamagedError, read_sealed
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Timings:
 
 
 def read_timings(run: Path) -> Timings | None:
-    """The run's timings; None where there are none, or they cannot be read (a report does without)."""
+    """The run's timings; None where there are none, or they are not what was written (a report does without)."""
     try:
-        content = json.loads((run / "timing.json").read_text(encoding="utf-8"))
+        content = read_sealed(run / "timing.json")
         methods = {name: _timing(name, about) for name, about in content["methods"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, DamagedError, KeyError, TypeError, AttributeError):
         return None
     device = content.get("device") or content.get("machine") or ""
     found = {name: timing for name, timing in methods.items() if timing is not None}

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import write_atomic
+from bench.core.sealed import DamagedError, read_sealed, write_sealed
 from bench.results.store import Row
 from bench.timing.clock import read_timing
 
@@ -28,7 +28,7 @@ def report(
     """
     made_of = _fingerprint(folder, manifest, rows)
     record = {} if again else _read_record(folder)
-    if record.get("made_of") == made_of and all((folder / name).is_file() for name in record["files"]):
+    if record.get("made_of") == made_of and all(_sum(folder / name) == own for name, own in record["files"].items()):
         return record["text"], record["answer"]
     from bench.core.contract import EditPass
     from bench.results.summaries import summarise_run
@@ -39,9 +39,8 @@ def report(
     passes = [EditPass(p["column"], None, p["strength"], p["inputs"], p["reals"]) for p in manifest["passes"]]
     files = write_reports(folder, summaries, passes, manifest)
     text, plain = table(summaries, passes, manifest), answer(folder, manifest, summaries)
-    names = [str(file.relative_to(folder)) for file in files]
-    record = {"made_of": made_of, "files": names, "text": text, "answer": plain}
-    write_atomic(folder / _RECORD, json.dumps(record, ensure_ascii=False))
+    sums = {file.relative_to(folder).as_posix(): _sum(file) for file in files}
+    write_sealed(folder / _RECORD, {"made_of": made_of, "files": sums, "text": text, "answer": plain})
     return text, plain
 
 
@@ -71,9 +70,16 @@ def _fingerprint(folder: Path, manifest: Mapping[str, Any], rows: Sequence[Row])
     return whole.hexdigest()
 
 
+def _sum(file: Path) -> str:
+    """SHA-256 of a file of the report; empty where it is gone: a table cut short is made again."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def _read_record(folder: Path) -> dict[str, Any]:
     try:
-        record: dict[str, Any] = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        return record if {"made_of", "files", "text", "answer"} <= set(record) else {}
-    except (OSError, ValueError, TypeError):
+        return read_sealed(folder / _RECORD)
+    except (FileNotFoundError, DamagedError):
         return {}

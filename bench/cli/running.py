@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.cli.planning import print_plan
 from bench.core.errors import ExitCode, MissingError, UsageError
-from bench.core.files import explain_write_errors, write_atomic
+from bench.core.files import explain_write_errors
 from bench.data.check import quick, warnings_of
 from bench.plan.build import Assembly, assemble
 from bench.plan.config import Config
@@ -25,7 +25,7 @@ from bench.run.engine import Engine, Progress
 from bench.run.sample_images import SampleImages
 from bench.run.shard import Shard, from_environment
 from bench.run.workers import possible, run_workers
-from bench.timing.clock import read_timing
+from bench.timing.clock import read_timing, write_timing
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -154,7 +154,7 @@ def _keep_timing(folder: Path, spent: Sequence[dict[str, Any]], work: Work) -> N
             record["stages"][stage] = (record["stages"].get(stage, 0.0) * before + seconds) / after
         record["results"] = after
     timing |= {"run_device": work.device, "run_group": work.group}
-    write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
+    write_timing(folder, timing)
     names = {name for part in spent for name in part}
     found = [(name, [part[name] for part in spent if name in part]) for name in names]
     remember(work, {name: (sum(p["made"] for p in parts), sum(p["seconds"] for p in parts)) for name, parts in found})

@@ -71,9 +71,8 @@ def _load(config: Any, name: str, domain: Any, device: str) -> Any:
 
 def _keep(folder: Path, result: dict[str, Any]) -> None:
     """Put the times beside the run's own, so that its page and the paper's runtime column show them."""
-    from bench.core.files import write_atomic
     from bench.results.store import read_manifest
-    from bench.timing.clock import read_timing
+    from bench.timing.clock import read_timing, write_timing
 
     read_manifest(folder)
     timing = read_timing(folder)
@@ -81,7 +80,7 @@ def _keep(folder: Path, result: dict[str, Any]) -> None:
         timing.setdefault("methods", {}).setdefault(name, {}).update(record)
     timing["device"] = result["hardware"]
     timing["harness"] = {key: value for key, value in result.items() if key != "methods"}
-    write_atomic(folder / "timing.json", json.dumps(timing, indent=1) + "\n")
+    write_timing(folder, timing)
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,20 +29,28 @@ def explain_write_errors(where: Path) -> Iterator[None]:
         raise MissingError(f"cannot write to {where}: {error.strerror}", "check the disk, then run it again") from None
 
 
-def write_atomic(path: Path, data: bytes | str) -> Path:
+def part_of(path: Path) -> Path:
+    """A name beside `path` for what is being written: no other process has it, in another container neither."""
+    return path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}.part")
+
+
+def write_atomic(path: Path, data: bytes | str, *, sync: bool = True) -> Path:
     """Put `data` (text as UTF-8) at `path` in one step: a reader sees the old file or the new one, never half of it.
+
+    Without `sync` a power cut, not a kill, may leave an empty file.
 
     Raises:
         MissingError: The folder cannot be written, or the disk is full.
     """
     with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        part = part_of(path)
         try:
             with part.open("wb") as stream:
                 stream.write(data.encode() if isinstance(data, str) else data)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if sync:
+                    os.fsync(stream.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

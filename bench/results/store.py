@@ -1,18 +1,18 @@
 """Per-image results on disk: rows as JSON lines, features as raw float32, one writer a shard.
 
 Features are written before the row that points at them, so a kill at any moment leaves at worst a torn line or a
-feature record that no row names; opening the shard for writing cuts both off. Reading never changes a file.
+feature record that no row names. Every line and every record has a checksum; what does not fit it is no result.
+Reading never changes a file. Opening a shard for writing repairs it: a torn end is cut off, a damaged line (or one
+whose features are damaged) is set aside in `<shard>.damaged`, and the images it was about are made again.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
+import gc
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,90 +20,67 @@ import numpy as np
 
 from bench.core.errors import MissingError, UsageError
 from bench.core.files import explain_write_errors, write_atomic
+from bench.core.lock import Held, hold
+from bench.core.sealed import DamagedError, read_sealed, write_sealed
+from bench.results.features import FeatureFiles, checksum, feature_file, load_features, record_size, rows_folder
+from bench.results.row import (
+    FIELDS,
+    HEAD,
+    IDENTITY,
+    ORIGINAL,
+    REAL,
+    REAL_JPEG,
+    Row,
+    in_table_order,
+    parse,
+    row_key,
+)
 
-IDENTITY = (
-    "picture", "picture_digest", "method", "method_digest", "pass", "edit_digest", "strength", "protocol",
-    "protocol_digest",
-)  # fmt: skip
-# Names on disk that are not the fields' own.
-FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "column"}
-_ON_DISK = {field: name for name, field in FIELDS.items()}
+__all__ = [
+    "FIELDS", "IDENTITY", "ORIGINAL", "REAL", "REAL_DIGESTS", "REAL_JPEG", "Damage", "Row", "Scan", "ShardWriter",
+    "feature_file", "load_features", "read_manifest", "read_rows", "repair", "row_key", "rows_folder", "scan",
+    "write_manifest",
+]  # fmt: skip
 
-# The real pictures' own rows, compared with themselves; the references of set metrics come from them. Where a protocol
-# stores JPEG, the same images before it are compared with those after it.
-REAL, REAL_JPEG = "real", "real-jpeg"
-ORIGINAL = "original"
 # Their stand-in for a method's digest: raise the number when what such a row holds changes.
 REAL_DIGESTS: Mapping[str, str] = {REAL: "real 2", REAL_JPEG: "real-jpeg 1"}
+# No row is longer; a longer line is read in pieces, none of which is a row.
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
-class Row:
-    """One image of one pass of one method under one protocol.
+class Damage:
+    """A line or a feature record that is not what was written.
 
     Attributes:
-        image, image_digest, method, method_digest, column, edit_digest, strength, protocol, protocol_digest:
-            What the row is about; `key` is their SHA-256. `column` is written "pass" on disk.
-        status: "ok" or "failed"; `reason` says why.
-        values: Pair metrics, truth columns: stem -> float, never NaN.
-        failures: Stem -> why this value is absent.
-        features: Stem -> index of the record in the shard's feature file of that stem and protocol.
-        shard: Name of the shard the row lies in; not part of the row on disk.
+        file: Where; `offset` is the byte it begins at.
+        what: In a few words.
+        line: The line's bytes, without the newline.
     """
 
-    image: str
-    image_digest: str
-    method: str
-    method_digest: str
-    column: str
-    edit_digest: str
-    strength: float
-    protocol: str
-    protocol_digest: str
-    status: str = "ok"
-    reason: str | None = None
-    values: Mapping[str, float] = field(default_factory=dict)
-    failures: Mapping[str, str] = field(default_factory=dict)
-    features: Mapping[str, int] = field(default_factory=dict)
-    shard: str = ""
+    file: Path
+    offset: int
+    what: str
+    line: bytes = b""
 
-    @property
-    def key(self) -> str:
-        return row_key(**{name: getattr(self, FIELDS.get(name, name)) for name in IDENTITY})
-
-    def to_json(self) -> str:
-        """The line on disk, without its newline; the same row always gives the same bytes."""
-        record = {"key": self.key} | {_ON_DISK.get(name, name): value for name, value in asdict(self).items()}
-        del record["shard"]
-        return json.dumps(record, ensure_ascii=False, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, line: str, shard: str = "") -> Row:
-        """Read a line back. Raises ValueError, KeyError or TypeError on anything that is not a row."""
-        record = json.loads(line)
-        record.pop("key")
-        return cls(shard=shard, **{FIELDS.get(name, name): value for name, value in record.items()})
+    def __str__(self) -> str:
+        return f"{self.file}, byte {self.offset}: {self.what}"
 
 
-def row_key(**identity: Any) -> str:
-    """SHA-256 of the nine identity fields: the same result has the same key on every machine."""
-    if set(identity) != set(IDENTITY):
-        raise ValueError(f"a key needs exactly {IDENTITY}")
-    ordered = [float(identity[name]) if name == "strength" else identity[name] for name in IDENTITY]
-    return hashlib.sha256(json.dumps(ordered, ensure_ascii=False).encode()).hexdigest()
+@dataclass
+class Scan:
+    """What reading found: whole rows, one a key, and what is damaged."""
 
-
-def rows_folder(run: Path) -> Path:
-    return run / "rows"
-
-
-def feature_file(folder: Path, row: Row, stem: str, size: int) -> Path:
-    """Where records of `size` float32 lie: "0.fid@paper-1-0a1b2c3d.2048.f32", so that the file explains itself."""
-    return folder / f"{row.shard}.{stem}@{row.protocol}-{row.protocol_digest[:8]}.{size}.f32"
+    rows: list[Row] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
 
 
 class ShardWriter:
     """The only writer of one shard: repairs it on opening, then appends.
+
+    Attributes:
+        keys: Of the rows that are there and need no further try.
+        damage: What opening set aside.
 
     Raises MissingError when the folder cannot be written or the disk is full (what was written before is kept), and
     UsageError when another process is writing the same shard.
@@ -114,13 +91,19 @@ class ShardWriter:
         self.folder = rows_folder(run)
         with explain_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / f"{shard}.lock").open("a")
-            _lock_or_refuse(self._lock, run)
-            self._path = self.folder / f"{shard}.jsonl"
-            self._path.touch()
-            rows = _repair(self.folder, shard)
-            self._lines: IO[bytes] = self._path.open("ab", buffering=0)
-        self.keys = {row.key for row in rows}
+            # Workers of a run that was just killed may take a moment to end.
+            self._release = _lock_or_refuse(self.folder / f"{shard}.lock", run, patience=5.0)
+            try:
+                path = self.folder / f"{shard}.jsonl"
+                path.touch()
+                found = _repair(self.folder, shard)
+                self._lines: IO[bytes] = path.open("ab", buffering=0)
+            except BaseException:
+                self._release()
+                raise
+        self.damage = found.damage
+        self.keys = {row.key for row in found.rows if row.final}
+        self._failed = {row.key: row.reason for row in found.rows if not row.final}
         self._features: dict[Path, IO[bytes]] = {}
 
     def append(self, entries: Sequence[tuple[Row, Mapping[str, np.ndarray]]]) -> None:
@@ -128,7 +111,7 @@ class ShardWriter:
 
         All or nothing where the disk allows it: a write that fails part-way is cut back.
         """
-        fresh = [(row, features) for row, features in entries if row.key not in self.keys]
+        fresh = [(row, features) for row, features in entries if not self._says_nothing_new(row)]
         if not fresh:
             return
         before = {self._lines: os.fstat(self._lines.fileno()).st_size}
@@ -140,11 +123,15 @@ class ShardWriter:
             for stream, length in before.items():
                 os.ftruncate(stream.fileno(), length)
             raise
-        self.keys.update(row.key for row, _ in fresh)
+        self.keys.update(row.key for row, _ in fresh if row.final)
+        self._failed.update((row.key, row.reason) for row, _ in fresh if not row.final)
+
+    def _says_nothing_new(self, row: Row) -> bool:
+        return row.key in self.keys or (row.status == "failed" and self._failed.get(row.key, "") == row.reason)
 
     def _add_features(self, row: Row, features: Mapping[str, np.ndarray], before: dict[IO[bytes], int]) -> Row:
         row = replace(row, shard=self.shard)
-        indices = {}
+        indices, sums = {}, {}
         for stem, vector in sorted(features.items()):
             record = np.ascontiguousarray(vector, dtype="<f4").reshape(-1)
             path = feature_file(self.folder, row, stem, record.size)
@@ -153,9 +140,9 @@ class ShardWriter:
             stream = self._features[path]
             end = os.fstat(stream.fileno()).st_size
             before.setdefault(stream, end)
-            indices[stem] = end // record.nbytes
+            indices[stem], sums[stem] = end // record.nbytes, checksum(record)
             _write_all(stream, record.tobytes())
-        return replace(row, features=indices)
+        return replace(row, features=indices, sums=sums)
 
     def sync(self) -> None:
         """Push everything to the disk itself, so that even a power cut keeps it."""
@@ -164,9 +151,10 @@ class ShardWriter:
                 os.fsync(stream.fileno())
 
     def close(self) -> None:
+        """Close the files and let the shard go."""
         for stream in (*self._features.values(), self._lines):
             stream.close()
-        self._lock.close()
+        self._release()
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -181,47 +169,62 @@ def _write_all(stream: IO[bytes], data: bytes) -> None:
         view = view[stream.write(view) :]
 
 
-def _lock_or_refuse(lock: IO[str], run: Path, patience: float = 5.0) -> None:
-    # Workers of a run that was just killed may take a moment to end.
-    until = time.monotonic() + patience
-    while True:
+def _lock_or_refuse(lock: Path, run: Path, patience: float) -> Callable[[], None]:
+    try:
+        return hold(lock, patience)
+    except Held:
+        raise UsageError(
+            f"{run} is being written by another process",
+            f"wait for it, or give this run another --name; if no run is alive, remove {lock}",
+        ) from None
+
+
+def repair(run: Path) -> list[Damage]:
+    """Repair every shard that nobody is writing; returns what was set aside."""
+    folder = rows_folder(run)
+    found: list[Damage] = []
+    for path in sorted(folder.glob("*.jsonl")):
         try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise UsageError(
-                    f"{run} is being written by another process", "wait for it, or give this run another --name"
-                ) from None
-        time.sleep(0.05)
+            release = hold(folder / f"{path.stem}.lock", say=lambda _: None)
+        except Held:
+            continue
+        with explain_write_errors(folder):
+            try:
+                found += _repair(folder, path.stem).damage
+            finally:
+                release()
+    return found
 
 
-class _FeatureFiles:
-    """The feature files of a rows folder: found once, looked up by (shard, stem, protocol, digest)."""
-
-    def __init__(self, folder: Path, shard: str = "*") -> None:
-        self._files = {file.name.rsplit(".", 2)[0]: file for file in sorted(folder.glob(f"{shard}.*@*.f32"))}
-        self._records = {file: file.stat().st_size // _record_bytes(file) for file in self._files.values()}
-
-    def find(self, row: Row, stem: str) -> Path | None:
-        """The file that holds this row's record, None where it does not reach that far."""
-        file = self._files.get(f"{row.shard}.{stem}@{row.protocol}-{row.protocol_digest[:8]}")
-        return file if file is not None and row.features[stem] < self._records[file] else None
-
-    def __iter__(self) -> Iterator[Path]:
-        return iter(self._files.values())
-
-
-def _record_bytes(file: Path) -> int:
-    return 4 * int(file.name.rsplit(".", 2)[1])
-
-
-def _repair(folder: Path, shard: str) -> list[Row]:
-    """Cut a torn end off the rows, then every feature record that no row names."""
+def _repair(folder: Path, shard: str) -> Scan:
+    """Take damaged lines and a torn end out of the rows, then every feature record at the end that no row names."""
     path = folder / f"{shard}.jsonl"
-    files = _FeatureFiles(folder, shard)
-    rows, good = _whole_rows(path, files)
-    if good < path.stat().st_size:
-        os.truncate(path, good)
+    files = FeatureFiles(folder, shard)
+    found, whole = Scan(), True
+    for item in _lines_of(path):
+        if isinstance(item, Row):
+            problem = files.problem(item)
+            if problem is None:
+                found.rows.append(item)
+                continue
+            item = Damage(problem[0], problem[1], "a damaged feature record", item.to_json().encode())
+        whole = False
+        if item is not None:
+            found.damage.append(item)
+    if not whole:
+        _set_aside(folder / f"{shard}.damaged", found.damage)
+        write_atomic(path, "".join(row.to_json() + "\n" for row in found.rows))
+    _cut_features(files, found.rows)
+    return found
+
+
+def _set_aside(path: Path, damage: Sequence[Damage]) -> None:
+    if damage:
+        with path.open("ab") as stream:
+            stream.write(b"".join(item.line + b"\n" for item in damage))
+
+
+def _cut_features(files: FeatureFiles, rows: Sequence[Row]) -> None:
     used = dict.fromkeys(files, 0)
     for row in rows:
         for stem, index in row.features.items():
@@ -229,41 +232,99 @@ def _repair(folder: Path, shard: str) -> list[Row]:
             assert file is not None
             used[file] = max(used[file], index + 1)
     for file, records in used.items():
-        if records * _record_bytes(file) < file.stat().st_size:
-            os.truncate(file, records * _record_bytes(file))
-    return rows
+        if records * 4 * record_size(file) < file.stat().st_size:
+            os.truncate(file, records * 4 * record_size(file))
 
 
-def _whole_rows(path: Path, files: _FeatureFiles) -> tuple[list[Row], int]:
-    """Rows up to the first torn one (or the first whose features are not all there), and the byte they end at."""
-    rows: list[Row] = []
-    good = 0
-    for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            row = Row.from_json(line.decode(), path.stem)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            break
-        if not line.endswith(b"\n") or not all(files.find(row, stem) for stem in row.features):
-            break
-        rows.append(row)
-        good += len(line)
-    return rows, good
+def _lines_of(path: Path) -> Iterator[Row | Damage | None]:
+    """Rows of a shard in order, damage where a line is no row; None where lines must be put in order again (a kill
+    leaves a torn end).
+    """
+    texts: dict[str, str] = {}
+    offset = 0
+    with path.open("rb") as stream:
+        while line := stream.readline(_LONGEST):
+            row = parse(line[:-1], path.stem, texts) if line.endswith(b"\n") else None
+            if row is not None:
+                yield row
+            elif line.strip():
+                yield from _pieces(path, offset, line, texts)
+            offset += len(line)
+
+
+def _pieces(path: Path, offset: int, line: bytes, texts: dict[str, str]) -> Iterator[Row | Damage | None]:
+    """What is left of a bad line: rows that lost the newline between them, damage, or nothing of a torn end."""
+    yield None
+    ended = line.endswith(b"\n")
+    starts = [0]
+    while (at := line.find(HEAD, starts[-1] + 1)) >= 0:
+        starts.append(at)
+    for start, end in zip(starts, [*starts[1:], len(line)], strict=True):
+        piece = line[start:end].rstrip(b"\n")
+        # A lost newline may have become any other byte.
+        row = parse(piece, path.stem, texts) or parse(piece[:-1], path.stem, texts)
+        if row is not None:
+            yield row
+        elif piece and (end < len(line) or ended or len(line) == _LONGEST):
+            old = piece.startswith(b'{"key"')
+            what = "a line without checksum, of an older version" if old else "a damaged line"
+            yield Damage(path, offset + start, what, piece)
+
+
+def scan(run: Path, manifest: Mapping[str, Any] | None = None, *, verify: bool = False) -> Scan:
+    """Rows of all shards, one a key, sorted by (method, pass, image, protocol), and what is damaged.
+
+    With a manifest, only rows of its methods, passes and protocols in their present versions: rows of an older
+    checkpoint stay on disk, but no table reads them. Of several rows of one key a measured one is taken before a
+    failed one, then the first. With `verify` every feature record is read and held against its checksum.
+    """
+    with _without_collector():
+        return _scan(rows_folder(run), manifest, verify=verify)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    # Rows hold no circles, and walking through 250,000 of them again and again takes longer than reading them.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _scan(folder: Path, manifest: Mapping[str, Any] | None, *, verify: bool) -> Scan:
+    files = FeatureFiles(folder)
+    found: dict[str, Row] = {}
+    damage: list[Damage] = []
+    for path in sorted(folder.glob("*.jsonl")):
+        for item in _lines_of(path):
+            if isinstance(item, Damage):
+                damage.append(item)
+            elif item is not None and (manifest is None or _is_current(item, manifest)):
+                known = found.get(item.key)
+                if known is not None and (known.final or not item.final):
+                    continue
+                if problem := _features_problem(folder, files, item, verify=verify):
+                    damage.append(problem)
+                else:
+                    found[item.key] = item
+    return Scan(in_table_order(list(found.values())), damage)
+
+
+def _features_problem(folder: Path, files: FeatureFiles, row: Row, *, verify: bool) -> Damage | None:
+    if not verify:
+        if all(files.find(row, stem) for stem in row.features):
+            return None
+        return Damage(folder / f"{row.shard}.jsonl", 0, f"the features of {row.image} are gone")
+    problem = files.problem(row)
+    return None if problem is None else Damage(*problem, f"the features of {row.image} are damaged")
 
 
 def read_rows(run: Path, manifest: Mapping[str, Any] | None = None) -> list[Row]:
-    """Rows of all shards, one a key, sorted by (method, pass, image, protocol).
-
-    With a manifest, only rows of its methods, passes and protocols in their present versions: rows of an older
-    checkpoint stay on disk, but no table reads them. Rows of one key in two shards are the same; the first is taken.
-    """
-    folder = rows_folder(run)
-    files = _FeatureFiles(folder)
-    found: dict[str, Row] = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        for row in _whole_rows(path, files)[0]:
-            if manifest is None or _is_current(row, manifest):
-                found.setdefault(row.key, row)
-    return sorted(found.values(), key=lambda row: (row.method, row.column, row.image, row.protocol, row.key))
+    """The rows that `scan` finds; what is damaged is left out."""
+    return scan(run, manifest).rows
 
 
 def _is_current(row: Row, manifest: Mapping[str, Any]) -> bool:
@@ -281,37 +342,18 @@ def _is_current(row: Row, manifest: Mapping[str, Any]) -> bool:
     }
 
 
-def load_features(run: Path, rows: Sequence[Row], stem: str) -> np.ndarray:
-    """Features of rows that have them, float32 (rows, size), in the rows' order.
-
-    Raises MissingError when a row has none, or the file is not there.
-    """
-    files = _FeatureFiles(rows_folder(run))
-    maps: dict[Path, np.ndarray] = {}
-    records = []
-    for row in rows:
-        file = files.find(row, stem) if stem in row.features else None
-        if file is None:
-            raise MissingError(f"{run}: no {stem} features of {row.image} ({row.method}, {row.column})")
-        if file not in maps:
-            shape = (file.stat().st_size // _record_bytes(file), _record_bytes(file) // 4)
-            maps[file] = np.memmap(file, dtype="<f4", mode="r", shape=shape)
-        records.append(maps[file][row.features[stem]])
-    return np.array(records, dtype=np.float32)
-
-
 def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:
-    write_atomic(run / "manifest.json", json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
+    """Write a run's record of itself, whole or not at all."""
+    write_sealed(run / "manifest.json", manifest)
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
-    """Raises MissingError where there is no run, or its manifest cannot be read."""
+    """Raises MissingError where there is no run, or its manifest is not what was written."""
     try:
-        manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict):
-            raise ValueError("not an object")
-    except OSError as error:
-        raise MissingError(f"{run} is no run: manifest.json: {error.strerror}", "python run_bench.py --help") from None
-    except ValueError as error:
-        raise MissingError(f"{run}/manifest.json is damaged: {error}", "run the command again with --fresh") from None
-    return manifest
+        return read_sealed(run / "manifest.json")
+    except FileNotFoundError:
+        raise MissingError(f"{run} is no run: it has no manifest.json", "python run_bench.py --help") from None
+    except DamagedError as error:
+        raise MissingError(
+            error.what, "run its command again: the manifest is written anew, results are kept"
+        ) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.contract import EditPass, ImageRecord
-from bench.core.files import explain_write_errors
+from bench.core.files import write_atomic
 from bench.core.observer import Observer
 
 TRUTH = "truth"
@@ -58,18 +58,10 @@ class SampleImages:
 
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "PNG")
-        _write_bytes(path, buffer.getvalue())
+        write_atomic(path, buffer.getvalue(), sync=False)
 
 
 def _write_flow(image: Path, flow: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, flow.astype(np.float32))
-    _write_bytes(image.with_suffix(".flow.npy"), buffer.getvalue())
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    with explain_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_bytes(data)
-        part.replace(path)
+    write_atomic(image.with_suffix(".flow.npy"), buffer.getvalue(), sync=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from bench.core.sealed import DamagedError, read_sealed, write_sealed
 
 
 def synchroniser(device: str) -> Callable[[], None]:
@@ -94,9 +95,13 @@ def peak_memory(device: str) -> int | None:
 
 
 def read_timing(folder: Path) -> dict[str, Any]:
-    """Stage times of earlier processes; {} where there are none or they cannot be read."""
+    """A run's times (`timing.json`); {} where there are none, or they are not what was written."""
     try:
-        timing = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_sealed(folder / "timing.json")
+    except (FileNotFoundError, DamagedError):
         return {}
-    return timing if isinstance(timing, dict) else {}
+
+
+def write_timing(folder: Path, timing: Mapping[str, Any]) -> None:
+    """Keep a run's times. Raises MissingError where the folder cannot be written."""
+    write_sealed(folder / "timing.json", timing)

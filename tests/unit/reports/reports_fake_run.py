@@ -119,7 +119,7 @@ def write_run(run: Path) -> Path:
                     np.save(folder / f"{stem}.flow.npy", _flow(yaw, smile, noise))
     stages = {"encode": 0.041, "flow": 0.012, "refine": 0.006, "synthesise": 0.024}
     timing = {"device": "2 CPU cores", "methods": {name: {"median": 0.083, "stages": stages} for name in METHODS}}
-    (run / "timing.json").write_text(json.dumps(timing))
+    write_sealed(run / "timing.json", timing)
     (run / "manifest.json").write_text(json.dumps(manifest()))
     return run
 

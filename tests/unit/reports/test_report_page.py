@@ -13,6 +13,7 @@ from reports_fake_run import METHODS, FakeCell, manifest, passes, summaries, wri
 
 import reports.figures.plots
 from bench.core.errors import MissingError
+from bench.core.sealed import write_sealed
 from reports import write_reports
 from reports.failures import collect
 from reports.figures.showcase import showcase
@@ -180,7 +181,7 @@ def test_tables_do_not_know_the_clock_the_run_or_the_order(tmp_path: Path, monke
     for name, clock in (("one", 0.1), ("two", 0.9)):
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "timing.json").write_text(json.dumps({"methods": {"warpres": {"median": clock}}}))
+        write_sealed(folder / "timing.json", {"methods": {"warpres": {"median": clock}}})
         shuffled = dict(sorted(summaries("paper-1").items(), reverse=name == "two"))
         write_reports(folder, shuffled, passes(), manifest(run=name, paper_table=2))
         tables = sorted(path for path in (folder / "tables").iterdir() if path.is_file())
@@ -223,6 +224,8 @@ def test_timings_are_read_in_the_forms_they_have(tmp_path: Path) -> None:
     stages = {"encode": {"median": 0.02}, "synthesise": 0.03}
     methods = {"a": {"stages": stages}, "b": {"median": 0.4}, "c": {}}
     (tmp_path / "timing.json").write_text(json.dumps({"device": {"gpu": "X"}, "methods": methods}))
+    assert read_timings(tmp_path) is None  # no checksum: nobody knows whether it is what was written
+    write_sealed(tmp_path / "timing.json", {"device": {"gpu": "X"}, "methods": methods})
     timings = read_timings(tmp_path)
     assert timings is not None and timings.device == "gpu X" and timings.stages == ("encode", "synthesise")
     assert timings.seconds == {"a": pytest.approx(0.05), "b": 0.4}

@@ -58,9 +58,11 @@ def test_a_torn_end_is_repaired_and_made_again(tmp_path: Path, cut: int) -> None
     whole = fingerprint(tmp_path)
     rows = tmp_path / "rows" / "0.jsonl"
     os.truncate(rows, rows.stat().st_size - cut)
-    assert fingerprint(tmp_path) != whole
+    # A line that lost its newline alone is whole all the same.
+    assert (fingerprint(tmp_path) == whole) == (cut == 1)
     run_work(make_work(FewImages(6), [PoolingMethod()]), tmp_path)
     assert fingerprint(tmp_path) == whole
+    assert not list((tmp_path / "rows").glob("*.damaged"))
 
 
 def test_lost_features_take_their_rows_with_them(tmp_path: Path) -> None:

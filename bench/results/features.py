@@ -1,0 +1,100 @@
+"""Features of rows as raw float32, one file a shard, stem and protocol; each record is checked against its row."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.core.errors import MissingError
+from bench.results.row import Row
+
+
+def rows_folder(run: Path) -> Path:
+    """Where a run's rows and features lie."""
+    return run / "rows"
+
+
+def feature_file(folder: Path, row: Row, stem: str, size: int) -> Path:
+    """Where records of `size` float32 lie: "0.fid@paper-1-0a1b2c3d.2048.f32", so that the file explains itself."""
+    return folder / f"{row.shard}.{stem}@{row.protocol}-{row.protocol_digest[:8]}.{size}.f32"
+
+
+def checksum(record: bytes | np.ndarray) -> int:
+    """CRC-32 of a record's bytes."""
+    return zlib.crc32(record if isinstance(record, bytes) else record.tobytes())
+
+
+class FeatureFiles:
+    """The feature files of a rows folder: found once, looked up by (shard, stem, protocol, digest)."""
+
+    def __init__(self, folder: Path, shard: str = "*") -> None:
+        found = [file for file in sorted(folder.glob(f"{shard}.*@*.f32")) if file.is_file() and record_size(file)]
+        self._files = {file.name.rsplit(".", 2)[0]: file for file in found}
+        self._records = {file: file.stat().st_size // (4 * record_size(file)) for file in found}
+        self._maps: dict[Path, np.ndarray] = {}
+
+    def file(self, row: Row, stem: str) -> Path | None:
+        """The file of a row's features, whether it reaches this record or not."""
+        return self._files.get(f"{row.shard}.{stem}@{row.protocol}-{row.protocol_digest[:8]}")
+
+    def find(self, row: Row, stem: str) -> Path | None:
+        """The file that holds this row's record, None where it does not reach that far."""
+        file = self.file(row, stem)
+        return file if file is not None and 0 <= row.features[stem] < self._records[file] else None
+
+    def read(self, row: Row, stem: str) -> np.ndarray:
+        """One record, float32 (size,), as it was written. Raises MissingError naming file and place."""
+        file = self.find(row, stem) if stem in row.features else None
+        if file is None:
+            raise MissingError(f"no {stem} features of {row.image} ({row.method}, {row.column})", _ADVICE)
+        record: np.ndarray = self._map(file)[row.features[stem]]
+        if checksum(record) != row.sums.get(stem):
+            raise MissingError(f"{self.place(row, stem)}: the features of {row.image} are damaged", _ADVICE)
+        return record
+
+    def problem(self, row: Row) -> tuple[Path, int] | None:
+        """File and offset in bytes of the first of a row's records that is not what was written."""
+        for stem, index in row.features.items():
+            file = self.find(row, stem)
+            if file is None:
+                return self.file(row, stem) or Path(f"{row.shard}.{stem}@{row.protocol}"), 0
+            if checksum(self._map(file)[index]) != row.sums.get(stem):
+                return file, index * 4 * record_size(file)
+        return None
+
+    def place(self, row: Row, stem: str) -> str:
+        file = self.file(row, stem)
+        return f"{file}, byte {row.features[stem] * 4 * record_size(file)}" if file else stem
+
+    def _map(self, file: Path) -> np.ndarray:
+        if file not in self._maps:
+            shape = (self._records[file], record_size(file))
+            self._maps[file] = np.memmap(file, dtype="<f4", mode="r", shape=shape)
+        return self._maps[file]
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self._files.values())
+
+
+_ADVICE = "run the same command again: it makes what is damaged anew, and keeps the rest"
+
+
+def record_size(file: Path) -> int:
+    """Numbers a record; 0 for a file that is none of ours."""
+    text = file.name.rsplit(".", 2)[1]
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def load_features(run: Path, rows: Sequence[Row], stem: str) -> np.ndarray:
+    """Features of rows that have them, float32 (rows, size), in the rows' order.
+
+    Raises MissingError when a row has none, its file is not there, or its record is not what was written.
+    """
+    files = FeatureFiles(rows_folder(run))
+    try:
+        return np.array([files.read(row, stem) for row in rows], dtype=np.float32)
+    except MissingError as error:
+        raise MissingError(f"{run}: {error.what}", error.next_step) from None

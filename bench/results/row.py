@@ -1,0 +1,216 @@
+"""A result: what it is about (its key), what was measured, and the line it is on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+IDENTITY = (
+    "picture", "picture_digest", "method", "method_digest", "pass", "edit_digest", "strength", "protocol",
+    "protocol_digest",
+)  # fmt: skip
+# Names on disk that are not the fields' own.
+FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "column"}
+
+# The real pictures' own rows, compared with themselves; the references of set metrics come from them. Where a protocol
+# stores JPEG, the same images before it are compared with those after it.
+REAL, REAL_JPEG = "real", "real-jpeg"
+ORIGINAL = "original"
+# Why a row failed that no second try can change: the image's own bytes are no image.
+INPUT = "input: "
+
+# A line is {"sum": "<16 hex digits of BLAKE2b over the rest>", ...}: it is checked before it is read as JSON.
+HEAD, AFTER = b'{"sum": "', b'", '
+_SUM = 16
+
+
+class Compact(Mapping[str, Any]):
+    """A small read-only mapping to numbers: one array, and names shared by all rows of a kind.
+
+    A run of 250,000 rows stays below 300 MB by it.
+    """
+
+    __slots__ = ("_names", "_numbers")
+    _known: dict[tuple[str, ...], tuple[str, ...]] = {}  # noqa: RUF012
+
+    def __init__(self, names: Iterable[str], numbers: Iterable[float], kind: str) -> None:
+        own = tuple(names)
+        self._names = self._known.setdefault(own, own)
+        self._numbers = array(kind, numbers)
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self._numbers[self._names.index(name)]
+        except ValueError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+_NOTHING: Mapping[str, Any] = Compact((), (), "d")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image of one pass of one method under one protocol.
+
+    Attributes:
+        image, image_digest, method, method_digest, column, edit_digest, strength, protocol, protocol_digest:
+            What the row is about; `key` is their SHA-256. `column` is written "pass" on disk.
+        status: "ok" or "failed"; `reason` says why.
+        values: Pair metrics, truth columns: stem -> float, never NaN.
+        failures: Stem -> why this value is absent.
+        features: Stem -> index of the record in the shard's feature file of that stem and protocol.
+        sums: Stem -> CRC-32 of that record.
+        shard: Name of the shard the row lies in; not part of the row on disk.
+    """
+
+    image: str
+    image_digest: str
+    method: str
+    method_digest: str
+    column: str
+    edit_digest: str
+    strength: float
+    protocol: str
+    protocol_digest: str
+    status: str = "ok"
+    reason: str | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    features: Mapping[str, int] = field(default_factory=dict)
+    sums: Mapping[str, int] = field(default_factory=dict, compare=False)
+    shard: str = ""
+    _key: str = field(default="", init=False, repr=False, compare=False)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of what the row is about; made once."""
+        if not self._key:
+            object.__setattr__(
+                self, "_key", row_key(**{name: getattr(self, FIELDS.get(name, name)) for name in IDENTITY})
+            )
+        return self._key
+
+    @property
+    def final(self) -> bool:
+        """Whether another try could not say anything else: it is measured, or its image's own bytes are no image."""
+        return self.status == "ok" or (self.reason or "").startswith(INPUT)
+
+    def to_json(self) -> str:
+        """The line on disk, without its newline; the same row always gives the same bytes."""
+        about = {name: getattr(self, FIELDS.get(name, name)) for name in IDENTITY}
+        features = {stem: [index, self.sums.get(stem, 0)] for stem, index in self.features.items()}
+        record = {"key": self.key, **about, "status": self.status, "reason": self.reason}
+        record |= {"values": dict(self.values), "failures": dict(self.failures), "features": features}
+        body = json.dumps(record, ensure_ascii=False, allow_nan=False)[1:]
+        return f"{HEAD.decode()}{_sum(body.encode())}{AFTER.decode()}{body}"
+
+    @classmethod
+    def from_json(cls, line: str, shard: str = "") -> Row:
+        """Read a line back. Raises ValueError on anything that is not a whole row."""
+        row = parse(line.encode(), shard, {})
+        if row is None:
+            raise ValueError("not a row, or not a whole one")
+        return row
+
+
+def row_key(**identity: Any) -> str:
+    """SHA-256 of the nine identity fields: the same result has the same key on every machine."""
+    if set(identity) != set(IDENTITY):
+        raise ValueError(f"a key needs exactly {IDENTITY}")
+    ordered = [float(identity[name]) if name == "strength" else identity[name] for name in IDENTITY]
+    return hashlib.sha256(json.dumps(ordered, ensure_ascii=False).encode()).hexdigest()
+
+
+def parse(line: bytes, shard: str, texts: dict[str, str]) -> Row | None:
+    """The row of a line without its newline; None where the line is not what was written.
+
+    `texts` keeps one copy of names that many rows share.
+    """
+    start = len(HEAD) + _SUM + len(AFTER)
+    if not line.startswith(HEAD) or line[start - len(AFTER) : start] != AFTER:
+        return None
+    body = line[start:]
+    if _sum(body) != line[len(HEAD) : len(HEAD) + _SUM].decode("ascii", "replace"):
+        return None
+    try:
+        return _row(json.loads(b"{" + body), shard, texts)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        return None
+
+
+def _row(record: dict[str, Any], shard: str, texts: dict[str, str]) -> Row:
+    # 250,000 of these are read in a few seconds: types are looked at a set at a time.
+    image, image_digest, method, method_digest, column, edit_digest, strength, protocol, protocol_digest = (
+        record[name] for name in IDENTITY
+    )
+    status, reason, key = record["status"], record["reason"], record["key"]
+    names = (image, image_digest, method, method_digest, column, edit_digest, protocol, protocol_digest, key)
+    if {*map(type, names)} != _TEXT or status not in ("ok", "failed") or len(key) != 64:
+        raise TypeError("a name that is no text")
+    if type(strength) not in _NUMBERS or not (reason is None or type(reason) is str):
+        raise TypeError("a strength that is no number, or a reason that is no text")
+    share = texts.setdefault
+    features = record["features"]
+    indices, sums = zip(*features.values(), strict=True) if features else ((), ())
+    row = Row(
+        share(image, image),
+        share(image_digest, image_digest),
+        share(method, method),
+        share(method_digest, method_digest),
+        share(column, column),
+        share(edit_digest, edit_digest),
+        float(strength),
+        share(protocol, protocol),
+        share(protocol_digest, protocol_digest),
+        share(status, status),
+        None if reason is None else share(reason, reason),
+        _numbers(record["values"].keys(), record["values"].values(), "d"),
+        _texts(record["failures"], texts),
+        _numbers(features.keys(), indices, "q"),
+        _numbers(features.keys(), sums, "q"),
+        share(shard, shard),
+    )
+    object.__setattr__(row, "_key", key)
+    return row
+
+
+_TEXT, _NUMBERS = {str}, {float, int}
+
+
+def _numbers(names: Iterable[str], found: Collection[Any], kind: str) -> Mapping[str, Any]:
+    if not found:
+        return _NOTHING
+    if not {*map(type, found)} <= _NUMBERS or not isfinite(sum(found)):
+        raise TypeError("a value that is no number")
+    return Compact(names, found, kind)
+
+
+def _texts(found: Mapping[str, Any], texts: dict[str, str]) -> Mapping[str, str]:
+    if not found:
+        return _NOTHING
+    if {*map(type, found.values())} != _TEXT:
+        raise TypeError("a reason that is no text")
+    return {texts.setdefault(k, k): texts.setdefault(v, v) for k, v in found.items()}
+
+
+def _sum(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=_SUM // 2).hexdigest()
+
+
+def in_table_order(rows: Sequence[Row]) -> list[Row]:
+    """Sorted by (method, pass, image, protocol)."""
+    return sorted(rows, key=lambda row: (row.method, row.column, row.image, row.protocol, row.key))
