@@ -42,11 +42,13 @@ def run(config: Config, options: argparse.Namespace) -> int:
         _tell(f"not measured: {need.name}: {need.reason}")
     for step in next_steps(gaps_of(assembly.needs)):
         _tell(f"  next: {step}")
-    if options.fresh and shard.rank == 0:
-        _forget(folder)
+    if options.fresh:
+        _forget(folder, shard)
     record = manifest(config, assembly, options.words)
-    with store.ShardWriter(folder, shard.name):  # fails early where the folder cannot be written, or somebody else does
+    with store.ShardWriter(folder, shard.name) as writer:  # fails early where the folder is not ours to write
         store.write_manifest(folder, record)
+    for damage in (*writer.damage, *store.repair(folder)):
+        _tell(f"set aside: {damage}; it is made again")
     _compute(config, assembly, folder, shard)
     return _finish(assembly, folder, record, shard, as_json=options.json)
 
@@ -54,11 +56,14 @@ def run(config: Config, options: argparse.Namespace) -> int:
 def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> None:
     """Make what is missing, in one process or several."""
     work = assembly.work
-    done = {row.key for row in store.read_rows(folder)}
+    there = store.read_rows(folder)
+    done = {row.key for row in there if row.final}
     todo = [index for index, row in work.rows() if row.key not in done and shard.owns(index // work.group)]
     if not todo:
         _tell("nothing to compute: all results are there")
         return
+    if again := {row.key for row in there} - done & {row.key for _, row in work.rows()}:
+        _tell(f"{len(again)} results failed before and are tried again")
     _check_disk(folder, disk_bytes(work, done), len(todo))
     if shard.rank == 0:
         for line in warnings_of(quick(work.images), len(work.images)):
@@ -69,7 +74,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
     def job(part: Shard, progress: Progress) -> dict[str, Any]:
         with store.ShardWriter(folder, part.name) as writer:
             samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
-            engine = Engine(work, writer, done | writer.keys, part, samples, progress)
+            engine = Engine(work, writer, set(done), part, samples, progress)
             engine.run()
         return {
             name: {"made": engine.made.get(name, 0), "seconds": engine.spent.get(name, 0.0), "stages": clock.seconds}
@@ -110,7 +115,7 @@ def _reasons(failed: Sequence[store.Row], most: int = 10) -> list[tuple[str, int
     counts: dict[str, int] = {}
     for row in failed:
         reason = (
-            f"{row.image}: {row.reason}" if (row.reason or "").startswith("input:") else f"{row.method}: {row.reason}"
+            f"{row.image}: {row.reason}" if (row.reason or "").startswith("input") else f"{row.method}: {row.reason}"
         )
         counts[reason] = counts.get(reason, 0) + 1
     return sorted(counts.items(), key=lambda item: -item[1])[:most]
@@ -126,16 +131,28 @@ def _check_disk(folder: Path, needed: int, results: int) -> None:
         )
 
 
-def _forget(folder: Path) -> None:
-    """Remove a run's results, and nothing else: a folder that is no run is left alone."""
+def _forget(folder: Path, shard: Shard) -> None:
+    """Remove a run's results, and nothing else: a folder that is no run is left alone.
+
+    The manifest goes last, so that the same command can finish what a kill has cut short.
+    """
+    if shard.size > 1:
+        raise UsageError(
+            f"--fresh in part {shard.rank + 1} of {shard.size} would delete what the other parts have written",
+            f"remove the folder {folder} first, then start the parts without --fresh",
+        )
     if not folder.exists():
         return
     if not (folder / "manifest.json").is_file() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not a run of ours: it has no manifest.json", "remove it yourself, or use --name")
+    with store.ShardWriter(folder):  # another process may be writing there
+        pass
     with explain_write_errors(folder):
-        for name in ("rows", "pictures", "tables", "plots", "grids"):
+        for name in (".report.json", "index.html"):
+            (folder / name).unlink(missing_ok=True)
+        for name in ("tables", "plots", "grids", "rows", "pictures"):
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in ("index.html", "timing.json", ".report.json", "manifest.json"):
+        for name in ("timing.json", "manifest.json"):
             (folder / name).unlink(missing_ok=True)
 
 

@@ -64,6 +64,12 @@ class MissingError(BenchError):
         self.files = tuple(files)
 
 
+class DeviceError(BenchError):
+    """A device that answers every further call with the same error: the run stops, rows stay."""
+
+    exit_code = ExitCode.FAILED_CELLS
+
+
 class ImageError(BenchError):
     """One image that cannot be used; becomes a failed row, never the end of a run."""
 

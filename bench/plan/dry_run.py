@@ -93,5 +93,5 @@ def _done(work: Work, folder: Path) -> Mapping[tuple[str, str, str], int]:
     """Results that are there; the pictures' digests, for which every file is read, are asked for only then."""
     if not (folder / "rows").is_dir():
         return {}
-    keys = {row.key for row in read_rows(folder)}
+    keys = {row.key for row in read_rows(folder) if row.final}
     return {(cell.method, cell.column, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}

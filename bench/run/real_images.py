@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.core.contract import Evaluator
+from bench.core.errors import ImageError
 from bench.plan.work import Work
+from bench.results.row import INPUT
 from bench.results.store import REAL_JPEG, Row
-from bench.run.rows import Entry, Seen, describe, failed, reason, scored_row
+from bench.run.rows import Entry, Seen, describe, failed, reason, scored_row, stop_if_hopeless
 
 
 @dataclass
@@ -46,13 +48,16 @@ def read_group(work: Work, number: int) -> RealGroup:
     for index in real.indices:
         try:
             real.images[index] = work.dataset.read(work.images[index])
+        except ImageError as error:
+            real.problems[index] = f"{INPUT}{reason(error)}"
         except Exception as error:
-            real.problems[index] = f"input: {reason(error)}"
+            stop_if_hopeless(error)
+            real.problems[index] = f"input not read: {reason(error)}"
     for evaluator in work.evaluators:
         stored = {index: evaluator.store(image) for index, image in real.images.items()}
         seen = describe(evaluator, stored, work.group)
         real.stored[evaluator.protocol], real.seen[evaluator.protocol] = stored, seen
-        real.problems.update({index: f"input: {why}" for index, why in seen.problems.items()})
+        real.problems.update({index: f"input not looked at: {why}" for index, why in seen.problems.items()})
     return real
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.core.contract import Evaluator, Features, Scored
-from bench.core.errors import BenchError, MissingError
+from bench.core.errors import BenchError, DeviceError, MissingError
 from bench.core.observer import Observation
 from bench.results.store import Row
 
@@ -82,9 +82,31 @@ def reason(error: Exception) -> str:
 
 def stop_if_hopeless(error: Exception) -> None:
     """Errors that the next image would meet too end the run; everything done so far is kept."""
-    if isinstance(error, MissingError):
+    if isinstance(error, MissingError | DeviceError):
         raise error
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
         raise MissingError(
             "out of memory", "free some, use --device cpu, or set run.group = 1 in a --config file; the run carries on"
         ) from error
+    if _lost_its_device(error):
+        raise DeviceError(
+            f"the device gave up: {reason(error)}",
+            "results so far are kept and nothing is marked as failed: run the same command again, it carries on; "
+            "where the error comes back, restart the device or use --device cpu",
+        ) from error
+
+
+def _lost_its_device(error: Exception) -> bool:
+    """Whether the device itself failed: after such an error every call in this process fails, whatever the image."""
+    if isinstance(error, torch.AcceleratorError) or any(mark in str(error) for mark in _DEVICE_ERRORS):
+        return True
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
+
+
+_DEVICE_ERRORS = ("CUDA error", "CUDA driver error", "HIP error", "device-side assert")

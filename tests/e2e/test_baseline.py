@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.cli import main
 from bench.cli.gate_command import cells_of
+from bench.results.row import Row
 
 BASELINE = Path(__file__).parents[1] / "baselines" / "world"
 # Another processor rounds otherwise; a change of weights or code moves scores by more than this.
@@ -48,10 +49,12 @@ def test_the_gate_would_notice(capsys: pytest.CaptureFixture[str]) -> None:
     worse = Path("worse")
     shutil.copytree(BASELINE, worse)
     for path in (worse / "rows").glob("*.jsonl"):
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        for row in rows:
-            if row["method"] != "real":
-                row["values"]["id"] *= 0.9
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        rows = [Row.from_json(line) for line in path.read_text().splitlines()]
+        lower = [replace(row, values={**row.values, "id": row.values["id"] * 0.9}) for row in rows]
+        path.write_text(
+            "".join(
+                (old if old.method == "real" else new).to_json() + "\n" for old, new in zip(rows, lower, strict=True)
+            )
+        )
     assert main(["gate", str(BASELINE), str(worse)]) == 1
     assert "worse   warpres, pose+, id@synthetic-1" in capsys.readouterr().out

@@ -180,3 +180,31 @@ def test_a_changed_checkpoint_is_computed_again_and_replaces_its_rows_in_tables(
     assert after == _tables(desk.folder / "runs/two")
     assert desk.here(*desk.basics, "--name", "one", "--fresh") == 0
     assert after == _tables(desk.folder / "runs/one")
+
+
+def test_fresh_in_parts_is_refused_and_deletes_nothing(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert desk.here(*desk.basics, "--name", "one") == 0
+    rows = desk.folder / "runs/one/rows/0.jsonl"
+    before = rows.read_bytes()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        assert desk.here(*desk.basics, "--name", "one", "--fresh") == 2
+        assert "remove the folder" in capsys.readouterr().err
+    assert rows.read_bytes() == before
+
+
+def test_damage_is_told_set_aside_and_made_again(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.here(*desk.basics, "--name", "one") == 0
+    run = desk.folder / "runs/one"
+    tables, rows = _tables(run), run / "rows/0.jsonl"
+    sound = rows.read_bytes()
+    rows.write_bytes(sound.replace(b'"ok"', b'"OK"', 1))
+    (run / "tables/scores@plain-1.csv").write_bytes(b"")
+    capsys.readouterr()
+    assert desk.here(*desk.basics, "--name", "one") == 0
+    said = capsys.readouterr().err
+    assert "set aside" in said and "0.jsonl, byte 0" in said and "1 results to compute" in said
+    assert _tables(run) == tables and (run / "rows/0.damaged").is_file()

@@ -155,7 +155,7 @@ def run_work(work: Work, folder: Path, environment: dict[str, str] | None = None
     """Run what is missing of a work into a folder, as the `run` command does."""
     shard = from_environment(environment or {})
     with ShardWriter(folder, shard.name) as writer:
-        done = {row.key for row in read_rows(folder)} | writer.keys
+        done = {row.key for row in read_rows(folder) if row.final}
         samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
         engine = Engine(work, writer, done, shard, samples, lambda count, what: None)
         engine.run()

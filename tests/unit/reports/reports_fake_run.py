@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from bench.core.sealed import write_sealed
 
 PROTOCOL = "synthetic-1"
 METHODS = ("e4e", "styleres", "warpres")
@@ -120,7 +121,7 @@ def write_run(run: Path) -> Path:
     stages = {"encode": 0.041, "flow": 0.012, "refine": 0.006, "synthesise": 0.024}
     timing = {"device": "2 CPU cores", "methods": {name: {"median": 0.083, "stages": stages} for name in METHODS}}
     write_sealed(run / "timing.json", timing)
-    (run / "manifest.json").write_text(json.dumps(manifest()))
+    write_sealed(run / "manifest.json", manifest())
     return run
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -126,13 +127,13 @@ def test_damaged_features_are_named_with_their_place_and_made_again(tmp_path: Pa
 
 def test_a_failed_row_gives_way_to_a_measured_one(tmp_path: Path) -> None:
     failed = replace(ROW, status="failed", reason="RuntimeError: once", values={})
-    for rows in ([failed], [failed], [ROW], [failed]):
+    for row, known in ((failed, False), (failed, False), (ROW, False), (failed, True)):
         with ShardWriter(tmp_path) as writer:
-            assert (ROW.key in writer.keys) == (rows == [ROW] or _lines(tmp_path).read_bytes().count(b'"ok"') == 1)
-            writer.append([(row, {}) for row in rows])
+            assert (ROW.key in writer.keys) == known
+            writer.append([(row, {})])
     assert _lines(tmp_path).read_bytes().count(b"\n") == 2
-    (row,) = read_rows(tmp_path)
-    assert row.status == "ok"
+    (left,) = read_rows(tmp_path)
+    assert left.status == "ok"
     broken = replace(ROW, image="3.jpg", status="failed", reason="input: 3.jpg: is empty (0 bytes)")
     assert broken.final and not failed.final
 
@@ -144,10 +145,8 @@ def test_a_sealed_record_is_what_was_written_or_refused(tmp_path: Path) -> None:
     for _ in range(60):
         at = moments.randrange(len(sound))
         path.write_bytes(sound[:at] + bytes([sound[at] ^ 1 << moments.randrange(8)]) + sound[at + 1 :])
-        try:
+        with contextlib.suppress(DamagedError):
             assert read_sealed(path) == {"run": "ä", "data": {"pictures": 3}}  # white space alone
-        except DamagedError:
-            pass
     for content in (b"", b"[]", b"{}", b"\xff", b"[" * 200_000, b'{"run": 1}', b'{"checksum": []}'):
         path.write_bytes(content)
         with pytest.raises(DamagedError, match=r"manifest\.json"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +58,7 @@ def test_no_shift_is_the_same_and_one_image_has_no_interval() -> None:
 
 def test_only_images_that_both_methods_have_count() -> None:
     rows = _rows("a", [0.1, 0.2, 0.3]) + _rows("b", [0.2, 0.3, 0.4, 9.0]) + _rows("c", [5.0])
-    rows[1] = Row(**{**vars(rows[1]), "status": "failed", "values": {}})
+    rows[1] = replace(rows[1], status="failed", values={})
     (found,) = differences(rows, "a", "b", lambda protocol: NUMBERS, _better)
     assert found.n == 2
     assert found.value == pytest.approx(0.1)
