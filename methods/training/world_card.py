@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,14 @@ from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.world.render import render, to_uint8
 from bench.world.scene import sample_people
 from methods.nets.stylegan2 import Generator
+from methods.training.card_figures import NAMES, draw_trade_off, draw_training, kept_turn, trade_off
+from methods.training.sweep import SCORE
 from metrics.frechet import frechet_distance
 
 COUNT = 2000
 GRID = (4, 12)
+TRAINING, TRADE_OFF = "training.png", "trade-off.png"
+EDIT_FIGURES = ("pose+/kept", "pose-/kept", "smile+/kept", "smile-/kept", "smile+/flow_slope", "yaw+17/flow_epe")
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
@@ -55,10 +59,14 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     yield "# The synthetic world's networks\n"
     yield "Made by `python -m methods.training.world_card`; measured on scenes that no network was trained on.\n"
     yield "## Files\n"
-    yield "| file | MB | recipe | seed | steps | batch | minutes | held-out figures |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "Images and minutes are those of all legs of a training; w-consistency is a loss that is not in the paper."
+    yield "Held-out figures are of validation people; all of them stand in each file's metadata.\n"
+    yield "| file | MB | recipe | seed | steps | batch | images | minutes | losses | held-out figures |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for path in sorted(folder.glob("*.safetensors")):
         yield _file_line(path)
+    yield from _training_lines(folder)
+    yield from _sweep_lines(folder)
     yield "\n## Generator\n"
     yield f"FD of {COUNT} samples to {COUNT} held-out renders without details: **{distance:.2f}**;"
     yield f"of as many other renders to the same ones: {floor:.2f}. Samples: `generator.png`.\n"
@@ -76,10 +84,53 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
 def _file_line(path: Path) -> str:
     facts = metadata_of(path)
     made, held_out = facts.get("made", {}), facts.get("held_out", {})
-    figures = ", ".join(f"{name} {value}" for name, value in held_out.items())
+    shown = {name: value for name, value in held_out.items() if "/" not in name or name in EDIT_FIGURES}
+    figures = ", ".join(f"{name} {value}" for name, value in shown.items())
     minutes = round(made["wall_time_s"] / 60, 1) if made else "-"
-    columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")]
-    return f"| {path.name} | {path.stat().st_size / 1e6:.1f} | {' | '.join(columns)} | {minutes} | {figures} |"
+    images = made.get("images", made["steps"] * made["batch"] if made else "-")
+    columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")] + [str(images)]
+    size = f"{path.stat().st_size / 1e6:.1f}"
+    return f"| {path.name} | {size} | {' | '.join(columns)} | {minutes} | {_losses(made)} | {figures} |"
+
+
+def _losses(made: Mapping[str, Any]) -> str:
+    """Which set of losses a residual method was trained with, and its weights."""
+    weights = made.get("weights")
+    if not isinstance(weights, dict) or "w_consistency" not in weights:
+        return "-"
+    asks = weights["w_consistency"]
+    return f"{'with w-consistency ' + str(asks) if asks else 'paper'}, lambda_F {weights['regulariser']}"
+
+
+def _training_lines(folder: Path) -> Iterator[str]:
+    logs = sorted((folder / "logs").glob("*.jsonl"))
+    if logs:
+        yield "\n## Training\n"
+        yield "Losses (grey) and the held-out figure over the steps of each training, drawn from `logs/`.\n"
+        yield f"![How the networks learned]({TRAINING})"
+
+
+def _sweep_lines(folder: Path) -> Iterator[str]:
+    path = folder / "sweep.json"
+    if not path.is_file():
+        return
+    sweep = json.loads(path.read_text(encoding="utf-8"))
+    yield "\n## Weights of the losses\n"
+    yield f"Rule, one for both methods: {sweep['rule']} ({sweep['people']}). Trials of {sweep['steps']} steps of"
+    yield f"{sweep['batch']} images from the common start; w-consistency is not in the paper. Bold: chosen.\n"
+    yield "| method | losses | lambda_F | w-consistency | reconstruction | kept turn | kept smile | mean asked PSNR |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for method, losses, trials in trade_off(sweep["curves"]):
+        best = max(trials, key=lambda trial: trial["figures"][SCORE], default=None)
+        for trial in trials:
+            figures = trial["figures"]
+            score = f"{figures[SCORE]:.2f}"
+            smile = (figures["smile+/kept"] + figures["smile-/kept"]) / 2
+            numbers = f"{figures['psnr']:.2f} | {kept_turn(figures):.0%} | {smile:.0%}"
+            weights = f"{trial['regulariser']:g} | {trial['w_consistency']:g}"
+            score = f"**{score}**" if trial is best else score
+            yield f"| {NAMES[method]} | {losses} | {weights} | {numbers} | {score} |"
+    yield f"\n![Reconstruction against kept turn]({TRADE_OFF})"
 
 
 def grid(generator: Generator) -> Image.Image:
@@ -90,10 +141,19 @@ def grid(generator: Generator) -> Image.Image:
     return Image.fromarray(tiles.numpy()).resize((columns * 128, rows * 128), Image.Resampling.NEAREST)
 
 
+def write(folder: Path, text: str) -> None:
+    """Write the card and its drawings."""
+    (folder / "CARD.md").write_text(text)
+    grid(load_shipped_generator()).save(folder / "generator.png", optimize=True)
+    if logs := sorted((folder / "logs").glob("*.jsonl")):
+        draw_training(logs, folder / TRAINING)
+    if (folder / "sweep.json").is_file():
+        draw_trade_off(json.loads((folder / "sweep.json").read_text(encoding="utf-8")), folder / TRADE_OFF)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     text = "\n".join(lines()) + "\n"
     print(text)
     if len(sys.argv) > 1:
-        Path(sys.argv[1], "CARD.md").write_text(text)
-        grid(load_shipped_generator()).save(Path(sys.argv[1], "generator.png"), optimize=True)
+        write(Path(sys.argv[1]), text)

@@ -1,0 +1,105 @@
+"""What the model card draws: how every shipped network learned, and the trade-off that the sweep measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+COLUMNS = 5
+HELD_OUT = ("psnr", "epe_px", "mse", "psnr_db", "verification_accuracy", "smile+/flow_slope")  # the first that is there
+NAMES = {"styleres": "StyleRes", "warpres": "WarpRes"}
+Curve = tuple[list[float], list[float]]
+
+
+def records(log: Path) -> list[dict[str, Any]]:
+    """Records of a thinned `log.jsonl`."""
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def loss_curve(log: Sequence[Mapping[str, Any]]) -> Curve:
+    """Steps, and the mean sum of the losses since the record before."""
+    shown = [record for record in log if "losses" in record]
+    sums = [sum(value for name, value in r["losses"].items() if "/" not in name) for r in shown]
+    return [r["step"] for r in shown], sums
+
+
+def held_out_curve(log: Sequence[Mapping[str, Any]]) -> tuple[str, Curve]:
+    """The name of the figure that says most of a network, and its course."""
+    shown = [record for record in log if "check" in record]
+    name = next((name for name in HELD_OUT if any(name in r["check"] for r in shown)), "")
+    points = [(float(r["step"]), float(r["check"][name])) for r in shown if name in r["check"]]
+    return name, ([step for step, _ in points], [value for _, value in points])
+
+
+def draw_training(logs: Sequence[Path], path: Path) -> None:
+    """One panel a network: losses (grey, left) and the held-out figure (right) over the steps."""
+    plt = _pyplot()
+    rows = -(-len(logs) // COLUMNS)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(3.2 * COLUMNS, 2.2 * rows), squeeze=False)
+    for axis, log in zip(axes.flat, logs, strict=False):
+        content = records(log)
+        axis.plot(*loss_curve(content), color="0.6", linewidth=1)
+        axis.set_title(log.stem, fontsize=9)
+        axis.tick_params(labelsize=7)
+        name, curve = held_out_curve(content)
+        if name:
+            right = axis.twinx()
+            right.plot(*curve, color="C0", marker=".", linewidth=1)
+            right.set_ylabel(name, fontsize=7, color="C0")
+            right.tick_params(labelsize=7)
+    for axis in axes.flat[len(logs) :]:
+        axis.set_visible(False)
+    _save(plt, figure, path)
+
+
+def kept_turn(figures: Mapping[str, float]) -> float:
+    """Mean kept share of the turn that was asked for, of both directions."""
+    return (figures["pose+/kept"] + figures["pose-/kept"]) / 2
+
+
+def trade_off(curves: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, list[Mapping[str, Any]]]]:
+    """Method, set of losses and its trials, lowest weight first."""
+    for method in NAMES:
+        own = [trial for trial in curves if trial["method"] == method]
+        paper = [trial for trial in own if not trial["w_consistency"]]
+        yield method, "paper", sorted(paper, key=lambda trial: trial["regulariser"])
+        consistent = [trial for trial in own if trial["w_consistency"]]
+        yield method, "w-consistency", sorted(consistent, key=lambda trial: trial["w_consistency"])
+
+
+def draw_trade_off(sweep: Mapping[str, Any], path: Path) -> None:
+    """Reconstruction, and the mean PSNR to the asked truth, against the kept share of the turn."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
+    labels = (("psnr", "reconstruction, dB"), ("asked_psnr", "mean PSNR to the asked truth, dB"))
+    for axis, (key, label) in zip(axes, labels, strict=True):
+        for method, losses, trials in trade_off(sweep["curves"]):
+            x = [100 * kept_turn(trial["figures"]) for trial in trials]
+            y = [trial["figures"][key] for trial in trials]
+            colour, style = ("C0" if method == "styleres" else "C1"), ("-o" if losses == "paper" else "--s")
+            axis.plot(x, y, style, color=colour, label=f"{NAMES[method]}, {losses}")
+            for trial, px, py in zip(trials, x, y, strict=True):
+                weight = trial["regulariser"] if losses == "paper" else trial["w_consistency"]
+                axis.annotate(f"{weight:g}", (px, py), fontsize=7, xytext=(3, 3), textcoords="offset points")
+        axis.set_xlabel("kept share of the turn, %")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize=8)
+    _save(plt, figure, path)
+
+
+def _pyplot() -> Any:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _save(plt: Any, figure: Any, path: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(path, dpi=80, metadata={"Software": None})
+    plt.close(figure)

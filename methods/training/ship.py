@@ -1,0 +1,110 @@
+"""Put what the chain trained into the folder of shipped weights, with its log, if it passes its checks.
+
+    python -m methods.training.ship RUNS [--only NAMES] [--into FOLDER]
+
+A file is shipped when its training came to its last step, its held-out figures are numbers, and those that the file of
+the same name has today are not worse by more than a hundredth. Logs are thinned to a few dozen records and kept as
+`logs/NAME.jsonl`. Write the card anew afterwards: `python -m methods.training.world_card FOLDER`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import ExitCode
+from bench.world.networks import WEIGHTS
+from methods.training.chain_plan import Chain, Node
+from methods.training.recipe import Recipe
+from methods.training.world_card import metadata_of
+
+LOWER_IS_BETTER = ("mse", "epe_px")
+TOLERANCE = 0.01
+RECORDS = 40  # of losses, and as many of checks
+
+
+def objections(node: Node, made: Path, before: Path) -> Iterator[str]:
+    """Why a trained file is not to be shipped; nothing if it may.
+
+    Args:
+        made: The file of the training runs.
+        before: Where it goes; what lies there is what it must not be worse than.
+    """
+    if made.suffix != ".safetensors":
+        return
+    metadata = metadata_of(made)
+    steps = metadata.get("made", {}).get("steps")
+    if isinstance(node.content, Recipe) and steps is not None and steps < node.content.steps:
+        yield f"stopped at step {steps} of {node.content.steps}"
+    figures = metadata.get("held_out", {})
+    yield from (f"{name} is no number" for name, value in figures.items() if not math.isfinite(value))
+    if not before.is_file():
+        return
+    earlier = metadata_of(before).get("held_out", {})
+    for name in LOWER_IS_BETTER:
+        if name in figures and name in earlier and figures[name] > earlier[name] * (1 + TOLERANCE):
+            yield f"{name} {figures[name]} is worse than the shipped file's {earlier[name]}"
+
+
+def thinned(log: Path) -> list[str]:
+    """Lines of a `log.jsonl`: about `RECORDS` of losses evenly spread, and as many held-out checks."""
+    records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
+    kept = [id(record) for kind in ("losses", "check") for record in _spread([r for r in records if kind in r])]
+    return [json.dumps(record) for record in records if id(record) in kept]
+
+
+def _spread(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """At most `RECORDS` of them, the first and the last among them."""
+    if len(records) <= RECORDS:
+        return list(records)
+    return [records[round(k * (len(records) - 1) / (RECORDS - 1))] for k in range(RECORDS)]
+
+
+def ship(runs: Path, folder: Path, only: Sequence[str] = ()) -> dict[str, str]:
+    """Copy what may be shipped; what became of each file, by name."""
+    found: dict[str, str] = {}
+    for node in Chain.of("world").nodes:
+        if node.content.intermediate or node.content.keep or (only and node.name.removeprefix("world/") not in only):
+            continue
+        made = [runs / node.name / name for name in node.files]
+        if not all(path.is_file() for path in made):
+            continue
+        against = [text for path in made for text in objections(node, path, folder / path.name)]
+        for path in made:
+            found[path.name] = "; ".join(against) or "shipped"
+        if not against:
+            _copy(node, made, folder, runs / node.name / "log.jsonl")
+    return found
+
+
+def _copy(node: Node, made: Sequence[Path], folder: Path, log: Path) -> None:
+    for path in made:
+        shutil.copyfile(path, folder / path.name)
+    if log.is_file():
+        place = folder / "logs" / f"{Path(node.output).stem}.jsonl"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("".join(f"{line}\n" for line in thinned(log)), encoding="utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 0 if everything that was trained is shipped, 1 if a check said no."""
+    parser = argparse.ArgumentParser(prog="python -m methods.training.ship", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("runs", type=Path, help="folder of all training runs")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="recipes, without the group")
+    parser.add_argument("--into", type=Path, default=WEIGHTS, help="folder of weights (default: the shipped ones)")
+    args = parser.parse_args(argv)
+    outcome = ship(args.runs, args.into, args.only)
+    for name, text in outcome.items():
+        print(f"{name:40s} {text}")
+    refused = any(text != "shipped" for text in outcome.values())
+    return int(ExitCode.GATE if refused else ExitCode.OK) if outcome else int(ExitCode.MISSING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
