@@ -19,6 +19,7 @@ from bench.core.errors import BenchError, ExitCode, MissingError, unknown_name
 # Command -> module of this folder and one line of help; each module has `arguments(parser)` and `run(options) -> int`.
 COMMANDS = {
     "run": ("run_command", "run the benchmark (the default)"),
+    "edit": ("edit_command", "edit photographs: one in, edited PNGs out"),
     "ls": ("list_command", "list methods, edits, metrics, presets or protocols"),
     "check": ("check_command", "conformance tests of a method"),
     "data": ("data_command", "look at a data set's folder"),
