@@ -13,6 +13,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,31 @@ def manifest(name: str) -> Mapping[str, Any]:
         return json.load(file)
 
 
-def tensors(name: str, seed: int = 0, prefix: str = "") -> dict[str, torch.Tensor]:
-    """Filled tensors of a manifest whose names start with `prefix`."""
-    return dict(_filled(name, seed, prefix))
+def tensors(name: str, seed: int = 0, prefix: str = "", *, quick: bool = False) -> dict[str, torch.Tensor]:
+    """Filled tensors of a manifest whose names start with `prefix`; `quick` as `quick_fill`."""
+    return dict(_quickly_filled(name, seed, prefix) if quick else _filled(name, seed, prefix))
+
+
+def quick_fill(name: str, shape: tuple[int, ...], rule: list[Any], seed: int, dtype: str) -> torch.Tensor:
+    """`fill` ten times as fast, of the same distribution and not of the same values: for clocks, not for goldens."""
+    kind, *numbers = rule
+    if kind not in ("normal", "uniform"):
+        return torch.from_numpy(np.array(fill(name, shape, rule, seed, dtype)))
+    random = torch.Generator().manual_seed(zlib.crc32(name.encode()) + 7919 * seed)
+    values = torch.empty(shape)
+    if kind == "uniform":
+        return values.uniform_(numbers[0], numbers[1], generator=random)
+    return values.normal_(numbers[1] if len(numbers) > 1 else 0.0, numbers[0], generator=random)
+
+
+def _quickly_filled(name: str, seed: int, prefix: str) -> Iterator[tuple[str, torch.Tensor]]:
+    wanted = {key: spec for key, spec in manifest(name)["tensors"].items() if key.startswith(prefix)}
+    with ThreadPoolExecutor() as threads:
+        made = threads.map(
+            lambda item: quick_fill(item[0], tuple(item[1]["shape"]), item[1]["fill"], seed, item[1]["dtype"]),
+            wanted.items(),
+        )
+        yield from zip(wanted, made, strict=True)
 
 
 def _filled(name: str, seed: int, prefix: str) -> Iterator[tuple[str, torch.Tensor]]:
@@ -110,16 +133,16 @@ def nested(values: dict[str, torch.Tensor], options: Any) -> dict[str, Any]:
     return content
 
 
-def contents(name: str, seed: int = 0, *, namespace: bool = False) -> dict[str, dict[str, Any]]:
+def contents(name: str, seed: int = 0, *, namespace: bool = False, quick: bool = False) -> dict[str, dict[str, Any]]:
     """File name -> content of the checkpoint(s) `name`, laid out as the authors' files.
 
-    `namespace` stores "opts" as argparse.Namespace instead of a dict.
+    `namespace` stores "opts" as argparse.Namespace instead of a dict; `quick` as `quick_fill`.
     """
     listing = manifest(name)
     options: Any = _OPTIONS.get(name) or (listing.get("container_example") or {}).get("opts")
     if namespace and options is not None:
         options = argparse.Namespace(**options)
-    values = tensors(name, seed)
+    values = tensors(name, seed, quick=quick)
     if name.startswith("stylegan2_discriminator"):
         return {f"{name}.pt": {"d": values}}
     if name.startswith("stylegan2_"):
@@ -134,7 +157,7 @@ def contents(name: str, seed: int = 0, *, namespace: bool = False) -> dict[str, 
         encoder = name.replace("hyperstyle", "hyperstyle_w_encoder")
         return {
             f"{name}.pt": nested(values, options),
-            f"{name.replace('hyperstyle', 'w_encoder')}.pt": nested(tensors(encoder, seed), None),
+            f"{name.replace('hyperstyle', 'w_encoder')}.pt": nested(tensors(encoder, seed, quick=quick), None),
         }
     if name.startswith("styleclip_mapper"):
         # Two containers of one mapper: StyleRes' slim copy, and StyleCLIP's training checkpoint without its generator.
@@ -162,11 +185,11 @@ def _by_first_part(values: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     return content
 
 
-def write(name: str, folder: Path, seed: int = 0, *, namespace: bool = False) -> list[Path]:
+def write(name: str, folder: Path, seed: int = 0, *, namespace: bool = False, quick: bool = False) -> list[Path]:
     """Write the checkpoint file(s) of `name` into `folder`; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for file, content in contents(name, seed, namespace=namespace).items():
+    for file, content in contents(name, seed, namespace=namespace, quick=quick).items():
         torch.save(content, folder / file)
         paths.append(folder / file)
     return paths

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     result = {"hardware": hardware, "torch": torch.__version__} | measure(methods, options.device, settings, tell)
     if options.into:
         _keep(options.into, result)
-    print(json.dumps(result) if options.json else _text(result))
+    print(json.dumps(result) if options.json else table(result))
     return int(ExitCode.OK)
 
 
@@ -83,7 +83,8 @@ def _keep(folder: Path, result: dict[str, Any]) -> None:
     write_timing(folder, timing)
 
 
-def _text(result: dict[str, Any]) -> str:
+def table(result: dict[str, Any]) -> str:
+    """What `measure` found, with its hardware and torch version, as text."""
     peak = f"{result['peak_gmacs_fp32']:.0f}"
     lines = [f"{result['hardware']}, {result['threads']} threads, torch {result['torch']}; peak {peak} GMAC/s fp32"]
     if "peak_gmacs_bf16" in result:
