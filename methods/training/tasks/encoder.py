@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from methods.nets.pyramid import PyramidEncoder, Wiring
 from methods.training import losses
+from methods.training.frozen import FastCritics, FastGenerator
 from methods.training.grids import grid
 from methods.training.options import read_options
 from methods.training.people import People
@@ -73,12 +74,14 @@ class EncoderTask(Task):
     def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
         self.recipe, self.context, self.weights = recipe, context, options.weights
         self.warm_up_steps = int(options.warm_up_share * recipe.steps)
-        self.generator, self.average = load_generator(context.runs, context.device)
-        self.critics = load_loss_critics(context.runs, context.device)
+        dtype = torch.bfloat16 if recipe.bfloat16 else torch.float32
+        self.plain, self.average = load_generator(context.runs, context.device)
+        self.generator = FastGenerator(self.plain, dtype)
+        self.critics = FastCritics(load_loss_critics(context.runs, context.device), dtype)
         self.train_people = People("train", context.device, context.runs)
         self.held_out = People("val", context.device, context.runs).images(torch.arange(64))
         config = replace(ENCODER, wiring=options.wiring)
-        self.encoder = PyramidEncoder(config).to(context.device)
+        self.encoder = PyramidEncoder(config).to(context.device, memory_format=torch.channels_last)
         self.discriminator = LatentDiscriminator(config.style_dim).to(context.device)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder, "discriminator": self.discriminator}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
@@ -91,7 +94,8 @@ class EncoderTask(Task):
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         self.encoder.train()
         z = torch.randn(self.recipe.batch, self.average.numel(), generator=random)
-        made_w = self.generator.mapping(self.context.processes.part(z).to(self.context.device))
+        with torch.no_grad(), self._exactly():
+            made_w = self.plain.mapping(self.context.processes.part(z).to(self.context.device))
         parts = self._regress(made_w) if step < self.warm_up_steps else self._invert(random)
         self.optimisers["encoder"].zero_grad(set_to_none=True)
         torch.stack([value for name, value in parts.items() if name != "codes"]).sum().backward()
@@ -103,19 +107,22 @@ class EncoderTask(Task):
     def _regress(self, w: Tensor) -> dict[str, Tensor]:
         """Warm-up: the codes of generated images are known."""
         codes = self.generator.broadcast(w)
-        with torch.no_grad():
+        with torch.no_grad(), self._exactly():
             images = self.generator(codes)
-        found = self.encoder(images) + self.average
+        found = self._encode(images) + self.average
         return {"codes": found, "regression": (found - codes).abs().mean()}
 
     def _invert(self, random: torch.Generator) -> dict[str, Tensor]:
         real, _ = self.train_people.draw(self.recipe.batch, random, self.context.processes)
-        raw = self.encoder(real)
-        codes = raw + self.average
+        raw = self._encode(real)
+        with self._exactly():
+            return self._losses(raw, real)
+
+    def _losses(self, raw: Tensor, real: Tensor) -> dict[str, Tensor]:
+        codes, weights = raw + self.average, self.weights
         made = self.generator(codes)
         with torch.no_grad():
             real_features, real_id = self.critics.features(real), self.critics.embed(real)
-        weights = self.weights
         fooled = self.discriminator(codes.flatten(0, 1))
         return {
             "codes": codes,
@@ -127,9 +134,18 @@ class EncoderTask(Task):
             "w_adversarial": weights.w_adversarial * losses.generator_adversarial(fooled).mean(),
         }
 
+    def _encode(self, images: Tensor) -> Tensor:
+        """Codes without the mean w, float32, of images (n, 3, 64, 64)."""
+        return self.encoder(images.contiguous(memory_format=torch.channels_last)).float()
+
+    def _exactly(self) -> torch.autocast:
+        """Outside of autocast: what is frozen is in its dtype already, codes and losses stay float32."""
+        return torch.autocast(self.context.device.type, enabled=False)
+
     def _step_discriminator(self, w: Tensor, codes: Tensor) -> Tensor:
-        loss = losses.discriminator_loss(self.discriminator(w), self.discriminator(codes.flatten(0, 1)))
-        loss = loss + losses.r1_penalty(self.discriminator, w, 1.0)
+        with self._exactly():
+            loss = losses.discriminator_loss(self.discriminator(w), self.discriminator(codes.flatten(0, 1)))
+            loss = loss + losses.r1_penalty(self.discriminator, w, 1.0)
         self.optimisers["discriminator"].zero_grad(set_to_none=True)
         loss.backward()
         self.context.processes.average(self.discriminator)
@@ -142,7 +158,7 @@ class EncoderTask(Task):
         self.encoder.eval()
         real = self.held_out
         codes = self.encoder(real) + self.average
-        made = self.generator(codes)
+        made = self.plain(codes)
         return {
             "mse": round(float(F.mse_loss(made.clamp(-1, 1), real)), 5),
             "delta": round(float((codes[:, 1:] - codes[:, :1]).norm(dim=2).mean()), 4),
@@ -153,7 +169,7 @@ class EncoderTask(Task):
         """Held-out images, and their reconstructions below them."""
         self.encoder.eval()
         real = self.held_out[:12]
-        return {"reconstruction": grid(real, self.generator(self.encoder(real) + self.average))}
+        return {"reconstruction": grid(real, self.plain(self.encoder(real) + self.average))}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = prefixed("encoder.", self.encoder)
