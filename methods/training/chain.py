@@ -56,7 +56,7 @@ class Running:
 
     node: Node
     process: subprocess.Popen[bytes]
-    slots: tuple[int, ...]
+    slot: int
     log: IO[bytes]
     began: float = field(default_factory=time.monotonic)
 
@@ -130,29 +130,28 @@ class _Runner:
         self.waiting.remove(node)
         folder = self.settings.runs / node.name
         folder.mkdir(parents=True, exist_ok=True)
-        # A program divides its work among all that is free; a training is one process.
-        slots = tuple(self.free if not isinstance(node.content, Recipe) else self.free[:1])
         try:
-            command = self._command(node, folder, len(slots))
+            command = self._command(node, folder)
         except BenchError as error:
             self.outcomes[node.name] = f"failed: {error.what}"
             return
-        self.free = [slot for slot in self.free if slot not in slots]
+        slot = self.free.pop(0)
         log = (folder / "output.log").open("ab")
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=_environment(),
             start_new_session=True,  # Ctrl-C comes to us, and we ask the steps to save
         )  # fmt: skip
-        self._pin(process.pid, slots)
-        self.running.append(Running(node, process, slots, log))
+        if isinstance(node.content, Recipe):
+            self._pin(process.pid, slot)
+        self.running.append(Running(node, process, slot, log))
         self._say(f"{node.name}: begun")
 
-    def _command(self, node: Node, folder: Path, slots: int) -> list[str]:
+    def _command(self, node: Node, folder: Path) -> list[str]:
         settings = self.settings
         common = ["--out", str(settings.runs), "--device", str(settings.device), "--budget", str(node.budget)]
         if not isinstance(node.content, Recipe):
             left = [] if settings.deadline is None else ["--deadline", f"{self._left():.0f}"]
-            return [sys.executable, "-m", node.content.program, *common, "--jobs", str(slots), *left]
+            return [sys.executable, "-m", node.content.program, *common, "--jobs", str(settings.jobs), *left]
         recipe = node.recipe(settings.runs)
         assert recipe is not None
         step, was = newest_note(folder)
@@ -163,11 +162,11 @@ class _Runner:
         assert self.settings.deadline is not None
         return max(1.0, self.settings.deadline - SAVING_SECONDS - (time.monotonic() - self.began))
 
-    def _pin(self, pid: int, slots: Sequence[int]) -> None:
-        """One core a step, where a core computes and there are enough of them."""
+    def _pin(self, pid: int, slot: int) -> None:
+        """A core a training, where cores compute and there are enough of them; programs have processes of their own."""
         there = cores()
         if self.settings.device.type == "cpu" and self.settings.jobs <= len(there) and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(pid, {there[slot] for slot in slots})
+            os.sched_setaffinity(pid, {there[slot]})
 
     # --- its end
 
@@ -178,7 +177,7 @@ class _Runner:
                 continue
             each.log.close()
             self.running.remove(each)
-            self.free = sorted([*self.free, *each.slots])
+            self.free = sorted([*self.free, each.slot])
             self._settle(each.node, self._outcome(each, code))
 
     def _outcome(self, each: Running, code: int) -> str:

@@ -78,8 +78,9 @@ class Losses:
 
     def add(self, step: int, losses: Mapping[str, Tensor]) -> None:
         if losses:
-            values = torch.stack([value.detach().float().mean() for value in losses.values()])
-            self._steps.append((step, tuple(losses), values))
+            device = next(iter(losses.values())).device
+            values = [value.detach().to(device, torch.float32).mean() for value in losses.values()]
+            self._steps.append((step, tuple(losses), torch.stack(values)))
 
     def take(self) -> dict[str, float]:
         """Means by name over the steps that had it, since the last call.
@@ -89,8 +90,10 @@ class Losses:
         """
         sums: dict[str, list[float]] = {}
         totals: list[float] = []
-        for step, names, values in self._steps:
-            numbers = dict(zip(names, values.tolist(), strict=True))
+        # One copy from the device for all steps.
+        values = iter(torch.cat([part for _, _, part in self._steps]).tolist() if self._steps else ())
+        for step, names, _ in self._steps:
+            numbers = {name: next(values) for name in names}
             totals.append(self._total(step, numbers))
             for name, value in numbers.items():
                 sums.setdefault(name, []).append(value)

@@ -1,0 +1,74 @@
+"""Recipes are checked whole, changed from outside, and digested by their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.core.errors import MissingError, UsageError
+from methods.training.recipe import load_recipe
+from methods.training.task import choose_device
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("weights.l3=1", "'l3'"),
+        ("step=5", "'step'"),
+        ("wiring=row", "'row'"),
+        ("steps=many", "whole number"),
+        ("steps=0", "more than 0"),
+        ("bfloat16=1", "true or false"),
+        ("rate=nan", "finite"),
+        ("betas=[0.9]", "list of 2"),
+        ("weights=3", "a table"),
+        ("weights.l2.x=3", "is no table"),
+        ("batch", "key=value"),
+    ],
+)
+def test_unknown_keys_and_wrong_values_are_refused(change: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_recipe("world/e4e", [change])
+    assert said in str(caught.value)
+
+
+def test_close_names_come_first() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_recipe("world/e4e", ["weights.perceptal=1"])
+    assert caught.value.next_step.startswith("did you mean perceptual?")
+    with pytest.raises(UsageError) as caught:
+        load_recipe("world/e4e", ["warmup=5"])
+    assert "warm_up" in caught.value.next_step.split("known:")[0]
+
+
+def test_the_digest_is_that_of_the_values(tmp_path: Path) -> None:
+    shipped = load_recipe("world/e4e")
+    changed = load_recipe("world/e4e", ["weights.l2=0.5", "rate=2e-3"])
+    path = tmp_path / "mine.toml"
+    content = Path("methods/training/recipes/world/e4e.toml")
+    text = (Path(__file__).parents[3] / content).read_text()
+    path.write_text(text.replace("\nl2 = 1.0", "\nl2 = 0.5").replace("\nrate = 1e-3", "\n# mine\nrate = 0.002"))
+    assert load_recipe(path).digest == changed.digest
+    assert changed.digest != shipped.digest
+    # A value that is the default anyway, written out or not, is the same training.
+    assert load_recipe("world/e4e", ["tf32=true"]).digest == shipped.digest
+    assert shipped.with_seed(99).digest != shipped.digest
+    assert shipped.scaled(0.5).steps == round(shipped.steps / 2)
+    assert shipped.scaled(1.0) is shipped
+
+
+def test_a_further_seed_has_its_own_name_and_output() -> None:
+    recipe = load_recipe("world/e4e-s7")
+    assert (recipe.seed, recipe.name, recipe.output) == (7, "world/e4e-s7", "e4e-s7.safetensors")
+
+
+def test_devices_are_named() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(UsageError, match="unknown device"):
+        choose_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(MissingError, match="no cuda device"):
+            choose_device("cuda")

@@ -1,0 +1,187 @@
+"""What a training survives: damaged checkpoints, losses that are no numbers, signals, deadlines, a second trainer."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from bench.core.errors import ExitCode, UsageError
+from methods.training import loop
+from methods.training.checkpoints import load_checkpoint, newest_note, save_checkpoint
+from methods.training.guard import DivergedError, Losses
+from methods.training.loop import train
+from tests.unit.training.test_loop import RECIPE, LineTask
+
+
+def _damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def test_two_checkpoints_alternate_and_a_damaged_one_falls_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for step in (10, 20, 30):
+        save_checkpoint(tmp_path, {"step": step, "weights": torch.full((1000,), float(step))})
+    assert newest_note(tmp_path)[0] == 30
+    newest = next(path for path in tmp_path.glob("*.json") if json.loads(path.read_text())["step"] == 30)
+    _damage(newest.with_suffix(".pt"))
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 20
+    assert torch.equal(state["weights"], torch.full((1000,), 20.0))
+    assert "damaged" in capsys.readouterr().err
+    newest.with_suffix(".pt").write_bytes(b"")
+    newest.unlink()
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 20
+
+
+def test_a_resumed_run_with_a_damaged_checkpoint_ends_at_the_same_weights(tmp_path: Path) -> None:
+    whole, again = LineTask(), LineTask()
+    train(whole, RECIPE, tmp_path / "whole")
+    for until in (40, 80):
+        train(LineTask(), RECIPE, tmp_path / "stopped", until=until)
+    newest = max((tmp_path / "stopped").glob("*.pt"), key=lambda path: path.stat().st_mtime_ns)
+    _damage(newest)
+    train(again, RECIPE, tmp_path / "stopped")
+    assert torch.equal(whole.line.weight, again.line.weight)
+
+
+class Breaking(LineTask):
+    """Whose loss becomes `value` at step 70."""
+
+    value = float("nan")
+
+    def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        losses = super().step(step, random)
+        return losses if step < 70 else {"square": torch.tensor(self.value)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9])
+def test_a_broken_loss_stops_at_the_last_good_checkpoint(tmp_path: Path, value: float) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=60)
+    breaking = Breaking()
+    breaking.value = value
+    with pytest.raises(DivergedError, match=r"line: at step 70 .*step 60 is kept") as caught:
+        train(breaking, RECIPE, tmp_path)
+    assert caught.value.exit_code == ExitCode.DIVERGED
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 60
+    assert not (tmp_path / "line.json").exists()
+
+
+def test_a_weight_that_is_no_number_is_never_saved(tmp_path: Path) -> None:
+    class Poisoned(LineTask):
+        def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+            losses = super().step(step, random)
+            with torch.no_grad():
+                self.line.bias.fill_(float("nan"))
+            return {"square": torch.ones_like(losses["square"])}
+
+    with pytest.raises(DivergedError, match="a weight of 'line' was no number; there is no checkpoint yet"):
+        train(Poisoned(), RECIPE, tmp_path, until=5)
+    assert load_checkpoint(tmp_path) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_save_first(tmp_path: Path, number: signal.Signals) -> None:
+    class Signalled(LineTask):
+        def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+            if step == 33:
+                signal.raise_signal(number)
+            return super().step(step, random)
+
+    before = signal.getsignal(number)
+    ended = train(Signalled(), RECIPE, tmp_path)
+    assert (ended.step, ended.finished, ended.signalled) == (34, False, True)
+    assert newest_note(tmp_path)[0] == 34
+    assert signal.getsignal(number) is before
+    whole, again = LineTask(), LineTask()
+    train(whole, RECIPE, tmp_path / "whole")
+    train(again, RECIPE, tmp_path)
+    assert torch.equal(whole.line.weight, again.line.weight)
+
+
+def test_a_deadline_saves_and_stops(tmp_path: Path) -> None:
+    ended = train(LineTask(), RECIPE, tmp_path, deadline=0.0)
+    assert (ended.step, ended.finished, ended.signalled) == (0, False, False)
+    assert train(LineTask(), RECIPE, tmp_path, deadline=600.0).finished
+
+
+def test_a_folder_has_one_trainer(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "lock"), pytest.raises(UsageError, match="another process is training"):
+        train(LineTask(), RECIPE, tmp_path)
+
+
+def test_a_training_may_run_beside_the_main_thread(tmp_path: Path) -> None:
+    ended: list[loop.Ended] = []
+    thread = threading.Thread(target=lambda: ended.append(train(LineTask(), RECIPE, tmp_path, until=3)))
+    thread.start()
+    thread.join()
+    assert ended[0].step == 3
+
+
+def test_logged_means_are_right_after_a_resume(tmp_path: Path) -> None:
+    class Constant(LineTask):
+        def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+            super().step(step, random)
+            return (
+                {"one": torch.tensor(1.0), "even": torch.tensor(2.0)} if step % 2 == 0 else {"one": torch.tensor(1.0)}
+            )
+
+    for until in (20, 64, 130):
+        train(Constant(), RECIPE, tmp_path, until=until)
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    means = [record["losses"] for record in records if "losses" in record]
+    assert len(means) == 5
+    assert all(mean == {"one": 1.0, "even": 2.0} for mean in means)
+    steps = [record["step"] for record in records if "losses" in record]
+    assert steps == [20, 50, 64, 100, 130]
+
+
+def test_what_was_logged_beyond_the_checkpoint_is_dropped(tmp_path: Path) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=60)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 100, "losses": {"square": 1.0}}\n{"step": 1')
+    train(LineTask(), RECIPE, tmp_path)
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    steps = [record["step"] for record in records if "losses" in record]
+    assert steps == [50, 60, 100, 150, 200, 250, 300]
+
+
+def test_provenance_adds_up_all_legs(tmp_path: Path) -> None:
+    for until in (10, 25, None):
+        train(LineTask(), RECIPE, tmp_path, until=until)
+    made = json.loads((tmp_path / "line.json").read_text())
+    assert [(leg["from"], leg["to"]) for leg in made["legs"]] == [(0, 10), (10, 25), (25, 300)]
+    assert made["wall_time_s"] == round(sum(leg["seconds"] for leg in made["legs"]))
+    assert made["pictures"] == 300 * 8
+
+
+def test_a_finished_training_of_other_values_is_not_exported_as_this_one(tmp_path: Path) -> None:
+    other = replace(RECIPE, digest="other")
+    train(LineTask(), RECIPE, tmp_path)
+    with pytest.raises(UsageError, match="of other values") as caught:
+        train(LineTask(), other, tmp_path)
+    assert "--fresh" in caught.value.next_step
+    train(LineTask(), other, tmp_path, fresh=True)
+    assert json.loads((tmp_path / "line.json").read_text())["recipe_digest"] == "other"
+
+
+def test_lasting_growth_within_bounds_is_no_explosion() -> None:
+    losses = Losses(bound=1.0)
+    losses.add(5, {"large": torch.tensor(900.0), "gradient/l2": torch.tensor(1e9)})
+    assert losses.take()["large"] == 900
