@@ -81,7 +81,7 @@ class EncoderTask(Task):
         self.train_people = People("train", context.device, context.runs)
         self.held_out = People("val", context.device, context.runs).images(torch.arange(64))
         config = replace(ENCODER, wiring=options.wiring)
-        self.encoder = PyramidEncoder(config).to(context.device, memory_format=torch.channels_last)
+        self.encoder = PyramidEncoder(config).to(memory_format=torch.channels_last).to(context.device)
         self.discriminator = LatentDiscriminator(config.style_dim).to(context.device)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder, "discriminator": self.discriminator}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
