@@ -106,7 +106,7 @@ class EncoderTask(Task):
 
     def _regress(self, w: Tensor) -> dict[str, Tensor]:
         """Warm-up: the codes of generated images are known."""
-        codes = self.generator.broadcast(w)
+        codes = self.plain.broadcast(w)
         with torch.no_grad(), self._exactly():
             images = self.generator(codes)
         found = self._encode(images) + self.average
