@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import indent, shorten
+from textwrap import fill, indent, shorten
 from typing import Any
 
 from bench.cli.printing import show
@@ -41,28 +41,55 @@ Answer = tuple[list[dict[str, Any]], tuple[str, ...]]
 
 
 def _methods(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Methods as the registry describes them, with the presets they are ready on and what gets them on others."""
+    from bench.plan.names import places_of
     from bench.plan.plugins import load_plugins
     from methods import describe
+    from methods.registry import find
 
     load_plugins(options.plugin)
-    return describe()
+    rows = []
+    for row in describe():
+        places = places_of(find(row["name"]))
+        lacking = {place.preset: place.next_step for place in places if not place.ready}
+        rows.append({**row, "ready": [place.preset for place in places if place.ready], "next": lacking})
+    return sorted(rows, key=lambda row: not row["ready"])
 
 
 def _show_methods(rows: Sequence[Mapping[str, Any]], *, as_json: bool, width: int = 80) -> int:
-    """Print each method, its summary, and how far it is from every golden that is behind it."""
+    """Print each method with the presets it is ready on, then how far each golden is from its network here."""
     if as_json:
         show(rows, (), as_json=True)
         return 0
     longest = max(len(row["name"]) for row in rows)
-    goldens = max((len(card["golden"]) for row in rows for card in row["parity"]), default=0)
-    print(f"{'name':<{longest}}  {'domains':<11}  origin")
-    print(f"    {'golden':<{goldens}}  largest deviation of tolerance, share, date")
+    print(f"{'name':<{longest}}  {'domains':<11}  ready on")
     for row in rows:
-        print(f"{row['name']:<{longest}}  {', '.join(row['domains']):<11}  {row['origin']}"[:width].rstrip())
+        origin = "" if row["origin"] == "built-in" else f" (from {row['origin']})"
+        ready = f"{', '.join(row['ready']) or '-'}{origin}"
+        print(f"{row['name']:<{longest}}  {', '.join(row['domains']):<11}  {ready}"[:width])
         print(indent(shorten(row["summary"], width - 4, placeholder=" ..."), "    "))
-        for card in row["parity"]:
-            print(f"    {card['golden']:<{goldens}}  {_deviation(card)}")
+        for presets, step in _next_steps(row["next"]):
+            line = f"{presets}: {step}"
+            print(fill(line, width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False))
+    _show_parity(rows)
     return 0
+
+
+def _next_steps(steps: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What gets a method, each step once: presets of one family want the same."""
+    presets: dict[str, list[str]] = {}
+    for preset, step in steps.items():
+        presets.setdefault(step, []).append(preset)
+    return [(", ".join(names), " ".join(step.split())) for step, names in presets.items() if step]
+
+
+def _show_parity(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print each golden of the authors' networks once."""
+    cards = {card["golden"]: card for row in rows for card in row["parity"]}
+    widest = max(map(len, cards), default=0)
+    print("\nparity with the authors' networks: largest deviation of tolerance, share, date")
+    for golden, card in sorted(cards.items()):
+        print(f"    {golden:<{widest}}  {_deviation(card)}")
 
 
 def _deviation(card: Mapping[str, Any]) -> str:

@@ -13,14 +13,15 @@ from typing import Any
 
 from bench.core.errors import UsageError
 from bench.plan.config import Config, load_config, preset_names
+from bench.plan.names import spelled_out
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to run")
     what.add_argument("--preset", help=f"where to start from: {', '.join(preset_names())}")
     what.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the preset's shape")
-    what.add_argument("--methods", metavar="A,B", help="methods (ls methods)")
-    what.add_argument("--edits", metavar="A,B", help="edits (ls edits)")
+    what.add_argument("--methods", metavar="A,B", help="methods (ls methods), patterns (*+warpres), all, or ready")
+    what.add_argument("--edits", metavar="A,B", help="edits (ls edits), patterns, all, ready, or none")
     what.add_argument("--protocols", metavar="A,B", help="how it is measured (ls protocols)")
     what.add_argument("--data", metavar="DIR|NAME", help="folder of the data set, or a data set's name")
     what.add_argument("--split", help="split of the data set")
@@ -71,7 +72,7 @@ def configuration(options: argparse.Namespace) -> Config:
         _put(layer["run"], key, getattr(options, key))
     _put(layer, "checkpoints", checkpoints(options.checkpoint))
     _put(layer, "plugins", options.plugin or None)
-    return load_config(options.preset, options.config, layer)
+    return spelled_out(load_config(options.preset, options.config, layer))
 
 
 def _put(layer: dict[str, Any], key: str, value: Any) -> None:

@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from bench.plan.config import load_config
+    from bench.plan.names import spelled_out
     from bench.plan.plugins import load_plugins
     from bench.timing.clock import cpu_name
     from bench.timing.harness import Settings, measure
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
         torch.set_num_threads(options.threads)
     load_plugins(options.plugin)
     layer = {"methods": names(options.methods, "--methods"), "checkpoints": checkpoints(options.checkpoint)}
-    config = load_config(options.preset, command_line={key: value for key, value in layer.items() if value})
+    given = {key: value for key, value in layer.items() if value}
+    config = spelled_out(load_config(options.preset, command_line=given))
     domain = options.domain or ("cars" if "cars" in config.preset else "faces")
     methods = {name: _load(config, name, domain, options.device) for name in config.methods}
     settings = Settings(options.samples, options.warm_up, 3, options.bf16, options.legacy_async)

@@ -92,6 +92,12 @@ def _shipped(name: str) -> tuple[Path, ...]:
     return (file, *(file.with_name(part) for part in _facts(file, "parts", [])))
 
 
+def has_world_weights(name: str) -> bool:
+    """Whether a method's weights for the world are shipped, or a recipe would train them."""
+    stem = name.removeprefix("e4e+")
+    return any(file.is_file() for file in (SYNTHETIC_WEIGHTS / f"{stem}.safetensors", WORLD_RECIPES / f"{stem}.toml"))
+
+
 def _training_of(name: str) -> str:
     """What to do for a method without shipped weights: the command that trains it, where there is a recipe."""
     stem = name.removeprefix("e4e+")

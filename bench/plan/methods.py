@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.edits.columns import Planned
 
 # Rows of the W+ codes of the generators that the checkpoints of a family share.
-_LATENT_ROWS = {("synthetic", "faces"): 10, ("released", "faces"): 18, ("released", "cars"): 16}
+LATENT_ROWS = {("synthetic", "faces"): 10, ("released", "faces"): 18, ("released", "cars"): 16}
 
 
 def specs_of(
@@ -40,7 +40,7 @@ def specs_of(
     for name in config.methods:
         variant = config.variants.get(name)
         method = variant.method if variant else name
-        rows, status = _LATENT_ROWS[config.weights, dataset.domain], "missing"
+        rows, status = LATENT_ROWS[config.weights, dataset.domain], "missing"
         files: tuple[Path, ...] = ()
         try:
             files = checkpoint_files(config, name, dataset.domain, find(method))

@@ -95,19 +95,24 @@ def test_lists_are_not_empty_and_json_says_more(what: str, capsys: pytest.Captur
     assert {row[first] for row in rows} <= {line.split()[0] for line in lines if line[:1].strip()}
 
 
-def test_methods_are_listed_with_deviation_tolerance_and_date(capsys: pytest.CaptureFixture[str]) -> None:
+def test_methods_are_listed_with_where_they_are_ready_then_with_parity(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls", "methods"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0].split() == ["name", "domains", "origin"]
-    block = lines[lines.index(next(line for line in lines if line.split()[0] == "e4e")) :]
-    assert block[1].strip().startswith("e4e (Tov et al. 2021)")
+    assert lines[0].split() == ["name", "domains", "ready", "on"]
+    first = lines[1:].index(next(line for line in lines[1:] if line.split()[0] == "e4e")) + 1
+    assert "synthetic" in lines[first].split("cars")[1]
+    assert lines[first + 1].strip().startswith("e4e (Tov et al. 2021)")
+    assert "weights fetch e4e-faces" in " ".join(" ".join(lines[first : first + 6]).split())
+    # Ready ones come first.
+    ready = [line.split()[-1] != "-" for line in lines[1:] if line[:1].strip() and "parity" not in line]
+    assert ready == sorted(ready, reverse=True)
+    parity = lines[lines.index(next(line for line in lines if line.startswith("parity"))) :]
+    assert sum(line.split()[0] == "e4e_ffhq" for line in parity) == 1
     card = json.loads((CARDS / "e4e_ffhq.json").read_text())
-    deviation = f"{card['largest_deviation']:.1e} of 2e-04"
-    assert block[2].split()[:4] == ["e4e_ffhq", *deviation.split()]
-    assert block[2].split()[-1] == card["date"]
-    # Methods that were never released show what lies underneath.
-    assert any(line.split()[0] == "warpc_glunet" for line in block)
+    line = next(line.split() for line in parity if line.split()[0] == "e4e_ffhq")
+    assert line[1:4] == f"{card['largest_deviation']:.1e} of 2e-04".split()
+    assert line[-1] == card["date"]
 
 
 PLUG_IN = """

@@ -1,0 +1,182 @@
+"""Names that stand for several methods or edits: `all`, `ready` and patterns; and where a method is ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core.errors import BenchError, UsageError, unknown_name
+from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, has_world_weights
+from bench.plan.config import Config, load_config, preset_names
+from bench.plan.plugins import load_plugins
+from bench.plan.sources import SYNTHETIC
+
+if TYPE_CHECKING:
+    from bench.core.contract import Domain
+    from methods.registry import MethodEntry
+
+ALL, READY = "all", "ready"
+# e4e's residual methods by their long names: the same networks once more.
+_TWICE = "e4e+"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A preset on which a method could run.
+
+    Attributes:
+        preset: Its name.
+        ready: Whether the method's files are here (data and evaluators are another matter).
+        next_step: Else what gets them.
+    """
+
+    preset: str
+    ready: bool
+    next_step: str = ""
+
+
+def places_of(entry: MethodEntry) -> list[Place]:
+    """The presets whose data suit a method and whose family of weights has it, or could."""
+    found = []
+    for preset in preset_names():
+        config = load_config(preset)
+        if _domain(config) not in entry.domains:
+            continue
+        error = _absence(config, entry.name)
+        if error is None:
+            found.append(Place(preset, True))
+        elif _exists(config, entry.name, error):
+            found.append(Place(preset, False, error.next_step))
+    return found
+
+
+def spelled_out(config: Config) -> Config:
+    """The configuration with `all`, `ready` and patterns (*, ?, []) among its methods and edits replaced by names.
+
+    `all` methods are those of the preset and the registry whose weights exist for its family and domain, each network
+    once, without those that optimise every image for itself; `ready` ones have their files here. Edits are those of the
+    family's generator; ready ones have their direction files here.
+
+    Raises:
+        UsageError: A pattern that fits nothing, `ready` where nothing is.
+    """
+    if not any(map(_stands_for_several, (*config.methods, *config.edits.names))):
+        return config
+    load_plugins(config.plugins)
+    methods = _replaced(config.methods, "method", _methods(config), lambda names: _ready_methods(config, names))
+    config = replace(config, methods=methods)
+    edits = _replaced(config.edits.names, "edit", _edits(config), lambda names: _ready_edits(config, names))
+    return replace(config, edits=replace(config.edits, names=edits))
+
+
+def _stands_for_several(name: str) -> bool:
+    return name in (ALL, READY) or any(mark in name for mark in "*?[")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """All names that patterns choose from, and those that `all` means."""
+
+    names: Sequence[str]
+    all: Sequence[str]
+
+
+def _replaced(
+    asked: Iterable[str], what: str, known: _Known, ready: Callable[[Sequence[str]], list[str]]
+) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for name in asked:
+        found |= dict.fromkeys(_one(name, what, known, ready))
+    return tuple(found)
+
+
+def _one(name: str, what: str, known: _Known, ready: Callable[[Sequence[str]], list[str]]) -> Sequence[str]:
+    if not _stands_for_several(name):
+        return [name]
+    if name == ALL:
+        return known.all
+    if name == READY:
+        if not (here := ready(known.all)):
+            raise UsageError(f"no {what} is ready here", f"run_bench.py ls {what}s says what gets each")
+        return here
+    if not (fitting := [candidate for candidate in known.names if fnmatchcase(candidate, name)]):
+        raise unknown_name(what, name, list(known.names))
+    return fitting
+
+
+def _domain(config: Config) -> Domain:
+    from bench.data import kind_of
+
+    return "faces" if config.data.name == SYNTHETIC else kind_of(config.data.name).domain
+
+
+def _methods(config: Config) -> _Known:
+    from methods.registry import entries
+
+    domain = _domain(config)
+    registered = [entry for entry in entries().values() if domain in entry.domains]
+    own = [name for name in load_config(config.preset).methods if name in config.variants or name in entries()]
+    names = list(dict.fromkeys([*own, *config.variants, *sorted(entry.name for entry in registered)]))
+    return _Known(names, [name for name in names if not name.startswith(_TWICE) and _could_run(config, name)])
+
+
+def _could_run(config: Config, name: str) -> bool:
+    error = _absence(config, name)
+    return error is None or _exists(config, name, error)
+
+
+def _absence(config: Config, name: str) -> AbsentError | None:
+    """Why a method's files are not here; None where they are."""
+    from methods.registry import find
+
+    entry = find(config.variants[name].method if name in config.variants else name)
+    try:
+        checkpoint_files(config, name, _domain(config), entry)
+    except AbsentError as error:
+        return error
+    return None
+
+
+def _exists(config: Config, name: str, error: AbsentError) -> bool:
+    """Whether weights that are not here can be had at all."""
+    return has_world_weights(name) if config.weights == "synthetic" else error.status != "not released"
+
+
+def _ready_methods(config: Config, names: Sequence[str]) -> list[str]:
+    return [name for name in names if _absence(config, name) is None]
+
+
+def _generator(config: Config) -> str:
+    from bench.edits.cards import generator_of
+    from bench.plan.methods import LATENT_ROWS
+
+    domain = _domain(config)
+    return generator_of(domain, LATENT_ROWS[config.weights, domain])
+
+
+def _edits(config: Config) -> _Known:
+    from bench.edits.cards import all_cards
+
+    generator = _generator(config)
+    cards = all_cards([Path(card) for card in config.edits.cards])
+    names = [card.name for card in cards if card.generator == generator]
+    return _Known(names, names)
+
+
+def _ready_edits(config: Config, names: Sequence[str]) -> list[str]:
+    from bench.edits.cards import find_card
+
+    generator, files = _generator(config), direction_files(config)
+    found = []
+    for name in names:
+        card = find_card(name, generator, [Path(card) for card in config.edits.cards])
+        try:
+            if card.file:
+                files(card.file)
+        except BenchError:
+            continue
+        found.append(name)
+    return found
