@@ -1,7 +1,7 @@
 """CPU seconds of training steps in a process of its own: `python training_probe.py CHECKOUT RECIPE BATCH STEPS`.
 
 Runs in any checkout, today's or an earlier one (`git worktree`), so that two can be compared: it uses only what both
-have. One JSON line: seconds of CPU a picture, from the median step.
+have. One JSON line: seconds of CPU an image, from the median step.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def main(checkout: str, recipe: str, batch: int, steps: int, *changes: str) -> N
         if number > PACE:
             seconds.append(time.process_time() - began)
     mean = statistics.fmean(seconds) / batch
-    print(json.dumps({"cpu_s_a_picture": mean, "pictures_per_cpu_s": 1 / mean}))
+    print(json.dumps({"cpu_s_an_image": mean, "images_per_cpu_s": 1 / mean}))
 
 
 if __name__ == "__main__":
