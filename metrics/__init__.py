@@ -1,7 +1,7 @@
 """What a number means here: protocols, the networks behind them, and honest cells.
 
 * `protocols/*.toml` say, choice by choice, what a column is; read them first. `protocol.py` loads and checks them.
-* `judge.py` runs a protocol on images: keep, look once, compare.
+* `evaluator.py` runs a protocol on images: keep, extract features once, compare.
 * `summary.py` makes cells of rows: value, 95 % interval, N, failures. `intervals.py` says how intervals are drawn,
   `floors.py` what a perfect method would get.
 * Columns are made by `frechet.py`, `kid.py`, `perceptual.py`, `similarity.py`, `identity/` and `synthetic.py`;

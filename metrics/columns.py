@@ -1,4 +1,4 @@
-"""What a column of a protocol is made of: a look at each image, and a comparison of two looks or of two sets of them.
+"""What a column of a protocol is made of: features of each image, and a comparison of two images' or of two sets'.
 
 A kind of column ("frechet", "lpips", ...) is a frozen dataclass whose fields are its options in the protocol file:
 
@@ -29,13 +29,13 @@ from bench.core.contract import Domain
 from bench.core.errors import MissingError
 
 
-class NoValue(Exception):  # noqa: N818  (an answer, not an error)
+class Undefined(Exception):  # noqa: N818  (an answer, not an error)
     """A comparison that has no value for this image; the text is the reason shown in rows and tables."""
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """What a look gives for an image it can say nothing about ("no face found")."""
+class NoFace:
+    """What an extractor gives for an image without a face, or with nothing else to compare ("no face found")."""
 
     reason: str
 
@@ -62,8 +62,8 @@ class Batch:
         return (self.uint8.float() / 255 - 0.5) / 0.5
 
 
-# One piece an image, whatever the comparison needs; a `Refusal` where there is nothing to compare.
-Look = Callable[[Batch], Sequence[Any]]
+# One piece an image, whatever the comparison needs; a `NoFace` where there is nothing to compare.
+Extractor = Callable[[Batch], Sequence[Any]]
 
 
 class World(Protocol):
@@ -89,23 +89,23 @@ class World(Protocol):
 
 
 @dataclass
-class Tools:
-    """What kinds may ask for while a judge is put together.
+class Resources:
+    """What kinds may ask for while an evaluator is put together.
 
     Attributes:
         domain: "faces" or "cars".
         device: Where networks run.
         weights: Path of an auxiliary network by registry name; raises MissingError.
         world: The synthetic world's networks, or None.
-        looks: Looks by key: columns that need the same look share it.
-        used: Registry name -> path of every file asked for, for the judge's digest.
+        extractors: By key: columns that need the same features share one.
+        used: Registry name -> path of every file asked for, for the evaluator's digest.
     """
 
     domain: Domain
     device: torch.device
     weights: Callable[[str], Path]
     world: World | None = None
-    looks: dict[Hashable, Look] = field(default_factory=dict)
+    extractors: dict[Hashable, Extractor] = field(default_factory=dict)
     used: dict[str, Path] = field(default_factory=dict)
     _shared: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -115,14 +115,14 @@ class Tools:
             self.used[name] = Path(self.weights(name))
         return self.used[name]
 
-    def look(self, key: Hashable, make: Callable[[], Look]) -> Hashable:
-        """Register the look `key` unless another column did, and return the key."""
-        if key not in self.looks:
-            self.looks[key] = make()
+    def features(self, key: Hashable, make: Callable[[], Extractor]) -> Hashable:
+        """Register the extractor `key` unless another column did, and return the key."""
+        if key not in self.extractors:
+            self.extractors[key] = make()
         return key
 
     def shared(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """A network several looks use, made once."""
+        """A network several extractors use, made once."""
         if key not in self._shared:
             self._shared[key] = make()
         return self._shared[key]
@@ -138,9 +138,9 @@ class Tools:
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair column ready to run: which look it needs and how two pieces become a number (raises NoValue)."""
+    """A pair column ready to run: which features it needs and how two images' become a number (raises Undefined)."""
 
-    look: Hashable
+    features: Hashable
     compare: Callable[[Any, Any], float]
 
 
@@ -151,7 +151,7 @@ class PairKind(Protocol):
         """Registry names of the networks it cannot do without ("world" for the synthetic ones)."""
         ...
 
-    def prepare(self, tools: Tools) -> Pair: ...
+    def prepare(self, resources: Resources) -> Pair: ...
 
 
 @dataclass(frozen=True)
@@ -179,12 +179,12 @@ class SetKind(Protocol):
         """Stem of the column whose features it uses, or None when it has its own."""
         ...
 
-    def prepare(self, tools: Tools) -> Hashable:
-        """The key of the look whose pieces are the features, float32 (D,) arrays; not called when they are shared."""
+    def prepare(self, resources: Resources) -> Hashable:
+        """The key of the extractor of its features, float32 (D,) arrays; not called when they are shared."""
         ...
 
     def measure(self, features: np.ndarray, reference: np.ndarray) -> Estimate:
-        """The metric between (n, D) and (m, D) features. Raises NoValue when the sets are too small."""
+        """The metric between (n, D) and (m, D) features. Raises Undefined when the sets are too small."""
         ...
 
 

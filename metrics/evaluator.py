@@ -1,11 +1,11 @@
-"""A protocol with its networks loaded: images in, numbers out (`bench.core.contract.Judge`).
+"""A protocol with its networks loaded: images in, numbers out (`bench.core.contract.Evaluator`).
 
-    judge = load_judge("paper-1", domain="faces", weights=registry.path, device="cpu")
-    kept = [judge.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
-    made = [judge.store(judge.to_uint8(image)) for image in images]
-    for scored in map(judge.score, judge.describe(made), judge.describe(kept)): ...
+    evaluator = load_evaluator("paper-1", domain="faces", weights=registry.path, device="cpu")
+    kept = [evaluator.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
+    made = [evaluator.store(evaluator.to_uint8(image)) for image in images]
+    for scored in map(evaluator.compare, evaluator.extract(made), evaluator.extract(kept)): ...
 
-Every network sees every stored image once, in batches; comparing two descriptions runs no network.
+Every network sees every stored image once, in batches; comparing what was seen in two runs none.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from bench.core.contract import Domain, Features, InputSource, Scored
 from bench.core.errors import MissingError, all_missing
 
 from . import images as pictures
-from .columns import Batch, Look, NoValue, Pair, Refusal, Tools, World
+from .columns import Batch, Extractor, NoFace, Pair, Resources, Undefined, World
 from .protocol import Column, ProtocolFile, load_protocol
 
 
 @dataclass
 class ProtocolEvaluator:
-    """The judge of one protocol and domain; made by `load_judge`. Attributes as in `bench.core.contract.Judge`, and:
+    """The evaluator of one protocol and domain, made by `load_evaluator`.
+
+    Attributes as in `bench.core.contract.Evaluator`, and:
 
     Attributes:
         rules: The protocol file.
@@ -45,11 +47,11 @@ class ProtocolEvaluator:
     digest: str
     pair_metrics: tuple[str, ...]
     set_metrics: tuple[str, ...]
-    feature_stems: tuple[str, ...]
+    feature_metrics: tuple[str, ...]
     missing: Mapping[str, MissingError]
     _pairs: Mapping[str, Pair] = field(default_factory=dict, repr=False)
     _sets: Mapping[str, Hashable] = field(default_factory=dict, repr=False)
-    _looks: Mapping[Hashable, Look] = field(default_factory=dict, repr=False)
+    _extractors: Mapping[Hashable, Extractor] = field(default_factory=dict, repr=False)
     _device: torch.device = field(default=torch.device("cpu"), repr=False)
     _batch: int = field(default=1, repr=False)
 
@@ -82,36 +84,36 @@ class ProtocolEvaluator:
         return pictures.to_uint8(image, self.rules.pictures.uint8)
 
     @torch.inference_mode()
-    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
-        """Look at stored images, uint8 (h, w, 3) each, once with every network; one description each, in order."""
-        descriptions: list[dict[Hashable, Any]] = []
+    def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
+        """Extractor at stored images, uint8 (h, w, 3) each, once with every network; one description each, in order."""
+        found: list[dict[Hashable, Any]] = []
         for start in range(0, len(stored), self._batch):
             batch = Batch(stored[start : start + self._batch], self._device)
-            pieces = {key: look(batch) for key, look in self._looks.items()}
-            descriptions += [{key: piece[i] for key, piece in pieces.items()} for i in range(len(batch.pixels))]
-        return descriptions
+            pieces = {key: extract(batch) for key, extract in self._extractors.items()}
+            found += [{key: piece[i] for key, piece in pieces.items()} for i in range(len(batch.pixels))]
+        return found
 
     @torch.inference_mode()
-    def score(self, generated: Features, original: Features) -> Scored:
-        """Compare two descriptions of one image. The order matters: MS-SSIM guesses its range from the first."""
+    def compare(self, generated: Features, original: Features) -> Scored:
+        """Compare two forms of one image. The order matters: MS-SSIM guesses its range from the first."""
         values: dict[str, float] = {}
         failures: dict[str, str] = {}
         for stem, pair in self._pairs.items():
             try:
-                values[stem] = _compared(pair, generated[pair.look], original[pair.look])
-            except NoValue as reason:
+                values[stem] = _compared(pair, generated[pair.features], original[pair.features])
+            except Undefined as reason:
                 failures[stem] = str(reason)
-        features = {stem: np.asarray(generated[look], dtype=np.float32) for stem, look in self._sets.items()}
+        features = {stem: np.asarray(generated[key], dtype=np.float32) for stem, key in self._sets.items()}
         return Scored(values, features, failures)
 
 
 def _compared(pair: Pair, generated: Any, original: Any) -> float:
     for piece, which in ((generated, "generated"), (original, "original")):
-        if isinstance(piece, Refusal):
-            raise NoValue(f"{piece.reason} in the {which} picture")
+        if isinstance(piece, NoFace):
+            raise Undefined(f"{piece.reason} in the {which} picture")
     value = pair.compare(generated, original)
     if not math.isfinite(value):
-        raise NoValue("the value is NaN or infinite")
+        raise Undefined("the value is NaN or infinite")
     return value
 
 
@@ -142,17 +144,17 @@ def load_evaluator(
         MissingError: A network's file is there but damaged, or holds another network.
     """
     rules = load_protocol(protocol_name)
-    tools = Tools(domain, torch.device(device), weights, world)
-    missing = _missing(rules.of(domain), tools)
+    resources = Resources(domain, torch.device(device), weights, world)
+    missing = _missing(rules.of(domain), resources)
     present = [column for column in rules.of(domain) if column.stem not in missing]
     return _evaluate(
         rules,
-        tools,
+        resources,
         missing,
-        _pairs={column.stem: column.options.prepare(tools) for column in present if not column.is_set},
-        _sets={column.stem: column.options.prepare(tools) for column in present if owns_features(column)},
-        _looks=tools.looks,
-        _device=tools.device,
+        _pairs={column.stem: column.options.prepare(resources) for column in present if not column.is_set},
+        _sets={column.stem: column.options.prepare(resources) for column in present if owns_features(column)},
+        _extractors=resources.extractors,
+        _device=resources.device,
         _batch=batch,
     )
 
@@ -160,35 +162,35 @@ def load_evaluator(
 def plan_evaluator(
     protocol_name: str | Path, *, domain: Domain, weights: Callable[[str], Path], world: World | None = None
 ) -> ProtocolEvaluator:
-    """A protocol as `load_judge` would load it, but without networks: it has names, digest and gaps, and sees nothing.
+    """As `load_evaluator`, but without networks: it has names, digest and what is missing, and sees nothing.
 
     Raises:
         UsageError: Unknown protocol, or a file that does not parse.
     """
     rules = load_protocol(protocol_name)
-    tools = Tools(domain, torch.device("cpu"), weights, world)
-    return _evaluate(rules, tools, _missing(rules.of(domain), tools))
+    resources = Resources(domain, torch.device("cpu"), weights, world)
+    return _evaluate(rules, resources, _missing(rules.of(domain), resources))
 
 
 def missing_columns(
     rules: ProtocolFile, domain: Domain, weights: Callable[[str], Path], world: World | None = None
 ) -> Mapping[str, MissingError]:
     """Stem -> why it cannot be measured here and the command that changes that, without loading any network."""
-    return _missing(rules.of(domain), Tools(domain, torch.device("cpu"), weights, world))
+    return _missing(rules.of(domain), Resources(domain, torch.device("cpu"), weights, world))
 
 
 def _evaluate(
-    rules: ProtocolFile, tools: Tools, missing: Mapping[str, MissingError], **ready: Any
+    rules: ProtocolFile, resources: Resources, missing: Mapping[str, MissingError], **ready: Any
 ) -> ProtocolEvaluator:
-    present = [column for column in rules.of(tools.domain) if column.stem not in missing]
+    present = [column for column in rules.of(resources.domain) if column.stem not in missing]
     return ProtocolEvaluator(
         rules=rules,
-        domain=tools.domain,
+        domain=resources.domain,
         protocol=rules.name,
-        digest=_digest(rules, tools),
+        digest=_digest(rules, resources),
         pair_metrics=tuple(column.stem for column in present if not column.is_set),
         set_metrics=tuple(column.stem for column in present if column.is_set),
-        feature_stems=tuple(column.stem for column in present if owns_features(column)),
+        feature_metrics=tuple(column.stem for column in present if owns_features(column)),
         missing=missing,
         **ready,
     )
@@ -199,31 +201,31 @@ def owns_features(column: Column) -> bool:
     return column.is_set and column.options.shares() is None
 
 
-def _missing(columns: Sequence[Column], tools: Tools) -> dict[str, MissingError]:
+def _missing(columns: Sequence[Column], resources: Resources) -> dict[str, MissingError]:
     """Why each column that cannot be measured cannot be, with every network it lacks."""
-    found = {column.stem: _absent(column, tools) for column in columns}
+    found = {column.stem: _absent(column, resources) for column in columns}
     for column in columns:
         source = column.options.shares() if column.is_set else None
         found[column.stem] += found.get(source, []) if source else []
     return {stem: all_missing(errors) for stem, errors in found.items() if errors}
 
 
-def _absent(column: Column, tools: Tools) -> list[MissingError]:
+def _absent(column: Column, resources: Resources) -> list[MissingError]:
     absent = []
     for name in column.options.needs():
         try:
-            tools.need_world() if name == "world" else tools.path(name)
+            resources.need_world() if name == "world" else resources.path(name)
         except MissingError as error:
             absent.append(error)
     return absent
 
 
-def _digest(rules: ProtocolFile, tools: Tools) -> str:
-    digest = hashlib.sha256(f"{rules.digest} {tools.domain}".encode())
-    for name, path in sorted(tools.used.items()):
+def _digest(rules: ProtocolFile, resources: Resources) -> str:
+    digest = hashlib.sha256(f"{rules.digest} {resources.domain}".encode())
+    for name, path in sorted(resources.used.items()):
         digest.update(f"\n{name} {_path_digest(path)}".encode())
-    if tools.world is not None and any("world" in column.options.needs() for column in rules.of(tools.domain)):
-        digest.update(f"\nworld {tools.world.digest}".encode())
+    if resources.world is not None and any("world" in column.options.needs() for column in rules.of(resources.domain)):
+        digest.update(f"\nworld {resources.world.digest}".encode())
     return digest.hexdigest()
 
 

@@ -2,8 +2,8 @@
 
 The other floors come from rows. "No edit" is the method "real" under every edit: its features against the pass's real
 images (FID of real not-smiling against real smiling images), its image against itself (which moves only where no
-face is found). "Real JPEG against real PNG" is the method "real-jpeg", `ProtocolJudge.store_lossless` scored against
-`store`.
+face is found). "Real JPEG against real PNG" is the method "real-jpeg": `ProtocolEvaluator.store_lossless` compared
+with `store`.
 """
 
 from __future__ import annotations

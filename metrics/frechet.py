@@ -18,7 +18,7 @@ from scipy.linalg import qr, svd
 
 from bench.core.errors import UsageError
 
-from .columns import Estimate, NoValue, Tools, kind
+from .columns import Estimate, Resources, Undefined, kind
 
 
 def frechet_distance(features: np.ndarray, reference: np.ndarray) -> float:
@@ -33,10 +33,10 @@ def frechet_estimate(features: np.ndarray, reference: np.ndarray) -> Estimate:
     nuclear norm), so the spread of FD over resampled images costs nothing beyond the decomposition.
 
     Raises:
-        NoValue: Fewer than two images on a side.
+        Undefined: Fewer than two images on a side.
     """
     if min(len(features), len(reference)) < 2:
-        raise NoValue("a Fréchet distance needs two pictures on each side")
+        raise Undefined("a Fréchet distance needs two pictures on each side")
     left, right = _Side(features), _Side(reference)
     u, s, vt = svd(left.reduced @ right.reduced.T, full_matrices=False, check_finite=True)
     shift = left.mean - right.mean
@@ -94,10 +94,10 @@ class Frechet:
     def shares(self) -> None:
         return None
 
-    def prepare(self, tools: Tools) -> Hashable:
-        from .extractors import feature_look
+    def prepare(self, resources: Resources) -> Hashable:
+        from .extractors import feature_extractor
 
-        return tools.look(self, lambda: feature_look(self.extractor, self.recipe, tools))
+        return resources.features(self, lambda: feature_extractor(self.extractor, self.recipe, resources))
 
     def measure(self, features: np.ndarray, reference: np.ndarray) -> Estimate:
         return frechet_estimate(features, reference)

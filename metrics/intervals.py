@@ -16,12 +16,12 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from .columns import Estimate
-from .protocol import Numbers
+from .protocol import Bootstrap
 
 Interval = tuple[float, float] | tuple[None, None]
 
 
-def mean_interval(values: Sequence[float], numbers: Numbers) -> Interval:
+def mean_interval(values: Sequence[float], numbers: Bootstrap) -> Interval:
     """(low, high) of the mean of one value an image; (None, None) for fewer than two. Independent of their order."""
     if len(values) < 2:
         return None, None
@@ -29,7 +29,7 @@ def mean_interval(values: Sequence[float], numbers: Numbers) -> Interval:
     return _percentiles((ordered,), numbers)
 
 
-def estimate_interval(estimate: Estimate, numbers: Numbers, *, paired: bool = False) -> Interval:
+def estimate_interval(estimate: Estimate, numbers: Bootstrap, *, paired: bool = False) -> Interval:
     """(low, high) of a set metric from its influence values.
 
     `paired`: row i of both sets is the same image (reconstruction), so both are drawn together; else each set is
@@ -46,7 +46,7 @@ def estimate_interval(estimate: Estimate, numbers: Numbers, *, paired: bool = Fa
     return (low, high) if estimate.floor is None else (max(low, estimate.floor), max(high, estimate.floor))
 
 
-def _percentiles(samples: tuple[np.ndarray, ...], numbers: Numbers) -> Interval:
+def _percentiles(samples: tuple[np.ndarray, ...], numbers: Bootstrap) -> Interval:
     """Percentile interval of the sum of the samples' means."""
     result = bootstrap(
         samples,

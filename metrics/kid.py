@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .columns import Estimate, NoValue, Tools, kind
+from .columns import Estimate, Resources, Undefined, kind
 
 
 def kid(
@@ -24,10 +24,10 @@ def kid(
     values are those of the unbiased MMD^2 over all images, the expectation of the subset average.
 
     Raises:
-        NoValue: Fewer than two images on a side.
+        Undefined: Fewer than two images on a side.
     """
     if min(len(features), len(reference)) < 2:
-        raise NoValue("a kernel distance needs two pictures on each side")
+        raise Undefined("a kernel distance needs two pictures on each side")
     kernels = kernel_matrices(features, reference)
     values = over_subsets(kernels, subsets, subset_size, seed) if subsets else [mmd2_of_all(kernels)]
     value = float(np.mean(values))
@@ -106,7 +106,7 @@ class Kid:
     def shares(self) -> str:
         return self.features
 
-    def prepare(self, tools: Tools) -> None:
+    def prepare(self, resources: Resources) -> None:
         """Nothing of its own: the features are the other column's."""
 
     def measure(self, features: np.ndarray, reference: np.ndarray) -> Estimate:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from bench.core.checkpoint import read_checkpoint, state_dict_of
 from bench.core.errors import MissingError
 
-from .columns import Batch, Look, Pair, Tools, kind
+from .columns import Batch, Extractor, Pair, Resources, kind
 
 BACKBONES = {"alex": "alexnet-imagenet", "vgg": "vgg16-imagenet"}
 
@@ -103,18 +103,18 @@ class Lpips:
     def needs(self) -> tuple[str, ...]:
         return (BACKBONES[self.net],)
 
-    def prepare(self, tools: Tools) -> Pair:
-        path = tools.path(BACKBONES[self.net])
-        network: Perceptual = tools.shared(
-            ("lpips", self.net), lambda: load_perceptual(self.net, path).to(tools.device)
+    def prepare(self, resources: Resources) -> Pair:
+        path = resources.path(BACKBONES[self.net])
+        network: Perceptual = resources.shared(
+            ("lpips", self.net), lambda: load_perceptual(self.net, path).to(resources.device)
         )
 
-        def make() -> Look:
-            def look(batch: Batch) -> Sequence[list[Tensor]]:
+        def make() -> Extractor:
+            def extract(batch: Batch) -> Sequence[list[Tensor]]:
                 maps = network.features(batch.signed)
                 return [[feature[i : i + 1] for feature in maps] for i in range(len(batch.pixels))]
 
-            return look
+            return extract
 
-        key = tools.look(("lpips", self.net), make)
+        key = resources.features(("lpips", self.net), make)
         return Pair(key, lambda generated, original: float(network.distance(generated, original).sum()))

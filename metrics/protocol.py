@@ -66,7 +66,7 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Bootstrap:
     """Which images count and how intervals are drawn, `[numbers]` of the file.
 
     Attributes:
@@ -140,7 +140,7 @@ class ProtocolFile:
     title: str
     pictures: Pictures
     failures: Failures
-    numbers: Numbers
+    numbers: Bootstrap
     columns: tuple[Column, ...]
     digest: str
 
@@ -194,7 +194,7 @@ def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
         title=content["title"],
         pictures=build(Pictures, content["pictures"], f"[pictures] of {path.name}"),
         failures=build(Failures, content["failures"], f"[failures] of {path.name}"),
-        numbers=build(Numbers, content.get("numbers", {}), f"[numbers] of {path.name}"),
+        numbers=build(Bootstrap, content.get("numbers", {}), f"[numbers] of {path.name}"),
         columns=columns,
         digest=_digest(content),
     )
@@ -243,9 +243,9 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 __all__ = [
+    "Bootstrap",
     "Column",
     "Failures",
-    "Numbers",
     "PairKind",
     "Pictures",
     "ProtocolFile",

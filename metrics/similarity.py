@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .columns import Batch, NoValue, Pair, Tools, kind
+from .columns import Batch, Pair, Resources, Undefined, kind
 
 # Weights of the five scales, fine to coarse (Wang, Simoncelli and Bovik 2003).
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -37,13 +37,13 @@ def ssim(
     in [-1, 1].
 
     Raises:
-        NoValue: The image is smaller than the window.
+        Undefined: The image is smaller than the window.
     """
     from skimage.metrics import structural_similarity
 
     gaussian = window == "gaussian"
     if min(generated.shape[:2]) < (_WINDOW if gaussian else 7):
-        raise NoValue("the picture is smaller than SSIM's window")
+        raise Undefined("the picture is smaller than SSIM's window")
     return float(
         structural_similarity(
             generated,
@@ -94,10 +94,10 @@ def ms_ssim(generated: Tensor, original: Tensor, value_range: float | None = Non
     each to the power of its scale's weight. It is not invariant to an offset: on [-1, 1] it is lower than on bytes.
 
     Raises:
-        NoValue: A factor is negative (a fractional power of it is NaN in the lineage), or the image is too small.
+        Undefined: A factor is negative (a fractional power of it is NaN in the lineage), or the image is too small.
     """
     if min(generated.shape[1:]) < _WINDOW * 2 ** (len(_SCALES) - 1):
-        raise NoValue("the picture is too small for five scales of MS-SSIM")
+        raise Undefined("the picture is too small for five scales of MS-SSIM")
     factors = []
     for scale in range(len(_SCALES)):
         full, contrast = lineage_ssim(generated, original, value_range)
@@ -105,7 +105,7 @@ def ms_ssim(generated: Tensor, original: Tensor, value_range: float | None = Non
         generated, original = F.avg_pool2d(generated, 2), F.avg_pool2d(original, 2)
     stacked = torch.stack(factors)
     if bool((stacked < 0).any()):
-        raise NoValue("MS-SSIM is NaN: a scale's factor is negative")
+        raise Undefined("MS-SSIM is NaN: a scale's factor is negative")
     return float(torch.prod(stacked ** torch.tensor(_SCALES, device=stacked.device)))
 
 
@@ -135,8 +135,8 @@ class _OfPixels:
     def needs(self) -> tuple[str, ...]:
         return ()
 
-    def look(self, tools: Tools) -> Hashable:
-        return tools.look("pixels", lambda: _pixels)
+    def features(self, resources: Resources) -> Hashable:
+        return resources.features("pixels", lambda: _pixels)
 
 
 @kind("ssim")
@@ -146,8 +146,8 @@ class Ssim(_OfPixels):
 
     window: Literal["gaussian", "uniform"]
 
-    def prepare(self, tools: Tools) -> Pair:
-        return Pair(self.look(tools), lambda generated, original: ssim(generated, original, window=self.window))
+    def prepare(self, resources: Resources) -> Pair:
+        return Pair(self.features(resources), lambda generated, original: ssim(generated, original, window=self.window))
 
 
 @kind("psnr")
@@ -155,8 +155,8 @@ class Ssim(_OfPixels):
 class Psnr(_OfPixels):
     """PSNR column in dB on bytes."""
 
-    def prepare(self, tools: Tools) -> Pair:
-        return Pair(self.look(tools), psnr)
+    def prepare(self, resources: Resources) -> Pair:
+        return Pair(self.features(resources), psnr)
 
 
 @kind("mse")
@@ -164,8 +164,8 @@ class Psnr(_OfPixels):
 class Mse(_OfPixels):
     """Mean squared error column on the [-1, 1] scale."""
 
-    def prepare(self, tools: Tools) -> Pair:
-        return Pair(self.look(tools), mse)
+    def prepare(self, resources: Resources) -> Pair:
+        return Pair(self.features(resources), mse)
 
 
 @kind("ms_ssim")
@@ -178,7 +178,7 @@ class MsSsim:
     def needs(self) -> tuple[str, ...]:
         return ()
 
-    def prepare(self, tools: Tools) -> Pair:
+    def prepare(self, resources: Resources) -> Pair:
         length = None if self.value_range == "guess" else 2.0
-        key = tools.look("signed", lambda: _signed)
+        key = resources.features("signed", lambda: _signed)
         return Pair(key, lambda generated, original: ms_ssim(generated, original, length))

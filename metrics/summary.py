@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.core.contract import Domain
 
-from .columns import NoValue
+from .columns import Undefined
 from .intervals import estimate_interval, mean_interval
 from .protocol import Column, ProtocolFile, load_protocol
 
@@ -133,7 +133,7 @@ def _set_cell(
         return empty
     try:
         estimate = column.options.measure(made, real)
-    except NoValue:
+    except Undefined:
         return empty
     low, high = estimate_interval(estimate, rules.numbers, paired=paired and len(made) == len(real))
     return Cell(estimate.value, low, high, len(made), failed, "skip", len(real))

@@ -1,6 +1,6 @@
 """Columns of `synthetic-1`, measured by the synthetic world's own networks; not to be taken for the paper's.
 
-The networks are handed to `load_judge(..., world=...)`: metrics know no world, only its interface
+The networks are handed to `load_evaluator(..., world=...)`: metrics know no world, only its interface
 (`metrics.columns.World`).
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .columns import Batch, Look, Pair, Tools, World, kind
+from .columns import Batch, Extractor, Pair, Resources, World, kind
 
 
 def unit_maps(maps: Sequence[Tensor]) -> list[Tensor]:
@@ -49,17 +49,17 @@ class WorldPerceptual:
     def needs(self) -> tuple[str, ...]:
         return ("world",)
 
-    def prepare(self, tools: Tools) -> Pair:
-        world = tools.need_world()
+    def prepare(self, resources: Resources) -> Pair:
+        world = resources.need_world()
 
-        def make() -> Look:
-            def look(batch: Batch) -> Sequence[list[Tensor]]:
+        def make() -> Extractor:
+            def extract(batch: Batch) -> Sequence[list[Tensor]]:
                 maps = unit_maps(world.features(batch.signed))
                 return [[feature[i : i + 1] for feature in maps] for i in range(len(batch.pixels))]
 
-            return look
+            return extract
 
-        key = tools.look("world_perceptual", make)
+        key = resources.features("world_perceptual", make)
         return Pair(key, lambda generated, original: float(map_distance(generated, original)))
 
 
@@ -71,7 +71,9 @@ class WorldIdentity:
     def needs(self) -> tuple[str, ...]:
         return ("world",)
 
-    def prepare(self, tools: Tools) -> Pair:
-        world = tools.need_world()
-        key = tools.look("world_identity", lambda: lambda batch: list(world.embed(batch.signed).cpu().double().numpy()))
+    def prepare(self, resources: Resources) -> Pair:
+        world = resources.need_world()
+        key = resources.features(
+            "world_identity", lambda: lambda batch: list(world.embed(batch.signed).cpu().double().numpy())
+        )
         return Pair(key, lambda generated, original: float(generated @ original))

@@ -15,7 +15,7 @@ class FailedRow(Protocol):
     @property
     def method(self) -> str: ...
     @property
-    def column(self) -> str: ...
+    def pass_name(self) -> str: ...
     @property
     def protocol(self) -> str: ...
     @property
@@ -42,7 +42,7 @@ def collect(rows: Iterable[FailedRow]) -> list[Failure]:
     found: dict[tuple[str, str, str, str], set[str]] = {}
     for row in rows:
         if row.status == "failed":
-            found.setdefault((row.method, row.column, "", row.reason or "no reason given"), set()).add(row.image)
+            found.setdefault((row.method, row.pass_name, "", row.reason or "no reason given"), set()).add(row.image)
         for stem, reason in row.failures.items():
-            found.setdefault((row.method, row.column, f"{stem}@{row.protocol}", reason), set()).add(row.image)
+            found.setdefault((row.method, row.pass_name, f"{stem}@{row.protocol}", reason), set()).add(row.image)
     return [Failure(*key, tuple(sorted(images))) for key, images in sorted(found.items())]

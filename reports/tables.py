@@ -207,7 +207,7 @@ def protocols(summaries: Summaries, facts: Facts) -> list[str]:
 
 def pass_order(summaries: Summaries, passes: Sequence[Pass]) -> list[str]:
     """Pass names in the plan's order, the reconstruction first, unplanned ones at the end by name."""
-    planned = [item.column for item in passes]
+    planned = [item.pass_name for item in passes]
     found = sorted({column for _, column in summaries if column != ORIGINAL})
     ordered = dict.fromkeys([*planned, *found])
     return sorted(ordered, key=lambda column: column != RECONSTRUCTION)

@@ -45,7 +45,7 @@ def _plain(
     names = fetch_names(gaps)
     return {
         "run": str(folder),
-        "cells": [asdict(cell) for cell in cells],
+        "cells": [{"column": cell.pass_name, **asdict(cell)} for cell in cells],
         "methods": statuses(assembly),
         "missing": [asdict(need) for need in assembly.needs],
         "gaps": [asdict(gap) for gap in gaps],
@@ -75,7 +75,7 @@ def _cells_table(cells: Sequence[PlannedCell]) -> Iterator[str]:
     """A line a method and pass; its images are the same under every protocol, `done` counts results of all."""
     blocks: dict[tuple[str, str], list[PlannedCell]] = {}
     for cell in cells:
-        blocks.setdefault((cell.method, cell.column), []).append(cell)
+        blocks.setdefault((cell.method, cell.pass_name), []).append(cell)
     sizes = [max(map(len, names)) for names in zip(*blocks, ("method", "pass"), strict=True)]
     subsets = max(len("subset"), *(len(cell.inputs) for cell in cells))
     # What does not fit is cut off the method's name, which the table of methods below spells out.

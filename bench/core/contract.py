@@ -284,7 +284,7 @@ class EditPass:
     """One pass of the generator over a subset: what a block of table columns is made of.
 
     Attributes:
-        column: Block of the table ("reconstruction", "smile+", "pose-", "grass").
+        pass_name: Block of the table ("reconstruction", "smile+", "pose-", "grass").
         direction: None for the reconstruction.
         strength: Signed; 0 for the reconstruction.
         inputs: Which images go in: "all" or e.g. "Smiling=-1".
@@ -292,7 +292,7 @@ class EditPass:
         note: What every table must say of its numbers ("the data have no label ..."); "" where nothing is unusual.
     """
 
-    column: str
+    pass_name: str
     direction: Direction | None
     strength: float
     inputs: str = "all"
@@ -313,9 +313,9 @@ class Scored:
     """What one protocol says of one image of one pass.
 
     Attributes:
-        values: Pair metrics by column stem, e.g. {"lpips": 0.12, "id": 0.71}; a value that could not be had is absent.
-        features: Set-metric features by column stem, e.g. {"fid": float32 (2048,)}.
-        failures: Column stem -> reason, for values that are absent ("no face found").
+        values: Pair metrics by name, e.g. {"lpips": 0.12, "id": 0.71}; a value that could not be had is absent.
+        features: Set-metric features by name, e.g. {"fid": float32 (2048,)}.
+        failures: Metric -> reason, for values that are absent ("no face found").
     """
 
     values: Mapping[str, float]
@@ -327,17 +327,17 @@ class Evaluator(Protocol):
     """A protocol with its networks loaded: turns images into `Scored`.
 
     Attributes:
-        protocol: Protocol name ("paper-1"); columns are written `<stem>@<protocol>`.
+        protocol: Protocol name ("paper-1"); columns are written `<metric>@<protocol>`.
         domain: "faces" or "cars": columns of the other are left out.
         digest: SHA-256 over the protocol file and every network it uses; part of each result's key.
-        pair_metrics: Stems of metrics with one value an image, in column order.
-        set_metrics: Stems of metrics over a set of features ("fid", "kid").
-        feature_stems: Those of them that keep features of their own; the others share ("kid" takes those of "fid").
-        missing: Stem -> why it cannot be measured here, what it lacks, and the command that changes that.
+        pair_metrics: Metrics with one value an image, in column order.
+        set_metrics: Metrics over a set of features ("fid", "kid").
+        feature_metrics: Those of them that keep features of their own; the others share ("kid" takes those of "fid").
+        missing: Metric -> why it cannot be measured here, what it lacks, and the command that changes that.
         lossy: Whether `store` goes through JPEG, so that what this alone costs can be measured on real images.
         input_source: What methods are fed.
         rules_digest: SHA-256 of the protocol file alone: whoever makes tables of the rows must read the same one.
-        planned_features: As `feature_stems`, with those whose network is not here yet.
+        planned_features: As `feature_metrics`, with those whose network is not here yet.
     """
 
     protocol: str
@@ -345,7 +345,7 @@ class Evaluator(Protocol):
     digest: str
     pair_metrics: tuple[str, ...]
     set_metrics: tuple[str, ...]
-    feature_stems: tuple[str, ...]
+    feature_metrics: tuple[str, ...]
     missing: Mapping[str, MissingError]
 
     @property
@@ -372,10 +372,10 @@ class Evaluator(Protocol):
         """A generated float (3, H, W) image in about [-1, 1] as uint8 (H, W, 3), by the protocol's rounding rule."""
         ...
 
-    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
+    def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
         """Look at stored images once with every network; what was seen in each."""
         ...
 
-    def score(self, generated: Features, original: Features) -> Scored:
-        """Compare two descriptions of one image: the generated one and the real input."""
+    def compare(self, generated: Features, original: Features) -> Scored:
+        """Compare what was seen in a generated image and in the real input."""
         ...

@@ -40,7 +40,7 @@ def plan_columns(
     Raises UsageError for a name that does not exist, NotApplicableError for a direction made for another generator,
     other methods or another kind of method.
     """
-    planned = {RECONSTRUCTION.column: Planned(None, RECONSTRUCTION)}
+    planned = {RECONSTRUCTION.pass_name: Planned(None, RECONSTRUCTION)}
     for name in names:
         card, wanted = _resolve(name, generator, cards)
         check_applies(card, method or "this method", edits)

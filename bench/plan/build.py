@@ -57,7 +57,7 @@ class Assembly:
         notes: dict[str, list[str]] = {}
         for edit in (edit for columns in self.columns.values() for edit in columns if edit.note):
             names = notes.setdefault(edit.note, [])
-            names += [edit.column] if edit.column not in names else []
+            names += [edit.pass_name] if edit.pass_name not in names else []
         for need in self.needs:
             if need.status == NOT_APPLICABLE:
                 notes.setdefault(need.reason, []).append(f"{need.name} of {need.method}")

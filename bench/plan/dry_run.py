@@ -20,7 +20,7 @@ class PlannedCell:
     """One method, pass and protocol.
 
     Attributes:
-        method, column, protocol: Which.
+        method, pass_name, protocol: Which.
         strength: Signed; 0 for reconstructions and real images.
         inputs, reals: Subsets of the images that go in and of those the FID compares with.
         images: How many go in; None where the data set is not here to count them.
@@ -28,7 +28,7 @@ class PlannedCell:
     """
 
     method: str
-    column: str
+    pass_name: str
     protocol: str
     strength: float
     inputs: str
@@ -51,13 +51,13 @@ def planned_cells(assembly: Assembly, folder: Path) -> list[PlannedCell]:
     return [
         PlannedCell(
             name,
-            edit.column,
+            edit.pass_name,
             evaluator.protocol,
             float(edit.strength),
             edit.inputs,
             edit.reals,
             _count(assembly, edit),
-            done.get((name, edit.column, evaluator.protocol), 0),
+            done.get((name, edit.pass_name, evaluator.protocol), 0),
         )
         for name, edits in blocks
         for edit in edits
@@ -94,4 +94,4 @@ def _done(work: Work, folder: Path) -> Mapping[tuple[str, str, str], int]:
     if not (folder / "rows").is_dir():
         return {}
     keys = {row.key for row in read_rows(folder) if row.final}
-    return {(cell.method, cell.column, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}
+    return {(cell.method, cell.pass_name, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}

@@ -70,7 +70,7 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
                 "digest": spec.digest,
                 "files": [{"name": file, "sha256": digest} for file, digest in spec.files],
                 "passes": {
-                    edit.column: {"edit_digest": edit_digest(edit), "strength": float(edit.strength)}
+                    edit.pass_name: {"edit_digest": edit_digest(edit), "strength": float(edit.strength)}
                     for edit in spec.passes
                 },
             }
@@ -82,8 +82,8 @@ def _passes_record(work: Work) -> list[dict[str, Any]]:
     columns: dict[str, dict[str, Any]] = {}
     for spec in work.specs:
         for edit in spec.passes:
-            record = {"column": edit.column, "strength": edit.strength, "inputs": edit.inputs, "reals": edit.reals}
-            columns.setdefault(edit.column, record | ({"note": edit.note} if edit.note else {}))
+            record = {"column": edit.pass_name, "strength": edit.strength, "inputs": edit.inputs, "reals": edit.reals}
+            columns.setdefault(edit.pass_name, record | ({"note": edit.note} if edit.note else {}))
     return list(columns.values())
 
 

@@ -67,7 +67,7 @@ def _columns_of(planned: Sequence[Planned]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for card, edit in planned:
         if card is not None:
-            found[card.name] = (*found.get(card.name, ()), edit.column)
+            found[card.name] = (*found.get(card.name, ()), edit.pass_name)
     return found
 
 
@@ -104,7 +104,7 @@ def _spec(
             rows = loaded.latent_rows if edit.direction is None else len(edit.direction.vector)
             if rows != loaded.latent_rows:
                 raise UsageError(
-                    f"the edit {edit.column!r} is for codes of {rows} rows; {name}'s have {loaded.latent_rows}",
+                    f"the edit {edit.pass_name!r} is for codes of {rows} rows; {name}'s have {loaded.latent_rows}",
                     "choose the preset of this checkpoint's generator",
                 )
         return loaded
@@ -140,7 +140,8 @@ def with_matched_strengths(
         replace(
             spec,
             passes=tuple(
-                replace(edit, strength=found.get(spec.name, {}).get(edit.column, edit.strength)) for edit in spec.passes
+                replace(edit, strength=found.get(spec.name, {}).get(edit.pass_name, edit.strength))
+                for edit in spec.passes
             ),
         )
         for spec in specs

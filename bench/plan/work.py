@@ -75,7 +75,7 @@ class Cell:
     """One method, pass and protocol: how many images it has and how many of them are done."""
 
     method: str
-    column: str
+    pass_name: str
     protocol: str
     images: int
     done: int
@@ -120,7 +120,7 @@ class Work:
 
     def row(self, index: int, spec: MethodSpec, edit: EditPass, evaluator: Evaluator) -> Row:
         """An empty row for image `index`."""
-        about = (spec.name, spec.digest, edit.column, edit_digest(edit), float(edit.strength))
+        about = (spec.name, spec.digest, edit.pass_name, edit_digest(edit), float(edit.strength))
         return self._row(index, about, evaluator)
 
     def real_rows(self, index: int, evaluator: Evaluator) -> list[Row]:
@@ -134,7 +134,7 @@ class Work:
         )
 
     def protocol_digest(self, evaluator: Evaluator) -> str:
-        """The judge's digest, and the observers' where there are any: a changed observer makes new results."""
+        """The evaluator's digest, and the observers' where there are any: a changed observer makes new results."""
         if not self.observers:
             return evaluator.digest
         return hashlib.sha256(
@@ -155,7 +155,7 @@ class Work:
         """The cells in table order, the real images first; `done` are the keys that exist."""
         counts: dict[tuple[str, str, str], list[int]] = {}
         for _, row in self.rows():
-            count = counts.setdefault((row.method, row.column, row.protocol), [0, 0])
+            count = counts.setdefault((row.method, row.pass_name, row.protocol), [0, 0])
             count[0] += 1
             count[1] += row.key in done
         return [Cell(*cell, *count) for cell, count in counts.items()]
@@ -193,7 +193,9 @@ def subset_labels(passes: Sequence[EditPass]) -> list[str]:
 
 def disk_bytes(work: Work, done: Collection[str] = (), feature_size: int = 2048) -> int:
     """About what the missing rows take, in bytes; `done` are the keys that exist."""
-    sizes = {evaluator.protocol: row_bytes(len(evaluator.feature_stems), feature_size) for evaluator in work.evaluators}
+    sizes = {
+        evaluator.protocol: row_bytes(len(evaluator.feature_metrics), feature_size) for evaluator in work.evaluators
+    }
     return sum((cell.images - cell.done) * sizes[cell.protocol] for cell in work.cells(done))
 
 

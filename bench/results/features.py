@@ -49,7 +49,7 @@ class FeatureFiles:
         """One record, float32 (size,), as it was written. Raises MissingError naming file and place."""
         file = self.find(row, stem) if stem in row.features else None
         if file is None:
-            raise MissingError(f"no {stem} features of {row.image} ({row.method}, {row.column})", _ADVICE)
+            raise MissingError(f"no {stem} features of {row.image} ({row.method}, {row.pass_name})", _ADVICE)
         record: np.ndarray = self._map(file)[row.features[stem]]
         if checksum(record) != row.sums.get(stem):
             raise MissingError(f"{self.place(row, stem)}: the features of {row.image} are damaged", _ADVICE)
@@ -83,7 +83,7 @@ _ADVICE = "run the same command again: it makes what is damaged anew, and keeps 
 
 
 def record_size(file: Path) -> int:
-    """Numbers a record; 0 for a file that is none of ours."""
+    """Bootstrap a record; 0 for a file that is none of ours."""
     text = file.name.rsplit(".", 2)[1]
     return int(text) if text.isascii() and text.isdigit() else 0
 

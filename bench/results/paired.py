@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.results.store import Row
 from metrics.intervals import mean_interval
-from metrics.protocol import Numbers
+from metrics.protocol import Bootstrap
 
 Verdict = Literal["better", "worse", "same", ""]
 
@@ -52,7 +52,7 @@ def differences(
     rows: Sequence[Row],
     first: str,
     second: str,
-    numbers: Callable[[str], Numbers],
+    numbers: Callable[[str], Bootstrap],
     better: Callable[[str], Literal["up", "down", "none"]],
 ) -> Iterator[Difference]:
     """Every column with one value an image that both methods have, in the order of the rows' passes.
@@ -66,7 +66,7 @@ def differences(
     blocks: dict[tuple[str, str], dict[str, dict[str, Row]]] = {}
     for row in rows:
         if row.method in (first, second):
-            blocks.setdefault((row.column, row.protocol), {}).setdefault(row.method, {})[row.image] = row
+            blocks.setdefault((row.pass_name, row.protocol), {}).setdefault(row.method, {})[row.image] = row
     for (edit, protocol), found in blocks.items():
         ours, theirs = found.get(first, {}), found.get(second, {})
         pairs = [(ours[name].values, theirs[name].values) for name in sorted(ours.keys() & theirs.keys())]
@@ -76,7 +76,7 @@ def differences(
                 yield _difference(edit, f"{stem}@{protocol}", np.array(both), numbers(protocol), better(stem))
 
 
-def _difference(edit: str, column: str, both: np.ndarray, numbers: Numbers, better: str) -> Difference:
+def _difference(edit: str, column: str, both: np.ndarray, numbers: Bootstrap, better: str) -> Difference:
     """Of values (n, 2)."""
     gained = both[:, 1] - both[:, 0]
     low, high = mean_interval(gained.tolist(), numbers)

@@ -15,7 +15,7 @@ IDENTITY = (
     "protocol_digest",
 )  # fmt: skip
 # Names on disk that are not the fields' own.
-FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "column"}
+FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "pass_name"}
 
 # The real pictures' own rows, compared with themselves; the references of set metrics come from them. Where a protocol
 # stores JPEG, the same images before it are compared with those after it.
@@ -67,8 +67,8 @@ class Row:
     """One image of one pass of one method under one protocol.
 
     Attributes:
-        image, image_digest, method, method_digest, column, edit_digest, strength, protocol, protocol_digest:
-            What the row is about; `key` is their SHA-256. `column` is written "pass" on disk.
+        image, image_digest, method, method_digest, pass_name, edit_digest, strength, protocol, protocol_digest:
+            What the row is about; `key` is their SHA-256. `pass_name` is written "pass" on disk.
         status: "ok" or "failed"; `reason` says why.
         values: Pair metrics, truth columns: stem -> float, never NaN.
         failures: Stem -> why this value is absent.
@@ -81,7 +81,7 @@ class Row:
     image_digest: str
     method: str
     method_digest: str
-    column: str
+    pass_name: str
     edit_digest: str
     strength: float
     protocol: str
@@ -154,11 +154,11 @@ def parse(line: bytes, shard: str, texts: dict[str, str]) -> Row | None:
 
 def _row(record: dict[str, Any], shard: str, texts: dict[str, str]) -> Row:
     # 250,000 of these are read in a few seconds: types are looked at a set at a time.
-    image, image_digest, method, method_digest, column, edit_digest, strength, protocol, protocol_digest = (
+    image, image_digest, method, method_digest, pass_name, edit_digest, strength, protocol, protocol_digest = (
         record[name] for name in IDENTITY
     )
     status, reason, key = record["status"], record["reason"], record["key"]
-    names = (image, image_digest, method, method_digest, column, edit_digest, protocol, protocol_digest, key)
+    names = (image, image_digest, method, method_digest, pass_name, edit_digest, protocol, protocol_digest, key)
     if {*map(type, names)} != _TEXT or status not in ("ok", "failed") or len(key) != 64:
         raise TypeError("a name that is no text")
     if type(strength) not in _NUMBERS or not (reason is None or type(reason) is str):
@@ -171,7 +171,7 @@ def _row(record: dict[str, Any], shard: str, texts: dict[str, str]) -> Row:
         share(image_digest, image_digest),
         share(method, method),
         share(method_digest, method_digest),
-        share(column, column),
+        share(pass_name, pass_name),
         share(edit_digest, edit_digest),
         float(strength),
         share(protocol, protocol),
@@ -213,4 +213,4 @@ def _sum(body: bytes) -> str:
 
 def in_table_order(rows: Sequence[Row]) -> list[Row]:
     """Sorted by (method, pass, image, protocol)."""
-    return sorted(rows, key=lambda row: (row.method, row.column, row.image, row.protocol, row.key))
+    return sorted(rows, key=lambda row: (row.method, row.pass_name, row.image, row.protocol, row.key))

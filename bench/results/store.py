@@ -334,9 +334,9 @@ def _is_current(row: Row, manifest: Mapping[str, Any]) -> bool:
     ):
         return False
     if row.method in REAL_DIGESTS:
-        return row.column == ORIGINAL and row.method_digest == REAL_DIGESTS[row.method]
+        return row.pass_name == ORIGINAL and row.method_digest == REAL_DIGESTS[row.method]
     method = manifest["methods"].get(row.method, {})
-    return method.get("digest") == row.method_digest and method["passes"].get(row.column) == {
+    return method.get("digest") == row.method_digest and method["passes"].get(row.pass_name) == {
         "edit_digest": row.edit_digest,
         "strength": row.strength,
     }

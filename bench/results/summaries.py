@@ -65,7 +65,7 @@ def _listed(about: Mapping[str, Any]) -> frozenset[str] | None:
 def _blocks(manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tuple[str, Mapping[str, Any], list[Row]]]:
     by_block: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        by_block.setdefault((row.method, row.column), []).append(row)
+        by_block.setdefault((row.method, row.pass_name), []).append(row)
     for edit in manifest["passes"]:
         for method in manifest["methods"]:
             found = by_block.get((method, edit["column"]))

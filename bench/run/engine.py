@@ -1,6 +1,6 @@
 """The schedule: which groups lack something, read them, give each method its missing tasks, keep the rows.
 
-Numbers must not depend on what was asked beside them. So every network call sees a whole group: image i always sits
+Bootstrap must not depend on what was asked beside them. So every network call sees a whole group: image i always sits
 at place i % group in a batch of exactly that many, whatever the limit, the rank or what was done before a kill; places
 without an image to do hold zeros. Different edits share a call, each place with its own latent change. The work on one
 group is in `bench.run.group`.

@@ -26,7 +26,7 @@ from bench.edits.change import Change, change_of, kind_of
 from bench.plan.work import MethodSpec, Work
 from bench.run.input import to_input
 from bench.run.real_images import RealGroup
-from bench.run.rows import Entry, describe, failed, finite, reason, scored_row, stop_if_hopeless
+from bench.run.rows import Entry, extract, failed, finite, reason, scored_row, stop_if_hopeless
 from bench.run.sample_images import SampleImages
 from bench.timing.clock import StageClock
 
@@ -188,7 +188,7 @@ class GroupRunner:
             good = [task for task in asked if task.index not in broken]
             made = {task.index: evaluator.to_uint8(images[self._place(task)]) for task in good}
             stored = {index: evaluator.store(image) for index, image in made.items()}
-            seen = describe(evaluator, stored, self.work.group)
+            seen = extract(evaluator, stored, self.work.group)
             for task in asked:
                 row = self.work.row(task.index, spec, task.edit, evaluator)
                 if why := broken.get(task.index) or seen.problems.get(task.index):
@@ -197,7 +197,7 @@ class GroupRunner:
                 original = real.seen[evaluator.protocol].features[task.index]
                 own = self._announced(task, announced)
                 observed = self._observe(task, made[task.index], own)
-                entries.append(scored_row(row, evaluator.score(seen.features[task.index], original), observed))
+                entries.append(scored_row(row, evaluator.compare(seen.features[task.index], original), observed))
                 if evaluator is self.work.evaluators[0]:
                     self.samples.edited(task.index, spec.name, task.edit, stored[task.index], own)
         self.append(entries, spec.name)

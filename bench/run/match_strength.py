@@ -92,7 +92,7 @@ def _search(
                 raise UsageError(f"nothing measures the edit {edit.direction.name!r}", "use --mode fixed for it")
             if attribute not in meters:
                 meters[attribute] = ChangeMeter(method, inversions, regressor, attribute)
-            found[edit.column] = _match(meters[attribute], edit, targets.get(edit.column))
+            found[edit.pass_name] = _match(meters[attribute], edit, targets.get(edit.pass_name))
     return found
 
 
@@ -120,7 +120,7 @@ def _inversions(method: Method, images: Sequence[Any], group: int) -> list[Inver
 
 
 def _key(first: MethodSpec, spec: MethodSpec, images: Dataset) -> str:
-    edits = [(edit.column, edit_digest(edit), edit.strength) for edit in spec.passes]
+    edits = [(edit.pass_name, edit_digest(edit), edit.strength) for edit in spec.passes]
     about = [first.digest, spec.digest, edits, [image.digest for image in images.images[:IMAGES]]]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 

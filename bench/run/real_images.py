@@ -12,7 +12,7 @@ from bench.core.errors import ImageError
 from bench.plan.work import Work
 from bench.results.row import INPUT
 from bench.results.store import REAL_JPEG, Row
-from bench.run.rows import Entry, Seen, describe, failed, reason, scored_row, stop_if_hopeless
+from bench.run.rows import Entry, Seen, extract, failed, reason, scored_row, stop_if_hopeless
 
 
 @dataclass
@@ -55,7 +55,7 @@ def read_group(work: Work, number: int) -> RealGroup:
             real.problems[index] = f"input not read: {reason(error)}"
     for evaluator in work.evaluators:
         stored = {index: evaluator.store(image) for index, image in real.images.items()}
-        seen = describe(evaluator, stored, work.group)
+        seen = extract(evaluator, stored, work.group)
         real.stored[evaluator.protocol], real.seen[evaluator.protocol] = stored, seen
         real.problems.update({index: f"input not looked at: {why}" for index, why in seen.problems.items()})
     return real
@@ -98,7 +98,7 @@ def _lossless(work: Work, real: RealGroup, evaluator: Evaluator, missing: list[_
     """What is seen in images before JPEG, where their rows are missing."""
     asked = [item.index for item in missing if item.evaluator is evaluator and item.row.method == REAL_JPEG]
     images = {index: evaluator.store_lossless(real.images[index]) for index in asked if index in real.images}
-    return describe(evaluator, images, work.group)
+    return extract(evaluator, images, work.group)
 
 
 def _entry(real: RealGroup, item: _Missing, lossless: Seen) -> Entry:
@@ -107,7 +107,7 @@ def _entry(real: RealGroup, item: _Missing, lossless: Seen) -> Entry:
         return failed(row, real.problems[index])
     original = real.seen[evaluator.protocol].features[index]
     if row.method != REAL_JPEG:
-        return scored_row(row, evaluator.score(original, original))
+        return scored_row(row, evaluator.compare(original, original))
     if index in lossless.problems:
         return failed(row, lossless.problems[index])
-    return scored_row(row, evaluator.score(lossless.features[index], original))
+    return scored_row(row, evaluator.compare(lossless.features[index], original))

@@ -31,7 +31,7 @@ class Seen:
     problems: Mapping[int, str] = field(default_factory=dict)
 
 
-def describe(evaluator: Evaluator, stored: Mapping[int, np.ndarray], group: int) -> Seen:
+def extract(evaluator: Evaluator, stored: Mapping[int, np.ndarray], group: int) -> Seen:
     """Features of a group's stored images, uint8 (h, w, 3) by index, each at its place; those that fail apart."""
     if not stored:
         return Seen()
@@ -39,13 +39,13 @@ def describe(evaluator: Evaluator, stored: Mapping[int, np.ndarray], group: int)
     places = {index % group: index for index in stored}
     batch = [stored[places[p]] if p in places else blank for p in range(group)]
     try:
-        seen = evaluator.describe(batch)
+        seen = evaluator.extract(batch)
         return Seen({index: seen[place] for place, index in places.items()})
     except Exception as error:
         stop_if_hopeless(error)
         if len(stored) == 1:
             return Seen(problems={next(iter(stored)): reason(error)})
-    parts = [describe(evaluator, {index: image}, group) for index, image in stored.items()]
+    parts = [extract(evaluator, {index: image}, group) for index, image in stored.items()]
     return Seen(
         {index: found for part in parts for index, found in part.features.items()},
         {index: why for part in parts for index, why in part.problems.items()},

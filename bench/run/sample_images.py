@@ -37,17 +37,17 @@ class SampleImages:
     ) -> None:
         if index >= self.count:
             return
-        path = self._path(method, edit.column, index)
+        path = self._path(method, edit.pass_name, index)
         self._write(path, pixels)
         if "flow" in announced:
             _write_flow(path, announced["flow"])
         for observer in self.observers:
             true = observer.truth(self.images[index], edit)
             if true is not None:
-                self._write(self._path(TRUTH, edit.column, index), true)
+                self._write(self._path(TRUTH, edit.pass_name, index), true)
             flow = observer.true_flow(self.images[index], edit)
             if flow is not None:
-                _write_flow(self._path(TRUTH, edit.column, index), flow)
+                _write_flow(self._path(TRUTH, edit.pass_name, index), flow)
 
     def _path(self, method: str, column: str, index: int) -> Path:
         name = self.images[index].name.replace("/", "_")

@@ -85,11 +85,11 @@ class UpperBound:
         """Column -> flow -> values of one image, uint8 (64, 64, 3)."""
         codes, taps = self.method.base.encode(to_input(pixels, self.method)[None])
         prepared = self.model.prepare(self.generator, codes, taps[self.model.config.base_tap])
-        (original,) = self.evaluator.describe([self.evaluator.store(pixels)])
+        (original,) = self.evaluator.extract([self.evaluator.store(pixels)])
         found = {}
         for edit in passes:
             if image in select([image], edit.inputs):
-                found[edit.column] = self._edit(image, edit, prepared, original)
+                found[edit.pass_name] = self._edit(image, edit, prepared, original)
         return found
 
     def _edit(self, image: ImageRecord, edit: EditPass, prepared: Prepared, original: Any) -> dict[str, Values]:
@@ -129,8 +129,8 @@ class UpperBound:
         self, image: ImageRecord, edit: EditPass, pixels: np.ndarray, original: Any, cells: Tensor, change: float
     ) -> Values:
         stored = self.evaluator.store(pixels)
-        (description,) = self.evaluator.describe([stored])
-        values = dict(self.evaluator.score(description, original).values)
+        (description,) = self.evaluator.extract([stored])
+        values = dict(self.evaluator.compare(description, original).values)
         attribute = attribute_of(edit)
         if attribute is not None:
             source = scene_of(image.name)
@@ -181,7 +181,7 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     bound, world = UpperBound(), open_world("test", options.limit)
     passes = bound.passes(options.edits.split(","))
-    found: dict[str, list[dict[str, Values]]] = {edit.column: [] for edit in passes}
+    found: dict[str, list[dict[str, Values]]] = {edit.pass_name: [] for edit in passes}
     for done, image in enumerate(world.images):
         print(f"\r{done} of {len(world.images)}", end="", file=sys.stderr, flush=True)
         for column, values in bound.measure(image, world.read(image), passes).items():

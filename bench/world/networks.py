@@ -86,7 +86,7 @@ class WorldNetworks:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of all weights: part of the digest of every judge that uses them."""
+        """Hex SHA-256 of all weights: part of the digest of every evaluator that uses them."""
         digest = hashlib.sha256()
         for name, module in self.modules().items():
             for key, tensor in module.state_dict().items():

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metrics.columns import Batch, Look, Tools
+from metrics.columns import Batch, Extractor, Resources
 
 
-def feature_look(extractor: str, recipe: str, tools: Tools) -> Look:
-    """The look of a Fréchet column: one float32 (D,) array an image.
+def feature_extractor(extractor: str, recipe: str, resources: Resources) -> Extractor:
+    """The feature extractor of a Fréchet column: one float32 (D,) array an image.
 
     `extractor` is "inception-imagenet", "inception-fid" or "world", `recipe` how the first two are fed. Raises
     MissingError when the network is not there.
     """
     if extractor == "world":
-        world = tools.need_world()
+        world = resources.need_world()
         return lambda batch: list(world.pooled(batch.signed).float().cpu().numpy())
-    path = tools.path(extractor)
+    path = resources.path(extractor)
     # torch-fidelity takes seconds to import; listing protocols does not need it.
     from .inception import load_extractor
 
-    network = load_extractor(recipe, path).to(tools.device)
+    network = load_extractor(recipe, path).to(resources.device)
 
-    def look(batch: Batch) -> Sequence[np.ndarray]:
+    def extract(batch: Batch) -> Sequence[np.ndarray]:
         return list(network(batch.uint8)[0].float().cpu().numpy())
 
-    return look
+    return extract

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metrics.columns import Batch, Look, Pair, Refusal, Tools, kind
+from metrics.columns import Batch, Extractor, NoFace, Pair, Resources, kind
 
 if TYPE_CHECKING:
     from methods.nets.irse import IRSEEmbedder
@@ -50,21 +50,21 @@ class Identity:
         detector = {"group_crop": (), "mtcnn": ("mtcnn",), "insightface": ("insightface-buffalo_l",)}[self.alignment]
         return (self.network, *detector)
 
-    def prepare(self, tools: Tools) -> Pair:
+    def prepare(self, resources: Resources) -> Pair:
         # Ask for every file before the first is read: a missing detector should cost no time.
         for name in self.needs():
-            tools.path(name)
-        return Pair(tools.look(self, lambda: self._look(tools)), _cosine)
+            resources.path(name)
+        return Pair(resources.features(self, lambda: self._extractor(resources)), _cosine)
 
-    def _look(self, tools: Tools) -> Look:
-        network = tools.shared(self.network, lambda: self._network(tools))
+    def _extractor(self, resources: Resources) -> Extractor:
+        network = resources.shared(self.network, lambda: self._network(resources))
         if self.alignment == "group_crop":
             return lambda batch: _embed(network, _group_crops(batch))
         from .alignment import SIZE
 
-        detect, fit = self._detector(tools), self._fit()
+        detect, fit = self._detector(resources), self._fit()
 
-        def look(batch: Batch) -> Sequence[Any]:
+        def extract(batch: Batch) -> Sequence[Any]:
             crops = [_aligned(pixels, detect, fit) for pixels in batch.pixels]
             # A blank stands in for a face that was not found, so that an image's place in its batch, and with it the
             # last bit of its embedding, never depends on its neighbours.
@@ -72,25 +72,25 @@ class Identity:
             faces = torch.stack([blank if crop is None else crop for crop in crops])
             embeddings = _embed(network, faces.to(batch.device))
             return [
-                Refusal("no face found") if crop is None else embedding
+                NoFace("no face found") if crop is None else embedding
                 for crop, embedding in zip(crops, embeddings, strict=True)
             ]
 
-        return look
+        return extract
 
-    def _network(self, tools: Tools) -> IRSEEmbedder:
+    def _network(self, resources: Resources) -> IRSEEmbedder:
         from .networks import LOADERS
 
-        return LOADERS[self.network](tools.path(self.network)).to(tools.device)
+        return LOADERS[self.network](resources.path(self.network)).to(resources.device)
 
-    def _detector(self, tools: Tools) -> Detector:
+    def _detector(self, resources: Resources) -> Detector:
         if self.alignment == "mtcnn":
             from .mtcnn import load_mtcnn
 
-            return load_mtcnn(tools.path("mtcnn"), softmax=self.softmax).to(tools.device).landmarks
+            return load_mtcnn(resources.path("mtcnn"), softmax=self.softmax).to(resources.device).landmarks
         from .insightface import load_detector
 
-        return load_detector(tools.path("insightface-buffalo_l"), side=self.detector_size, threshold=self.threshold)
+        return load_detector(resources.path("insightface-buffalo_l"), side=self.detector_size, threshold=self.threshold)
 
     def _fit(self) -> Callable[[np.ndarray], np.ndarray]:
         from . import alignment

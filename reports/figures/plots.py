@@ -112,7 +112,7 @@ def _collect(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protoco
         facts,
         protocol,
         tuple(split_pass(column) for column in pass_order(summaries, passes)),
-        {item.column: float(item.strength) for item in passes},
+        {item.pass_name: float(item.strength) for item in passes},
         tuple(present),
         looks(everyone),
     )

@@ -53,7 +53,7 @@ def exact(value: float | None) -> str:
 
 def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str) -> str:
     """One row a number of one protocol, sorted by method, pass and metric; also the metrics no table shows."""
-    strengths = {ORIGINAL: 0.0} | {item.column: item.strength for item in passes}
+    strengths = {ORIGINAL: 0.0} | {item.pass_name: item.strength for item in passes}
     rows: list[list[str]] = []
     for (method, column), cells in summaries.items():
         for name, cell in cells.items():

@@ -63,8 +63,8 @@ def test_the_run_holds_what_it_promises(capsys: pytest.CaptureFixture[str]) -> N
     for row in rows:
         if row.method != "real":
             assert {"ssim", "lpips", "id", "psnr"} <= set(row.values)
-            assert ("truth_psnr" in row.values) == (row.column != "reconstruction")
-            moved = row.column != "reconstruction" and row.method == "warpres"
+            assert ("truth_psnr" in row.values) == (row.pass_name != "reconstruction")
+            moved = row.pass_name != "reconstruction" and row.method == "warpres"
             assert ("flow_epe" in row.values) == ("flow_epe_teacher" in row.values) == moved
     (long,) = (run / "tables").glob("long@synthetic-1.csv")
     with long.open() as stream:

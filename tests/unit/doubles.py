@@ -84,7 +84,7 @@ class MeanEvaluator:
     """Mean squared error as "mse", mean colour as features "fd"; "id" fails on dark images."""
 
     pair_metrics = ("mse", "id")
-    set_metrics = feature_stems = planned_features = ("fd",)
+    set_metrics = feature_metrics = planned_features = ("fd",)
     domain, rules_digest = "faces", "rules"
     missing: dict[str, MissingError] = {}  # noqa: RUF012
 
@@ -105,12 +105,12 @@ class MeanEvaluator:
     def to_uint8(self, image: Tensor) -> np.ndarray:
         return ((image.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
 
-    def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
+    def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
         self.described += len(stored)
         batch = torch.from_numpy(np.stack(stored)).float() / 255
         return list(batch)
 
-    def score(self, generated: Tensor, original: Tensor) -> Scored:
+    def compare(self, generated: Tensor, original: Tensor) -> Scored:
         values = {"mse": float((generated - original).square().mean()), "id": float((generated * original).mean())}
         failures = {}
         if generated.mean() < 0.5:

@@ -165,7 +165,7 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def columns(passes: list[EditPass]) -> list[tuple[str, float]]:
-    return [(item.column, item.strength) for item in passes]
+    return [(item.pass_name, item.strength) for item in passes]
 
 
 def test_fixed_passes(plan: Plan) -> None:

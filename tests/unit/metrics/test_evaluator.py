@@ -1,4 +1,4 @@
-"""The judge: one look an image, missing columns, digests, scores; with a world of toy networks."""
+"""The evaluator: one look an image, missing columns, digests, scores; with a world of toy networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from bench.core.contract import Evaluator
 from bench.core.errors import FETCH, MissingError
-from metrics.columns import Batch, Refusal
+from metrics.columns import Batch, NoFace
 from metrics.evaluator import ProtocolEvaluator, load_evaluator, missing_columns, plan_evaluator
 from metrics.protocol import load_protocol
 from metrics.synthetic import perceptual_distance
@@ -65,18 +65,18 @@ def test_each_network_sees_each_image_once() -> None:
     world = ToyWorld()
     evaluator = synthetic(world)
     images = images_u8(0, 7, 64)
-    originals = evaluator.describe(images)
-    generated = evaluator.describe(images[::-1])
+    originals = evaluator.extract(images)
+    generated = evaluator.extract(images[::-1])
     assert world.seen == {"features": 14, "pooled": 14, "embed": 14}
     for first, second in zip(generated, originals, strict=True):
-        evaluator.score(first, second)
+        evaluator.compare(first, second)
     assert world.seen == {"features": 14, "pooled": 14, "embed": 14}
 
 
 def test_scores_mean_what_they_say() -> None:
     evaluator = synthetic()
-    first, second = evaluator.describe(images_u8(0, 2, 64))
-    same, other = evaluator.score(first, first), evaluator.score(second, first)
+    first, second = evaluator.extract(images_u8(0, 2, 64))
+    same, other = evaluator.compare(first, first), evaluator.compare(second, first)
     assert same.values["lpips"] == pytest.approx(0, abs=1e-6)
     assert same.values["id"] == pytest.approx(1)
     assert same.values["ssim"] == pytest.approx(1)
@@ -92,8 +92,8 @@ def test_scores_mean_what_they_say() -> None:
 def test_batch_size_does_not_matter() -> None:
     images = images_u8(0, 5, 64)
     one, many = synthetic(batch=1), synthetic(batch=5)
-    for a, b in zip(one.describe(images), many.describe(images), strict=True):
-        first, second = one.score(a, a), many.score(b, b)
+    for a, b in zip(one.extract(images), many.extract(images), strict=True):
+        first, second = one.compare(a, a), many.compare(b, b)
         assert first.values == pytest.approx(second.values, abs=1e-6)
         np.testing.assert_allclose(first.features["fd"], second.features["fd"], atol=1e-6)
 
@@ -102,17 +102,17 @@ def test_perceptual_distance_for_truth_columns_is_the_column() -> None:
     world = ToyWorld()
     evaluator = synthetic(world)
     a, b = images_u8(0, 2, 64)
-    column = evaluator.score(*evaluator.describe([a, b])).values["lpips"]
+    column = evaluator.compare(*evaluator.extract([a, b])).values["lpips"]
     assert perceptual_distance(world)(a, b) == pytest.approx(column, rel=1e-5)
 
 
 def test_a_refusal_is_a_failure_with_its_side() -> None:
     evaluator = synthetic()
-    first, second = evaluator.describe(images_u8(0, 2, 64))
-    no_face = {**second, "world_identity": Refusal("no face found")}
-    assert evaluator.score(no_face, first).failures == {"id": "no face found in the generated picture"}
-    assert evaluator.score(first, no_face).failures == {"id": "no face found in the original picture"}
-    assert "id" not in evaluator.score(first, no_face).values
+    first, second = evaluator.extract(images_u8(0, 2, 64))
+    no_face = {**second, "world_identity": NoFace("no face found")}
+    assert evaluator.compare(no_face, first).failures == {"id": "no face found in the generated picture"}
+    assert evaluator.compare(first, no_face).failures == {"id": "no face found in the original picture"}
+    assert "id" not in evaluator.compare(first, no_face).values
 
 
 def test_missing_networks_make_missing_columns() -> None:
@@ -146,7 +146,7 @@ def test_a_planned_judge_is_the_loaded_one_without_networks(weights: Weights) ->
 
     loaded = load_evaluator("paper-1", domain="faces", weights=some, device="cpu")
     planned = plan_evaluator("paper-1", domain="faces", weights=some)
-    for name in ("protocol", "digest", "pair_metrics", "set_metrics", "feature_stems", "lossy"):
+    for name in ("protocol", "digest", "pair_metrics", "set_metrics", "feature_metrics", "lossy"):
         assert getattr(planned, name) == getattr(loaded, name), name
     assert set(planned.missing) == set(loaded.missing)
 
@@ -154,7 +154,7 @@ def test_a_planned_judge_is_the_loaded_one_without_networks(weights: Weights) ->
 def test_only_owners_keep_features(weights: Weights) -> None:
     evaluator = plan_evaluator("standard-1", domain="faces", weights=weights)
     assert evaluator.set_metrics == ("fid", "kid")
-    assert evaluator.feature_stems == ("fid",)
+    assert evaluator.feature_metrics == ("fid",)
 
 
 def test_a_damaged_network_stops_the_run(tmp_path: Path) -> None:
@@ -194,23 +194,23 @@ def test_paper_columns_with_filled_networks(weights: Weights) -> None:
     assert set(evaluator.missing) == {"fid", "id", "id_mtcnn"}
     stored = [evaluator.store(image) for image in images_u8(0, 2, 300)]
     assert stored[0].shape == (256, 256, 3)
-    first, second = evaluator.describe(stored)
-    scored = evaluator.score(second, first)
+    first, second = evaluator.extract(stored)
+    scored = evaluator.compare(second, first)
     assert set(scored.values) == {"lpips", "ssim", "mse", "psnr"}
-    lossless = evaluator.describe([evaluator.store_lossless(images_u8(0, 2, 300)[0])])[0]
-    floor = evaluator.score(first, lossless)
+    lossless = evaluator.extract([evaluator.store_lossless(images_u8(0, 2, 300)[0])])[0]
+    floor = evaluator.compare(first, lossless)
     assert 30 < floor.values["psnr"] < 60
     assert floor.values["lpips"] < scored.values["lpips"]
 
 
 @pytest.mark.slow
 def test_every_column_with_filled_networks(weights: Weights) -> None:
-    """The full-size networks in one judge: two images through Inception, AlexNet, IR-101 twice and the detector."""
+    """The full-size networks in one evaluator: two images through Inception, AlexNet, IR-101 twice and the detector."""
     evaluator = load_evaluator("paper-1", domain="faces", weights=weights, device="cpu")
     assert evaluator.missing == {}
     assert evaluator.set_metrics == ("fid",)
-    first, second = evaluator.describe([evaluator.store(image) for image in images_u8(0, 2, 256)])
-    same, other = evaluator.score(first, first), evaluator.score(second, first)
+    first, second = evaluator.extract([evaluator.store(image) for image in images_u8(0, 2, 256)])
+    same, other = evaluator.compare(first, first), evaluator.compare(second, first)
     assert same.features["fid"].shape == (2048,)
     assert same.values["id"] == pytest.approx(1, abs=1e-5)
     assert other.values["id"] < same.values["id"]

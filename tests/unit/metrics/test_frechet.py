@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from metrics.columns import NoValue
+from metrics.columns import Undefined
 from metrics.frechet import frechet_distance, frechet_estimate
 from tests.filling import fill
 from tests.unit.metrics.reference import reference
@@ -132,5 +132,5 @@ def test_influence_is_the_derivative_by_weight(n: int, m: int, width: int) -> No
 
 
 def test_too_few_images_have_no_distance() -> None:
-    with pytest.raises(NoValue):
+    with pytest.raises(Undefined):
         frechet_distance(np.zeros((1, 4)), np.zeros((5, 4)))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import metrics.identity.insightface
 import metrics.identity.mtcnn
 import metrics.identity.networks
-from metrics.columns import Batch, Pair, Refusal, Tools
+from metrics.columns import Batch, NoFace, Pair, Resources
 from metrics.identity import Identity
 from metrics.identity.alignment import REFERENCE, group_crop
 from tests.unit.metrics.reference import images_u8
@@ -53,19 +53,19 @@ def embedder(monkeypatch: pytest.MonkeyPatch) -> ToyEmbedder:
     return toy
 
 
-def tools() -> Tools:
-    return Tools("faces", torch.device("cpu"), lambda name: Path(name))
+def resources() -> Resources:
+    return Resources("faces", torch.device("cpu"), lambda name: Path(name))
 
 
-def look(pair: Pair, used: Tools, images: list[np.ndarray]) -> list[object]:
-    return list(used.looks[pair.look](Batch(images, torch.device("cpu"))))
+def extract(pair: Pair, used: Resources, images: list[np.ndarray]) -> list[object]:
+    return list(used.looks[pair.features](Batch(images, torch.device("cpu"))))
 
 
 def test_fixed_crop_needs_no_detector(embedder: ToyEmbedder) -> None:
-    used = tools()
+    used = resources()
     pair = Identity("curricularface", "group_crop").prepare(used)
     images = images_u8(0, 2, 256)
-    first, second = look(pair, used, images)
+    first, second = extract(pair, used, images)
     assert set(used.used) == {"curricularface"}
     assert torch.equal(embedder.shown[0], group_crop(Batch(images, torch.device("cpu")).signed))
     assert pair.compare(first, first) == pytest.approx(1, abs=1e-6)
@@ -73,21 +73,21 @@ def test_fixed_crop_needs_no_detector(embedder: ToyEmbedder) -> None:
 
 
 def test_fixed_crop_of_other_sizes_is_of_the_image_at_256(embedder: ToyEmbedder) -> None:
-    used = tools()
+    used = resources()
     pair = Identity("curricularface", "group_crop").prepare(used)
-    look(pair, used, images_u8(0, 2, 256))
-    look(pair, used, images_u8(0, 2, 512))
+    extract(pair, used, images_u8(0, 2, 256))
+    extract(pair, used, images_u8(0, 2, 512))
     assert float((embedder.shown[0] - embedder.shown[1]).abs().max()) < 0.05
 
 
 @pytest.mark.parametrize("alignment", ["mtcnn", "insightface"])
 def test_detectors(embedder: ToyEmbedder, alignment: str) -> None:
-    used = tools()
+    used = resources()
     pair = Identity("curricularface", alignment, fit="umeyama").prepare(used)  # type: ignore[arg-type]
     assert len(used.used) == 2
     face, black = images_u8(0, 1, 224)[0], np.zeros((224, 224, 3), np.uint8)
-    found, lost, again = look(pair, used, [face, black, face])
-    assert lost == Refusal("no face found")
+    found, lost, again = extract(pair, used, [face, black, face])
+    assert lost == NoFace("no face found")
     assert pair.compare(found, again) == pytest.approx(1, abs=1e-6)
     # The detector's points are the reference's, at twice the size: the crop is the image at half of it.
     half = F.interpolate(Batch([face], torch.device("cpu")).signed, scale_factor=0.5, mode="bilinear")
@@ -95,7 +95,7 @@ def test_detectors(embedder: ToyEmbedder, alignment: str) -> None:
 
 
 def test_columns_share_the_network_and_the_look(embedder: ToyEmbedder) -> None:
-    used = tools()
+    used = resources()
     crop, again = Identity("curricularface", "group_crop"), Identity("curricularface", "group_crop")
     assert crop.prepare(used).look == again.prepare(used).look
     Identity("curricularface", "mtcnn").prepare(used)

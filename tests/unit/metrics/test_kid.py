@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.columns import NoValue
+from metrics.columns import Undefined
 from metrics.kid import kernel_matrices, kid, mmd2_of_all, over_subsets
 from tests.unit.metrics.reference import reference
 from tests.unit.metrics.test_frechet import matrices
@@ -72,5 +72,5 @@ def test_influence_predicts_the_spread() -> None:
 
 
 def test_too_few_images_have_no_distance() -> None:
-    with pytest.raises(NoValue):
+    with pytest.raises(Undefined):
         kid(np.zeros((1, 4)), np.zeros((5, 4)))

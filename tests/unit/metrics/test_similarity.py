@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.columns import NoValue
+from metrics.columns import Undefined
 from metrics.similarity import _SCALES, _guessed_range, lineage_ssim, ms_ssim, mse, psnr, ssim
 from tests.unit.metrics.pairs import NAMES, pair
 from tests.unit.metrics.reference import reference, u8
@@ -85,7 +85,7 @@ def test_lineage_ms_ssim(name: str) -> None:
     ):
         expected = PAIRS[name][key]
         if expected is None:
-            with pytest.raises(NoValue, match="negative"):
+            with pytest.raises(Undefined, match="negative"):
                 ms_ssim(first, second, length)
         else:
             assert ms_ssim(first, second, length) == pytest.approx(expected, abs=2e-5), key
@@ -112,7 +112,7 @@ def test_range_is_guessed_at_every_scale() -> None:
 
 def test_too_small_images_have_no_value() -> None:
     assert sum(_SCALES) == pytest.approx(1, abs=1e-3)
-    with pytest.raises(NoValue):
+    with pytest.raises(Undefined):
         ms_ssim(torch.zeros(3, 64, 64), torch.zeros(3, 64, 64))
-    with pytest.raises(NoValue):
+    with pytest.raises(Undefined):
         ssim(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8))

@@ -9,10 +9,10 @@ from metrics.columns import Estimate
 from metrics.floors import half_split, random_halves
 from metrics.frechet import frechet_distance, frechet_estimate
 from metrics.intervals import estimate_interval, mean_interval
-from metrics.protocol import Numbers, load_protocol
+from metrics.protocol import Bootstrap, load_protocol
 from metrics.summary import WHOLE_IMAGE, Cell, summarise
 
-NUMBERS = Numbers()
+NUMBERS = Bootstrap()
 
 
 def test_mean_interval_is_the_usual_one_for_many_images() -> None:
@@ -26,7 +26,7 @@ def test_mean_interval_is_the_usual_one_for_many_images() -> None:
 
 def test_mean_interval_covers_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
-    numbers = Numbers(resamples=400)
+    numbers = Bootstrap(resamples=400)
     hits = 0
     for _ in range(300):
         low, high = mean_interval(list(rng.exponential(1.0, 80)), numbers)
@@ -55,7 +55,7 @@ def test_frechet_interval_has_the_spread_of_repeated_measurement(count: int, wid
         a = rng.standard_normal((count, width)) * scale
         b = rng.standard_normal((count, width)) * scale[::-1] + 0.3
         estimate = frechet_estimate(a, b)
-        low, high = estimate_interval(estimate, Numbers(resamples=300))
+        low, high = estimate_interval(estimate, Bootstrap(resamples=300))
         assert low is not None and high is not None
         assert low < estimate.value < high
         values.append(estimate.value)
@@ -75,7 +75,7 @@ def test_frechet_interval_of_pairs(count: int, width: int) -> None:
         estimate = frechet_estimate(made, real)
         values.append(estimate.value)
         for widths, paired in ((together, True), (apart, False)):
-            low, high = estimate_interval(estimate, Numbers(resamples=300), paired=paired)
+            low, high = estimate_interval(estimate, Bootstrap(resamples=300), paired=paired)
             assert low is not None and high is not None
             widths.append(high - low)
     assert np.mean(together) / (2 * 1.96) == pytest.approx(np.std(values), rel=0.3)

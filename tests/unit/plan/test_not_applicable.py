@@ -58,7 +58,7 @@ def test_one_that_fits_another_method_is_no_obstacle(tmp_path: Path, monkeypatch
     found.refuse_if_incomplete()
     assert statuses(found) == {"e4e": "ready", "styleres": "ready"}
     assert any("turn of e4e" in note for note in found.notes)
-    columns = {name: [edit.column for edit in passes] for name, passes in found.columns.items()}
+    columns = {name: [edit.pass_name for edit in passes] for name, passes in found.columns.items()}
     assert columns["e4e"] == ["reconstruction", "smile+", "smile-"]
     assert columns["styleres"] == ["reconstruction", "smile+", "smile-", "turn"]
     facts = Facts.from_manifest(manifest(config, found, []))

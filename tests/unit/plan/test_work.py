@@ -19,15 +19,17 @@ def test_cells_count_images_by_subset_and_what_is_done() -> None:
     work = make_work(
         FewImages(9), [PoolingMethod("a"), PoolingMethod("b")], evaluators=(MeanEvaluator("x-1"), MeanEvaluator("y-1"))
     )
-    cells = {(cell.method, cell.column, cell.protocol): cell for cell in work.cells(())}
+    cells = {(cell.method, cell.pass_name, cell.protocol): cell for cell in work.cells(())}
     # Two protocols of the real images and of two methods' five passes.
     assert len(cells) == 2 * (1 + 2 * 5)
     # Images 0, 2, 4, 6, 8 do not smile; 1, 3, 5, 7 do.
     assert cells["a", "smile+", "x-1"].images == 5
     assert cells["a", "smile-", "x-1"].images == 4
     assert cells["b", "pose+", "y-1"].images == 9
-    done = {row.key for _, row in work.rows() if row.method == "a" and row.column == "smile+" and row.protocol == "x-1"}
-    after = {(cell.method, cell.column, cell.protocol): cell.done for cell in work.cells(done)}
+    done = {
+        row.key for _, row in work.rows() if row.method == "a" and row.pass_name == "smile+" and row.protocol == "x-1"
+    }
+    after = {(cell.method, cell.pass_name, cell.protocol): cell.done for cell in work.cells(done)}
     assert after["a", "smile+", "x-1"] == 5
     assert sum(after.values()) == 5
 

@@ -31,7 +31,7 @@ class FakeCell:
 
 @dataclass(frozen=True)
 class FakePass:
-    column: str
+    pass_name: str
     strength: float
     inputs: str = "all"
     reals: str = "all"
@@ -48,7 +48,7 @@ def _near(value: float, spread: float, n: int, name: str, failed: int = 0) -> Fa
 
 
 def summaries(protocol: str = PROTOCOL) -> dict[tuple[str, str], dict[str, FakeCell]]:
-    """Numbers that look like a run of 240 images, half of them smiling."""
+    """Bootstrap that look like a run of 240 images, half of them smiling."""
     found: dict[tuple[str, str], dict[str, FakeCell]] = {}
     for method in METHODS:
         for column in PASSES:

@@ -62,10 +62,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _short() -> tuple[Any, Any, Any]:
-    """Numbers, passes and manifest of two passes: everything a report has, in half the time."""
+    """Bootstrap, passes and manifest of two passes: everything a report has, in half the time."""
     wanted = ("reconstruction", "pose+")
     cells = {key: value for key, value in summaries().items() if key[1] in wanted}
-    return cells, [item for item in passes() if item.column in wanted], manifest()
+    return cells, [item for item in passes() if item.pass_name in wanted], manifest()
 
 
 def test_every_kind_of_file_is_there(run: Path) -> None:
@@ -125,7 +125,7 @@ def test_text_from_outside_is_escaped() -> None:
 
 
 class _failed:  # noqa: N801  (stands for a row)
-    method, column, protocol, status, failures = "e4e", "smile+", "p", "failed", {"id": "no face"}
+    method, pass_name, protocol, status, failures = "e4e", "smile+", "p", "failed", {"id": "no face"}
 
     def __init__(self, image: str, reason: str) -> None:
         self.image, self.reason = image, reason

@@ -127,7 +127,7 @@ def test_plots_are_the_same_bytes_twice_and_leave_no_trace() -> None:
 
     before = dict(mpl.rcParams)
     cells = {key: value for key, value in summaries().items() if key[1] in ("reconstruction", "smile+")}
-    steps = [item for item in passes() if item.column in ("reconstruction", "smile+")]
+    steps = [item for item in passes() if item.pass_name in ("reconstruction", "smile+")]
     first, second = (draw_all(cells, steps, Facts()) for _ in range(2))
     assert first == second and dict(mpl.rcParams) == before
     names = [drawing.name.partition("@")[0] for drawing in first]

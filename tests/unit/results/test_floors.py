@@ -81,12 +81,12 @@ def _manifest(folder: Path, work: Work) -> dict[str, Any]:
         "methods": {
             own.name: {
                 "digest": own.digest,
-                "passes": {e.column: {"edit_digest": edit_digest(e), "strength": e.strength} for e in own.passes},
+                "passes": {e.pass_name: {"edit_digest": edit_digest(e), "strength": e.strength} for e in own.passes},
             }
             for own in work.specs
         },
         "passes": [
-            {"column": e.column, "strength": e.strength, "inputs": e.inputs, "reals": e.reals} for e in passes()
+            {"column": e.pass_name, "strength": e.strength, "inputs": e.inputs, "reals": e.reals} for e in passes()
         ],
         "pictures": {p.name: {"digest": p.digest, "attributes": dict(p.attributes)} for p in work.images},
     }
@@ -236,10 +236,10 @@ def test_a_cut_between_real_rows_is_mended(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_image_that_only_fails_before_jpeg_fails_only_there(tmp_path: Path) -> None:
     class Picky(MeanEvaluator):
-        def describe(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
+        def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
             if any((image % 16).any() and (image == odd).all() for image in stored):
                 raise RuntimeError("will not look at this one")
-            return super().describe(stored)
+            return super().extract(stored)
 
     data = FewImages(4)
     odd = data.read(data.images[2])

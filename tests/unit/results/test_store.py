@@ -149,7 +149,7 @@ def test_a_manifest_is_whole_or_absent(tmp_path: Path) -> None:
 def test_rows_of_an_older_checkpoint_stay_but_are_not_read(tmp_path: Path) -> None:
     with ShardWriter(tmp_path) as writer:
         writer.append([(_row(0), {}), (_row(0, method_digest="old"), {}), (_row(0, strength=2.0), {})])
-        real = {"method": "real", "column": "original"}
+        real = {"method": "real", "pass_name": "original"}
         writer.append([(_row(0, method_digest=REAL_DIGESTS["real"], **real), {}), (_row(9), {})])
         writer.append([(_row(0, method_digest="real", **real), {})])
     manifest = {

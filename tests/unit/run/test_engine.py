@@ -140,10 +140,10 @@ class _Bounds:
         return Observation({"bright": bright, "flow": float(np.abs(announced["flow"]).mean())})
 
     def truth(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
-        return np.zeros((4, 4, 3), np.uint8) if edit.column == "pose+" else None
+        return np.zeros((4, 4, 3), np.uint8) if edit.pass_name == "pose+" else None
 
     def true_flow(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
-        return np.ones((2, 4, 4), np.float32) if edit.column == "pose+" else None
+        return np.ones((2, 4, 4), np.float32) if edit.pass_name == "pose+" else None
 
 
 def test_observers_add_values_and_true_images(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_faults_around_real_images_heal_too(tmp_path: Path) -> None:
             return super().read(image)
 
     class Blind(MeanEvaluator):
-        def describe(self, stored: Any) -> Any:
+        def extract(self, stored: Any) -> Any:
             raise RuntimeError("no answer")
 
     _run(tmp_path / "sound", PoolingMethod())
