@@ -32,6 +32,8 @@ class Cell:
         failed: Images without a value; under "zero" they are part of n, under "skip" they are not.
         rule: What was done with those: "skip" or "zero".
         reference_n: Real images compared with, for a set metric.
+        planned, reference_planned: Images (and real ones) that the run's plan has, where results of some are not
+            there; None for a whole cell.
     """
 
     value: float | None
@@ -41,6 +43,8 @@ class Cell:
     failed: int
     rule: str
     reference_n: int | None = None
+    planned: int | None = None
+    reference_planned: int | None = None
 
 
 def summarise(

@@ -61,6 +61,16 @@ def reference_count(cell: Cell | None) -> int | None:
     return int(count) if count is not None else None
 
 
+def part_text(cell: Cell | None) -> str:
+    """What an unfinished cell is made of, "64 of 200", or "64 of 64, against 32 of 64"; empty for a whole one."""
+    planned, real = (getattr(cell, name, None) for name in ("planned", "reference_planned"))
+    if cell is None or (planned is None and real is None):
+        return ""
+    own = cell.n + (cell.failed if cell.rule != "zero" else 0)
+    text = f"{own:,} of {own if planned is None else planned:,}"
+    return text if real is None else f"{text}, against {reference_count(cell) or 0:,} of {real:,}"
+
+
 def interval(cell: Cell | None) -> tuple[float, float] | None:
     """The finite 95 % interval of a cell that has a value, or None."""
     if cell is None or number(cell) is None or cell.low is None or cell.high is None:
@@ -118,6 +128,7 @@ class Facts:
             ("methods": {name: {"passes": {pass: {"strength": ...}}}}).
         pass_notes: Pass -> what is unusual about its images ("passes": [{"column": ..., "note": ...}]).
         filled: Networks whose weights are a test pattern ("filled_weights": true or names): numbers mean nothing.
+        unfinished: What is said of a run that lacks results; empty for a whole one.
     """
 
     run: str = ""
@@ -134,13 +145,16 @@ class Facts:
     strengths: Mapping[tuple[str, str], float] = field(default_factory=dict)
     pass_notes: Mapping[str, str] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
+    unfinished: str = ""
 
     @property
     def warning(self) -> str:
-        """What every table of a run with filled weights says; empty for any other run."""
-        if not self.filled:
-            return ""
-        return f"Filled weights ({', '.join(self.filled)}): a test pattern, not trained. These numbers mean nothing."
+        """What every table says first: of a run that lacks results, or has filled weights; empty for any other run."""
+        said = [self.unfinished] if self.unfinished else []
+        if self.filled:
+            names = ", ".join(self.filled)
+            said.append(f"Filled weights ({names}): a test pattern, not trained. These numbers mean nothing.")
+        return " ".join(said)
 
     def metric(self, stem: str, protocol: str) -> Metric:
         """How a column is written: the protocol's own words, then the catalogue's."""
@@ -167,6 +181,7 @@ class Facts:
             strengths=_strengths(methods),
             pass_notes=_pass_notes(manifest.get("passes")),
             filled=_filled(manifest.get("filled_weights")),
+            unfinished=str(manifest.get("unfinished") or ""),
         )
 
 

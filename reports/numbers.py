@@ -46,7 +46,9 @@ def count_text(entry: Entry, block: Block) -> str:
     """What the block's heading does not say already: "n = 198", "2 failed"; empty when nothing differs."""
     parts = []
     skipped = entry.failed if entry.rule != "zero" else 0
-    if entry.value is not None and entry.n and entry.n + skipped not in block.counts:
+    if entry.part:
+        parts.append(entry.part)
+    elif entry.value is not None and entry.n and entry.n + skipped not in block.counts:
         parts.append(f"n = {entry.n:,}")
     if entry.failed:
         rule = " as 0" if entry.rule == "zero" and entry.value is not None else ""

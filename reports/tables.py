@@ -13,7 +13,7 @@ from typing import Literal
 
 from reports.columns import Group, Metric, split_column
 from reports.footnotes import Notes, add_notes, noted_floors
-from reports.inputs import Absence, Cell, Facts, Pass, Summaries, interval, number
+from reports.inputs import Absence, Cell, Facts, Pass, Summaries, interval, number, part_text
 from reports.naming import (
     RECONSTRUCTION,
     PassName,
@@ -85,6 +85,7 @@ class Entry:
         note: Number of the footnote; 0 for none.
         mark: "best" and "second" only where intervals say so (see `marked`).
         decimals: Digits after the point, where they are not the column's (a published number is shown as printed).
+        part: Of an unfinished cell, what is there: "64 of 200"; such a column has no marks.
     """
 
     value: float | None = None
@@ -97,6 +98,7 @@ class Entry:
     note: int = 0
     mark: Mark = ""
     decimals: int | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ class Table:
         title: Caption.
         protocol: The one protocol of every number in it.
         blocks, rows, notes: What it shows; footnote k is `notes[k - 1]`.
-        warning: Why its numbers mean nothing, where they do; writers put it first.
+        warning: Why its numbers mean nothing or are not all, where that is so; writers put it first.
+        unfinished: The part of it that says that the run lacks results; for CSV, which has no head.
     """
 
     slug: str
@@ -144,6 +147,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     warning: str = ""
+    unfinished: str = ""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -196,6 +200,7 @@ def build_table(summaries: Summaries, passes: Sequence[Pass], facts: Facts, prot
         rows=(*marked(rows, columns), *shown),
         notes=tuple(notes.sentences),
         warning=facts.warning,
+        unfinished=facts.unfinished,
     )
 
 
@@ -271,7 +276,7 @@ def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes
     if cells is None and is_reference(method, facts.references) and column.pass_name.column == RECONSTRUCTION:
         cells = summaries.get((method, ORIGINAL))
     cell = (cells or {}).get(key)
-    if cell is not None and (cell.failed or number(cell) is not None):
+    if cell is not None and (cell.failed or number(cell) is not None or part_text(cell)):
         return _from_cell(cell, notes)
     if is_reference(method, facts.references):
         return Entry(word=DASH)
@@ -283,13 +288,16 @@ def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes
 
 
 def _from_cell(cell: Cell, notes: Notes) -> Entry:
-    value, bounds = number(cell), interval(cell)
+    value, bounds, part = number(cell), interval(cell), part_text(cell)
+    if value is None and part:
+        note = notes.number("Not computed: the run lacks these results; its own command carries on.")
+        return Entry(n=cell.n, failed=cell.failed, rule=cell.rule, word="not computed", note=note, part=part)
     if value is None:
         whole = f"all {cell.failed:,} pictures" if cell.failed > 1 else "the only picture"
         note = notes.number(f"No number: {whole} failed; the reasons are in the failure list.")
         return Entry(n=cell.n, failed=cell.failed, rule=cell.rule, word="failed", note=note)
     low, high = bounds or (None, None)
-    return Entry(value, low, high, cell.n, cell.failed, cell.rule)
+    return Entry(value, low, high, cell.n, cell.failed, cell.rule, part=part)
 
 
 def _absent(why: Absence, what: str, notes: Notes) -> Entry:
@@ -314,7 +322,7 @@ def marked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
 
 
 def _column_marks(entries: Mapping[str, Entry], item: Metric) -> dict[str, Mark]:
-    if item.better == "none":
+    if item.better == "none" or any(entry.part for entry in entries.values()):
         return {}
     sign = 1.0 if item.better == "down" else -1.0
     ranked = sorted((sign * e.value, name) for name, e in entries.items() if e.value is not None)

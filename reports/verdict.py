@@ -64,7 +64,9 @@ def _leaders(methods: Sequence[Row], at: int, column: Column) -> tuple[str, ...]
 
 
 def _contested(methods: Sequence[Row], at: int) -> bool:
-    return len({row.name for row in methods if row.entries[at].value is not None}) > 1
+    """Whether several methods have a number here, each of all its images."""
+    shown = {row.name for row in methods if row.entries[at].value is not None}
+    return len(shown) > 1 and not any(row.entries[at].part for row in methods)
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -26,18 +26,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from bench.cli.reporting import tell_state
     from bench.results.paired import differences
-    from bench.results.store import read_manifest, read_rows
     from bench.results.summaries import rules_of
+    from bench.results.wholeness import load_results
     from reports.columns import metric
 
-    manifest = read_manifest(options.run)
+    results = load_results(options.run)
+    manifest = results.manifest
     for name in (options.first, options.second):
         if name not in manifest["methods"]:
             raise unknown_name("method of this run", name, list(manifest["methods"]))
+    results = results.only((options.first, options.second))
     numbers = {name: rules_of(options.run, name, about).numbers for name, about in manifest["protocols"].items()}
     found = differences(
-        read_rows(options.run, manifest),
+        results.rows,
         options.first,
         options.second,
         numbers.__getitem__,
@@ -54,8 +57,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         show([vars(item) for item in shown], (), as_json=True)
     else:
+        if results.banner:
+            print(f"!! {results.banner}")
         _print(shown, options.first, options.second)
-    return int(ExitCode.OK)
+    tell_state(results)
+    return int(ExitCode.OK if results.whole else ExitCode.FAILED_CELLS)
 
 
 def stem_of(item: Difference) -> str:

@@ -13,6 +13,7 @@ from bench.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from bench.results.summaries import Summaries
+    from bench.results.wholeness import Results
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +25,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from bench.results.regression import check_comparable, compare
-    from bench.results.store import read_manifest
+    from bench.results.wholeness import load_results
     from reports.columns import metric, split_column
 
-    check_comparable(*(read_manifest(folder) for folder in (options.first, options.second)))
-    first, second = (cells_of(folder) for folder in (options.first, options.second))
+    runs = [load_results(folder) for folder in (options.first, options.second)]
+    check_comparable(*(run.manifest for run in runs))
+    for whole in runs:
+        whole.refuse_unfinished()
+    first, second = (cells_of_results(whole) for whole in runs)
     findings = compare(first, second, lambda column: metric(split_column(column)[0]).better, options.tolerance)
     closed = [finding for finding in findings if finding.verdict in ("worse", "missing")]
     if options.json:
@@ -45,12 +49,17 @@ def run(options: argparse.Namespace) -> int:
 
 def cells_of(run: Path) -> Summaries:
     """(method, pass) -> column -> cell of a run's methods, without its floors."""
-    from bench.results.store import read_manifest, read_rows
+    from bench.results.wholeness import load_results
+
+    return cells_of_results(load_results(run))
+
+
+def cells_of_results(results: Results) -> Summaries:
+    """The same of results that are loaded."""
     from bench.results.summaries import summarise_run
     from reports.naming import is_reference
 
-    manifest = read_manifest(run)
-    cells = summarise_run(run, manifest, read_rows(run, manifest))
+    cells = summarise_run(results.run, results.manifest, results.rows)
     return {block: found for block, found in cells.items() if not is_reference(block[0], {})}
 
 

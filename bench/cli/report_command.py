@@ -18,16 +18,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from bench.cli.reporting import report
-    from bench.results.store import read_manifest, read_rows
+    from bench.cli.reporting import report, tell_state
+    from bench.results.wholeness import load_results
 
-    manifest = read_manifest(options.folder)
-    rows = read_rows(options.folder, manifest)
-    if not rows:
-        raise MissingError(f"{options.folder} has no results yet", "run its command: " + " ".join(manifest["command"]))
-    text, answer = report(options.folder, manifest, rows, again=True)
+    results = load_results(options.folder)
+    if not results.rows:
+        raise MissingError(f"{options.folder} has no results yet", results.next_step)
+    text, answer = report(results, again=True)
     print(json.dumps(answer, ensure_ascii=False) if options.json else f"{text}\n{options.folder}")
-    failed = sum(row.status == "failed" for row in rows)
+    failed = sum(row.status == "failed" for row in results.rows)
     if failed:
-        tell(f"{failed} of {len(rows)} results failed")
-    return int(ExitCode.OK)
+        tell(f"{failed} of {len(results.rows)} results failed")
+    tell_state(results)
+    return int(ExitCode.OK if results.whole else ExitCode.FAILED_CELLS)

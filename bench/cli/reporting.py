@@ -9,9 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.cli.printing import tell
 from bench.core.sealed import DamagedError, read_sealed, write_sealed
 from bench.results.store import Row
-from bench.timing.clock import read_timing
+from bench.results.wholeness import Results
+from bench.timing.clock import read_timing, timing_is_damaged
 
 # What a report is made by; a change there makes it again.
 _ROOT = Path(__file__).parents[2]
@@ -19,13 +21,14 @@ _SOURCES = ("reports", "metrics", "bench/results/summaries.py")
 _RECORD = ".report.json"
 
 
-def report(
-    folder: Path, manifest: Mapping[str, Any], rows: Sequence[Row], *, again: bool = False
-) -> tuple[str, dict[str, Any]]:
+def report(results: Results, *, again: bool = False) -> tuple[str, dict[str, Any]]:
     """Write everything a run's folder shows; returns the table for the terminal, and the same as plain data.
 
-    A report of the same rows, manifest and code that is still whole is not made again, unless `again`.
+    A report of the same rows, manifest and code that is still whole is not made again, unless `again`. That of an
+    unfinished run says so in every table.
     """
+    folder, rows = results.run, results.rows
+    manifest = {**results.manifest, "unfinished": results.banner} if results.banner else results.manifest
     made_of = _fingerprint(folder, manifest, rows)
     record = {} if again else _read_record(folder)
     if record.get("made_of") == made_of and all(_sum(folder / name) == own for name, own in record["files"].items()):
@@ -53,7 +56,18 @@ def answer(
         for (method, column), found in summaries.items()
         for name, cell in found.items()
     ]
-    return {"run": str(folder), "name": manifest["run"], "missing": manifest["missing"], "cells": cells}
+    plain = {"run": str(folder), "name": manifest["run"], "missing": manifest["missing"], "cells": cells}
+    return plain | ({"unfinished": manifest["unfinished"]} if "unfinished" in manifest else {})
+
+
+def tell_state(results: Results) -> None:
+    """Say on stderr what of a run is damaged or lacking, and what makes it."""
+    for sentence in results.sentences():
+        tell(sentence)
+    if timing_is_damaged(results.run):
+        tell(f"damaged: {results.run}/timing.json: its runtimes are left out; `time --into` writes them anew")
+    if not results.whole:
+        tell(f"  next: {results.next_step}")
 
 
 def _fingerprint(folder: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> str:

@@ -21,6 +21,7 @@ from bench.plan.manifest import manifest
 from bench.plan.missing import gaps_of, next_steps
 from bench.plan.work import Work, disk_bytes
 from bench.results import store
+from bench.results.wholeness import load_results
 from bench.run.engine import Engine, Progress
 from bench.run.sample_images import SampleImages
 from bench.run.shard import Shard, from_environment
@@ -50,7 +51,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     for damage in (*writer.damage, *store.repair(folder)):
         _tell(f"set aside: {damage}; it is made again")
     _compute(config, assembly, folder, shard)
-    return _finish(assembly, folder, record, shard, as_json=options.json)
+    return _finish(folder, shard, as_json=options.json)
 
 
 def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> None:
@@ -88,27 +89,26 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
     _keep_timing(folder, spent, work)
 
 
-def _finish(assembly: Assembly, folder: Path, record: dict[str, Any], shard: Shard, *, as_json: bool) -> int:
+def _finish(folder: Path, shard: Shard, *, as_json: bool) -> int:
     """Reports when every shard's rows are there; else say what is still missing."""
-    from bench.cli.reporting import report
+    from bench.cli.reporting import report, tell_state
 
-    rows = store.read_rows(folder, record)
-    there = {row.key for row in rows}
-    missing = sum(row.key not in there for _, row in assembly.work.rows())
-    if missing:
+    results = load_results(folder)
+    if shard.size > 1 and not results.whole:
+        missing = sum(planned - there for there, planned in results.lacking.values())
         _tell(f"part {shard.rank + 1} of {shard.size} is done; {missing} results of other parts are still missing")
         _tell(f"  next: when they are done, python run_bench.py report {folder}")
         print(folder)
         return int(ExitCode.OK)
-    text, answer = report(folder, record, rows)
+    text, answer = report(results)
     print(json.dumps(answer, ensure_ascii=False) if as_json else f"{text}\n{folder}")
-    failed = [row for row in rows if row.status == "failed"]
-    if not failed:
-        return int(ExitCode.OK)
-    _tell(f"error: {len(failed)} of {len(rows)} results failed; the others are kept")
-    for reason, count in _reasons(failed):
-        _tell(f"  {count} x {reason}")
-    return int(ExitCode.FAILED_CELLS)
+    failed = [row for row in results.rows if row.status == "failed"]
+    if failed:
+        _tell(f"error: {len(failed)} of {len(results.rows)} results failed; the others are kept")
+        for reason, count in _reasons(failed):
+            _tell(f"  {count} x {reason}")
+    tell_state(results)
+    return int(ExitCode.FAILED_CELLS if failed or not results.whole else ExitCode.OK)
 
 
 def _reasons(failed: Sequence[store.Row], most: int = 10) -> list[tuple[str, int]]:

@@ -92,6 +92,7 @@ def _protocol_record(config: Config, work: Work, evaluator: Evaluator) -> dict[s
         "digest": work.protocol_digest(evaluator),
         "rules": evaluator.rules_digest,
         "input": evaluator.input_source,
+        "lossy": evaluator.lossy,
         "file": next((name for name in config.protocols if name.endswith(f"{evaluator.protocol}.toml")), ""),
         "pair_metrics": list(evaluator.pair_metrics),
         "set_metrics": list(evaluator.set_metrics),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,13 +36,25 @@ def check_comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> Non
     images = [{name: about["digest"] for name, about in manifest["pictures"].items()} for manifest in (first, second)]
     if images[0] != images[1]:
         counts = " and ".join(str(len(found)) for found in images)
+        lacks = [_some(name for name in one if other.get(name) != one[name]) for one, other in (images, images[::-1])]
+        only = [
+            f"only the {which} run has {names}"
+            for which, names in zip(("first", "second"), lacks, strict=True)
+            if names
+        ]
         raise UsageError(
-            f"the runs are over different pictures ({counts})", "run both with the same --data and --limit"
+            f"the runs are over different pictures ({counts}): {'; '.join(only)}",
+            "run both with the same --data and --limit",
         )
     for name in sorted({*first["protocols"], *second["protocols"]}):
         digests = [manifest["protocols"].get(name, {}).get("digest") for manifest in (first, second)]
         if digests[0] != digests[1]:
             raise UsageError(f"the runs differ in the protocol {name} or its networks", "run one of them again")
+
+
+def _some(names: Iterable[str], most: int = 5) -> str:
+    found = sorted(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
 def compare(

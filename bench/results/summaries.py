@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from bench.core.contract import Domain
 from bench.core.errors import MissingError
-from bench.results.store import REAL, REAL_JPEG, Row, load_features
+from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Row, load_features
+from bench.results.wholeness import chosen, count_rows, planned_rows
 from metrics.floors import half_split
 from metrics.intervals import mean_interval
 from metrics.protocol import ProtocolFile, load_protocol
@@ -41,7 +43,44 @@ def summarise_run(run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -
         for edit in manifest["passes"]:
             for floor, made in table.floors(edit):
                 cells.setdefault((floor, edit["column"]), {}).update(made)
+    _mark_unfinished(cells, manifest, rows)
     return {block: found for block, found in cells.items() if found}
+
+
+def _mark_unfinished(cells: Summaries, manifest: Mapping[str, Any], rows: Sequence[Row]) -> None:
+    """Say in each cell how many images are planned, where results of some are not there; add cells that have none."""
+    there = count_rows(rows)
+    images = manifest["pictures"]
+    passes = {edit["column"]: edit for edit in manifest["passes"]}
+    for block, planned in planned_rows(manifest).items():
+        if there.get(block, 0) >= planned:
+            continue
+        if block.pass_name == ORIGINAL:
+            for edit in passes.values():
+                _mark_references(cells, edit, block.protocol, images)
+            continue
+        own = cells.setdefault((block.method, block.pass_name), {})
+        for stem in sorted(_listed(manifest["protocols"][block.protocol]) or ()):
+            own.setdefault(f"{stem}@{block.protocol}", Cell(None, None, None, 0, 0, "skip"))
+        for name in _of(own, block.protocol):
+            own[name] = replace(own[name], planned=planned)
+
+
+def _mark_references(cells: Summaries, edit: Mapping[str, Any], protocol: str, images: Mapping[str, Any]) -> None:
+    """Of a pass, where rows of real images are missing: its floors, and every set metric."""
+    made, real = (len(chosen(images, edit.get(side, "all"))) for side in ("inputs", "reals"))
+    for (method, column), own in cells.items():
+        if column != edit["column"]:
+            continue
+        for name in _of(own, protocol):
+            if method in (REAL, REAL_HALVES, REAL_JPEG):
+                own[name] = replace(own[name], planned=made if method == REAL else real)
+            elif own[name].reference_n is not None:
+                own[name] = replace(own[name], reference_planned=real)
+
+
+def _of(cells: Mapping[str, Cell], protocol: str) -> list[str]:
+    return [name for name in cells if name.endswith(f"@{protocol}")]
 
 
 def rules_of(run: Path, protocol: str, about: Mapping[str, Any]) -> ProtocolFile:
@@ -157,14 +196,6 @@ class _Table:
         if expression not in self._references:
             self._references[expression] = self._features(self._named(REAL, expression))
         return self._references[expression]
-
-
-def chosen(images: Mapping[str, Mapping[str, Any]], expression: str) -> list[str]:
-    """Names of the manifest's images that belong to a subset ("all", "Smiling=1")."""
-    if expression == "all":
-        return list(images)
-    label, _, value = expression.partition("=")
-    return [name for name, about in images.items() if about["attributes"][label] == int(value)]
 
 
 def count_failed(rows: Sequence[Row]) -> int:

@@ -102,6 +102,17 @@ def read_timing(folder: Path) -> dict[str, Any]:
         return {}
 
 
+def timing_is_damaged(folder: Path) -> bool:
+    """Whether there are times that are not what was written."""
+    try:
+        read_sealed(folder / "timing.json")
+    except FileNotFoundError:
+        return False
+    except DamagedError:
+        return True
+    return False
+
+
 def write_timing(folder: Path, timing: Mapping[str, Any]) -> None:
     """Keep a run's times. Raises MissingError where the folder cannot be written."""
     write_sealed(folder / "timing.json", timing)

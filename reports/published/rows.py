@@ -13,7 +13,7 @@ from typing import Any
 
 from reports.columns import Metric
 from reports.footnotes import Notes, add_notes, noted_floors
-from reports.inputs import Cell, Facts, Summaries, interval, number
+from reports.inputs import Cell, Facts, Summaries, interval, number, part_text
 from reports.naming import method_title, split_pass
 from reports.tables import (
     DASH,
@@ -102,7 +102,14 @@ def paper_table(
     blocks = tuple(_blocks(ids, columns, summaries, facts))
     title = f"{_layout()[str(which)]['title']}, protocol {protocol}"
     return Table(
-        f"table{which}@{protocol}", title, protocol, blocks, tuple(rows), tuple(notes.sentences), facts.warning
+        f"table{which}@{protocol}",
+        title,
+        protocol,
+        blocks,
+        tuple(rows),
+        tuple(notes.sentences),
+        facts.warning,
+        facts.unfinished,
     )
 
 
@@ -204,7 +211,8 @@ def _mean_entry(cells: Sequence[Cell | None], notes: Notes) -> Entry | None:
     mean = sum(value for value in values if value is not None) / len(values)
     low, high = (sum(bound[end] for bound in bounds if bound) / len(bounds) if all(bounds) else None for end in (0, 1))
     counts = min(c.n for c in there), sum(c.failed for c in there)
-    return Entry(mean, low, high, *counts, rule=there[0].rule, note=note)
+    part = next(filter(None, map(part_text, there)), "")
+    return Entry(mean, low, high, *counts, rule=there[0].rule, note=note, part=part)
 
 
 def _with_published(source: PublishedTable, title: str, ids: Sequence[str], row: Row) -> list[Row]:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from reports.inputs import Facts, Pass, Summaries, interval, number, reference_count
+from reports.inputs import Facts, Pass, Summaries, interval, number, part_text, reference_count
 from reports.tables import ORIGINAL, Entry, Row, Table
 
 _LONG = (
@@ -43,7 +43,9 @@ def _cell(entry: Entry) -> tuple[str, str, str, str, str]:
 
 def _reasons(table: Table, row: Row) -> list[str]:
     numbers = dict.fromkeys([row.note, *(entry.note for entry in row.entries)])
-    return [table.notes[number - 1] for number in numbers if number]
+    parts = dict.fromkeys(f"{entry.part} planned" for entry in row.entries if entry.part)
+    said = [table.unfinished] if table.unfinished else []
+    return [*said, *parts, *(table.notes[number - 1] for number in numbers if number)]
 
 
 def exact(value: float | None) -> str:
@@ -64,10 +66,12 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
             value = number(cell)
             strength = exact(facts.strengths.get((method, column), strengths.get(column)))
             status = "ok" if value is not None else "failed" if cell.failed else "empty"
+            part = part_text(cell)
+            status, note = ("unfinished", f"{part} planned") if part else (status, "")
             real = reference_count(cell)
             counts = [str(cell.n), "" if real is None else str(real), str(cell.failed)]
             numbers = [exact(value), exact(low), exact(high), *counts]
-            rows.append([protocol, method, column, strength, stem, *numbers, cell.rule, status, ""])
+            rows.append([protocol, method, column, strength, stem, *numbers, cell.rule, status, note])
     for method, why in facts.absent_methods.items():
         rows.append([protocol, method, *[""] * 10, why.status, why.sentence()])
     for name, why in facts.absent_columns.items():

@@ -75,7 +75,8 @@ def _cell(entry: Entry, column: Column) -> str:
     spread = f" ±{digits(half, column.metric.decimals).removeprefix('0')}" if half is not None else ""
     failed = f" !{entry.failed}" if entry.failed else ""
     note = f" ({entry.note})" if entry.note else ""
-    return f"{mark}{value_text(entry, column)}{spread}{failed}{note}"
+    part = f" [{entry.part}]" if entry.part else ""
+    return f"{mark}{value_text(entry, column)}{spread}{failed}{part}{note}"
 
 
 def _block_lines(item: Table, block: Block, start: int, names: int, continued: bool) -> list[str]:
@@ -96,7 +97,8 @@ def _line(row: Row, block: Block, start: int, names: int, widths: list[int], con
     own = row.entries[start : start + len(block.columns)]
     title = f"{row.label:{names}}{'':{_GAP}}"
     if (absent := row.absent) is not None:
-        return "" if continued else f"{title}{absent.word} ({absent.note})"
+        part = f" [{absent.part}]" if absent.part else ""
+        return "" if continued else f"{title}{absent.word}{part} ({absent.note})"
     if all(entry.word == DASH for entry in own):
         return ""
     cells = (f"{_cell(entry, c):>{width}}" for entry, c, width in zip(own, block.columns, widths, strict=True))
@@ -110,6 +112,8 @@ def _legend(tables: Sequence[Table], width: int) -> str:
     parts = ["±: half of the 95 % interval"]
     if any(entry.mark for entry in entries):
         parts.append("*: best and ': second, where intervals do not overlap")
+    if any(entry.part for entry in entries):
+        parts.append("[k of n]: results that are there, of those planned")
     if any(entry.failed for entry in entries):
         parts.append("!k: k pictures failed")
     return "\n".join(_wrapped("; ".join(parts) + ".", width)) + "\n"

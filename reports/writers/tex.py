@@ -81,6 +81,8 @@ def cell(entry: Entry, column: Column) -> str:
         text += rf"\,{{\scriptsize$\pm${escape(digits(half, column.metric.decimals))}}}"
     if entry.failed:
         text += rf"\textsuperscript{{!{entry.failed}}}"
+    if entry.part:
+        text += rf"\,{{\scriptsize({escape(entry.part)})}}"
     if entry.note:
         text += rf"\textsuperscript{{{entry.note}}}"
     return text

@@ -1,0 +1,147 @@
+"""Whether a run is whole: its rows held against the plan in its manifest, by every reader of rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.core.errors import BenchError, ExitCode, MissingError
+from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Damage, Row, read_manifest, scan
+
+
+class UnfinishedError(BenchError):
+    """A run that lacks results, where only a whole one will do."""
+
+    exit_code = ExitCode.FAILED_CELLS
+
+
+class Block(NamedTuple):
+    """One method and pass under one protocol."""
+
+    method: str
+    pass_name: str
+    protocol: str
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.pass_name}, {self.protocol}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run's manifest and rows, and what the plan in the manifest has beyond them.
+
+    Attributes:
+        run: The run's folder.
+        manifest: Its record of itself.
+        rows: The present ones, sorted; failed images have a row too.
+        damage: Lines and feature records that are not what was written; they are not among the rows.
+        planned: Rows that the plan asks for, by block.
+        there: Rows that are there, by block.
+    """
+
+    run: Path
+    manifest: Mapping[str, Any]
+    rows: Sequence[Row]
+    damage: Sequence[Damage]
+    planned: Mapping[Block, int]
+    there: Mapping[Block, int]
+
+    @property
+    def lacking(self) -> dict[Block, tuple[int, int]]:
+        """Block -> rows there and planned, where some are not there."""
+        return {
+            block: (self.there.get(block, 0), count)
+            for block, count in self.planned.items()
+            if self.there.get(block, 0) < count
+        }
+
+    @property
+    def whole(self) -> bool:
+        """Whether every result that was planned is there."""
+        return not self.lacking
+
+    @property
+    def banner(self) -> str:
+        """What every table of an unfinished run says first; empty for a whole one."""
+        if self.whole:
+            return ""
+        planned = sum(self.planned.values())
+        there = planned - sum(count - own for own, count in self.lacking.values())
+        return f"Unfinished: {there:,} of {planned:,} results are there. Its numbers are of those alone."
+
+    def only(self, methods: Sequence[str]) -> Results:
+        """The same, with the plan of these methods alone."""
+        planned = {block: count for block, count in self.planned.items() if block.method in methods}
+        return replace(self, planned=planned)
+
+    def sentences(self, most: int = 5) -> list[str]:
+        """What is damaged and what lacks, a line each."""
+        lines = [f"damaged: {item}" for item in self.damage[:most]]
+        lines += [f"damaged: {len(self.damage) - most} more"] if len(self.damage) > most else []
+        blocks = list(self.lacking.items())
+        lines += [f"unfinished: {block}: {own} of {count}" for block, (own, count) in blocks[:most]]
+        return lines + ([f"unfinished: {len(blocks) - most} more"] if len(blocks) > most else [])
+
+    def refuse_unfinished(self) -> None:
+        """Raise UnfinishedError, naming what lacks, unless every planned result is there."""
+        if not self.whole:
+            raise UnfinishedError("\n  ".join([f"{self.run}: {self.banner}", *self.sentences()]), self.next_step)
+
+    @property
+    def next_step(self) -> str:
+        """The command that makes what lacks."""
+        import shlex
+
+        command = shlex.join(map(str, self.manifest.get("command") or ["python", "run_bench.py"]))
+        return f"carry on with the run's own command: {command}"
+
+
+def load_results(run: Path, manifest: Mapping[str, Any] | None = None) -> Results:
+    """A run's rows, each checked, and how they stand to its plan.
+
+    Raises:
+        MissingError: There is no run, or its manifest is damaged or of another version.
+    """
+    record = read_manifest(run) if manifest is None else manifest
+    try:
+        found = scan(run, record, verify=True)
+        planned = planned_rows(record)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise MissingError(
+            f"{run}/manifest.json is of another version: {type(error).__name__} {error}", "run its command again"
+        ) from None
+    return Results(run, record, found.rows, found.damage, planned, count_rows(found.rows))
+
+
+def planned_rows(manifest: Mapping[str, Any]) -> dict[Block, int]:
+    """Rows that a manifest's plan asks for, by block."""
+    return dict(_planned(manifest))
+
+
+def count_rows(rows: Sequence[Row]) -> Mapping[Block, int]:
+    """Rows by block."""
+    return Counter(Block(row.method, row.pass_name, row.protocol) for row in rows)
+
+
+def _planned(manifest: Mapping[str, Any]) -> Iterator[tuple[Block, int]]:
+    images = manifest["pictures"]
+    inputs = {edit["column"]: edit.get("inputs", "all") for edit in manifest["passes"]}
+    sizes = {expression: len(chosen(images, expression)) for expression in set(inputs.values())}
+    for protocol, about in manifest["protocols"].items():
+        yield Block(REAL, ORIGINAL, protocol), len(images)
+        if about.get("lossy"):
+            yield Block(REAL_JPEG, ORIGINAL, protocol), len(images)
+        for method, own in manifest["methods"].items():
+            for column in own.get("passes") or ():
+                yield Block(method, column, protocol), sizes[inputs[column]]
+
+
+def chosen(images: Mapping[str, Mapping[str, Any]], expression: str) -> list[str]:
+    """Names of the manifest's images that belong to a subset ("all", "Smiling=1")."""
+    if expression == "all":
+        return list(images)
+    label, _, value = expression.partition("=")
+    return [name for name, about in images.items() if about["attributes"][label] == int(value)]
