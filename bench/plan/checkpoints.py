@@ -60,8 +60,19 @@ def _given(name: str, entry: Any, files: list[Path]) -> tuple[Path, ...]:
         wanted = "; ".join(entry.files)
         raise UsageError(f"{name} needs {len(entry.files)} checkpoint file(s), got {len(files)}", f"give: {wanted}")
     if ours and len(files) == 1:
-        return (files[0], *(_part_of(files[0], part) for part in _facts(files[0], "parts", [])))
+        parts = (_part_of(files[0], part) for part in _facts(files[0], "parts", []))
+        return (files[0], *parts, *_registered(_facts(files[0], "beside", [])))
     return tuple(files)
+
+
+def _registered(names: Sequence[str]) -> list[Path]:
+    """Released files that one of ours was trained on, by registry name. Raises AbsentError."""
+    from bench.weights.registry import locate
+
+    try:
+        return [locate(name) for name in names]
+    except MissingError as error:
+        raise AbsentError(error.what, error.next_step, files=error.files) from None
 
 
 def _part_of(file: Path, part: str) -> Path:

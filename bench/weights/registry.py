@@ -42,6 +42,7 @@ class Entry:
         licence, source, note: For people.
         drive, urls: Google Drive id, and addresses in order of preference.
         needs: Other entries a method needs beside this one.
+        training: For what is not released: the words after "python -m methods.training" that train it.
         members: Files of an archive and their digests ("" when unknown); a folder of them serves as well.
         tensors, absent, encoder_type: Tensor names with shapes ([]: any), prefixes that must not occur, and the
             authors' option that tells networks of equal tensors apart. They recognise the file by its content.
@@ -65,6 +66,7 @@ class Entry:
     drive: str = ""
     urls: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    training: str = ""
     members: Mapping[str, str] = field(default_factory=dict)
     tensors: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
@@ -159,12 +161,22 @@ def missing(item: Entry) -> MissingError:
     """The error for an entry whose file is not here: the command that gets it, or that nobody has released it."""
     if item.status == "not released":
         own = f"give your own with --checkpoint {item.method}=FILE"
+        if item.training:
+            made = f"then add --checkpoint {item.method}={_result_of(item)}"
+            own = f"python -m methods.training {item.training}; {made}"
         return MissingError(f"{item.name} is not released: {item.note}", own)
     if not item.fetchable:
         by_hand = f"get it by hand ({item.source}), then: {FETCH} --from FOLDER"
         return MissingError(f"{item.name} is not here ({item.file}): {item.note}", by_hand, (item.name,))
     size = f", about {human_bytes(item.bytes)}" if item.bytes else ""
     return MissingError(f"{item.name} is not here ({item.file}{size})", f"{FETCH} {item.name}", (item.name,))
+
+
+def _result_of(item: Entry) -> str:
+    """Where the training of an entry writes its result."""
+    recipe, *words = item.training.split()
+    runs = words[words.index("--out") + 1] if "--out" in words else "training-runs"
+    return f"{runs}/{recipe}/{recipe.rpartition('/')[2]}.safetensors"
 
 
 def checkpoint_paths(method: str, domain: str) -> list[Path]:

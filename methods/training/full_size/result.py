@@ -40,6 +40,7 @@ def write_result(
         "method": name,
         "domain": options.domain,
         "base": options.base,
+        "beside": [f"{options.base}-{options.domain}"],
         "config": config,
         "made": {**made, "started_from": needed_files(options), "average": options.ema},
         "held_out": dict(held_out),
@@ -47,4 +48,4 @@ def write_result(
     write_safetensors(
         path, {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}, metadata
     )
-    tell(f"use it: run_bench.py --preset paper-{options.domain} --checkpoint {name}={options.base.upper()}_FILE,{path}")
+    tell(f"use it: python run_bench.py --preset paper-{options.domain} --data DIR --checkpoint {name}={path}")

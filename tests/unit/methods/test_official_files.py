@@ -22,7 +22,7 @@ Content = dict[str, Any]
 def hollow(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[..., None] | None = None) -> Any:
     """The authors' file(s) of a manifest, every tensor one zero repeated to its shape; `change` alters the tensors."""
 
-    def zeros(manifest: str, seed: int = 0, prefix: str = "") -> dict[str, torch.Tensor]:
+    def zeros(manifest: str, seed: int = 0, prefix: str = "", *, quick: bool = False) -> dict[str, torch.Tensor]:
         listed = filling.manifest(manifest)["tensors"]
         found = {key: torch.zeros(()).expand(spec["shape"]) for key, spec in listed.items() if key.startswith(prefix)}
         if manifest == name and change:
