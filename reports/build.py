@@ -32,7 +32,8 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     """
     from reports.figures.grids import draw_grids
     from reports.figures.plots import draw_all
-    from reports.figures.run_images import read_shots
+    from reports.figures.run_images import passes_of, read_shots
+    from reports.page.explorer import explorer_data
     from reports.page.render import Content, render
     from reports.timing_table import read_timings
 
@@ -44,10 +45,19 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     drawings = draw_all(summaries, passes, facts)
     for drawing in drawings:
         files[f"plots/{drawing.name}.png"], files[f"plots/{drawing.name}.pdf"] = drawing.png, drawing.pdf
-    grids = draw_grids(read_shots(run, _IMAGES), pass_order(summaries, passes), facts)
+    shots, order = read_shots(run, _IMAGES), pass_order(summaries, passes)
+    grids = draw_grids(shots, order, facts)
     files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
     content = Content(
-        [*tables, *paper], drawings, grids, _failures(run, manifest), timings, facts, manifest, list(files)
+        tables=[*tables, *paper],
+        drawings=drawings,
+        grids=grids,
+        explorer=explorer_data(shots, passes_of(shots, order), facts),
+        failures=_failures(run, manifest),
+        timings=timings,
+        facts=facts,
+        manifest=manifest,
+        files=list(files),
     )
     files["index.html"] = render(content).encode()
     return write_all(run, files)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from reports.columns import Metric
 from reports.failures import Failure
@@ -16,10 +20,12 @@ from reports.figures.plots import Drawing
 from reports.inputs import Facts
 from reports.naming import method_title, split_pass
 from reports.numbers import count_text, interval_text, value_text
+from reports.page.explorer import webp_uri
 from reports.tables import Table
 from reports.timing_table import Timings
 from reports.verdict import verdicts
 
+SHEET_SIDE = 1600
 _LONG_LISTS = ("pictures",)
 
 
@@ -30,6 +36,7 @@ class Content:
     Attributes:
         tables: Score tables, then those in the paper's layout.
         drawings, grids: Figures and image grids.
+        explorer: What the image explorer shows (`explorer_data`), or None.
         failures: What failed.
         timings: Runtimes, or None.
         facts, manifest: The run's record of itself.
@@ -39,6 +46,7 @@ class Content:
     tables: Sequence[Table]
     drawings: Sequence[Drawing]
     grids: Sequence[Grid]
+    explorer: Mapping[str, Any] | None
     failures: Sequence[Failure]
     timings: Timings | None
     facts: Facts
@@ -58,12 +66,22 @@ def render(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = (folder / "page.js").read_text(encoding="utf-8")
     environment.filters.update(
-        uri=_uri, value=value_text, interval=interval_text, count=count_text, method=_method(content.facts), edit=_edit
+        uri=_uri,
+        sheet=_sheet,
+        value=value_text,
+        interval=interval_text,
+        count=count_text,
+        method=_method(content.facts),
+        edit=_edit,
     )
     return str(
         environment.get_template("index.html.j2").render(
             css=(folder / "style.css").read_text(encoding="utf-8"),
+            script=script,
+            script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+            explorer=_script_json(content.explorer),
             content=content,
             facts=content.facts,
             verdicts=[(table.title, sentences) for table in content.tables if (sentences := verdicts(table))],
@@ -76,6 +94,17 @@ def render(content: Content) -> str:
 
 def _uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _sheet(grid: Grid) -> str:
+    """A grid for the page: exact where it is small, else reduced; the PNG beside the page is whole."""
+    with Image.open(io.BytesIO(grid.png)) as image:
+        return webp_uri(image.convert("RGB"), SHEET_SIDE, lossless=max(image.size) <= SHEET_SIDE)
+
+
+def _script_json(data: Mapping[str, Any] | None) -> str:
+    """JSON that can stand inside a script element: no "<" in it can end the element."""
+    return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c") if data else ""
 
 
 def _method(facts: Facts) -> Any:

@@ -1,0 +1,59 @@
+"""The images that the page's explorer flips through: every image once, as a small WebP in a data URI."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from reports.figures.run_images import Shot
+from reports.inputs import Facts
+from reports.naming import in_reading_order, is_reference, method_title, split_pass
+
+LONGEST_SIDE = 320
+_QUALITY = 82
+
+
+def explorer_data(shots: Sequence[Shot], columns: Sequence[str], facts: Facts) -> dict[str, Any] | None:
+    """What the explorer shows, as JSON data; None where a run kept no images of a method.
+
+    `pictures` maps "input IMAGE", "true PASS IMAGE" and "METHOD PASS IMAGE" (parts joined by a tab) to data URIs. Only
+    small copies travel in the page; the images themselves lie beside it in `pictures/`.
+    """
+    made = in_reading_order(method for shot in shots for method, _ in shot.made)
+    methods = [name for name in made if not is_reference(name, facts.references)]
+    if not methods:
+        return None
+    pictures: dict[str, str] = {}
+    for shot in shots:
+        _add(pictures, ("input", shot.name), shot.input)
+        for column, image in shot.true.items():
+            _add(pictures, ("true", column, shot.name), image)
+        for (method, column), image in shot.made.items():
+            if method in methods:
+                _add(pictures, (method, column, shot.name), image)
+    return {
+        "images": [shot.name for shot in shots],
+        "methods": [{"name": name, "title": method_title(name, facts.titles)} for name in methods],
+        "passes": [{"name": column, "title": split_pass(column).title} for column in columns],
+        "pictures": pictures,
+    }
+
+
+def _add(pictures: dict[str, str], key: tuple[str, ...], image: Image.Image | None) -> None:
+    if image is not None:
+        pictures["\t".join(key)] = webp_uri(image, LONGEST_SIDE)
+
+
+def webp_uri(image: Image.Image, longest: int, *, lossless: bool | None = None) -> str:
+    """An image, not longer than `longest` pixels, as a WebP data URI; small images stay exact unless told otherwise."""
+    if max(image.size) > longest:
+        image = image.copy()
+        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    exact = max(image.size) <= 128 if lossless is None else lossless
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", lossless=exact, quality=_QUALITY, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
