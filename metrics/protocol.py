@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,9 +17,9 @@ from typing import Any, Literal
 
 from bench.core.contract import Domain, InputSource
 from bench.core.errors import UsageError, unknown_name
+from bench.core.schema import from_table, read_toml
 
 from .columns import PairKind, SetKind, known_kinds
-from .schema import build
 
 FOLDER = Path(__file__).parent / "protocols"
 
@@ -170,11 +169,7 @@ def load_protocol(name: str | Path) -> ProtocolFile:
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         raise unknown_name("protocol", str(name), protocol_names())
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not a TOML file: {error}") from None
-    return _parse(content, path)
+    return _parse(read_toml(path), path)
 
 
 def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
@@ -192,9 +187,9 @@ def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
     return ProtocolFile(
         name=content["name"],
         title=content["title"],
-        pictures=build(Pictures, content["pictures"], f"[pictures] of {path.name}"),
-        failures=build(Failures, content["failures"], f"[failures] of {path.name}"),
-        numbers=build(Bootstrap, content.get("numbers", {}), f"[numbers] of {path.name}"),
+        pictures=from_table(Pictures, content["pictures"], f"[pictures] of {path.name}"),
+        failures=from_table(Failures, content["failures"], f"[failures] of {path.name}"),
+        numbers=from_table(Bootstrap, content.get("numbers", {}), f"[numbers] of {path.name}"),
         columns=columns,
         digest=_digest(content),
     )
@@ -212,9 +207,9 @@ def _column(table: Mapping[str, Any], file: str) -> Column:
     for key in table:
         if key not in common | own:
             raise unknown_name(f"key in {where}", key, sorted(common | own))
-    head = build(_Head, {key: value for key, value in table.items() if key in common}, where)
+    head = from_table(_Head, {key: value for key, value in table.items() if key in common}, where)
     try:
-        options: Any = build(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
+        options: Any = from_table(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
     except UsageError as error:
         # A kind knows which of its options do not go together, but not where they stand.
         raise error if file in error.what else UsageError(f"{where}: {error.what}", error.next_step) from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+from bench.core.schema import from_table, read_toml
 
 Better = Literal["down", "up", "none"]
 Group = Literal["scores", "truth", "details"]
@@ -50,9 +51,11 @@ class Metric:
 
 @cache
 def _catalogue() -> dict[str, Metric]:
-    with (Path(__file__).parent / "columns.toml").open("rb") as file:
-        entries = tomllib.load(file)
-    return {stem: Metric(stem=stem, place=place, **entry) for place, (stem, entry) in enumerate(entries.items())}
+    entries = read_toml(Path(__file__).parent / "columns.toml")
+    return {
+        stem: from_table(Metric, {"stem": stem, "place": place, **entry}, f"columns.toml: {stem}")
+        for place, (stem, entry) in enumerate(entries.items())
+    }
 
 
 def metric(stem: str, about: Mapping[str, Any] | None = None) -> Metric:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 from bench.core.contract import Domain, Rule
 from bench.core.errors import NotApplicableError, UsageError, unknown_name
+from bench.core.schema import checked, from_table
 
 Normalise = Literal["none", "unit_total", "unit_per_row"]
 
@@ -127,14 +128,11 @@ def read_cards(text: str, where: str) -> tuple[Card, ...]:
 
 def _card(table: Mapping[str, Any], where: str) -> Card:
     fields = dict(table)
-    overrides = {method: _fields(change, where) for method, change in fields.pop("override", {}).items()}
+    overrides = {method: checked(Card, change, where) for method, change in fields.pop("override", {}).items()}
     if "strength" in fields and "columns" not in fields:
         # One column, called as the edit.
         fields["columns"] = [{"name": fields.get("name", ""), "strength": float(fields.pop("strength"))}]
-    try:
-        card = Card(**_fields(fields, where), overrides=overrides)
-    except TypeError as error:
-        raise UsageError(f"{where}: {str(error).replace('Card.__init__() ', '')}") from error
+    card = from_table(Card, {**fields, "overrides": overrides}, where)
     _check(card, where)
     for method in overrides:
         _check(card.for_method(method), f"{where}, override {method}")
@@ -190,26 +188,7 @@ def check_applies(card: Card, method: str, edits: Collection[Rule]) -> None:
         raise NotApplicableError(f"the edit {card.name!r} moves {moved}, which {method} does not have")
 
 
-def _fields(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in table.items():
-        if key == "columns":
-            try:
-                result[key] = tuple(Column(**column) for column in value)
-            except TypeError as error:
-                raise UsageError(f"{where}: a column has wrong fields ({error})") from error
-        else:
-            result[key] = tuple(value) if isinstance(value, list) else value
-    return result
-
-
 def _check(card: Card, where: str) -> None:
-    if card.domain not in ("faces", "cars"):
-        raise UsageError(f"{where}: domain is {card.domain!r}, expected faces or cars")
-    if card.rule not in get_args(Rule):
-        raise UsageError(f"{where}: rule is {card.rule!r}, expected {', '.join(get_args(Rule))}")
-    if card.normalise not in ("none", "unit_total", "unit_per_row"):
-        raise UsageError(f"{where}: normalise is {card.normalise!r}, expected none, unit_total or unit_per_row")
     if card.rule == "set_coordinate" and card.component is None:
         raise UsageError(f"{where}: set_coordinate needs a component")
     if card.rule == "camera" and len(card.turn) != 2:

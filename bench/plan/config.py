@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
-import types
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
-from bench.core.errors import MissingError, UsageError, unknown_name
+from bench.core.errors import UsageError, unknown_name
+from bench.core.schema import overlay, read_toml
 
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "synthetic"
@@ -142,85 +141,19 @@ def load_config(
         command_line: Nested mapping of what was typed, e.g. {"data": {"limit": 8}}.
 
     Raises:
-        UsageError: An unknown preset or key (close names offered), or a value of the wrong type.
-        MissingError: The file is not there or is no TOML.
+        UsageError: An unknown preset or key, a value of the wrong type, or a file that is no TOML.
+        MissingError: The file is not there.
     """
-    layer = _read_toml(file) if file is not None else {}
+    layer = read_toml(file, "configuration") if file is not None else {}
     own = layer.pop("preset", None)
     name = preset or own or DEFAULT_PRESET
     if name not in preset_names():
         raise unknown_name("preset", str(name), preset_names())
-    config = _overlay(Config(preset=name), _read_toml(PRESETS / f"{name}.toml"), f"preset {name}")
-    config = _overlay(config, layer, str(file))
-    config = _overlay(config, dict(command_line or {}), "command line")
+    config = overlay(Config(preset=name), read_toml(PRESETS / f"{name}.toml"), f"preset {name}")
+    config = overlay(config, layer, str(file))
+    config = overlay(config, dict(command_line or {}), "command line")
     _check(config)
     return config
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingError(f"configuration {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MissingError(f"configuration {path} is not TOML: {error}") from None
-
-
-def _overlay(tree: Any, layer: Mapping[str, Any], where: str, path: str = "") -> Any:
-    """`tree` with the keys of `layer` replaced; mappings by name (strengths, checkpoints) are merged."""
-    known = [item.name for item in fields(tree)]
-    hints = get_type_hints(type(tree))
-    changes: dict[str, Any] = {}
-    for key, value in layer.items():
-        if key not in known:
-            error = unknown_name("key", f"{path}{key}", [path + name for name in known])
-            raise UsageError(f"{where}: {error.what}", error.next_step)
-        old = getattr(tree, key)
-        if is_dataclass(old):
-            if not isinstance(value, Mapping):
-                raise UsageError(f"{where}: {path}{key} is a table of settings, not {value!r}")
-            changes[key] = _overlay(old, value, where, f"{path}{key}.")
-        else:
-            new = _convert(value, hints[key], f"{where}: {path}{key}")
-            changes[key] = {**old, **new} if isinstance(old, Mapping) else new
-    return replace(tree, **changes)
-
-
-def _convert(value: Any, kind: Any, where: str) -> Any:
-    """`value` as the annotated type; a single value stands for a tuple of one. Raises UsageError."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        if value not in arguments:
-            error = unknown_name("value", str(value), [str(item) for item in arguments])
-            raise UsageError(f"{where}: {error.what}", error.next_step)
-        return value
-    if origin is types.UnionType:
-        return None if value is None else _convert(value, arguments[0], where)
-    if origin is tuple:
-        items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        return tuple(_convert(item, arguments[0], where) for item in items)
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise UsageError(f"{where} takes a table, not {value!r}")
-        return {str(name): _convert(item, arguments[1], f"{where}.{name}") for name, item in value.items()}
-    if is_dataclass(kind):
-        return _variant(value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UsageError(f"{where} takes {_article(kind.__name__)}, not {value!r}")
-    return value
-
-
-def _variant(value: Any, where: str) -> Variant:
-    if not isinstance(value, Mapping) or "method" not in value:
-        raise UsageError(f"{where} takes a table with at least `method`, not {value!r}")
-    variant: Variant = _overlay(Variant(method=""), value, where)
-    return variant
-
-
-def _article(kind: str) -> str:
-    return {"int": "a whole number", "str": "text", "float": "a number", "bool": "true or false"}.get(kind, kind)
 
 
 def _check(config: Config) -> None:

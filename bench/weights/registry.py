@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.core.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
+from bench.core.schema import from_table
 
 Kind = Literal["checkpoint", "part", "network", "direction"]
 Status = Literal["released", "not released", "ours"]
@@ -244,9 +245,7 @@ def _registered() -> Mapping[str, Entry]:
     table = tomllib.loads((files("bench.weights") / "registry.toml").read_text(encoding="utf-8"))
     found: dict[str, Entry] = {}
     for raw in table["entry"]:
-        shapes = {name: tuple(shape) for name, shape in raw.pop("tensors", {}).items()}
-        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-        item = Entry(**values, tensors=shapes)
+        item = from_table(Entry, raw, f"registry.toml: {raw.get('name')}")
         if item.name in found:
             raise UsageError(f"registry.toml: {item.name} is there twice")
         found[item.name] = item

@@ -129,14 +129,14 @@ def test_cards_of_the_user(tmp_path: Path) -> None:
     ("change", "fault"),
     [
         (("rule = ", "rule = oops "), "not a TOML file"),
-        (('"add"', '"multiply"'), "rule is 'multiply'"),
+        (('"add"', '"multiply"'), "rule: unknown value 'multiply'"),
         (('"add"', '"set_coordinate"'), "needs a component"),
-        (('"faces"', '"cats"'), "domain is 'cats'"),
+        (('"faces"', '"cats"'), "domain: unknown value 'cats'"),
         (('file = "frown.pt"', ""), "no file"),
         (('"add"', '"camera"'), r"camera needs turn = \[yaw, pitch\]"),
         (('file = "frown.pt"', 'file = "f"\nstrenght = 3'), "strenght"),
         (('file = "frown.pt"', 'file = "f"\nlayers = [5, 3]'), r"layers are \[5, 3\]"),
-        (("strength = 2.0", "force = 2.0"), "a column has wrong fields"),
+        (("strength = 2.0", "force = 2.0"), "columns: unknown key 'force'"),
         (('[[columns]]\nname = "frown"\nstrength = 2.0', "columns = []"), "no columns"),
     ],
 )

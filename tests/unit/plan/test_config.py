@@ -46,16 +46,16 @@ def test_presets_are_whole(name: str) -> None:
     ("layer", "says"),
     [
         ({"method": ["e4e"]}, "methods"),
-        ({"data": {"limt": 3}}, "data.limit"),
+        ({"data": {"limt": 3}}, "did you mean limit"),
         ({"data": {"limit": "3"}}, "a whole number"),
         ({"data": {"limit": 0}}, "at least 1"),
-        ({"data": "celebahq"}, "table of settings"),
+        ({"data": "celebahq"}, "must be a table"),
         ({"run": {"device": "gpu"}}, "known: auto, cpu, cuda, mps"),
         ({"run": {"name": "a/b"}}, "plain folder name"),
         ({"edits": {"mode": "fxied"}}, "fixed"),
         ({"methods": ["e4e", "e4e"]}, "named twice"),
-        ({"variants": {"mine": {"title": "x"}}}, "at least `method`"),
-        ({"checkpoints": {"e4e": 3}}, "takes text"),
+        ({"variants": {"mine": {"title": "x"}}}, "lacks variants.mine.method"),
+        ({"checkpoints": {"e4e": 3}}, "must be text"),
     ],
 )
 def test_what_does_not_fit_is_refused(layer: dict[str, object], says: str) -> None:
