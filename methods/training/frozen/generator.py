@@ -49,19 +49,20 @@ class _Stack(nn.Module):
     def __init__(self, layers: list[ModulatedConv], rows: slice, weights_too: bool) -> None:
         super().__init__()
         self.rows, self.widths = rows, [layer.weight.shape[2] for layer in layers]
-        widest, dim = max(self.widths), layers[0].modulation.weight.shape[1]
-        weight, bias = torch.zeros(len(layers), dim, widest), torch.zeros(len(layers), 1, widest)
+        widest, first = max(self.widths), layers[0].modulation.weight
+        weight = first.new_zeros(len(layers), first.shape[1], widest, dtype=torch.float32)
+        bias = weight.new_zeros(len(layers), 1, widest)
         for k, layer in enumerate(layers):
             modulation = layer.modulation
-            weight[k, :, : self.widths[k]] = (modulation.weight * modulation.scale).T.detach().cpu()
-            bias[k, 0, : self.widths[k]] = (modulation.bias * modulation.lr_mul).detach().cpu()
+            weight[k, :, : self.widths[k]] = (modulation.weight * modulation.scale).T.detach()
+            bias[k, 0, : self.widths[k]] = (modulation.bias * modulation.lr_mul).detach()
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
         self.outputs = [layer.weight.shape[1] for layer in layers]
         if weights_too:
-            energy = torch.zeros(len(layers), widest, max(self.outputs))
+            energy = weight.new_zeros(len(layers), widest, max(self.outputs))
             for k, layer in enumerate(layers):
-                squares = (layer.weight[0] * layer.scale).square().sum((2, 3)).T.detach().cpu()
+                squares = (layer.weight[0] * layer.scale).square().sum((2, 3)).T.detach()
                 energy[k, : self.widths[k], : self.outputs[k]] = squares
             self.register_buffer("energy", energy)
         self.weight: Tensor
@@ -87,11 +88,10 @@ class FastGenerator(nn.Module):
     def __init__(self, generator: Generator, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
         self.config, self.dtype = generator.config, dtype
-        device = generator.input.input.device
         convs = [generator.conv1, *(cast(StyledConv, conv) for conv in generator.convs)]
         rgbs = [generator.to_rgb1, *(cast(ToRGB, rgb) for rgb in generator.to_rgbs)]
-        self._conv_styles = _Stack([conv.conv for conv in convs], slice(self.config.layers), True).to(device)
-        self._rgb_styles = _Stack([rgb.conv for rgb in rgbs], slice(1, None, 2), False).to(device)
+        self._conv_styles = _Stack([conv.conv for conv in convs], slice(self.config.layers), True)
+        self._rgb_styles = _Stack([rgb.conv for rgb in rgbs], slice(1, None, 2), False)
         self.mapping = generator.mapping
         self._keep("const", generator.input.input)
         for k, conv in enumerate(convs):
