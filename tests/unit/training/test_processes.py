@@ -1,0 +1,59 @@
+"""Several processes train what one would: the same global batch, averaged gradients, shared statistics."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.core.errors import UsageError
+from methods.nets.stylegan2.discriminator import minibatch_deviation
+from methods.training.processes import Processes
+
+ROOT = Path(__file__).parents[3]
+
+
+def _start(folder: Path, count: int) -> dict[str, dict[str, torch.Tensor]]:
+    """Weights after five steps with `count` processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    one = dict(os.environ, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, WORLD_SIZE=str(count), OMP_NUM_THREADS="1")
+    command = [sys.executable, "-m", "tests.unit.training.two_processes", str(folder)]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, env=one | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(count)
+    ]
+    assert [process.wait(timeout=240) for process in started] == [0] * count
+    found: dict[str, dict[str, torch.Tensor]] = torch.load(folder / "both.pt", weights_only=True)
+    return found
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    one, two = _start(tmp_path / "one", 1), _start(tmp_path / "two", 2)
+    compared = 0
+    for name, tensors in one.items():
+        for key, value in tensors.items():
+            difference = float((value.double() - two[name][key].double()).abs().max())
+            assert difference <= 1e-5, f"{name}.{key} differs by {difference}"
+            compared += 1
+    assert compared > 20
+
+
+def test_a_part_keeps_the_groups_of_the_minibatch_deviation() -> None:
+    batch = torch.randn(16, 3, 4, 4)
+    whole = minibatch_deviation(batch)
+    for rank in range(2):
+        mine = Processes(rank, 2)
+        assert torch.allclose(minibatch_deviation(mine.part(batch)), mine.part(whole), atol=1e-6)
+
+
+def test_a_batch_that_cannot_be_divided_is_refused() -> None:
+    with pytest.raises(UsageError, match="batch of 9 cannot be divided among 2"):
+        Processes(0, 2).size_of_part(9)
+    assert Processes().size_of_part(9) == 9
