@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.core.contract import Inversion, Method, listen
+from bench.core.domains import domains
 from bench.core.errors import BenchError
 
 BATCH_TOLERANCE = 1e-4
@@ -90,7 +91,7 @@ def _attributes(subject: _Subject) -> tuple[bool, str]:
     missing = [name for name in Method.__annotations__ if not hasattr(method, name)]
     if missing:
         return False, f"missing: {', '.join(missing)}"
-    if method.domain not in ("faces", "cars"):
+    if method.domain not in domains():
         return False, f"domain is {method.domain!r}"
     return True, f"{method.name}, {method.domain}, input {method.input_size}, output {method.output_size}"
 

@@ -56,13 +56,17 @@ class MethodEntry:
         name: "e4e", "psp+warpres", ...
         build: (entry, domain, checkpoints) -> the method on the CPU, in eval mode.
         domains: Domains the method exists for.
-        files: What the checkpoint files are, in words; their number is how many are needed.
+        files: What the checkpoint files are, in words; their number is how many are needed, () for a method without
+            weights.
         optional: Further files that may be given, in words.
         folders: Folders under methods/ whose code decides the numbers (besides nets/); the adapter's own by default.
         edits: Kinds of edit the method takes; an edit of another kind does not apply to it.
         generator: Its generator as edit cards call it; by domain and rows of the codes where "".
         summary: One line for `ls methods`.
         golden: Names of the parity data behind the method ("e4e_ffhq", ...).
+        no_golden: Why there is none, for a built-in method that was compared with no authors' network.
+        title: What tables call it; its name where "".
+        place: Where it stands in tables, smallest first; methods of one place by name.
         origin: "built-in", or the distribution a plug-in comes from; set by the registry.
     """
 
@@ -76,6 +80,9 @@ class MethodEntry:
     generator: str = ""
     summary: str = ""
     golden: tuple[str, ...] = ()
+    no_golden: str = ""
+    title: str = ""
+    place: int = 100
     origin: str = "built-in"
 
     @property
@@ -88,7 +95,7 @@ def load_method(
     name: str,
     *,
     domain: Domain = "faces",
-    checkpoint: str | Path | Sequence[str | Path],
+    checkpoint: str | Path | Sequence[str | Path] = (),
     device: str | torch.device = "cpu",
 ) -> Method:
     """Load a method, ready to run, in eval mode and without gradients.
@@ -97,7 +104,7 @@ def load_method(
         name: Registry name.
         domain: "faces" or "cars".
         checkpoint: The authors' file, several where the method needs them (any order), or ours (safetensors), in one
-            file or in parts (generator, encoder, what was trained on them).
+            file or in parts (generator, encoder, what was trained on them); none for a method without weights.
         device: Where its networks go.
 
     Returns:

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from bench.core.contract import Domain
 from bench.core.errors import MissingError
+from bench.core.observer import Networks as World
 
 
 class Undefined(Exception):  # noqa: N818  (an answer, not an error)
@@ -64,28 +65,6 @@ class Batch:
 
 # One piece an image, whatever the comparison needs; a `NoFace` where there is nothing to compare.
 Extractor = Callable[[Batch], Sequence[Any]]
-
-
-class World(Protocol):
-    """The networks of a synthetic world, as `synthetic-1` uses them; given from outside, since metrics know no world.
-
-    All take float32 (N, 3, h, w) in [-1, 1]. `digest` is a hex SHA-256 of their weights.
-    """
-
-    @property
-    def digest(self) -> str: ...
-
-    def features(self, images: Tensor, /) -> Sequence[Tensor]:
-        """Feature maps, fine to coarse: a list of (N, C, h, w)."""
-        ...
-
-    def pooled(self, images: Tensor, /) -> Tensor:
-        """One vector an image for the Fréchet distance, (N, D)."""
-        ...
-
-    def embed(self, images: Tensor, /) -> Tensor:
-        """Identity embeddings of length 1, (N, E)."""
-        ...
 
 
 @dataclass

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.core.contract import Domain, InputSource
+from bench.core.domains import domains, find_domain
 from bench.core.errors import UsageError, unknown_name
 from bench.core.schema import from_table, read_toml
 
 from .columns import PairKind, SetKind, known_kinds
 
 FOLDER = Path(__file__).parent / "protocols"
+# Kinds of column that mean nothing where a domain has no identity.
+_IDENTITY = ("identity", "world_identity")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Pictures:
         input: What a method is fed: "stored" (the image as kept here) or "original" (as the data set has it).
         resize: From full size to the kept size: "pil_bicubic" (antialiased), "tensor_bilinear" (not antialiased: the
             mean of the central pixels) or "nearest". Same size in and out changes nothing.
-        faces, cars: Kept size, (height, width).
+        sizes: Domain -> kept size, (height, width), under the domains' names in the file; a domain without one is kept
+            as wide as the first, in its own aspect.
         storage: "jpeg" (PIL's baseline encoder, 4:2:0) or "memory" (lossless).
         jpeg_quality: Only with "jpeg"; 75 is PIL's default.
         uint8: Generated float to byte: "truncate" (v * 255 cut off) or "round" (to nearest).
@@ -40,15 +44,14 @@ class Pictures:
 
     input: InputSource
     resize: Literal["pil_bicubic", "tensor_bilinear", "nearest"]
-    faces: tuple[int, int]
-    cars: tuple[int, int]
+    sizes: Mapping[Domain, tuple[int, int]]
     storage: Literal["jpeg", "memory"]
     uint8: Literal["truncate", "round"]
     jpeg_quality: int = 75
 
     def size(self, domain: Domain) -> tuple[int, int]:
         """(height, width) images of `domain` are kept at."""
-        return self.faces if domain == "faces" else self.cars
+        return self.sizes.get(domain) or find_domain(domain).size(next(iter(self.sizes.values()))[1])
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Column:
         better: Which way is better.
         what: What the number means, in a sentence or two.
         kind: Name of the kind that makes it.
-        domains: Where it applies.
+        domains: Where it applies; () for everywhere.
         options: The kind's own options.
     """
 
@@ -120,7 +123,7 @@ class _Head:
     better: Literal["lower", "higher"]
     what: str
     kind: str
-    domains: tuple[Literal["faces", "cars"], ...] = ("faces", "cars")
+    domains: tuple[Domain, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,9 @@ class ProtocolFile:
 
     def of(self, domain: Domain) -> tuple[Column, ...]:
         """The columns that apply to `domain`."""
-        return tuple(column for column in self.columns if domain in column.domains)
+        identity = find_domain(domain).identity
+        own = (column for column in self.columns if not column.domains or domain in column.domains)
+        return tuple(column for column in own if identity or column.kind not in _IDENTITY)
 
     def column(self, stem: str) -> Column:
         """The column called `stem`. Raises UsageError with close names."""
@@ -187,12 +192,22 @@ def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
     return ProtocolFile(
         name=content["name"],
         title=content["title"],
-        pictures=from_table(Pictures, content["pictures"], f"[pictures] of {path.name}"),
+        pictures=_pictures(content["pictures"], path.name),
         failures=from_table(Failures, content["failures"], f"[failures] of {path.name}"),
         numbers=from_table(Bootstrap, content.get("numbers", {}), f"[numbers] of {path.name}"),
         columns=columns,
         digest=_digest(content),
     )
+
+
+def _pictures(table: Mapping[str, Any], file: str) -> Pictures:
+    sizes = {key: value for key, value in table.items() if key in domains()}
+    if not sizes:
+        raise UsageError(
+            f"[pictures] of {file} lacks a size", f"give one, (height, width), for {' or '.join(domains())}"
+        )
+    rest = {key: value for key, value in table.items() if key not in sizes}
+    return from_table(Pictures, {**rest, "sizes": sizes}, f"[pictures] of {file}")
 
 
 def _column(table: Mapping[str, Any], file: str) -> Column:
@@ -223,6 +238,8 @@ def _check_columns(columns: tuple[Column, ...], file: str) -> None:
             raise UsageError(f"{file} has two columns called {stem!r}")
         if not stem.isidentifier():
             raise UsageError(f"{file}: {stem!r} cannot be a column's name", "letters, digits and _ only")
+    for name in (name for column in columns for name in column.domains if name not in domains()):
+        raise unknown_name(f"domain in {file}", name, list(domains()))
     sources = {column.stem for column in columns if column.is_set and column.options.shares() is None}
     for column in columns:
         if column.is_set and column.options.shares() not in sources | {None}:

@@ -115,7 +115,7 @@ class Facts:
         run, title: Name of the run, and its heading.
         command: Command line, as typed.
         paper_table: 1, 2 or 3 when the run follows a table of the paper ("paper_table").
-        titles: Method -> name to print ("methods": {name: {"title": ...}}).
+        titles, places: Method -> name to print, and place among the rows ("methods": {name: {"title": ...}}).
         methods: Methods that were asked for, in order, also those that could not run.
         references: Rows that are no methods: floors and "no edit" ("references": {name: title}).
         absent_methods, absent_columns: Method, or `stem@protocol`, -> why it is not there
@@ -136,6 +136,7 @@ class Facts:
     command: str = ""
     paper_table: int | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
     methods: tuple[str, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     absent_methods: Mapping[str, Absence] = field(default_factory=dict)
@@ -172,6 +173,7 @@ class Facts:
             command=_command(manifest.get("command", "")),
             paper_table=int(table) if table in (1, 2, 3) else None,
             titles=_titles(methods),
+            places=_places(methods),
             methods=tuple(str(name) for name in methods),
             references={str(name): str(title) for name, title in _pairs(manifest.get("references"))},
             absent_methods={str(name): Absence.read(why) for name, why in _pairs(missing.get("methods"))},
@@ -193,6 +195,11 @@ def _command(value: Any) -> str:
 
 def _pairs(value: Any) -> Sequence[tuple[Any, Any]]:
     return list(value.items()) if isinstance(value, Mapping) else []
+
+
+def _places(methods: Any) -> dict[str, int]:
+    found = {name: about.get("place") for name, about in _pairs(methods) if isinstance(about, Mapping)}
+    return {str(name): place for name, place in found.items() if isinstance(place, int)}
 
 
 def _titles(methods: Any) -> dict[str, str]:

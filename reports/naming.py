@@ -89,11 +89,13 @@ def is_reference(name: str, references: Mapping[str, str]) -> bool:
     return name in references or name in REFERENCE_TITLES
 
 
-def in_reading_order(names: Iterable[str]) -> list[str]:
-    """Methods in the paper's order; the others after them by name."""
+def in_reading_order(names: Iterable[str], places: Mapping[str, int] | None = None) -> list[str]:
+    """Methods in the paper's order, or at the places that they say themselves; the others after them by name."""
 
     def place(name: str) -> tuple[int, int, str]:
         parts = name.split("+")
-        return (_ORDER.get(parts[0], len(_ORDER)), len(parts) and _ORDER.get(parts[-1], len(_ORDER)), name)
+        if places and name in places:
+            return places[name], 0, name
+        return _ORDER.get(parts[0], len(_ORDER)), _ORDER.get(parts[-1], len(_ORDER)), name
 
     return sorted(set(names), key=place)

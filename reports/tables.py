@@ -221,7 +221,7 @@ def pass_order(summaries: Summaries, passes: Sequence[Pass]) -> list[str]:
 def method_rows(summaries: Summaries, facts: Facts) -> list[str]:
     """Methods of the table: those asked for, those that could not run, those with numbers."""
     names = {*facts.methods, *facts.absent_methods, *(method for method, _ in summaries)}
-    return in_reading_order(name for name in names if not is_reference(name, facts.references))
+    return in_reading_order((name for name in names if not is_reference(name, facts.references)), facts.places)
 
 
 def reference_rows(summaries: Summaries, facts: Facts) -> list[str]:

@@ -13,7 +13,7 @@ from bench.core.errors import ExitCode
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method")
-    parser.add_argument("--domain", choices=("faces", "cars"), default="faces")
+    parser.add_argument("--domain", metavar="NAME", default="faces")
     parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="FILE", help="its files (default: the registry's)"
     )

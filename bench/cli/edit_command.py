@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints
+from bench.core.domains import find_domain
 from bench.core.errors import ExitCode, ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from bench.plan.config import Config
 
 MOST_STEPS = 101
-PRESETS = {
-    ("synthetic", "faces"): "synthetic",
-    ("released", "faces"): "paper-faces",
-    ("released", "cars"): "paper-cars",
-}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sweep", action="append", default=[], metavar="NAME=A:B:N", help="N strengths from A to B")
     parser.add_argument("-o", "--output", type=Path, default=Path("out"), metavar="DIR")
     parser.add_argument("--weights", choices=("released", "synthetic"), default="released", help="whose weights")
-    parser.add_argument("--domain", choices=("faces", "cars"), default="faces")
+    parser.add_argument("--domain", metavar="NAME", default="faces")
     parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="NAME=FILE", help="checkpoint of the method"
     )
@@ -79,10 +75,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> Config:
+    from bench.data import kind_of
     from bench.plan.config import load_config
+    from bench.plan.sources import RELEASED
 
-    preset = PRESETS.get((options.weights, options.domain))
-    if preset is None:
+    preset = options.weights
+    if preset == RELEASED:
+        preset = find_domain(options.domain).preset
+    elif kind_of(preset).domain != options.domain:
+        preset = ""
+    if not preset:
         raise UsageError(f"there are no {options.weights} weights for {options.domain}", "--weights released")
     edits = {"files": options.directions or "", "cards": options.card}
     given = checkpoints(options.checkpoint) or {}
@@ -167,7 +169,7 @@ def _aligned(path: Path, method: Any, options: argparse.Namespace) -> np.ndarray
     from bench.data.images import decode
 
     pixels = decode(path)
-    if options.domain == "faces" and options.weights == "released" and not options.no_align:
+    if find_domain(options.domain).alignment and options.weights == "released" and not options.no_align:
         from bench.data.align.faces import TERMS, align
 
         tell(f"{path}: aligning ({TERMS})")

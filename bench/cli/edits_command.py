@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument("--checkpoint", action="append", default=[], metavar="FILE", help="the method's files")
     fit.add_argument("--preset", help="whose checkpoint where none is given (default: synthetic)")
     fit.add_argument("--generator", type=Path, metavar="FILE", help="a file with a StyleGAN2 generator, no method")
-    fit.add_argument("--domain", choices=("faces", "cars"), default="faces")
+    fit.add_argument("--domain", metavar="NAME", default="faces")
     fit.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     fit.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods")
     how = parser.add_argument_group("fit: how")

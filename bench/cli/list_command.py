@@ -9,6 +9,7 @@ from textwrap import fill, indent, shorten
 from typing import Any
 
 from bench.cli.printing import show
+from bench.core.domains import domains
 from bench.plan.config import load_config, preset_names
 
 WHAT = ("methods", "edits", "metrics", "presets", "protocols", "data")
@@ -123,7 +124,7 @@ def _metrics(options: argparse.Namespace) -> Answer:
             "column": f"{column.stem}@{name}",
             "title": column.title,
             "better": column.better,
-            "domains": list(column.domains),
+            "domains": list(column.domains or domains()),
             "what": " ".join(column.what.split()),
         }
         for name in protocol_names()
@@ -159,10 +160,4 @@ def _data(options: argparse.Namespace) -> Answer:
         {"name": kind.name, "domain": kind.domain, "splits": list(kind.splits), "source": kind.source}
         for kind in kinds().values()
     ]
-    own = {
-        "name": "synthetic",
-        "domain": "faces",
-        "splits": ["train", "val", "test"],
-        "source": "comes with the package",
-    }
-    return [own, *rows], ("name", "domain", "splits", "source")
+    return rows, ("name", "domain", "splits", "source")

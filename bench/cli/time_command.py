@@ -17,7 +17,7 @@ from bench.core.errors import ExitCode
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", help="whose methods and checkpoints (default: synthetic)")
     parser.add_argument("--methods", metavar="A,B", help="methods (default: the preset's)")
-    parser.add_argument("--domain", choices=("faces", "cars"), help="default: the preset's")
+    parser.add_argument("--domain", metavar="NAME", help="default: the preset's")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FILE", help="checkpoint of a method")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the CPU")
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from bench.plan.config import load_config
-    from bench.plan.names import spelled_out
+    from bench.plan.names import domain_of, spelled_out
     from bench.plan.plugins import load_plugins
     from bench.timing.clock import cpu_name
     from bench.timing.harness import Settings, measure
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     layer = {"methods": names(options.methods, "--methods"), "checkpoints": checkpoints(options.checkpoint)}
     given = {key: value for key, value in layer.items() if value}
     config = spelled_out(load_config(options.preset, command_line=given))
-    domain = options.domain or ("cars" if "cars" in config.preset else "faces")
+    domain = options.domain or domain_of(config)
     methods = {name: _load(config, name, domain, options.device) for name in config.methods}
     settings = Settings(options.samples, options.warm_up, 3, options.bf16, options.legacy_async)
     cuda = options.device.startswith("cuda")

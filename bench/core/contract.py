@@ -1,6 +1,6 @@
 """The types every room shares: what a method, an image, an edit and a data set are.
 
-Ground floor of the house: imports nothing of ours but `bench.core.errors`. The whole image is in CONTRIBUTING.md.
+Ground floor of the house: imports nothing of ours from outside `bench.core`. The whole image is in CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.core.domains import Domain
 from bench.core.errors import MissingError
 
-Domain = Literal["faces", "cars"]
 # How images of another size are brought to a method's; always antialiased.
 InputFilter = Literal["bilinear", "bicubic", "lanczos"]
 # What a protocol feeds to methods: the data set's image, or the image as it stores it.

@@ -1,12 +1,13 @@
-"""Further measurements of an edited image, by whoever knows more than a protocol does (a world with truth)."""
+"""What a kind of data set may offer beside its images: observers who know the truth, and networks trained on it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from torch import Tensor
 
 from bench.core.contract import EditPass, ImageRecord
 
@@ -52,4 +53,30 @@ class Observer(Protocol):
 
     def true_flow(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
         """The true flow for the grids, float32 (2, h, w) in cells like an announced one, where there is one."""
+        ...
+
+
+class Networks(Protocol):
+    """Networks that come with a kind of data set: protocols may measure with them, and matched strengths do.
+
+    All take float32 (N, 3, h, w) in [-1, 1]. `digest` is a hex SHA-256 of their weights.
+    """
+
+    @property
+    def digest(self) -> str: ...
+
+    def features(self, images: Tensor, /) -> Sequence[Tensor]:
+        """Feature maps, fine to coarse: a list of (N, C, h, w)."""
+        ...
+
+    def pooled(self, images: Tensor, /) -> Tensor:
+        """One vector an image for the Fréchet distance, (N, D)."""
+        ...
+
+    def embed(self, images: Tensor, /) -> Tensor:
+        """Identity embeddings of length 1, (N, E)."""
+        ...
+
+    def attributes(self, images: Tensor, /) -> Mapping[str, Tensor]:
+        """Measured attributes, name -> (N,)."""
         ...

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from bench.core.checkpoint import options_of
+from bench.core.domains import domains, find_domain
 from bench.core.errors import MissingError
 
 # First match wins: (what it is, prefixes that must all occur, prefixes that must not).
@@ -40,7 +41,6 @@ _BY_ENCODER = {
     "BackboneEncoder": "restyle-psp",
     "ResNetBackboneEncoder": "restyle-psp",
 }
-_SIZES = {"faces": 1024, "cars": 512}
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ def expect(content: Mapping[str, Any], where: object, method: str, domain: str, 
     Returns what it looks like.
     """
     looks = recognise(content)
-    wanted = part or method
-    if looks.fits(wanted) and looks.domain in ("", domain) and (looks.ours or looks.size in (None, _SIZES[domain])):
+    wanted, size = part or method, find_domain(domain).generator_size
+    if looks.fits(wanted) and looks.domain in ("", domain) and (looks.ours or looks.size in (None, size)):
         return looks
     raise MissingError(
-        f"{where} looks like {looks}; expected {wanted} for {domain}, {_SIZES[domain]} px",
+        f"{where} looks like {looks}; expected {wanted} for {domain}, {size} px",
         f"give the {method} checkpoint for {domain} (weights path {method})",
     )
 
@@ -127,10 +127,9 @@ def _size(names: list[str]) -> int | None:
 
 def _domain(dataset: str, size: int | None) -> str:
     name = dataset.lower()
-    if "car" in name:
-        return "cars"
-    if "ffhq" in name or "celeb" in name:
-        return "faces"
+    for spec in domains().values():
+        if any(word in name for word in spec.datasets):
+            return spec.name
     if name:
         return name.rsplit("_", 1)[0]
-    return {1024: "faces", 512: "cars"}.get(size or 0, "")
+    return next((spec.name for spec in domains().values() if spec.generator_size == size), "")

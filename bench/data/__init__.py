@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from bench.core.contract import Dataset
 from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.data.listing import ExpectedDataset, FileDataset, Kind, Listing, some
 
@@ -48,31 +49,48 @@ def kind_of(name: str) -> Kind:
     raise unknown_name("data set", name, list(kinds()))
 
 
+def register_kind(kind: Kind) -> None:
+    """Add a kind in this process (a plug-in's KINDS). Raises UsageError where the name belongs to another."""
+    known = kinds().setdefault(kind.name, kind)
+    if (known.domain, known.source) != (kind.domain, kind.source):
+        raise UsageError(f"the data set {kind.name!r} is there already", "give it another name")
+
+
 def list_images(name: str, root: Path | str, split: str = "test") -> Listing:
     """What a split of a data set expects and has, without opening an image. Raises MissingError or UsageError."""
     kind, folder = kind_of(name), Path(root)
     _check_split(kind, split)
+    if kind.listing is None:
+        raise UsageError(
+            f"{kind.name} is drawn, it is not read from {root}",
+            "name a preset with a data set, e.g. --preset paper-faces",
+        )
     if not folder.is_dir():
         raise MissingError(f"{folder}: no such folder", kind.source)
     return kind.listing(folder, split)
 
 
-def open_dataset(name: str, root: Path | str, split: str = "test", limit: int | None = None) -> FileDataset:
+def open_dataset(name: str, root: Path | str, split: str = "test", limit: int | None = None) -> Dataset:
     """Open a data set: names, labels and files are checked, no image is read.
 
     Args:
-        name: "celebahq", "stanford-cars" ("cars"), "folder", "folder-cars" or a plug-in's.
-        root: Its folder.
+        name: "celebahq", "stanford-cars" ("cars"), "folder", "folder-cars", "synthetic" or a plug-in's.
+        root: Its folder; "" for a kind that draws its images.
         split: A split of that kind, usually "test"; "all" is whatever images are there.
         limit: Take the first `limit` images of the split only.
 
     Raises UsageError for a name or split that does not exist, MissingError for files that are absent or contradict
     the data set.
     """
+    kind = kind_of(name)
+    _check_split(kind, split)
+    if not root and kind.draw is not None:
+        return kind.draw(split, limit)
+    if not root:
+        raise MissingError(f"the folder of the data set {name} is not given", "add --data DIR")
     listing = list_images(name, root, split)
     entries = listing.entries[:limit]
     missing = [entry.name for entry in entries if entry.path is None]
-    kind = kind_of(name)
     if missing:
         check = f"python run_bench.py data check --data {kind.name} --root {root}"
         fault = f"{root}: {len(missing)} of {len(entries)} {split} pictures are missing: {some(missing)}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from bench.core.contract import Domain, ImageRecord
+from bench.core.contract import Dataset, Domain, ImageRecord
 from bench.core.errors import ImageError, MissingError
+from bench.core.observer import Networks, Observer
 from bench.data.images import SUFFIXES, FileImage, decode
 from bench.data.splits import checksum
 
@@ -45,23 +47,45 @@ class Listing:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of data set: what a module of this folder offers as `KINDS`.
+    """A kind of data set: what a module of this folder, or a plug-in, offers as `KINDS`.
+
+    A kind of files has a `listing`; a kind that draws its images has `draw` and no folder.
 
     Attributes:
         name: Registry name ("celebahq").
-        domain: "faces" or "cars".
-        splits: Names `listing` understands; the first is the default of the tables.
+        domain: "faces", "cars" or another domain's name.
+        splits: Names of its splits; the first is the default of the tables.
         source: Where such data is to be had, in one or two sentences.
         listing: (root, split) -> Listing. Raises MissingError when a file contradicts what the data set is.
         aliases: Other names for it.
+        draw: (split, limit) -> the data set.
+        networks: (device) -> networks trained on it: protocols may measure with them, matched strengths do.
+        observers: "module:function" of (device) -> observers of edited images, for data whose truth is known.
+        validation: Split on which strengths are matched.
+        weights: Folder of the checkpoints and directions that come with it, as a family of weights of its name.
+        generator_size: Side of that family's generator.
     """
 
     name: str
     domain: Domain
     splits: tuple[str, ...]
     source: str
-    listing: Callable[[Path, str], Listing]
+    listing: Callable[[Path, str], Listing] | None = None
     aliases: tuple[str, ...] = ()
+    draw: Callable[[str, int | None], Dataset] | None = None
+    networks: Callable[[str], Networks] | None = None
+    observers: str = ""
+    validation: str = ""
+    weights: Path | None = None
+    generator_size: int = 0
+
+    def observers_on(self, device: str) -> tuple[Observer, ...]:
+        """The observers of its images, loaded; () for a kind that has none."""
+        if not self.observers:
+            return ()
+        module, _, function = self.observers.partition(":")
+        found: tuple[Observer, ...] = tuple(getattr(import_module(module), function)(device=device))
+        return found
 
 
 class FileDataset:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from bench.core.contract import Domain, Rule
+from bench.core.domains import domains, find_domain
 from bench.core.errors import NotApplicableError, UsageError, unknown_name
 from bench.core.schema import checked, from_table
 
@@ -189,6 +190,9 @@ def check_applies(card: Card, method: str, edits: Collection[Rule]) -> None:
 
 
 def _check(card: Card, where: str) -> None:
+    if card.domain not in domains():
+        error = unknown_name("domain", card.domain, list(domains()))
+        raise UsageError(f"{where}: {error.what}", error.next_step)
     if card.rule == "set_coordinate" and card.component is None:
         raise UsageError(f"{where}: set_coordinate needs a component")
     if card.rule == "camera" and len(card.turn) != 2:
@@ -214,7 +218,7 @@ def rows(cards: Sequence[Card]) -> list[dict[str, str]]:
         {
             "name": card.name,
             "generator": card.generator,
-            "domain": cast(str, card.domain),
+            "domain": card.domain,
             "rule": card.rule,
             "group": card.group,
             "layers": "all" if not card.layers else f"{card.layers[0]}-{card.layers[1] - 1}",
@@ -228,11 +232,5 @@ def rows(cards: Sequence[Card]) -> list[dict[str, str]]:
 
 
 def generator_of(domain: Domain, latent_rows: int) -> str:
-    """Name of the generator that a method of this domain and L uses, as cards call it ("ffhq-1024" for faces of 18
-    rows).
-
-    L = 2 log2(size) - 2 (stylegan2 card, section 1).
-    """
-    size = 2 ** ((latent_rows + 2) // 2)
-    known = {("faces", 1024): "ffhq-1024", ("cars", 512): "lsun-car-512", ("faces", 64): "synthetic-64"}
-    return known.get((domain, size), f"{domain}-{size}")
+    """Name of the generator that a method of this domain and L uses, as cards call it ("ffhq-1024": 18 rows)."""
+    return find_domain(domain).generator(2 ** ((latent_rows + 2) // 2))

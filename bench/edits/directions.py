@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.core.contract import Direction, EditPass
+from bench.core.domains import find_domain
 from bench.core.errors import FETCH, MissingError, UsageError
 from bench.edits.cards import Card
 from bench.edits.columns import Mode, Planned, plan_columns
@@ -61,7 +62,7 @@ def load_direction(
         return _coordinate(card, path, mask)
     tensor = read_tensor(path, card.key)
     _check_shape(card, tensor, path)
-    vector = spread(tensor, latent_rows, card.dim, path, cut=card.domain == "cars")
+    vector = spread(tensor, latent_rows, card.dim, path, cut=find_domain(card.domain).cut_rows)
     vector = _normalised(vector, card, path) * mask
     return Direction(card.name, "add", vector, _digest(card, [vector]))
 

@@ -12,7 +12,7 @@ from bench.plan.config import Config
 from bench.plan.methods import specs_of, with_matched_strengths
 from bench.plan.missing import gaps_of, next_steps
 from bench.plan.plugins import load_plugins
-from bench.plan.sources import SYNTHETIC, open_data, planned_data, world_of
+from bench.plan.sources import networks_of, open_data, planned_data
 from bench.plan.work import NOT_APPLICABLE, Need, Work
 from bench.run.shard import Shard
 
@@ -74,6 +74,8 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
         UsageError: A name that does not exist, an edit that does not fit.
         MissingError: No data set.
     """
+    from bench.data import kind_of
+
     _set_threads(config.run.threads)
     load_plugins(config.plugins)
     needs: list[Need] = []
@@ -88,7 +90,7 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
         images=tuple(dataset.images[: config.data.limit]),
         specs=tuple(specs),
         evaluators=tuple(evaluators),
-        observers=_observers(config, device),
+        observers=kind_of(config.data.name).observers_on(device),
         group=config.run.group,
         batch=config.run.batch,
         loaded_methods=config.run.loaded_methods,
@@ -127,7 +129,7 @@ def _evaluators(config: Config, dataset: Dataset, device: str, needs: list[Need]
         raise UsageError("no protocol is named", "add --protocols, see `run_bench.py ls protocols`")
     evaluators: list[Any] = []
     for name in config.protocols:
-        world = world_of(config, device)
+        world = networks_of(config, device)
         if dry:
             evaluator = plan_evaluator(name, domain=dataset.domain, weights=network_path, world=world)
         else:
@@ -142,12 +144,3 @@ def _evaluators(config: Config, dataset: Dataset, device: str, needs: list[Need]
             needs.append(Need("run", evaluator.protocol, "none of its columns can be measured here"))
         evaluators.append(evaluator)
     return evaluators
-
-
-def _observers(config: Config, device: str) -> tuple[Any, ...]:
-    if config.data.name != SYNTHETIC:
-        return ()
-    from bench.run.truth import observers
-
-    found: tuple[Any, ...] = tuple(observers(device=device))
-    return found

@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.domains import rows_of
 from bench.core.errors import MissingError, UsageError
 from bench.plan.config import Config
+from bench.plan.sources import family_of
 
 if TYPE_CHECKING:
     from bench.core.contract import Domain
+    from bench.data.listing import Kind
+    from methods.registry import MethodEntry
 
-SYNTHETIC_WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
 WORLD_RECIPES = Path(__file__).parents[2] / "methods" / "training" / "recipes" / "world"
 
 
@@ -25,7 +28,7 @@ class AbsentError(MissingError):
         self.status = status
 
 
-def checkpoint_files(config: Config, name: str, domain: Domain, entry: Any) -> tuple[Path, ...]:
+def checkpoint_files(config: Config, name: str, domain: Domain, entry: MethodEntry) -> tuple[Path, ...]:
     """The checkpoint files of a method: those given, else the family's own.
 
     Raises AbsentError where there is none, UsageError where files were given that are too few or too many.
@@ -33,8 +36,10 @@ def checkpoint_files(config: Config, name: str, domain: Domain, entry: Any) -> t
     given = config.checkpoints.get(name) or (config.variants[name].checkpoint if name in config.variants else ())
     if given:
         return _given(name, entry, [Path(file) for file in given])
-    if config.weights == "synthetic":
-        return _shipped(name)
+    if not entry.files:
+        return ()
+    if (family := family_of(config)) is not None:
+        return _shipped(family, name)
     if domain not in entry.domains:
         raise _other_domain(entry, domain)
     if name in config.variants:
@@ -42,7 +47,7 @@ def checkpoint_files(config: Config, name: str, domain: Domain, entry: Any) -> t
     return _released(name, domain)
 
 
-def _other_domain(entry: Any, domain: Domain) -> AbsentError:
+def _other_domain(entry: MethodEntry, domain: Domain) -> AbsentError:
     from bench.weights import registry
 
     notes = [item.note for item in registry.checkpoint_entries(entry.name, domain) if item.note]
@@ -51,12 +56,12 @@ def _other_domain(entry: Any, domain: Domain) -> AbsentError:
     return AbsentError(f"{entry.name} has no {domain} network{why}", advice, "not released")
 
 
-def _given(name: str, entry: Any, files: list[Path]) -> tuple[Path, ...]:
+def _given(name: str, entry: MethodEntry, files: list[Path]) -> tuple[Path, ...]:
     for file in files:
         if not file.is_file():
             raise AbsentError(f"{name}: there is no file {file}", f"check --checkpoint {name}=FILE")
     ours = all(file.suffix == ".safetensors" for file in files)
-    if not ours and not len(entry.files) <= len(files) <= len(entry.files) + len(getattr(entry, "optional", ())):
+    if not ours and not len(entry.files) <= len(files) <= len(entry.files) + len(entry.optional):
         wanted = "; ".join(entry.files)
         raise UsageError(f"{name} needs {len(entry.files)} checkpoint file(s), got {len(files)}", f"give: {wanted}")
     if ours and len(files) == 1:
@@ -83,7 +88,8 @@ def _part_of(file: Path, part: str) -> Path:
     from bench.core.checkpoint import file_digest
 
     trained = file.parent.with_name(Path(part).stem) / part
-    places = [path for path in (file.with_name(part), trained, SYNTHETIC_WEIGHTS / part) if path.is_file()]
+    shipped = [folder / part for folder in shipped_folders()]
+    places = [path for path in (file.with_name(part), trained, *shipped) if path.is_file()]
     wanted = _facts(file, "made", {}).get("inputs", {}).get(part)
     for path in places:
         if wanted is None or file_digest(path) == wanted:
@@ -92,21 +98,30 @@ def _part_of(file: Path, part: str) -> Path:
     raise AbsentError(f"{part}, a part of {file}, {why}", f"put it beside {file.name}, or give both files")
 
 
-def _shipped(name: str) -> tuple[Path, ...]:
+def shipped_folders() -> list[Path]:
+    """Folders of weights that come with kinds of data sets."""
+    from bench.data import kinds
+
+    return [kind.weights for kind in kinds().values() if kind.weights is not None]
+
+
+def _shipped(family: Kind, name: str) -> tuple[Path, ...]:
     """Our own checkpoint, with the files beside it that its metadata names as parts (a shared generator or encoder).
 
     On e4e a residual method is the one without a base in its name.
     """
-    file = SYNTHETIC_WEIGHTS / f"{name.removeprefix('e4e+')}.safetensors"
+    assert family.weights is not None
+    file = family.weights / f"{name.removeprefix('e4e+')}.safetensors"
     if not file.is_file():
-        raise AbsentError(f"no checkpoint of {name} for the synthetic world is shipped", _training_of(name))
+        raise AbsentError(f"no checkpoint of {name} for the {family.name} world is shipped", _training_of(name))
     return (file, *(file.with_name(part) for part in _facts(file, "parts", [])))
 
 
 def has_world_weights(name: str) -> bool:
     """Whether a method's weights for the world are shipped, or a recipe would train them."""
     stem = name.removeprefix("e4e+")
-    return any(file.is_file() for file in (SYNTHETIC_WEIGHTS / f"{stem}.safetensors", WORLD_RECIPES / f"{stem}.toml"))
+    shipped = [folder / f"{stem}.safetensors" for folder in shipped_folders()]
+    return any(file.is_file() for file in (*shipped, WORLD_RECIPES / f"{stem}.toml"))
 
 
 def _training_of(name: str) -> str:
@@ -128,8 +143,8 @@ def _facts(file: Path, key: str, default: Any) -> Any:
 
 
 def _damaged(file: Path, error: Exception) -> AbsentError:
-    shipped = file.parent == SYNTHETIC_WEIGHTS
-    advice = "restore it: git checkout -- bench/world/weights" if shipped else "write it again"
+    shipped = file.parent in shipped_folders()
+    advice = f"restore it: git checkout -- {file.parent}" if shipped else "write it again"
     return AbsentError(f"{file} is damaged: {error}", advice)
 
 
@@ -175,7 +190,7 @@ def latent_rows(files: Sequence[Path], default: int) -> int:
             # A plug-in's file may mean something else by "config", or hold no JSON there.
             try:
                 size = json.loads(_metadata(file)["config"])["generator"]["size"]
-                return 2 * (int(size).bit_length() - 1) - 2
+                return rows_of(int(size))
             except (KeyError, TypeError, ValueError):
                 continue
     return default
@@ -188,8 +203,9 @@ def direction_files(config: Config) -> Callable[[str], Path]:
 
     folders = [Path(config.edits.files)] if config.edits.files else []
     folders += dict.fromkeys(Path(card).parent for card in config.edits.cards)
-    if config.weights == "synthetic":
-        folders.append(SYNTHETIC_WEIGHTS)
+    family = family_of(config)
+    if family is not None and family.weights is not None:
+        folders.append(family.weights)
     else:
         root = Path(config.data.root)
         folders += [root / "directions", root.parent / "directions"] if config.data.root else []
@@ -197,7 +213,7 @@ def direction_files(config: Config) -> Callable[[str], Path]:
 
     def resolve(name: str) -> Path:
         here = any((folder / name).exists() for folder in folders)
-        return nearby(name) if here or config.weights == "synthetic" or name not in entries() else network_path(name)
+        return nearby(name) if here or family is not None or name not in entries() else network_path(name)
 
     return resolve
 

@@ -92,7 +92,8 @@ class Config:
         preset: What it started from.
         title: Heading of the report.
         paper_table: Table of the paper that the run follows (1, 2, 3), or None.
-        weights: Which family of checkpoints methods take by default: "synthetic" or "released".
+        weights: Which family of checkpoints methods take by default: "released", or a kind of data set that comes with
+            its own ("synthetic").
         checkpoints: Method -> files, instead of the default ones.
         variants: Further method names (see `Variant`).
         plugins: Modules or files that add methods.
@@ -102,7 +103,7 @@ class Config:
     preset: str = DEFAULT_PRESET
     title: str = ""
     paper_table: int | None = None
-    weights: Literal["synthetic", "released"] = "released"
+    weights: str = "released"
     methods: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     checkpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -62,7 +62,7 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
     record: dict[str, Any] = {}
     for name in config.methods:
         spec = present.get(name)
-        record[name] = {"title": config.variants[name].title} if name in config.variants else {}
+        record[name] = _printed(config, name)
         if unfit := [need for need in assembly.needs if need.method == name and need.status == NOT_APPLICABLE]:
             record[name]["not_applicable"] = {column: need.reason for need in unfit for column in need.columns}
         if spec is not None:
@@ -75,6 +75,17 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
                 },
             }
     return record
+
+
+def _printed(config: Config, name: str) -> dict[str, Any]:
+    """What tables call a method and where it stands in them, where that is not the usual."""
+    from methods.registry import MethodEntry, find
+
+    variant = config.variants.get(name)
+    entry = find(variant.method if variant else name)
+    place = {"place": entry.place} if entry.place != MethodEntry.place else {}
+    title = variant.title if variant else entry.title
+    return ({"title": title} if title or variant else {}) | place
 
 
 def _passes_record(work: Work) -> list[dict[str, Any]]:

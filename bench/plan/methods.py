@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING
 from bench.core.errors import MissingError, NotApplicableError, UsageError, unknown_name
 from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, latent_rows
 from bench.plan.config import Config
-from bench.plan.sources import SYNTHETIC, world_of
+from bench.plan.sources import networks_of, rows_of_family
 from bench.plan.work import NOT_APPLICABLE, MethodSpec, Need
 
 if TYPE_CHECKING:
     from bench.core.contract import Dataset, Domain, EditPass, Method
     from bench.edits.columns import Planned
-
-# Rows of the W+ codes of the generators that the checkpoints of a family share.
-LATENT_ROWS = {("synthetic", "faces"): 10, ("released", "faces"): 18, ("released", "cars"): 16}
 
 
 def specs_of(
@@ -40,13 +37,13 @@ def specs_of(
     for name in config.methods:
         variant = config.variants.get(name)
         method = variant.method if variant else name
-        rows, status = LATENT_ROWS[config.weights, dataset.domain], "missing"
-        files: tuple[Path, ...] = ()
+        rows, status = rows_of_family(config, dataset.domain), "missing"
+        files: tuple[Path, ...] | None = None
         try:
             files = checkpoint_files(config, name, dataset.domain, find(method))
             rows = latent_rows(files, rows)
         except AbsentError as error:
-            files, status = (), error.status
+            status = error.status
             needs.append(Need("methods", name, error.what, error.next_step, status, error.files))
         planned, unfit[name] = _planned(config, dataset, method, rows)
         columns[name] = tuple(edit for _, edit in planned)
@@ -55,7 +52,7 @@ def specs_of(
         if status == "not released":
             continue
         needs += [Need("edits", e, why.what, why.next_step, "missing", why.files, name) for e, why in absent.items()]
-        if files and not absent:
+        if files is not None and not absent:
             title = variant.title if variant else ""
             specs.append(_spec(name, title, method, files, dataset.domain, device, passes))
     needs += _unfit(config, unfit, edits)
@@ -117,20 +114,22 @@ def with_matched_strengths(
     config: Config, dataset: Dataset, device: str, specs: list[MethodSpec], *, search: bool
 ) -> list[MethodSpec]:
     """The same methods with strengths of equal achieved change."""
-    if config.data.name != SYNTHETIC:
+    from bench.data import kind_of, open_dataset
+
+    kind, networks = kind_of(config.data.name), networks_of(config, device)
+    if networks is None or not kind.validation:
         raise UsageError(
-            "matched strengths need a network that measures attributes; only the synthetic world has one",
+            f"matched strengths need a network that measures attributes, and {kind.name} comes with none",
             "use --mode fixed or sweep",
         )
     if device != "cpu":
         raise UsageError(f"matched strengths are measured on the CPU, not on {device}", "add --device cpu")
     from bench.run.match_strength import matched_strengths
-    from bench.world import open_world
 
     found = matched_strengths(
         specs,
-        open_world("val"),
-        world_of(config, device).attributes,
+        open_dataset(kind.name, config.data.root, kind.validation),
+        networks.attributes,
         config.run_folder(),
         group=config.run.group,
         say=lambda text: print(text, file=sys.stderr, flush=True),

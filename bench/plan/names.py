@@ -12,7 +12,7 @@ from bench.core.errors import BenchError, UsageError, unknown_name
 from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, has_world_weights
 from bench.plan.config import Config, load_config, preset_names
 from bench.plan.plugins import load_plugins
-from bench.plan.sources import SYNTHETIC
+from bench.plan.sources import family_of, rows_of_family
 
 if TYPE_CHECKING:
     from bench.core.contract import Domain
@@ -43,7 +43,7 @@ def places_of(entry: MethodEntry) -> list[Place]:
     found = []
     for preset in preset_names():
         config = load_config(preset)
-        if _domain(config) not in entry.domains:
+        if domain_of(config) not in entry.domains:
             continue
         error = _absence(config, entry.name)
         if error is None:
@@ -107,16 +107,17 @@ def _one(name: str, what: str, known: _Known, ready: Callable[[Sequence[str]], l
     return fitting
 
 
-def _domain(config: Config) -> Domain:
+def domain_of(config: Config) -> Domain:
+    """The domain of a configuration's data."""
     from bench.data import kind_of
 
-    return "faces" if config.data.name == SYNTHETIC else kind_of(config.data.name).domain
+    return kind_of(config.data.name).domain
 
 
 def _methods(config: Config) -> _Known:
     from methods.registry import entries
 
-    domain = _domain(config)
+    domain = domain_of(config)
     registered = [entry for entry in entries().values() if domain in entry.domains]
     own = [name for name in load_config(config.preset).methods if name in config.variants or name in entries()]
     names = list(dict.fromkeys([*own, *config.variants, *sorted(entry.name for entry in registered)]))
@@ -134,7 +135,7 @@ def _absence(config: Config, name: str) -> AbsentError | None:
 
     entry = find(config.variants[name].method if name in config.variants else name)
     try:
-        checkpoint_files(config, name, _domain(config), entry)
+        checkpoint_files(config, name, domain_of(config), entry)
     except AbsentError as error:
         return error
     return None
@@ -142,7 +143,7 @@ def _absence(config: Config, name: str) -> AbsentError | None:
 
 def _exists(config: Config, name: str, error: AbsentError) -> bool:
     """Whether weights that are not here can be had at all."""
-    return has_world_weights(name) if config.weights == "synthetic" else error.status != "not released"
+    return error.status != "not released" if family_of(config) is None else has_world_weights(name)
 
 
 def _ready_methods(config: Config, names: Sequence[str]) -> list[str]:
@@ -151,10 +152,9 @@ def _ready_methods(config: Config, names: Sequence[str]) -> list[str]:
 
 def _generator(config: Config) -> str:
     from bench.edits.cards import generator_of
-    from bench.plan.methods import LATENT_ROWS
 
-    domain = _domain(config)
-    return generator_of(domain, LATENT_ROWS[config.weights, domain])
+    domain = domain_of(config)
+    return generator_of(domain, rows_of_family(config, domain))
 
 
 def _edits(config: Config) -> _Known:

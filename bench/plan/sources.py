@@ -1,37 +1,27 @@
-"""Where a configuration's images come from: a folder, or the synthetic world with its networks."""
+"""Where a configuration's images come from, and the networks that come with them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bench.core.domains import Domain, find_domain, rows_of
 from bench.core.errors import MissingError, UsageError
 from bench.plan.config import Config
 from bench.plan.work import Need
 
 if TYPE_CHECKING:
     from bench.core.contract import Dataset
+    from bench.core.observer import Networks
+    from bench.data.listing import Kind
 
-SYNTHETIC = "synthetic"
+RELEASED = "released"
 
 
 def open_data(config: Config) -> Dataset:
     """The data set of a configuration."""
+    from bench.data import open_dataset
+
     data = config.data
-    if data.name == SYNTHETIC:
-        if data.root:
-            raise UsageError(
-                f"the synthetic world is drawn, it is not read from {data.root}",
-                "name a preset with a data set, e.g. --preset paper-faces",
-            )
-        from bench.world import open_world
-
-        world: Dataset = open_world(data.split, data.limit)
-        return world
-    from bench.data import kind_of, open_dataset
-
-    kind_of(data.name)
-    if not data.root:
-        raise MissingError(f"the folder of the data set {data.name} is not given", "add --data DIR")
     return open_dataset(data.name, data.root, data.split, data.limit)
 
 
@@ -48,10 +38,27 @@ def planned_data(config: Config, needs: list[Need]) -> Dataset:
         return expect_dataset(data.name, data.root, data.split, data.limit)
 
 
-def world_of(config: Config, device: str) -> Any:
-    """The synthetic world's networks, where the images are the world's."""
-    if config.data.name != SYNTHETIC:
-        return None
-    from bench.world.networks import load_world_networks
+def family_of(config: Config) -> Kind | None:
+    """The kind of data set whose own weights methods take by default; None for the released ones."""
+    from bench.data import kind_of
 
-    return load_world_networks(device=device)
+    if config.weights == RELEASED:
+        return None
+    kind = kind_of(config.weights)
+    if kind.weights is None:
+        raise UsageError(f"no weights come with the data set {kind.name}", f"weights = {RELEASED!r}")
+    return kind
+
+
+def rows_of_family(config: Config, domain: Domain) -> int:
+    """Rows of the W+ codes of the generator that the checkpoints of the configuration's family share."""
+    kind = family_of(config)
+    return rows_of(find_domain(domain).generator_size if kind is None else kind.generator_size)
+
+
+def networks_of(config: Config, device: str) -> Networks | None:
+    """The networks that come with the configuration's kind of data set."""
+    from bench.data import kind_of
+
+    kind = kind_of(config.data.name)
+    return None if kind.networks is None else kind.networks(device)

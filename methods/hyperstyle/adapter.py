@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from bench.core.checkpoint import load_part, options_of, refuse_strangers, state_dict_of
 from bench.core.contract import Domain, Inversion, announce, stage
+from bench.core.domains import find_domain
 from bench.core.signature import expect
 from methods.checkpoint_parts import one_of_each
 from methods.hyperstyle.names import check_aliases, shared_tensors, tuned_layers
@@ -20,7 +21,6 @@ from methods.nets.configs import from_dict
 from methods.nets.stylegan2 import Generator, GeneratorConfig, StyleDelta
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 
-_SIZES = {"faces": 1024, "cars": 512}
 _PARTS = (("hyperstyle",), ("hyperstyle's W encoder",))
 
 
@@ -95,7 +95,11 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     # The W encoder's file has a decoder and a latent_avg too; the authors' code throws them away.
     refuse_strangers(encoder, ("encoder.", "decoder."), w_file.path)
     config = HyperConfig(tuned=tuned_layers(named, options_of(main.content), main.path))
-    networks = _networks(config, GeneratorConfig.config_f(_SIZES[domain]), Canvas.of(domain, _SIZES[domain]))
+    networks = _networks(
+        config,
+        GeneratorConfig.config_f(find_domain(domain).generator_size),
+        Canvas.of(domain, find_domain(domain).generator_size),
+    )
     hypernet = networks[2]
     square = [index for index, block in hypernet.refinement_blocks.items() if isinstance(block, SharedBlock)]
     check_aliases(named, square, hypernet.shared_weight_hypernet.state_dict(), str(main.path))

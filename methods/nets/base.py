@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from bench.core.contract import Domain, InputFilter, Inversion, stage
+from bench.core.domains import find_domain
 from bench.core.errors import MissingError, UsageError
 from methods.nets.stylegan2 import Generator, Shifted, State, StyleDelta, Synthesis
 
@@ -18,7 +19,7 @@ class Canvas:
     """Picture sizes of a method.
 
     Attributes:
-        domain: "faces" (square) or "cars" (the middle 3/4 of the rows of a square generator: 64..447 of 512).
+        domain: Its pictures may be the middle rows of the generator's square image (cars: 64..447 of 512).
         input_size: (height, width) the encoder takes.
         generator_size: Side of the generator's square image.
     """
@@ -28,23 +29,21 @@ class Canvas:
     generator_size: int
 
     @classmethod
-    def of(cls, domain: Domain, generator_size: int, input_width: int = 256) -> Canvas:
+    def of(cls, domain: Domain, generator_size: int, input_width: int | None = None) -> Canvas:
         """The released networks' canvas: 256 px wide input (or the generator's own size where that is smaller)."""
-        width = min(input_width, generator_size)
-        return cls(domain, (width if domain == "faces" else width * 3 // 4, width), generator_size)
+        spec = find_domain(domain)
+        return cls(domain, spec.size(min(input_width or spec.input_width, generator_size)), generator_size)
 
     @property
     def output_size(self) -> tuple[int, int]:
         """(height, width) of a generated image after `crop`."""
-        side = self.generator_size
-        return (side, side) if self.domain == "faces" else (side * 3 // 4, side)
+        return find_domain(self.domain).size(self.generator_size)
 
     def crop(self, image: Tensor) -> Tensor:
         """The picture's rows of a square (N, C, s, s): all for faces, s/8 .. 7s/8 - 1 for cars."""
-        if self.domain == "faces":
-            return image
         side = image.shape[-2]
-        return image[:, :, side // 8 : side - side // 8]
+        above = (side - find_domain(self.domain).size(side)[0]) // 2
+        return image[:, :, above : side - above] if above else image
 
     def check(self, images: Tensor) -> None:
         """Raise UsageError unless images are (N, 3, *input_size)."""

@@ -13,15 +13,13 @@ from torch import Tensor
 
 from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
 from bench.core.contract import Domain, Inversion, stage
+from bench.core.domains import find_domain
 from bench.core.signature import expect
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder, Wiring
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
-
-_SIZES = {"faces": 1024, "cars": 512}
-
 
 # Codes (N, L, D) with latent_avg, and the backbone's taps.
 Encoded = tuple[Tensor, tuple[Tensor, ...]]
@@ -80,7 +78,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
 
 
 def _released(domain: Domain, wiring: Wiring) -> tuple[PyramidConfig, Canvas, GeneratorConfig]:
-    generator = GeneratorConfig.config_f(_SIZES[domain])
+    generator = GeneratorConfig.config_f(find_domain(domain).generator_size)
     return PyramidConfig(rows=generator.rows, wiring=wiring), Canvas.of(domain, generator.size), generator
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
 from bench.core.contract import Domain, Inversion, announce, stage
+from bench.core.domains import find_domain
 from bench.core.signature import expect
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
@@ -18,8 +19,6 @@ from methods.nets.resnet34 import ResNetConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.restyle.network import RestyleConfig, RestyleEncoder, restyle_encoder
-
-_SIZES = {"faces": 1024, "cars": 512}
 
 
 class Restyle(LatentMethod):
@@ -79,7 +78,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
         config, sizes = from_dict(RestyleConfig, given["encoder"]), from_dict(GeneratorConfig, given["generator"])
         average = tensors["latent_avg"]
     else:
-        sizes = GeneratorConfig.config_f(_SIZES[domain])
+        sizes = GeneratorConfig.config_f(find_domain(domain).generator_size)
         config = _released(entry.name, domain, sizes.rows)
         average = latent_avg_of(file.content, file.path)
     with torch.device("meta"):

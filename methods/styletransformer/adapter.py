@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bench.core.checkpoint import load_strict, options_of, refuse_strangers, state_dict_of, take
 from bench.core.contract import Domain, Inversion, stage
+from bench.core.domains import find_domain
 from bench.core.signature import expect
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
@@ -16,8 +17,6 @@ from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.styletransformer.names import encoder_names, official_names, unwrapped
 from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig, queries
-
-_SIZES: dict[Domain, int] = {"faces": 1024, "cars": 512}
 
 
 class StyleTransformer(LatentMethod):
@@ -55,7 +54,10 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
         generator_sizes = from_dict(GeneratorConfig, config["generator"])
         average = tensors["latent_avg"]
     else:
-        sizes, generator_sizes = _released(encoder_tensors), GeneratorConfig.config_f(_SIZES[domain])
+        sizes, generator_sizes = (
+            _released(encoder_tensors),
+            GeneratorConfig.config_f(find_domain(domain).generator_size),
+        )
         average = latent_avg_of(file.content, file.path)
         if not options_of(file.content).get("start_from_latent_avg", True):
             average = torch.zeros_like(average)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.plan.checkpoints import SYNTHETIC_WEIGHTS
 from bench.results.store import read_rows
+from bench.world.networks import WEIGHTS
 from tests.unit.doubles import fingerprint
 
-SHIPPED = [name for name in ("e4e", "styleres", "warpres") if (SYNTHETIC_WEIGHTS / f"{name}.safetensors").is_file()]
+SHIPPED = [name for name in ("e4e", "styleres", "warpres") if (WEIGHTS / f"{name}.safetensors").is_file()]
 METHODS = ",".join(SHIPPED)
 
 pytestmark = pytest.mark.skipif(not SHIPPED, reason="no method of the synthetic world is shipped yet")

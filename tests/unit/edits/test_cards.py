@@ -131,7 +131,7 @@ def test_cards_of_the_user(tmp_path: Path) -> None:
         (("rule = ", "rule = oops "), "not a TOML file"),
         (('"add"', '"multiply"'), "rule: unknown value 'multiply'"),
         (('"add"', '"set_coordinate"'), "needs a component"),
-        (('"faces"', '"cats"'), "domain: unknown value 'cats'"),
+        (('"faces"', '"cats"'), "frown.toml: unknown domain 'cats'"),
         (('file = "frown.pt"', ""), "no file"),
         (('"add"', '"camera"'), r"camera needs turn = \[yaw, pitch\]"),
         (('file = "frown.pt"', 'file = "f"\nstrenght = 3'), "strenght"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import torch
 
 from bench.core.checkpoint import file_digest, write_safetensors
-from bench.plan import checkpoints
+from bench.data import kind_of, kinds
 from bench.plan.checkpoints import AbsentError, checkpoint_files
 from bench.plan.config import load_config
+from bench.world.networks import WEIGHTS
 from methods.registry import find
 
 
@@ -37,7 +39,7 @@ def test_a_trained_file_finds_its_parts_where_the_training_left_them(tmp_path: P
 
 def test_without_any_beside_it_the_shipped_part_serves(tmp_path: Path) -> None:
     encoder = save(tmp_path / "psp.safetensors", parts=["generator.safetensors"])
-    assert files_of("psp", encoder)[1] == checkpoints.SYNTHETIC_WEIGHTS / "generator.safetensors"
+    assert files_of("psp", encoder)[1] == WEIGHTS / "generator.safetensors"
 
 
 def test_a_part_must_be_the_one_that_it_was_trained_on(tmp_path: Path) -> None:
@@ -64,7 +66,7 @@ def test_a_residual_method_on_e4e_has_two_names_and_one_file() -> None:
 
 
 def test_a_method_without_weights_names_its_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(checkpoints, "SYNTHETIC_WEIGHTS", tmp_path)
+    monkeypatch.setitem(kinds(), "synthetic", replace(kind_of("synthetic"), weights=tmp_path))
     with pytest.raises(AbsentError, match="no checkpoint of psp for the synthetic world") as caught:
         files_of("psp")
     assert "python -m methods.training world/psp" in caught.value.next_step

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.core.errors import UsageError
-from bench.plan import checkpoints
+from bench.data import kind_of, kinds
 from bench.plan.config import Config, load_config
 from bench.plan.names import places_of, spelled_out
+from bench.world.networks import WEIGHTS
 from methods.registry import find
 
 
@@ -23,8 +25,8 @@ def spelled(*methods: str, preset: str = "synthetic", edits: tuple[str, ...] = (
 def only_e4e(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A world with the weights of e4e alone, and its direction files."""
     for name in ("e4e.safetensors", "generator.safetensors", "directions.safetensors"):
-        (tmp_path / name).symlink_to(checkpoints.SYNTHETIC_WEIGHTS / name)
-    monkeypatch.setattr(checkpoints, "SYNTHETIC_WEIGHTS", tmp_path)
+        (tmp_path / name).symlink_to(WEIGHTS / name)
+    monkeypatch.setitem(kinds(), "synthetic", replace(kind_of("synthetic"), weights=tmp_path))
 
 
 def test_plain_names_stay_as_they_are_known_or_not() -> None:
