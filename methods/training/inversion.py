@@ -27,7 +27,6 @@ from methods.training.people import People
 from methods.training.recipe import Recipe
 from methods.training.sample_grids import edit_grid
 from methods.training.task import Context, Task
-from methods.training.tasks.encoder import LatentDiscriminator
 from methods.training.world import load_generator, load_loss_critics
 
 CANVAS = Canvas.of("faces", 64)
@@ -179,34 +178,6 @@ class EncoderMethod(LatentMethod):
         self.canvas.check(images)
         with stage("encode"):
             return Inversion(self.encode(images) + self.latent_avg)
-
-
-class CodesCritic:
-    """The discriminator of w that keeps codes near the generator's own ("e4e" card 11), in its own optimiser."""
-
-    def __init__(self, task: InversionTask) -> None:
-        self.network = LatentDiscriminator(task.average.numel()).to(task.device)
-        self.processes = task.context.processes
-        self.optimiser = torch.optim.Adam(
-            [{"params": list(self.network.parameters()), "rate_factor": 0.2}], lr=task.recipe.rate
-        )
-        task.modules["codes_critic"], task.optimisers["codes_critic"] = self.network, self.optimiser
-
-    def fooled(self, codes: Tensor) -> Tensor:
-        """The loss of codes (N, L, D) that should pass for the generator's, scalar."""
-        with torch.autocast(codes.device.type, enabled=False):
-            return losses.generator_adversarial(self.network(codes.flatten(0, 1))).mean()
-
-    def step(self, w: Tensor, codes: Tensor) -> Tensor:
-        """Learn from the generator's w (N, D) and from codes (N, L, D), both float32 without gradients."""
-        with torch.autocast(w.device.type, enabled=False):
-            loss = losses.discriminator_loss(self.network(w), self.network(codes.flatten(0, 1)))
-            loss = loss + losses.r1_penalty(self.network, w, 1.0)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.processes.average(self.network)
-        self.optimiser.step()
-        return loss.detach()
 
 
 def load_pyramid(task: InversionTask, name: BaseName) -> PyramidMethod:

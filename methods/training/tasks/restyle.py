@@ -21,7 +21,8 @@ from methods.psp.adapter import PyramidMethod
 from methods.restyle.adapter import Restyle
 from methods.restyle.network import restyle_encoder
 from methods.training import world_baselines
-from methods.training.inversion import CANVAS, CodesCritic, InversionTask, Weights, load_pyramid, start_from
+from methods.training.codes_critic import CodesCritic
+from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context

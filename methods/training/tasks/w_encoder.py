@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from methods.hyperstyle.network import WEncoder
-from methods.training.inversion import CodesCritic, EncoderMethod, InversionTask, Weights, load_pyramid, start_from
+from methods.training.codes_critic import CodesCritic
+from methods.training.inversion import EncoderMethod, InversionTask, Weights, load_pyramid, start_from
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context
