@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -62,6 +62,10 @@ class MethodEntry:
         folders: Folders under methods/ whose code decides the numbers (besides nets/); the adapter's own by default.
         edits: Kinds of edit the method takes; an edit of another kind does not apply to it.
         generator: Its generator as edit cards call it; by domain and rows of the codes where "".
+        optimises: Whether every image is optimised by itself, so that `--steps` applies.
+        steps: Steps asked for, set by `load_method`; 0 for the method's own number.
+        released: Domain -> registry names of its files, where they are not checkpoints of its own.
+        world: Files of the synthetic world it runs on, where no file is called as the method.
         summary: One line for `ls methods`.
         golden: Names of the parity data behind the method ("e4e_ffhq", ...).
         no_golden: Why there is none, for a built-in method that was compared with no authors' network.
@@ -78,6 +82,10 @@ class MethodEntry:
     folders: tuple[str, ...] = ()
     edits: tuple[Rule, ...] = CODE_RULES
     generator: str = ""
+    optimises: bool = False
+    steps: int = 0
+    released: Mapping[Domain, tuple[str, ...]] = field(default_factory=dict)
+    world: tuple[str, ...] = ()
     summary: str = ""
     golden: tuple[str, ...] = ()
     no_golden: str = ""
@@ -97,6 +105,7 @@ def load_method(
     domain: Domain = "faces",
     checkpoint: str | Path | Sequence[str | Path] = (),
     device: str | torch.device = "cpu",
+    steps: int = 0,
 ) -> Method:
     """Load a method, ready to run, in eval mode and without gradients.
 
@@ -106,6 +115,7 @@ def load_method(
         checkpoint: The authors' file, several where the method needs them (any order), or ours (safetensors), in one
             file or in parts (generator, encoder, what was trained on them); none for a method without weights.
         device: Where its networks go.
+        steps: Optimisation steps an image, for methods that have some; 0 for the method's own number.
 
     Returns:
         The method, with the attribute `digest`: hex SHA-256 over the files and the code that decides its numbers.
@@ -115,14 +125,15 @@ def load_method(
         MissingError: A file that is absent, damaged, or of something else.
     """
     keep_pages()
-    entry = find(name)
+    entry = with_steps(find(name), steps)
     if domain not in entry.domains:
         raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
     paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
     checkpoints = [Checkpoint(path, read_checkpoint(path)) for path in paths]
-    if checkpoints and all(file.metadata for file in checkpoints):
+    ours = bool(checkpoints) and all(file.metadata for file in checkpoints)
+    if ours and not entry.world:
         checkpoints = [merged(checkpoints)]
-    elif not len(entry.files) <= len(paths) <= len(entry.files) + len(entry.optional):
+    elif not ours and not len(entry.files) <= len(paths) <= len(entry.files) + len(entry.optional):
         raise UsageError(f"{name} needs {len(entry.files)} file(s), got {len(paths)}", f"give: {entry.wanted}")
     method: Any = entry.build(entry, domain, checkpoints)
     del checkpoints
@@ -130,6 +141,11 @@ def load_method(
         method = method.eval().requires_grad_(False).to(device)
     method.digest = method_digest(entry, paths)
     return method
+
+
+def with_steps(entry: MethodEntry, steps: int) -> MethodEntry:
+    """The entry with a number of optimisation steps; methods that do not optimise stay as they are."""
+    return replace(entry, steps=steps) if entry.optimises and steps else entry
 
 
 def merged(files: Sequence[Checkpoint]) -> Checkpoint:
@@ -198,8 +214,6 @@ def register(entry: MethodEntry, *, origin: str) -> None:
 
 
 def _owned(entry: MethodEntry, folder: str, origin: str) -> MethodEntry:
-    from dataclasses import replace
-
     return replace(entry, folders=entry.folders or ((folder,) if folder else ()), origin=origin)
 
 
@@ -214,7 +228,7 @@ def _add(found: dict[str, MethodEntry], entry: MethodEntry) -> None:
 
 def method_digest(entry: MethodEntry, paths: Sequence[Path]) -> str:
     """Hex SHA-256 over the checkpoint files (in any order) and the code of the entry's folders and methods/nets."""
-    whole = hashlib.sha256(entry.name.encode())
+    whole = hashlib.sha256(f"{entry.name} {entry.steps}".encode() if entry.steps else entry.name.encode())
     for digest in sorted(file_digest(path) for path in paths):
         whole.update(digest.encode())
     whole.update(_code_digest((*entry.folders, "nets")).encode())

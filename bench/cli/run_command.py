@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--seed", type=int, help="seed of everything random")
     how.add_argument("--device", help="auto, cpu, cuda or mps")
     how.add_argument("--batch", type=int, metavar="N", help="pictures held at a time; numbers do not depend on it")
+    how.add_argument("--steps", type=int, metavar="N", help="steps an image of methods that optimise (pti)")
     again = how.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="carry on where the run stopped (the default)")
     again.add_argument("--fresh", action="store_true", help="forget the run's results and start again")
@@ -68,7 +69,7 @@ def configuration(options: argparse.Namespace) -> Config:
     for key in ("split", "limit"):
         _put(layer["data"], key, getattr(options, key))
     _put(layer["data"], _data_key(options.data), options.data)
-    for key in ("output", "name", "seed", "device", "batch"):
+    for key in ("output", "name", "seed", "device", "batch", "steps"):
         _put(layer["run"], key, getattr(options, key))
     _put(layer, "checkpoints", checkpoints(options.checkpoint))
     _put(layer, "plugins", options.plugin or None)

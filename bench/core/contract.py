@@ -158,6 +158,7 @@ class CameraMethod(Protocol):
 # What happens inside a method is announced, not measured: clocks and flow images listen from outside.
 _stage_listener: ContextVar[Callable[[str, bool], None] | None] = ContextVar("stage_listener", default=None)
 _value_listener: ContextVar[Callable[[str, Tensor], None] | None] = ContextVar("value_listener", default=None)
+_step_listener: ContextVar[Callable[[str, int, int], None] | None] = ContextVar("step_listener", default=None)
 
 
 @contextmanager
@@ -181,17 +182,27 @@ def announce(name: str, value: Tensor) -> None:
         listener(name, value)
 
 
+def report_step(name: str, done: int, of: int) -> None:
+    """Say how far a long optimisation of one image is: report_step("tune", 12, 350)."""
+    listener = _step_listener.get()
+    if listener is not None:
+        listener(name, done, of)
+
+
 @contextmanager
 def listen(
-    stages: Callable[[str, bool], None] | None = None, values: Callable[[str, Tensor], None] | None = None
+    stages: Callable[[str, bool], None] | None = None,
+    values: Callable[[str, Tensor], None] | None = None,
+    steps: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[None]:
-    """Hear the stages (name, begins?) and announced values of the methods that run inside."""
-    stage_token, value_token = _stage_listener.set(stages), _value_listener.set(values)
+    """Hear the stages (name, begins?), announced values and steps (name, done, of) of the methods that run inside."""
+    tokens = _stage_listener.set(stages), _value_listener.set(values), _step_listener.set(steps)
     try:
         yield
     finally:
-        _stage_listener.reset(stage_token)
-        _value_listener.reset(value_token)
+        _stage_listener.reset(tokens[0])
+        _value_listener.reset(tokens[1])
+        _step_listener.reset(tokens[2])
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.core.contract import Domain
     from bench.data.listing import Kind
     from methods.registry import MethodEntry
+    from bench.weights import registry
 
 WORLD_RECIPES = Path(__file__).parents[2] / "methods" / "training" / "recipes" / "world"
 
@@ -39,12 +40,12 @@ def checkpoint_files(config: Config, name: str, domain: Domain, entry: MethodEnt
     if not entry.files:
         return ()
     if (family := family_of(config)) is not None:
-        return _shipped(family, name)
+        return _of_world(family, entry) or _shipped(family, name)
     if domain not in entry.domains:
         raise _other_domain(entry, domain)
     if name in config.variants:
         raise AbsentError(f"no checkpoint of {name} was released", f"add --checkpoint {name}=FILE", "not released")
-    return _released(name, domain)
+    return _released(name, domain, entry)
 
 
 def _other_domain(entry: MethodEntry, domain: Domain) -> AbsentError:
@@ -105,6 +106,12 @@ def shipped_folders() -> list[Path]:
     return [kind.weights for kind in kinds().values() if kind.weights is not None]
 
 
+def _of_world(family: Kind, entry: MethodEntry) -> tuple[Path, ...]:
+    """The family's files that a method without weights of its own runs on."""
+    assert family.weights is not None
+    return tuple(family.weights / file for file in entry.world)
+
+
 def _shipped(family: Kind, name: str) -> tuple[Path, ...]:
     """Our own checkpoint, with the files beside it that its metadata names as parts (a shared generator or encoder).
 
@@ -160,9 +167,11 @@ def _metadata(file: Path) -> dict[str, str]:
         raise _damaged(file, error) from None
 
 
-def _released(name: str, domain: Domain) -> tuple[Path, ...]:
+def _released(name: str, domain: Domain, entry: MethodEntry) -> tuple[Path, ...]:
     from bench.weights import registry
 
+    if domain in entry.released:
+        return _located([registry.entry(item) for item in entry.released[domain]])
     items = registry.checkpoint_entries(name, domain)
     if not items:
         raise AbsentError(f"the registry has no checkpoint of {name}", f"give one: --checkpoint {name}=FILE")
@@ -170,8 +179,14 @@ def _released(name: str, domain: Domain) -> tuple[Path, ...]:
     if closed:
         error = registry.missing(closed[0])
         raise AbsentError(error.what, error.next_step, "not released")
+    return _located(items)
+
+
+def _located(items: Sequence[registry.Entry]) -> tuple[Path, ...]:
+    from bench.weights import registry
+
     try:
-        return tuple(registry.checkpoint_paths(name, domain))
+        return tuple(registry.all_paths(items))
     except MissingError as error:
         raise AbsentError(error.what, error.next_step, files=error.files) from None
 

@@ -70,6 +70,7 @@ class RunConfig:
         grid_pictures: Images whose inputs and outputs are kept as PNG.
         threads: Threads of a network on the CPU; 0 leaves it to torch.
         workers: Processes that share the run on one machine's CPU; 0 is one a core.
+        steps: Optimisation steps an image of methods that have some (pti); 0 is their own number.
     """
 
     name: str = ""
@@ -82,6 +83,7 @@ class RunConfig:
     grid_pictures: int = 6
     threads: int = 0
     workers: int = 1
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ def _check(config: Config) -> None:
     for what, value in (("--limit", limit), ("--batch", run.batch), ("run.group", run.group)):
         if value is not None and value < 1:
             raise UsageError(f"{what} must be at least 1, not {value}")
+    if run.steps < 0:
+        raise UsageError(f"--steps must not be negative, it is {run.steps}")
     if run.device not in ("auto", "cpu", "cuda", "mps") and not run.device.startswith("cuda:"):
         raise unknown_name("device", run.device, ["auto", "cpu", "cuda", "mps"])
     if run.name and (Path(run.name).name != run.name or run.name.startswith(".")):

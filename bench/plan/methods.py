@@ -54,7 +54,7 @@ def specs_of(
         needs += [Need("edits", e, why.what, why.next_step, "missing", why.files, name) for e, why in absent.items()]
         if files is not None and not absent:
             title = variant.title if variant else ""
-            specs.append(_spec(name, title, method, files, dataset.domain, device, passes))
+            specs.append(_spec(name, title, method, files, dataset.domain, device, passes, config.run.steps))
     needs += _unfit(config, unfit, edits)
     return specs, columns
 
@@ -91,12 +91,13 @@ def _spec(
     domain: Domain,
     device: str,
     passes: tuple[EditPass, ...],
+    steps: int,
 ) -> MethodSpec:
     from bench.core.checkpoint import file_digest
-    from methods.registry import find, load_method, method_digest
+    from methods.registry import find, load_method, method_digest, with_steps
 
     def load() -> Method:
-        loaded = load_method(method, domain=domain, checkpoint=files, device=device)
+        loaded = load_method(method, domain=domain, checkpoint=files, device=device, steps=steps)
         for edit in passes:
             rows = loaded.latent_rows if edit.direction is None else len(edit.direction.vector)
             if rows != loaded.latent_rows:
@@ -107,7 +108,7 @@ def _spec(
         return loaded
 
     digests = tuple((file.name, file_digest(file)) for file in files)
-    return MethodSpec(name, method_digest(find(method), files), passes, load, title, digests)
+    return MethodSpec(name, method_digest(with_steps(find(method), steps), files), passes, load, title, digests)
 
 
 def with_matched_strengths(

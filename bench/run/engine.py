@@ -51,7 +51,13 @@ class Engine:
         with torch.inference_mode():
             for numbers in self._chunks():
                 groups = [self._read(number) for number in numbers]
-                runner = GroupRunner(self.work, self.samples, self._append, share=len(self.work.specs) > 1)
+                runner = GroupRunner(
+                    self.work,
+                    self.samples,
+                    self._append,
+                    lambda text: self.progress(0, text),
+                    share=len(self.work.specs) > 1,
+                )
                 for spec in self.work.specs:
                     self._make(spec, groups, runner)
                 self.writer.sync()

@@ -28,6 +28,7 @@ from bench.run.input import to_input
 from bench.run.real_images import RealGroup
 from bench.run.rows import Entry, extract, failed, finite, reason, scored_row, stop_if_hopeless
 from bench.run.sample_images import SampleImages
+from bench.run.steps import StepTicker
 from bench.timing.clock import StageClock
 
 # Takes finished rows, and whose they are.
@@ -76,11 +77,14 @@ class GroupRunner:
 
     Args:
         append: Called with the rows of each call of a network, as they are made.
+        say: Called with a line on how far a long optimisation is.
         share: Keep what encoders give: worth its memory where another method may take it.
     """
 
-    def __init__(self, work: Work, samples: SampleImages, append: Append, *, share: bool) -> None:
-        self.work, self.samples, self.append, self.share = work, samples, append, share
+    def __init__(
+        self, work: Work, samples: SampleImages, append: Append, say: Callable[[str], None], *, share: bool
+    ) -> None:
+        self.work, self.samples, self.append, self.say, self.share = work, samples, append, say, share
         self._encoded: dict[EncoderKey, object] = {}
 
     def refuse_unusable(self, spec: MethodSpec, real: RealGroup, tasks: Sequence[Task]) -> list[Task]:
@@ -108,7 +112,7 @@ class GroupRunner:
         """Invert the group once and make the tasks from it; where that fails, each image alone."""
         left = tasks
         try:
-            with listen(stages=loaded.clock):
+            with listen(stages=loaded.clock, steps=StepTicker(self.say, loaded.spec.name)):
                 inversion = self._invert(loaded.method, real.number, feed)
             for change, lane in self._lanes(tasks, inversion):
                 announced: dict[str, Tensor] = {}
@@ -121,7 +125,7 @@ class GroupRunner:
             if len(feed.images) == 1:
                 self.append([e for task in left for e in self._failures(loaded.spec, task, reason(error))], "")
                 return
-            alone = GroupRunner(self.work, self.samples, self.append, share=False)
+            alone = GroupRunner(self.work, self.samples, self.append, self.say, share=False)
             for index in sorted({task.index for task in left}):
                 own = [task for task in left if task.index == index]
                 alone._process(loaded, real, own, Feed(feed.source, {index: feed.images[index]}))

@@ -10,7 +10,7 @@ import os
 import struct
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -187,6 +187,11 @@ def checkpoint_paths(method: str, domain: str) -> list[Path]:
         raise UsageError(
             f"the registry has no checkpoint of {method} for {domain}", f"give one: --checkpoint {method}=FILE"
         )
+    return all_paths(items)
+
+
+def all_paths(items: Iterable[Entry]) -> list[Path]:
+    """The files of entries. Raises MissingError naming all that are not here."""
     paths, absent = [], []
     for item in items:
         try:

@@ -8,7 +8,7 @@ features out, change them and go on (StyleRes, WarpRes, HFGI, FeatureStyle) with
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from methods.nets.stylegan2.layers import EqualLinear, ModulatedConv, _Kernel, upsample_rgb
 
 _GAIN = math.sqrt(2.0)
-Noise = Literal["stored", "random", "none"]
+# Or the maps themselves, one (N or 1, 1, s, s) a layer.
+Noise = Literal["stored", "random", "none"] | Sequence[Tensor]
 StyleDelta = Mapping[int, Tensor]
 CONFIG_F = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
 
@@ -221,13 +222,15 @@ class Generator(nn.Module):
                 rgb = to_rgb(x, codes[:, layer + 1], rgb)
         return State(x, rgb, stop)
 
-    def forward(self, codes: Tensor, *, noise: Noise = "stored") -> Tensor:
+    def forward(self, codes: Tensor, *, noise: Noise = "stored", style_delta: StyleDelta | None = None) -> Tensor:
         """Picture (N, 3, size, size), unbounded, nominal range [-1, 1], of codes (N, L, D)."""
-        rgb = self.advance(None, codes, noise=noise).rgb
+        rgb = self.advance(None, codes, noise=noise, style_delta=style_delta).rgb
         assert rgb is not None
         return rgb
 
     def _noise(self, layer: int, x: Tensor, noise: Noise) -> Tensor | None:
+        if not isinstance(noise, str):
+            return noise[layer]
         if noise == "none":
             return None
         stored: Tensor = getattr(self.noises, f"noise_{layer}")
