@@ -62,6 +62,7 @@ class MethodEntry:
         folders: Folders under methods/ whose code decides the numbers (besides nets/); the adapter's own by default.
         edits: Kinds of edit the method takes; an edit of another kind does not apply to it.
         generator: Its generator as edit cards call it; by domain and rows of the codes where "".
+        latent_rows: L of that generator; by the family of checkpoints where 0.
         optimises: Whether every image is optimised by itself, so that `--steps` applies.
         steps: Steps asked for, set by `load_method`; 0 for the method's own number.
         released: Domain -> registry names of its files, where they are not checkpoints of its own.
@@ -82,6 +83,7 @@ class MethodEntry:
     folders: tuple[str, ...] = ()
     edits: tuple[Rule, ...] = CODE_RULES
     generator: str = ""
+    latent_rows: int = 0
     optimises: bool = False
     steps: int = 0
     released: Mapping[Domain, tuple[str, ...]] = field(default_factory=dict)

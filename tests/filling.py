@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from tests.network_pickle import NetworkPickle
+
 MANIFESTS = Path(__file__).parent / "parity" / "data" / "manifests"
 
 _FFHQ = {"dataset_type": "ffhq_encode", "start_from_latent_avg": True}
@@ -133,7 +135,7 @@ def nested(values: dict[str, torch.Tensor], options: Any) -> dict[str, Any]:
     return content
 
 
-def contents(name: str, seed: int = 0, *, namespace: bool = False, quick: bool = False) -> dict[str, dict[str, Any]]:
+def contents(name: str, seed: int = 0, *, namespace: bool = False, quick: bool = False) -> dict[str, Any]:
     """File name -> content of the checkpoint(s) `name`, laid out as the authors' files.
 
     `namespace` stores "opts" as argparse.Namespace instead of a dict; `quick` as `quick_fill`.
@@ -165,6 +167,17 @@ def contents(name: str, seed: int = 0, *, namespace: bool = False, quick: bool =
         original["decoder.input.input"] = torch.zeros(1, 512, 4, 4)
         opts = (listing.get("container_example") or {})["opts"]
         return {f"{name}.pt": values, f"{name}_original.pt": {"state_dict": original, "opts": opts}}
+    if name.startswith("eg3d_"):
+        return {f"{name}.pkl": NetworkPickle(values, listing)}
+    if name.startswith("goae_"):
+        own = {
+            f"{part}_FFHQ.pt": {
+                key.removeprefix(f"{part}."): value for key, value in values.items() if key.startswith(f"{part}.")
+            }
+            for part in ("encoder", "afa")
+        }
+        generator = NetworkPickle(tensors("eg3d_ffhq", seed), manifest("eg3d_ffhq"))
+        return {**own, "ffhqrebalanced512-128.pkl": generator}
     if name.startswith("warpc_"):
         return {f"{name}.pth": {"state_dict": values}}
     if name == "nvidia_discriminator_256":
@@ -190,6 +203,9 @@ def write(name: str, folder: Path, seed: int = 0, *, namespace: bool = False, qu
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for file, content in contents(name, seed, namespace=namespace, quick=quick).items():
-        torch.save(content, folder / file)
+        if isinstance(content, NetworkPickle):
+            content.write(folder / file)
+        else:
+            torch.save(content, folder / file)
         paths.append(folder / file)
     return paths

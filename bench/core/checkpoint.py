@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bench.core.errors import MissingError
+from bench.core.nvidia_pickle import looks_like_one, read_nvidia_pickle
 
 # What an authors' file may hold beside tensors and plain containers. Namespace is inert: attribute storage, no code.
 ALLOWED_GLOBALS: tuple[Any, ...] = (argparse.Namespace,)
@@ -36,8 +37,9 @@ _FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Content of a checkpoint file, tensors on the CPU.
 
-    Authors' files: the dictionary as saved. Ours (safetensors): {"state_dict": tensors by name, "metadata": values by
-    key, parsed from JSON}. Tensors may be memory-mapped: copy what you keep (`load_strict` does).
+    Authors' files: the dictionary as saved; of NVIDIA's network pickles the tensors of G_ema. Ours (safetensors):
+    {"state_dict": tensors by name, "metadata": values by key, parsed from JSON}. Tensors may be memory-mapped: copy
+    what you keep (`load_strict` does).
 
     Raises:
         MissingError: No such file, empty, a web page, truncated, asks for code, not a checkpoint, or NaN in a tensor
@@ -45,11 +47,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     head = _head(path)
-    content = _read_safetensors(path) if _is_safetensors(path, head) else _read_torch(path, head)
+    content = _read_any(path, head)
     if not isinstance(content, dict):
         raise MissingError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors", _FETCH)
     check_finite(content, path.name)
     return content
+
+
+def _read_any(path: Path, head: bytes) -> Any:
+    if _is_safetensors(path, head):
+        return _read_safetensors(path)
+    return read_nvidia_pickle(path) if looks_like_one(path) else _read_torch(path, head)
 
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:

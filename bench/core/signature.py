@@ -17,6 +17,10 @@ from bench.core.errors import MissingError
 SIGNATURES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("hfgi", ("encoder.styles.", "residue.", "grid_align."), ()),
     ("styleres", ("e4e.", "generator_smooth."), ()),
+    ("an EG3D generator", ("backbone.synthesis.", "superresolution."), ()),
+    ("GOAE's encoder", ("swin_model.", "mapper_base_spatial."), ()),
+    ("GOAE's AFA module", ("cross_att_gamma.", "cross_att_beta."), ()),
+    ("sfe", ("inverter.fs_backbone.", "inverter.fuser.", "encoder.conv."), ()),
     ("hyperstyle", ("hypernet.",), ()),
     ("hyperstyle's W encoder", ("encoder.body.", "encoder.linear."), ("encoder.styles.",)),
     ("styletransformer", ("encoder.module.",), ()),
@@ -115,6 +119,9 @@ def _has(names: list[str], need: tuple[str, ...], without: tuple[str, ...]) -> b
 
 
 def _size(names: list[str]) -> int | None:
+    if any(name.startswith("superresolution.") for name in names):
+        # Of a 3D generator, whose blocks make planes.
+        return None
     if blocks := [int(found[1]) for name in names if (found := re.search(r"synthesis\.b(\d+)\.", name))]:
         return max(blocks)
     # To-RGB layers are there even where noise buffers are not.

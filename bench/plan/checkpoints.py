@@ -15,8 +15,8 @@ from bench.plan.sources import family_of
 if TYPE_CHECKING:
     from bench.core.contract import Domain
     from bench.data.listing import Kind
-    from methods.registry import MethodEntry
     from bench.weights import registry
+    from methods.registry import MethodEntry
 
 WORLD_RECIPES = Path(__file__).parents[2] / "methods" / "training" / "recipes" / "world"
 

@@ -37,7 +37,8 @@ def specs_of(
     for name in config.methods:
         variant = config.variants.get(name)
         method = variant.method if variant else name
-        rows, status = rows_of_family(config, dataset.domain), "missing"
+        rows = find(method).latent_rows or rows_of_family(config, dataset.domain)
+        status = "missing"
         files: tuple[Path, ...] | None = None
         try:
             files = checkpoint_files(config, name, dataset.domain, find(method))

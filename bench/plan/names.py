@@ -121,7 +121,13 @@ def _methods(config: Config) -> _Known:
     registered = [entry for entry in entries().values() if domain in entry.domains]
     own = [name for name in load_config(config.preset).methods if name in config.variants or name in entries()]
     names = list(dict.fromkeys([*own, *config.variants, *sorted(entry.name for entry in registered)]))
-    return _Known(names, [name for name in names if not name.startswith(_TWICE) and _could_run(config, name)])
+    return _Known(names, [name for name in names if _is_one_of_all(config, name) and _could_run(config, name)])
+
+
+def _is_one_of_all(config: Config, name: str) -> bool:
+    """Not the same networks once more, nothing that takes minutes an image, nothing over a generator of its own."""
+    entry = _entry(config, name)
+    return not (name.startswith(_TWICE) or entry.optimises or entry.generator)
 
 
 def _could_run(config: Config, name: str) -> bool:
@@ -131,14 +137,17 @@ def _could_run(config: Config, name: str) -> bool:
 
 def _absence(config: Config, name: str) -> AbsentError | None:
     """Why a method's files are not here; None where they are."""
-    from methods.registry import find
-
-    entry = find(config.variants[name].method if name in config.variants else name)
     try:
-        checkpoint_files(config, name, domain_of(config), entry)
+        checkpoint_files(config, name, domain_of(config), _entry(config, name))
     except AbsentError as error:
         return error
     return None
+
+
+def _entry(config: Config, name: str) -> MethodEntry:
+    from methods.registry import find
+
+    return find(config.variants[name].method if name in config.variants else name)
 
 
 def _exists(config: Config, name: str, error: AbsentError) -> bool:

@@ -266,6 +266,8 @@ METHODS = (
         optimises=True,
         released={"faces": ("stylegan2-ffhq", "vgg16-imagenet")},
         world=("generator.safetensors", "critics.safetensors"),
+        title="W+ optimisation",
+        no_golden="an optimisation with random numbers of its own; the authors' runs cannot be repeated bit by bit",
         summary="Every row of W+ optimised for the image (2,000 steps, stored noise); no encoder, no training",
     ),
     MethodEntry(
@@ -281,6 +283,8 @@ METHODS = (
         optimises=True,
         released={"faces": ("stylegan2-ffhq", "vgg16-imagenet", "alexnet-imagenet")},
         world=("generator.safetensors", "critics.safetensors"),
+        title="PTI",
+        no_golden="an optimisation with random numbers of its own; the authors' runs cannot be repeated bit by bit",
         summary="PTI (Roich et al. 2022): a W pivot, then the generator tuned to the image; minutes an image",
     ),
 )

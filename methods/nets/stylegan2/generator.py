@@ -35,6 +35,7 @@ class GeneratorConfig:
         mapping_layers: Linear layers of the mapping network.
         channels: Channels of each resolution from 4 to `size`.
         clamp: Bound of every layer's output and of each to-RGB's own (256 in NVIDIA's networks); None: unbounded.
+        rgb: Channels of the picture (96 where it is three stacked planes, as in EG3D).
     """
 
     size: int = 1024
@@ -42,6 +43,7 @@ class GeneratorConfig:
     mapping_layers: int = 8
     channels: Mapping[int, int] = field(default_factory=lambda: dict(CONFIG_F))
     clamp: float | None = None
+    rgb: int = 3
 
     @classmethod
     def config_f(cls, size: int, *, clamp: float | None = None) -> GeneratorConfig:
@@ -129,11 +131,11 @@ class StyledConv(nn.Module):
 class ToRGB(nn.Module):
     """Modulated 1x1 convolution to RGB without demodulation, added to the up-sampled skip."""
 
-    def __init__(self, inputs: int, style_dim: int, *, up: bool, clamp: float | None = None) -> None:
+    def __init__(self, inputs: int, style_dim: int, *, up: bool, clamp: float | None = None, outputs: int = 3) -> None:
         super().__init__()
         self.clamp = clamp
-        self.conv = ModulatedConv(inputs, 3, 1, style_dim, demod=False)
-        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+        self.conv = ModulatedConv(inputs, outputs, 1, style_dim, demod=False)
+        self.bias = nn.Parameter(torch.zeros(1, outputs, 1, 1))
         if up:
             self.upsample = _Kernel(gain=4.0)
 
@@ -162,13 +164,13 @@ class Generator(nn.Module):
         )
         self.input = _Constant(channels[4])
         self.conv1 = StyledConv(channels[4], channels[4], dim, up=False, clamp=clamp)
-        self.to_rgb1 = ToRGB(channels[4], dim, up=False, clamp=clamp)
+        self.to_rgb1 = ToRGB(channels[4], dim, up=False, clamp=clamp, outputs=config.rgb)
         self.convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList()
         for power in range(3, config.log_size + 1):
             inputs, outputs = channels[2 ** (power - 1)], channels[2**power]
             self.convs.append(StyledConv(inputs, outputs, dim, up=True, clamp=clamp))
             self.convs.append(StyledConv(outputs, outputs, dim, up=False, clamp=clamp))
-            self.to_rgbs.append(ToRGB(outputs, dim, up=True, clamp=clamp))
+            self.to_rgbs.append(ToRGB(outputs, dim, up=True, clamp=clamp, outputs=config.rgb))
         self.noises = nn.Module()
         for layer in range(config.layers):
             size = config.layer_size(layer)
