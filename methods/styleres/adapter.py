@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bench.core.checkpoint import load_strict, state_dict_of, take
 from bench.core.contract import Domain, InputFilter, Inversion, SharesEncoder
-from bench.core.errors import MissingError
+from bench.core.errors import MissingError, UsageError
 from bench.core.signature import expect
 from methods.nets.base import Canvas, edited, latent_avg_of, shifted
 from methods.nets.configs import from_dict
@@ -22,7 +22,7 @@ from methods.nets.pyramid import PyramidConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State, StyleDelta
 from methods.psp.adapter import Encoded, assemble
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
-from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of
+from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of, pick
 from methods.styleres.names import RELEASED_CLAMP, check_unused, generator_tensors, official_name, residual_tensors
 from methods.styleres.pipeline import Prefix, Prepared, StyleRes, StyleResConfig
 
@@ -155,10 +155,16 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
         expect(first.content, first.path, "styleres", domain)
         base, model = build_released(domain, first)
         return ResidualMethod(entry.name, base, model)
+    if base_name == "e4e" and pick(checkpoints, "styleres", ours=False) is not None and not _ours_among(checkpoints):
+        raise UsageError(f"{entry.name} needs 1 file(s), got {len(checkpoints)}", f"give: {_RELEASED} alone")
     trained = ours_of(checkpoints, "styleres", entry, domain)
     config = from_dict(StyleResConfig, trained.metadata["config"]["styleres"])
     model = load_trained(StyleRes, config, trained, "styleres")
     return ResidualMethod(entry.name, cast(Base, base_method(base_name, domain, checkpoints)), model)
+
+
+def _ours_among(checkpoints: Sequence[Checkpoint]) -> bool:
+    return any(file.metadata for file in checkpoints)
 
 
 GENERATOR = "a generator to share (stylegan2-ffhq-config-f.pt or styleres_ffhq.pth)"

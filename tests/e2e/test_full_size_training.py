@@ -54,7 +54,7 @@ def photographs(domain: str, folder: Path) -> Path:
 
 def words(name: str, home: Path, steps: int, *changes: str) -> list[str]:
     """Words of a training of `steps` steps on the two photographs, one a step."""
-    given = [f"steps={steps}", "batch=1", "halve_at=[]", "rate=1e-3", "held_out=0", *changes]
+    given = [f"steps={steps}", "batch=1", "halve_at=[]", "held_out=0", *changes]
     sets = [word for change in given for word in ("--set", change)]
     return [name, "--data", str(home / "images"), "--device", "cpu", *sets]
 

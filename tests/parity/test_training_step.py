@@ -142,7 +142,7 @@ def _discriminator(expected: TrainingGolden, step: Step) -> None:
     found = {name: value for name, value in gradients.items() if value is not None}
     expected.parameter_gradients("d_grad", found, "names_d", norm=2e-4, probe=6e-4)
     expected.norm_of_all("d_grad_norm_all", found, 2e-4)
-    moved = [float((named[names[str(name)]] - before[str(name)]).norm()) for name in expected["names_d"]]
+    moved = [float((named[names[str(name)]].detach() - before[str(name)]).double().norm()) for name in expected["names_d"]]
     expected.close("d_delta_norm", np.array(moved), rtol=1e-3)
     with torch.no_grad():
         expected.close("scores_first_after_d_step", network(made))
@@ -244,5 +244,5 @@ def _update(expected: TrainingGolden, task: FullSizeTask, parts: list[dict[str, 
     for name, parameter in named.items():
         parameter.grad = whole[name] if whole[name].any() else None
     task._update()
-    moved = [float((named[str(name)] - before[str(name)]).norm()) for name in expected["names_e"]]
+    moved = [float((named[str(name)].detach() - before[str(name)]).double().norm()) for name in expected["names_e"]]
     expected.close("e_delta_norm", np.array(moved), rtol=1e-3)

@@ -66,7 +66,7 @@ class TrainingGolden:
     ) -> None:
         """`key`_norm and _probe a sample, and with `window` the relative L2 of `key`_pool and _crop."""
         norms = self[f"{key}_norm"]
-        self.close(f"{key}_norm", gradient.flatten(1).norm(dim=1), rtol=norm, atol=1e-12)
+        self.close(f"{key}_norm", gradient.double().flatten(1).norm(dim=1), rtol=norm, atol=1e-12)
         shape = tuple(gradient.shape)
         direction = torch.from_numpy(filling.fill(f"{key}_probe", shape, ["normal", 1.0]).astype(np.float64))
         off = np.abs((gradient.double() * direction).flatten(1).sum(1).numpy() - self[f"{key}_probe"])

@@ -11,7 +11,7 @@ import torch
 
 from bench.core.checkpoint import read_checkpoint, write_safetensors
 from bench.core.errors import MissingError
-from methods.discriminators import load_discriminator
+from methods.discriminators import load_discriminator, nvidia_names
 from methods.generators import load_generator
 from methods.nets.configs import to_dict
 from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig, Generator
@@ -125,6 +125,42 @@ def test_discriminators_come_out_of_rosinality_files(tmp_path: Path) -> None:
     loaded = load_discriminator(tmp_path / "d.pt")
     images = torch.randn(4, 3, 32, 32)
     assert torch.equal(loaded(images), network.requires_grad_(False)(images))
+
+
+def nvidia_file(network: Discriminator) -> dict[str, torch.Tensor]:
+    """A discriminator's tensors under NVIDIA's names, with the filters that only stand there."""
+    state, size = network.state_dict(), network.config.size
+    layout = {theirs: state[ours] for theirs, ours in nvidia_names(size).items()}
+    idle = [f"b{size}.fromrgb", "b4.conv", *(f"b{size >> k}{part}" for k in range(3) for part in ("", ".conv0"))]
+    return layout | {f"{layer}.resample_filter": torch.ones(4, 4) / 16 for layer in idle}
+
+
+def test_discriminators_come_out_of_nvidias_layout(tmp_path: Path) -> None:
+    sizes = DiscriminatorConfig(size=32, channels={4: 12, 8: 12, 16: 8, 32: 6}, clamp=256.0)
+    network = Discriminator(sizes).eval().requires_grad_(False)
+    layout, images = nvidia_file(network), torch.randn(4, 3, 32, 32)
+    beside = {"generator": {"x": torch.ones(1)}, "generator_smooth": {"x": torch.ones(1)}}
+    for content in ({"discriminator": layout}, {"models": {"discriminator": layout, **beside}}):
+        torch.save(content, tmp_path / "d.pth")
+        loaded = load_discriminator(tmp_path / "d.pth")
+        assert loaded.config == sizes
+        assert torch.equal(loaded(images), network(images))
+    for lacking in ("b32.conv0.weight", "b4.out.bias", "b16.skip.resample_filter", "b8.resample_filter"):
+        torch.save({"discriminator": {k: v for k, v in layout.items() if k != lacking}}, tmp_path / "d.pth")
+        with pytest.raises(MissingError, match=f"missing {lacking}"):
+            load_discriminator(tmp_path / "d.pth")
+    torch.save({"discriminator": {**layout, "mapping.fc0.weight": torch.ones(2)}}, tmp_path / "d.pth")
+    with pytest.raises(MissingError, match=r"unexpected mapping\.fc0\.weight"):
+        load_discriminator(tmp_path / "d.pth")
+
+
+def test_a_layer_of_nvidias_is_bounded() -> None:
+    sizes = DiscriminatorConfig(size=8, channels={4: 4, 8: 4}, clamp=256.0)
+    bounded, free = Discriminator(sizes), Discriminator(replace(sizes, clamp=None))
+    free.load_state_dict(bounded.state_dict())
+    images = 1e4 * torch.randn(4, 3, 8, 8)
+    assert not torch.allclose(bounded(images), free(images))
+    assert bounded.convs[0](images).abs().max() <= 256
 
 
 def test_files_without_one_are_named(tmp_path: Path) -> None:

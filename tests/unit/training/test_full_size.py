@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from bench.core.errors import MissingError, UsageError
+from bench.weights import registry
 from methods.nets.flow.glunet import FlowConfig
 from methods.nets.flow.network import FlowNet
 from methods.nets.flow.vgg_pyramid import PyramidConfig
@@ -22,18 +23,20 @@ from methods.nets.stylegan2 import Discriminator, DiscriminatorConfig
 from methods.registry import load_method
 from methods.styleres.network import ResidualConfig
 from methods.styleres.pipeline import StyleRes, StyleResConfig
+from methods.training.__main__ import _parser
 from methods.training.full_size.images import TrainingImages
 from methods.training.full_size.networks import Networks, find_files
 from methods.training.full_size.options import Options
 from methods.training.full_size.passes import Edit
 from methods.training.loop import train
-from methods.training.loss_networks import LossNetworks
+from methods.training.loss_networks import LossNetworks, load_identity
 from methods.training.options import read_options
 from methods.training.processes import Processes
 from methods.training.recipe import Recipe, load_recipe, shipped_recipes
 from methods.training.task import Context
 from methods.training.tasks.full_size import FullSizeTask
 from methods.warpres.network import WarpRes, WarpResConfig
+from tests.benchmarks.full_size_training import moco
 from tests.unit.methods.small import write_small
 
 PYRAMID = PyramidConfig(widths=((8,), (8,), (8,), (12,)))
@@ -397,3 +400,43 @@ CONFLICTS: list[tuple[dict[str, Any], str]] = [
 def test_what_cannot_be_is_refused_by_name(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Options(**{"domain": "faces", "model": "warpres"} | change)  # type: ignore[arg-type]
+
+
+TRAINABLE = [item for item in registry.entries().values() if item.training]
+
+
+@pytest.mark.parametrize("item", TRAINABLE, ids=lambda item: item.name)
+def test_what_nobody_released_is_missing_with_the_command_that_trains_it(item: registry.Entry) -> None:
+    error = registry.missing(item)
+    assert error.next_step.startswith(f"python -m methods.training {item.training}; ")
+    given = _parser().parse_args(item.training.split())
+    recipe = load_recipe(given.recipe, given.set)
+    chosen = read_options(Options, recipe.options, recipe.name)
+    base = item.method.rpartition("+")[0] or "e4e"
+    assert (chosen.domain, chosen.base, chosen.model) == (item.domain, base, item.method.rpartition("+")[2])
+    made = (given.out / recipe.name / recipe.output).as_posix()
+    assert error.next_step.endswith(f"--checkpoint {item.method}={made}")
+
+
+def test_every_unreleased_styleres_and_warpres_can_be_trained() -> None:
+    closed = [item for item in registry.entries().values() if item.status == "not released"]
+    residual = {item.name for item in closed if item.method.rpartition("+")[2] in ("styleres", "warpres")}
+    assert residual == {item.name for item in TRAINABLE}
+
+
+def test_the_cars_identity_network_reads_mocos_file(tmp_path: Path) -> None:
+    torch.save(moco(), tmp_path / "moco.pt")
+    network = load_identity(tmp_path / "moco.pt", "cars")
+    images = torch.rand(2, 3, 192, 256) * 2 - 1
+    both, alone = network(images), network(images[:1])
+    assert both.shape == (2, 2048) and alone.shape == (1, 2048)
+    torch.testing.assert_close(both.norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(alone, both[:1], rtol=0, atol=1e-5)
+    content = moco()
+    del content["state_dict"]["module.encoder_q.layer1.0.conv1.weight"]
+    torch.save(content, tmp_path / "moco.pt")
+    with pytest.raises(MissingError, match=r"missing module\.encoder_q\.layer1\.0\.conv1\.weight"):
+        load_identity(tmp_path / "moco.pt", "cars")
+    torch.save({"state_dict": {"conv1.weight": torch.ones(1)}}, tmp_path / "moco.pt")
+    with pytest.raises(MissingError, match=r"holds no module\.encoder_q"):
+        load_identity(tmp_path / "moco.pt", "cars")
