@@ -79,11 +79,11 @@ def draw_images(folder: Path, count: int = 16, size: int = 256) -> Path:
 
 
 def measured(recipe: Recipe, context: Context, steps: int) -> dict[str, Any]:
-    """Seconds of each step, peak memory, and the last losses."""
+    """Seconds of each step, peak memory, and each loss where it first and last occurred."""
     task, device = build(recipe, context), str(context.device)
     wait = synchroniser(device)
     reset_peak_memory(device)
-    seconds, losses = [], dict[str, float]()
+    seconds, losses, first = [], dict[str, float](), dict[str, float]()
     for step in range(steps):
         wait()
         began = time.perf_counter()
@@ -91,6 +91,7 @@ def measured(recipe: Recipe, context: Context, steps: int) -> dict[str, Any]:
         wait()
         seconds.append(time.perf_counter() - began)
         losses |= {name: float(value) for name, value in found.items()}
+        first = losses | first
         print(f"step {step}: {seconds[-1]:.3f} s", file=sys.stderr, flush=True)
     middle = float(np.median(seconds[len(seconds) // 2 :]))
     return {
@@ -98,6 +99,7 @@ def measured(recipe: Recipe, context: Context, steps: int) -> dict[str, Any]:
         "images_per_second": recipe.batch / middle,
         "peak_memory_gb": (peak_memory(device) or 0) / 1e9,
         "all_seconds": seconds,
+        "first_losses": first,
         "losses": losses,
     }
 
@@ -108,6 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("recipe", nargs="?", default="faces/warpres")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--images", type=int, default=16, help="how many are drawn; 2 to see it overfit")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
     parser.add_argument("--tf32", choices=("off", "on", "both"), default="off", help="on CUDA")
     parser.add_argument("--into", type=Path, help="also append the lines to this file")
@@ -118,7 +121,9 @@ def main(argv: list[str] | None = None) -> int:
         os.environ["WARPRES_BENCH_HOME"] = folder
         began = time.monotonic()
         write_files(recipe, Path(folder))
-        context = Context(Path(folder), torch.device(args.device), data=draw_images(Path(folder) / "images"))
+        context = Context(
+            Path(folder), torch.device(args.device), data=draw_images(Path(folder) / "images", args.images)
+        )
         print(f"files made in {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
         for tf32 in {"off": (False,), "on": (True,), "both": (False, True)}[args.tf32]:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
