@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from bench.core.errors import UsageError
 from methods.training.checkpoints import forget_checkpoints, load_checkpoint, save_checkpoint
+from methods.training.frozen.copies import load_optimiser
 from methods.training.guard import DivergedError, Losses, Stop, check_weights
 from methods.training.journal import Journal, tell
 from methods.training.provenance import key, provenance
@@ -247,7 +248,7 @@ def _restored(task: Task, recipe: Recipe, folder: Path, now: str) -> _Progress:
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])
     for name, optimiser in task.optimisers.items():
-        optimiser.load_state_dict(state["optimisers"][name])
+        load_optimiser(optimiser, state["optimisers"][name])
     return _Progress(int(state["step"]), list(state["legs"]), state["bound"])
 
 

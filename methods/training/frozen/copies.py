@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -103,3 +103,19 @@ def match_layout(parameters: Iterable[nn.Parameter]) -> None:
     for parameter in parameters:
         if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
             parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimiser's state from a checkpoint of any device.
+
+    How it is computed (`fused`, `foreach`) stays as it is here, and moments take their parameters' memory order, for
+    the reason of `match_layout`: a checkpoint of a GPU would otherwise turn on fused steps that misread it on the CPU.
+    """
+    how = [{name: group.get(name) for name in ("fused", "foreach", "capturable")} for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, own in zip(optimiser.param_groups, how, strict=True):
+        group.update({name: value for name, value in own.items() if name in group})
+    for parameter, moments in optimiser.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

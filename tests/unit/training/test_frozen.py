@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.world.networks import new_networks
@@ -19,6 +19,7 @@ from methods.training.frozen import (
     FastEncoder,
     FastGenerator,
     WorkingCopy,
+    copies,
     frozen_copy,
     images_last,
 )
@@ -188,3 +189,26 @@ def test_adam_moves_every_weight_against_its_gradient(fused: bool) -> None:
     optimiser.step()
     assert conv.weight.grad is not None
     assert torch.equal(torch.sign(before - conv.weight), torch.sign(conv.weight.grad))
+
+
+def test_a_checkpoint_of_fused_steps_goes_on_without_them() -> None:
+    def trained(layout: torch.memory_format, *, fused: bool) -> tuple[nn.Conv2d, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        module = nn.Conv2d(3, 4, 3).to(memory_format=layout)
+        return module, torch.optim.Adam(module.parameters(), lr=0.1, fused=fused)
+
+    def step(module: nn.Conv2d, optimiser: torch.optim.Optimizer) -> None:
+        module.zero_grad()
+        module(torch.linspace(-1, 1, 75).view(1, 3, 5, 5)).square().sum().backward()
+        copies.match_layout(module.parameters())
+        optimiser.step()
+
+    first = trained(torch.contiguous_format, fused=True)
+    second = trained(torch.channels_last, fused=False)
+    step(*first)
+    second[0].load_state_dict(first[0].state_dict())
+    copies.load_optimiser(second[1], first[1].state_dict())
+    assert second[1].param_groups[0]["fused"] is False
+    for module, optimiser in (first, second):
+        step(module, optimiser)
+    assert torch.allclose(first[0].weight, second[0].weight, atol=1e-6)
