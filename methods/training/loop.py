@@ -8,6 +8,7 @@ batch; rank 0 checks, logs, saves and exports.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from bench.core.errors import UsageError
 from methods.training.checkpoints import forget_checkpoints, load_checkpoint, save_checkpoint
@@ -213,12 +215,20 @@ class _Run:
 
     def _check(self, journal: Journal) -> None:
         began = time.monotonic()
-        figures, samples = self.task.check(), self.task.samples()
-        journal.check(self.progress.step, figures, samples)
+        figures = self.task.check()
+        journal.check(self.progress.step, figures, self._samples())
         self.checked_step = self.progress.step
         took = time.monotonic() - began
         self.check_seconds += took
         self.logged += took  # a check is no part of the speed
+
+    def _samples(self) -> Mapping[str, Tensor]:
+        """Sample grids; for something to look at, no training ends."""
+        try:
+            return self.task.samples()
+        except RuntimeError as error:
+            tell(f"note: no sample grids of {self.recipe.name} ({error})")
+            return {}
 
     def _end(self, journal: Journal | None, last: int) -> Ended:
         step, recipe = self.progress.step, self.recipe

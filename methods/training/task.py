@@ -31,6 +31,10 @@ class Context:
     processes: Processes = field(default_factory=Processes)
     data: Path | None = None
 
+    def exactly(self) -> torch.autocast:
+        """Outside of autocast: for codes, losses and copies that have their dtype already."""
+        return torch.autocast(self.device.type, enabled=False)
+
 
 class Task(Protocol):
     """What is trained. `methods.training.tasks.<name>.build(recipe, context)` makes one.

@@ -26,7 +26,8 @@ def fir_kernel(gain: float = 1.0) -> Tensor:
 def fused_leaky_relu(x: Tensor, bias: Tensor | None = None) -> Tensor:
     """sqrt(2) * leaky_relu(x + bias, 0.2); bias is per channel (axis 1)."""
     if bias is not None:
-        x = x + bias.view(1, -1, *([1] * (x.ndim - 2)))
+        # In the activations' dtype: a float32 bias would make them float32 without a word.
+        x = x + bias.view(1, -1, *([1] * (x.ndim - 2))).to(x.dtype)
     return F.leaky_relu(x, 0.2) * math.sqrt(2.0)
 
 
@@ -115,7 +116,10 @@ class ModulatedConv(nn.Module):
             style = style + shift.to(style)
         if offset is None and not self._folds(x, style):
             y = self._scaled(x, style, gain)
-            return y if bias is None else y + bias[:, None, None]
+            if bias is None:
+                return y
+            # Features stay in their dtype under autocast; RGB, which is not demodulated, becomes float32 here.
+            return y + (bias.to(y.dtype) if self.demod else bias)[:, None, None]
         if offset is not None and not self._by_image(x, style, offset):
             return self._batched(x, style, offset, bias, gain)
         rows = [
@@ -156,11 +160,11 @@ class ModulatedConv(nn.Module):
 
     def _scaled(self, x: Tensor, style: Tensor, gain: float) -> Tensor:
         weight = self.weight[0] * (self.scale * gain)
-        y = self._convolved(x * style[:, :, None, None], weight, None)
+        y = self._convolved(x * style.to(x.dtype)[:, :, None, None], weight, None)
         if not self.demod:
             return y
         energy = style.square() @ (weight / gain).square().sum((2, 3)).T
-        return y * torch.rsqrt(energy + 1e-8)[:, :, None, None]
+        return y * torch.rsqrt(energy + 1e-8).to(y.dtype)[:, :, None, None]
 
     def _folded(self, x: Tensor, style: Tensor, offset: Tensor | None, bias: Tensor | None, gain: float) -> Tensor:
         weight = self.weight[0] * (style * self.scale)[:, None, None]

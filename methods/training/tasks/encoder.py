@@ -94,7 +94,7 @@ class EncoderTask(Task):
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         self.encoder.train()
         z = torch.randn(self.recipe.batch, self.average.numel(), generator=random)
-        with torch.no_grad(), self._exactly():
+        with torch.no_grad(), self.context.exactly():
             made_w = self.plain.mapping(self.context.processes.part(z).to(self.context.device))
         parts = self._regress(made_w) if step < self.warm_up_steps else self._invert(random)
         self.optimisers["encoder"].zero_grad(set_to_none=True)
@@ -107,7 +107,7 @@ class EncoderTask(Task):
     def _regress(self, w: Tensor) -> dict[str, Tensor]:
         """Warm-up: the codes of generated images are known."""
         codes = self.plain.broadcast(w)
-        with torch.no_grad(), self._exactly():
+        with torch.no_grad(), self.context.exactly():
             images = self.generator(codes)
         found = self._encode(images) + self.average
         return {"codes": found, "regression": (found - codes).abs().mean()}
@@ -115,7 +115,7 @@ class EncoderTask(Task):
     def _invert(self, random: torch.Generator) -> dict[str, Tensor]:
         real, _ = self.train_people.draw(self.recipe.batch, random, self.context.processes)
         raw = self._encode(real)
-        with self._exactly():
+        with self.context.exactly():
             return self._losses(raw, real)
 
     def _losses(self, raw: Tensor, real: Tensor) -> dict[str, Tensor]:
@@ -138,12 +138,8 @@ class EncoderTask(Task):
         """Codes without the mean w, float32, of images (n, 3, 64, 64)."""
         return self.encoder(images.contiguous(memory_format=torch.channels_last)).float()
 
-    def _exactly(self) -> torch.autocast:
-        """Outside of autocast: what is frozen is in its dtype already, codes and losses stay float32."""
-        return torch.autocast(self.context.device.type, enabled=False)
-
     def _step_discriminator(self, w: Tensor, codes: Tensor) -> Tensor:
-        with self._exactly():
+        with self.context.exactly():
             loss = losses.discriminator_loss(self.discriminator(w), self.discriminator(codes.flatten(0, 1)))
             loss = loss + losses.r1_penalty(self.discriminator, w, 1.0)
         self.optimisers["discriminator"].zero_grad(set_to_none=True)

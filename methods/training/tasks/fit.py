@@ -19,8 +19,9 @@ from torch.nn import functional as F
 
 from bench.world.render import render
 from bench.world.scene import scene_of_latent
-from methods.nets.stylegan2 import Generator
+from methods.nets.stylegan2 import Generator, State
 from methods.training import losses
+from methods.training.frozen import FastCritics
 from methods.training.grids import grid
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
@@ -72,6 +73,17 @@ def new_generator() -> Generator:
     return generator
 
 
+def draw(generator: Generator, codes: Tensor, layers: int | None = None) -> Tensor:
+    """Images float32 of codes (N, L, D) after `layers` layers (all by default), without noise.
+
+    Activations are channels_last from the first map on, which convolutions in bfloat16 are fastest with.
+    """
+    first = generator.input.input.expand(len(codes), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+    rgb = generator.advance(State(first, None, 0), codes, layers, noise="none").rgb
+    assert rgb is not None
+    return rgb.float()
+
+
 def unseen_latents(count: int) -> Tensor:
     """z (count, D) that no step draws."""
     return torch.randn(count, GENERATOR.style_dim, generator=torch.Generator().manual_seed(99))
@@ -80,8 +92,7 @@ def unseen_latents(count: int) -> Tensor:
 def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the running average of the weights towards the model's."""
     with torch.no_grad():
-        for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-            slow.lerp_(fast, 1 - decay)
+        torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
 class FitTask(Task):
@@ -89,7 +100,8 @@ class FitTask(Task):
 
     def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
         self.recipe, self.options, self.context = recipe, options, context
-        self.critics = load_loss_critics(context.runs, context.device)
+        dtype = torch.bfloat16 if recipe.bfloat16 else torch.float32
+        self.critics = FastCritics(load_loss_critics(context.runs, context.device), dtype)
         self.half_steps = int(options.half_size_share * recipe.steps)
         self.generator, self.average = (new_generator().to(context.device) for _ in range(2))
         self.average.load_state_dict(self.generator.state_dict())
@@ -108,25 +120,29 @@ class FitTask(Task):
         z = torch.randn(self.recipe.batch, GENERATOR.style_dim, generator=random)
         z = self.context.processes.part(z).to(self.context.device)
         real = render(scene_of_latent(z))
-        codes = self.generator.broadcast(self.generator.mapping(z))
+        with self.context.exactly():
+            codes = self.generator.broadcast(self.generator.mapping(z))
         if step < self.half_steps:
-            made = self.generator.advance(None, codes, HALF_SIZE_LAYERS, noise="none").rgb
-            assert made is not None
-            real = F.avg_pool2d(real, 2)
+            made, real = draw(self.generator, codes, HALF_SIZE_LAYERS), F.avg_pool2d(real, 2)
         else:
-            made = self.generator(codes, noise="none")
-        parts = {"picture": image_loss(made, real)}
-        if step >= self.half_steps:
-            with torch.no_grad():
-                features = self.critics.features(real)
-            perceptual = losses.perceptual_loss(self.critics.features(made), features).mean()
-            parts["perceptual"] = self.options.perceptual * perceptual
+            made = draw(self.generator, codes)
+        with self.context.exactly():
+            parts = self._losses(made, real, perceptual=step >= self.half_steps)
         self.optimisers["generator"].zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
         self.context.processes.average(self.generator)
         self.optimisers["generator"].step()
         follow(self.average, self.generator, min(0.998, step / (step + 20)))
         return {name: value.detach() for name, value in parts.items()}
+
+    def _losses(self, made: Tensor, real: Tensor, *, perceptual: bool) -> dict[str, Tensor]:
+        parts = {"picture": image_loss(made, real)}
+        if perceptual:
+            with torch.no_grad():
+                features = self.critics.features(real)
+            found = losses.perceptual_loss(self.critics.features(made), features).mean()
+            parts["perceptual"] = self.options.perceptual * found
+        return parts
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:

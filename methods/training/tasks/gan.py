@@ -20,11 +20,12 @@ from bench.world.render import render
 from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Discriminator
 from methods.training import losses
+from methods.training.frozen import FastDiscriminator
 from methods.training.grids import grid
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
-from methods.training.tasks.fit import follow, image_loss, new_generator, psnr, unseen_latents
+from methods.training.tasks.fit import draw, follow, image_loss, new_generator, psnr, unseen_latents
 from methods.training.world import DISCRIMINATOR, GENERATOR, find, prefixed, write_part
 
 
@@ -65,6 +66,8 @@ class GanTask(Task):
         for network in (self.generator, self.average):
             load_strict(network, take(fitted, "decoder."), "generator-fit.safetensors")
         self.discriminator = Discriminator(DISCRIMINATOR).to(context.device)
+        dtype = torch.bfloat16 if recipe.bfloat16 else torch.float32
+        self.fast_discriminator = FastDiscriminator(self.discriminator, dtype)
         self.modules: dict[str, nn.Module] = {
             "generator": self.generator, "average": self.average, "discriminator": self.discriminator,
         }  # fmt: skip
@@ -85,7 +88,8 @@ class GanTask(Task):
     def _codes(self, z: Tensor, random: torch.Generator) -> Tensor:
         """Codes (N, L, D) of this process's z; some samples mix two styles from a random row on."""
         batch = self.recipe.batch
-        w, other = self.generator.mapping(z), self.generator.mapping(self._normal(random))
+        with self.context.exactly():
+            w, other = self.generator.mapping(z), self.generator.mapping(self._normal(random))
         rows = torch.arange(GENERATOR.rows)
         start = torch.randint(1, GENERATOR.rows, (batch, 1), generator=random)
         mixed = (rows >= start) & (torch.rand(batch, 1, generator=random) < self.options.mixing)
@@ -103,26 +107,35 @@ class GanTask(Task):
         real = render(scene_of_latent(self._normal(random)))
         shown: dict[str, Tensor] = {}
         with torch.no_grad():
-            made = self.generator(self._codes(z, random), noise="none")
-        loss = losses.discriminator_loss(self.discriminator(real), self.discriminator(made))
-        shown["discriminator"] = loss.detach()
-        if options.r1_every and step % options.r1_every == 0:
-            loss = loss + options.r1_every * losses.r1_penalty(self.discriminator, real, options.r1_gamma)
+            made = draw(self.generator, self._codes(z, random))
+        with self.context.exactly():
+            weights = self.fast_discriminator.weights(trained=True)
+            logits = [self.fast_discriminator(images, weights) for images in (real, made)]
+            loss = losses.discriminator_loss(*logits)
+            shown["discriminator"] = loss.detach()
+            if options.r1_every and step % options.r1_every == 0:
+                loss = loss + options.r1_every * losses.r1_penalty(self.discriminator, real, options.r1_gamma)
         self._update("discriminator", self.discriminator, loss)
         if step < options.discriminator_head_start:
             return shown
-        self.discriminator.requires_grad_(False)
-        adversarial = losses.generator_adversarial(
-            self.discriminator(self.generator(self._codes(z, random), noise="none"))
-        )
-        self.discriminator.requires_grad_(True)
-        parts = {"adversarial": options.adversarial * adversarial.mean()}
-        anchor = z[: options.anchored // self.context.processes.count]
-        fitted = self.generator(self.generator.broadcast(self.generator.mapping(anchor)), noise="none")
-        parts["fit"] = image_loss(fitted, render(scene_of_latent(anchor)))
+        parts = self._generator_losses(z, random)
         self._update("generator", self.generator, torch.stack(list(parts.values())).sum())
         follow(self.average, self.generator, 0.99)
         return shown | {name: value.detach() for name, value in parts.items()}
+
+    def _generator_losses(self, z: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+        options, parts = self.options, dict[str, Tensor]()
+        made = draw(self.generator, self._codes(z, random))
+        with self.context.exactly():
+            self.discriminator.requires_grad_(False)
+            adversarial = losses.generator_adversarial(self.fast_discriminator(made))
+            self.discriminator.requires_grad_(True)
+            parts["adversarial"] = options.adversarial * adversarial.mean()
+        if anchored := options.anchored // self.context.processes.count:
+            with self.context.exactly():
+                codes = self.generator.broadcast(self.generator.mapping(z[:anchored]))
+            parts["fit"] = image_loss(draw(self.generator, codes), render(scene_of_latent(z[:anchored])))
+        return parts
 
     def _update(self, name: str, module: nn.Module, loss: Tensor) -> None:
         self.optimisers[name].zero_grad(set_to_none=True)

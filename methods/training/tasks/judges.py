@@ -116,19 +116,24 @@ class JudgesTask(Task):
         scene = Scene(self._mine(torch.cat([first.values, second.values])))
         drawn = Roughness.draw(2 * self.people, IMAGE_SIZE, random)
         rough = Roughness(*(self._mine(values) for values in (drawn.blur, drawn.gain, drawn.noise)))
-        images = rough.apply(render(scene))
-        embedded = [self.context.processes.gather(half) for half in self.networks.embed(images).chunk(2)]
-        described, weight = targets_of(scene)
-        losses = {
-            "attributes": (self.networks.regressor(images) - attributes_of(scene)).abs().mean() * 3,
-            "identity": contrast(*embedded) * 0.3,
-            "fields": ((self.networks.describer(images) - described).square() * weight).mean(),
-        }
+        images = rough.apply(render(scene)).contiguous(memory_format=torch.channels_last)
+        found = {name: network(images).float() for name, network in self.modules.items()}
+        with self.context.exactly():
+            losses = self._losses(found, scene)
         self.optimisers["all"].zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
         self.context.processes.average(*self.modules.values())
         self.optimisers["all"].step()
         return losses
+
+    def _losses(self, found: Mapping[str, Tensor], scene: Scene) -> dict[str, Tensor]:
+        embedded = F.normalize(found["embedder"], dim=1).chunk(2)
+        described, weight = targets_of(scene)
+        return {
+            "attributes": (found["regressor"] - attributes_of(scene)).abs().mean() * 3,
+            "identity": contrast(*(self.context.processes.gather(half) for half in embedded)) * 0.3,
+            "fields": ((found["describer"] - described).square() * weight).mean(),
+        }
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
