@@ -29,14 +29,16 @@ from bench.core.contract import Domain
 from bench.core.errors import MissingError
 from bench.core.observer import Networks as World
 
+T = TypeVar("T")
+
 
 class Undefined(Exception):  # noqa: N818  (an answer, not an error)
-    """A comparison that has no value for this image; the text is the reason shown in rows and tables."""
+    """Images or sets that have no value; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class NoFace:
-    """What an extractor gives for an image without a face, or with nothing else to compare ("no face found")."""
+    """What stands where an image has no piece, or a pair no number ("no face found")."""
 
     reason: str
 
@@ -51,6 +53,14 @@ class Batch:
     def __init__(self, pixels: Sequence[np.ndarray], device: torch.device) -> None:
         self.pixels = pixels
         self.device = device
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What several looks at this batch share (a network's maps), made by the first that asks."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
 
     @cached_property
     def uint8(self) -> Tensor:
@@ -115,12 +125,17 @@ class Resources:
         return self.world
 
 
+# Pieces of n generated and of n original images -> n numbers, or a `NoFace` where a pair has none. A number must not
+# depend on the other images of its call.
+Compare = Callable[[Sequence[Any], Sequence[Any]], Sequence[float | NoFace]]
+
+
 @dataclass(frozen=True)
 class Pair:
-    """A pair column ready to run: which features it needs and how two images' become a number (raises Undefined)."""
+    """A pair column ready to run: which features it needs, and how pieces become numbers."""
 
     features: Hashable
-    compare: Callable[[Any, Any], float]
+    compare: Compare
 
 
 class PairKind(Protocol):

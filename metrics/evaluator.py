@@ -1,9 +1,9 @@
 """A protocol with its networks loaded: images in, numbers out (`bench.core.contract.Evaluator`).
 
-    evaluator = load_evaluator("paper-1", domain="faces", weights=registry.path, device="cpu")
-    kept = [evaluator.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
-    made = [evaluator.store(evaluator.to_uint8(image)) for image in images]
-    for scored in map(evaluator.compare, evaluator.extract(made), evaluator.extract(kept)): ...
+    judge = load_judge("paper-1", domain="faces", weights=registry.path, device="cpu")
+    kept = [judge.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
+    made = [judge.store(pixels) for pixels in judge.to_uint8(images)]
+    for scored in judge.score(judge.extract(made), judge.extract(kept)): ...
 
 Every network sees every stored image once, in batches; comparing what was seen in two runs none.
 """
@@ -26,7 +26,7 @@ from bench.core.contract import Domain, Features, InputSource, Scored
 from bench.core.errors import MissingError, all_missing
 
 from . import images as pictures
-from .columns import Batch, Extractor, NoFace, Pair, Resources, Undefined, World
+from .columns import Batch, Extractor, NoFace, Pair, Resources, World
 from .protocol import Column, ProtocolFile, load_protocol
 
 
@@ -79,9 +79,12 @@ class ProtocolEvaluator:
         """As `store`, but never through JPEG: one side of the floor row "real JPEG against real PNG"."""
         return pictures.resized(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
 
-    def to_uint8(self, image: Tensor) -> np.ndarray:
-        """A generated float (3, H, W) image as uint8 (H, W, 3). Raises ImageError when it holds NaN or infinity."""
-        return pictures.to_uint8(image, self.rules.pictures.uint8)
+    def to_uint8(self, images: Tensor) -> np.ndarray:
+        """Generated float images (N, 3, H, W) as uint8 (N, H, W, 3), rounded where they are, then copied.
+
+        Raises ImageError when one holds NaN or infinity.
+        """
+        return pictures.to_uint8(images, self.rules.pictures.uint8)
 
     @torch.inference_mode()
     def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
@@ -94,27 +97,42 @@ class ProtocolEvaluator:
         return found
 
     @torch.inference_mode()
-    def compare(self, generated: Features, original: Features) -> Scored:
-        """Compare two forms of one image. The order matters: MS-SSIM guesses its range from the first."""
-        values: dict[str, float] = {}
-        failures: dict[str, str] = {}
+    def compare(self, generated: Sequence[Features], original: Sequence[Features]) -> Sequence[Scored]:
+        """Compare descriptions pair by pair. The order matters: MS-SSIM guesses its range from the generated image."""
+        values: list[dict[str, float]] = [{} for _ in generated]
+        failures: list[dict[str, str]] = [{} for _ in generated]
         for stem, pair in self._pairs.items():
-            try:
-                values[stem] = _compared(pair, generated[pair.features], original[pair.features])
-            except Undefined as reason:
-                failures[stem] = str(reason)
-        features = {stem: np.asarray(generated[key], dtype=np.float32) for stem, key in self._sets.items()}
-        return Scored(values, features, failures)
+            pieces = [each[pair.features] for each in generated], [each[pair.features] for each in original]
+            for at, answer in enumerate(_compared(pair, *pieces)):
+                if isinstance(answer, NoFace):
+                    failures[at][stem] = answer.reason
+                else:
+                    values[at][stem] = answer
+        return [Scored(values[at], self._features(each), failures[at]) for at, each in enumerate(generated)]
+
+    def _features(self, description: Features) -> dict[str, np.ndarray]:
+        return {stem: np.asarray(description[look], dtype=np.float32) for stem, look in self._sets.items()}
 
 
-def _compared(pair: Pair, generated: Any, original: Any) -> float:
-    for piece, which in ((generated, "generated"), (original, "original")):
-        if isinstance(piece, NoFace):
-            raise Undefined(f"{piece.reason} in the {which} picture")
-    value = pair.compare(generated, original)
-    if not math.isfinite(value):
-        raise Undefined("the value is NaN or infinite")
-    return value
+def _compared(pair: Pair, generated: Sequence[Any], original: Sequence[Any]) -> list[float | NoFace]:
+    """One answer a pair: pieces that were refused are not compared, and what is no finite number is refused."""
+    answers: list[float | NoFace] = [NoFace("")] * len(generated)
+    sound = []
+    for at, pieces in enumerate(zip(generated, original, strict=True)):
+        refused = [
+            NoFace(f"{piece.reason} in the {which} picture")
+            for piece, which in zip(pieces, ("generated", "original"), strict=True)
+            if isinstance(piece, NoFace)
+        ]
+        if refused:
+            answers[at] = refused[0]
+        else:
+            sound.append(at)
+    compared = pair.compare([generated[at] for at in sound], [original[at] for at in sound]) if sound else ()
+    for at, answer in zip(sound, compared, strict=True):
+        odd = not isinstance(answer, NoFace) and not math.isfinite(answer)
+        answers[at] = NoFace("the value is NaN or infinite") if odd else answer
+    return answers
 
 
 def load_evaluator(

@@ -1,4 +1,4 @@
-"""End-point error of a flow field against the true one."""
+"""Errors of a flow field against the true one."""
 
 from __future__ import annotations
 
@@ -28,6 +28,42 @@ def end_point_error(flow: Tensor, truth: Tensor, visible: Tensor) -> Tensor:
     # A flow may be undefined (NaN) where nothing is visible; only visible points count.
     error = torch.where(visible, error, torch.zeros_like(error))
     return error.sum(dim=(1, 2)) / visible.sum(dim=(1, 2))
+
+
+# A point moves if the true flow is longer than this, in pixels: an edit of the mouth leaves most of a head still.
+MOVES = 0.5
+
+
+def flow_columns(flow: Tensor, truth: Tensor, visible: Tensor) -> list[dict[str, float]]:
+    """The columns of a table about flows, one dictionary an image.
+
+    `flow_epe` and `flow_epe_of_zero`: mean end-point error of the flow, and of no flow, over visible points. Over
+    those of them that move (`MOVES`), left out where none does: `flow_epe_moving`, and `flow_slope`, the
+    least-squares slope of the flow on the true one (1 follows it, 0 stands still, below 0 goes the other way).
+
+    Args:
+        flow, truth, visible: As for `end_point_error`.
+    """
+    length = truth.double().square().sum(1).sqrt()
+    moving = visible & (length > MOVES)
+    columns = {
+        "flow_epe": end_point_error(flow, truth, visible).tolist(),
+        "flow_epe_of_zero": end_point_error(torch.zeros_like(truth), truth, visible).tolist(),
+    }
+    some = {
+        "flow_epe_moving": end_point_error(flow, truth, moving).tolist(),
+        "flow_slope": _slopes(flow, truth, moving).tolist(),
+    }
+    found = [{name: values[at] for name, values in columns.items()} for at in range(len(flow))]
+    for at in torch.nonzero(moving.flatten(1).any(1)).flatten().tolist():
+        found[at] |= {name: values[at] for name, values in some.items()}
+    return found
+
+
+def _slopes(flow: Tensor, truth: Tensor, where: Tensor) -> Tensor:
+    """(N,) sum of flow x truth over sum of truth x truth at the points of a mask (N, h, w)."""
+    along = torch.where(where, (flow.double() * truth.double()).sum(1), 0.0).sum((1, 2))
+    return along / torch.where(where, truth.double().square().sum(1), 0.0).sum((1, 2))
 
 
 def cells_to_pixels(cells: Tensor, size: tuple[int, int]) -> Tensor:

@@ -117,4 +117,9 @@ class Lpips:
             return extract
 
         key = resources.features(("lpips", self.net), make)
-        return Pair(key, lambda generated, original: float(network.distance(generated, original).sum()))
+
+        def compare(generated: Sequence[list[Tensor]], original: Sequence[list[Tensor]]) -> list[float]:
+            found = [network.distance(a, b).sum() for a, b in zip(generated, original, strict=True)]
+            return torch.stack(found).tolist()
+
+        return Pair(key, compare)

@@ -74,6 +74,8 @@ class Bootstrap:
     Attributes:
         images: "all": every image of the pass, an incomplete last batch too.
         smallest_set: Fewest images on either side for a set metric; below it the cell has no value.
+        smallest_unpaired_set: The same where the two sides show different people (smile: those who do not smile,
+            edited, against those who do): what the people bring then swamps what a method does.
         confidence: Of the intervals.
         resamples: Bootstrap resamples of the images.
         seed: Of the resampling.
@@ -81,6 +83,7 @@ class Bootstrap:
 
     pictures: Literal["all"] = "all"
     smallest_set: int = 2
+    smallest_unpaired_set: int = 2
     confidence: float = 0.95
     resamples: int = 2000
     seed: int = 2020

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class Cell:
         reference_n: Real images compared with, for a set metric.
         planned, reference_planned: Images (and real ones) that the run's plan has, where results of some are not
             there; None for a whole cell.
+        needs_n: Images on either side from which the protocol gives this cell a number, where there are fewer; else
+            None.
     """
 
     value: float | None
@@ -45,6 +47,7 @@ class Cell:
     reference_n: int | None = None
     planned: int | None = None
     reference_planned: int | None = None
+    needs_n: int | None = None
 
 
 def summarise(
@@ -133,8 +136,9 @@ def _set_cell(
         return None
     made, real = features[stem], reference[stem]
     empty = Cell(None, None, None, len(made), failed, "skip", len(real))
-    if min(len(made), len(real)) < rules.numbers.smallest_set:
-        return empty
+    fewest = rules.numbers.smallest_set if paired else rules.numbers.smallest_unpaired_set
+    if min(len(made), len(real)) < fewest:
+        return replace(empty, needs_n=fewest)
     try:
         estimate = column.options.measure(made, real)
     except Undefined:

@@ -1,4 +1,5 @@
-"""Columns of `synthetic-1`, measured by the synthetic world's own networks; not to be taken for the paper's.
+"""Columns of the `synthetic` protocols, measured by the synthetic world's own networks; not to be taken for the
+paper's.
 
 The networks are handed to `load_evaluator(..., world=...)`: metrics know no world, only its interface
 (`metrics.columns.World`).
@@ -6,10 +7,9 @@ The networks are handed to `load_evaluator(..., world=...)`: metrics know no wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,15 +30,9 @@ def map_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     return torch.stack(each).mean(dim=0)
 
 
-def perceptual_distance(world: World, device: torch.device | str = "cpu") -> Callable[[np.ndarray, np.ndarray], float]:
-    """A function of two uint8 (h, w, 3) images giving their `lpips@synthetic-1`, for `metrics.truth`."""
-
-    @torch.inference_mode()
-    def distance(first: np.ndarray, second: np.ndarray) -> float:
-        maps = unit_maps(world.features(Batch([first, second], torch.device(device)).signed))
-        return float(map_distance([m[:1] for m in maps], [m[1:] for m in maps]))
-
-    return distance
+def world_maps(world: World, batch: Batch) -> Sequence[Tensor]:
+    """Feature maps of a batch, looked at once for the perceptual and the Fréchet distance."""
+    return batch.once("world_maps", lambda: world.features(batch.signed))
 
 
 @kind("world_perceptual")
@@ -54,13 +48,16 @@ class WorldPerceptual:
 
         def make() -> Extractor:
             def extract(batch: Batch) -> Sequence[list[Tensor]]:
-                maps = unit_maps(world.features(batch.signed))
+                maps = unit_maps(world_maps(world, batch))
                 return [[feature[i : i + 1] for feature in maps] for i in range(len(batch.pixels))]
 
             return extract
 
-        key = resources.features("world_perceptual", make)
-        return Pair(key, lambda generated, original: float(map_distance(generated, original)))
+        def compare(generated: Sequence[list[Tensor]], original: Sequence[list[Tensor]]) -> list[float]:
+            found = [map_distance(a, b) for a, b in zip(generated, original, strict=True)]
+            return torch.cat(found).tolist()
+
+        return Pair(resources.features("world_perceptual", make), compare)
 
 
 @kind("world_identity")
@@ -76,4 +73,4 @@ class WorldIdentity:
         key = resources.features(
             "world_identity", lambda: lambda batch: list(world.embed(batch.signed).cpu().double().numpy())
         )
-        return Pair(key, lambda generated, original: float(generated @ original))
+        return Pair(key, lambda made, real: [float(a @ b) for a, b in zip(made, real, strict=True)])

@@ -40,7 +40,8 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     facts = gather_facts(manifest)
     timings = read_timings(run)
     tables, paper = build_tables(summaries, passes, facts), list(_paper_tables(summaries, facts))
-    files = dict(_table_files([*tables, *paper], summaries, passes, facts))
+    full = build_tables(summaries, passes, facts, every=True)
+    files = dict(_table_files([*tables, *full, *paper], summaries, passes, facts))
     files.update(_timed_files(summaries, facts, timings.seconds if timings else None))
     drawings = draw_all(summaries, passes, facts)
     for drawing in drawings:
@@ -49,7 +50,7 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     grids = draw_grids(shots, order, facts)
     files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
     content = Content(
-        tables=[*tables, *paper],
+        tables=[*tables, *paper, *full],
         drawings=drawings,
         grids=grids,
         explorer=explorer_data(shots, passes_of(shots, order), facts),

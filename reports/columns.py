@@ -26,7 +26,7 @@ class Metric:
         better: Which way is better.
         decimals: Digits after the point in tables for people; CSV has all digits.
         where: Passes that show it: "all", "reconstruction" or "edits".
-        group: Table it belongs to; "details" is in the CSV files only.
+        group: Table it belongs to; "details" is shown on request alone (`--columns all`).
         help: One or two sentences for the reader.
         place: Position among the columns.
     """
@@ -72,8 +72,8 @@ def metric(stem: str, about: Mapping[str, Any] | None = None) -> Metric:
 
 
 def _unlisted(stem: str, place: int) -> Metric:
-    group: Group = "truth" if stem.startswith(("truth_", "flow_")) else "scores"
-    where: Literal["all", "edits"] = "edits" if group == "truth" else "all"
+    group: Group = "details" if stem.startswith(("asked_", "truth_", "flow_")) else "scores"
+    where: Literal["all", "edits"] = "edits" if group == "details" else "all"
     return Metric(stem, stem, "none", 3, where, group, f"No description on file for {stem!r}.", place)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reports.inputs import Facts, Summaries, reference_count
-from reports.naming import REFERENCE_NOTES, is_reference
+from reports.columns import split_column
+from reports.inputs import Facts, Summaries, needed_count, reference_count
+from reports.naming import REFERENCE_NOTES, is_reference, method_title, split_pass
 
 if TYPE_CHECKING:
     from reports.tables import Column, Row
@@ -43,6 +44,38 @@ def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], not
         notes.number(f"{', '.join(passes)}: {note}.")
     if sizes := _set_sizes(summaries, facts, columns):
         notes.number(f"Pictures made / real pictures that sets are compared by: {sizes}.")
+
+
+def note_small_sets(summaries: Summaries, facts: Facts, protocol: str, notes: Notes) -> None:
+    """A footnote on the set metrics that the protocol gives no number here, since their sets are too small."""
+    found: dict[tuple[str, int, int], list[str]] = {}
+    for (method, column), cells in summaries.items():
+        for key, cell in cells.items():
+            stem, own = split_column(key)
+            needed = needed_count(cell)
+            if own == protocol and needed is not None and not is_reference(method, facts.references):
+                passes = found.setdefault((facts.metric(stem, protocol).label, cell.n, needed), [])
+                title = split_pass(column).title
+                passes += [title] if title not in passes else []
+    for (label, count, needed), passes in found.items():
+        notes.number(
+            f"{label} of {', '.join(passes)} compares different people and is left out: with {count:,} pictures it "
+            f"cannot tell a perfect edit from none; {protocol} gives it from {needed:,}."
+        )
+
+
+def note_matched(facts: Facts, columns: Sequence[Column], notes: Notes) -> None:
+    """A footnote on matched strengths: what share of each method's range the common change is."""
+    for name in dict.fromkeys(column.pass_name.column for column in columns):
+        shares = {method: share for (method, column), share in facts.range_shares.items() if column == name}
+        if shares:
+            said = ", ".join(
+                f"{method_title(method, facts.titles)} {100 * share:.0f} %" for method, share in shares.items()
+            )
+            notes.number(
+                f"{split_pass(name).title}: matched strengths. The change compared is this share of the largest one "
+                f"that each method reaches: {said}."
+            )
 
 
 def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> str:

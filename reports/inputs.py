@@ -61,6 +61,12 @@ def reference_count(cell: Cell | None) -> int | None:
     return int(count) if count is not None else None
 
 
+def needed_count(cell: Cell | None) -> int | None:
+    """Pictures on either side from which the protocol gives a set metric a number, where there are fewer; else None."""
+    count = getattr(cell, "needs_n", None)
+    return int(count) if count is not None else None
+
+
 def part_text(cell: Cell | None) -> str:
     """What an unfinished cell is made of, "64 of 200", or "64 of 64, against 32 of 64"; empty for a whole one."""
     planned, real = (getattr(cell, name, None) for name in ("planned", "reference_planned"))
@@ -126,6 +132,8 @@ class Facts:
             ("protocols": {name: {"columns": [{"stem": ..., ...}]}}).
         strengths: (method, pass) -> strength, where it is the method's own
             ("methods": {name: {"passes": {pass: {"strength": ...}}}}).
+        range_shares: (method, pass) -> share of the method's range that a matched strength compares
+            ("methods": {name: {"passes": {pass: {"range_share": ...}}}}).
         pass_notes: Pass -> what is unusual about its images ("passes": [{"column": ..., "note": ...}]).
         filled: Networks whose weights are a test pattern ("filled_weights": true or names): numbers mean nothing.
         unfinished: What is said of a run that lacks results; empty for a whole one.
@@ -144,6 +152,7 @@ class Facts:
     absent_cells: Mapping[tuple[str, str], Absence] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     strengths: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    range_shares: Mapping[tuple[str, str], float] = field(default_factory=dict)
     pass_notes: Mapping[str, str] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
     unfinished: str = ""
@@ -180,7 +189,8 @@ class Facts:
             absent_columns={str(name): Absence.read(why) for name, why in _pairs(missing.get("columns"))},
             absent_cells=_absent_cells(methods),
             columns=_columns(manifest.get("protocols")),
-            strengths=_strengths(methods),
+            strengths=_numbers_of_passes(methods, "strength"),
+            range_shares=_numbers_of_passes(methods, "range_share"),
             pass_notes=_pass_notes(manifest.get("passes")),
             filled=_filled(manifest.get("filled_weights")),
             unfinished=str(manifest.get("unfinished") or ""),
@@ -207,13 +217,13 @@ def _titles(methods: Any) -> dict[str, str]:
     return {str(name): str(title) for name, title in found.items() if title}
 
 
-def _strengths(methods: Any) -> dict[tuple[str, str], float]:
+def _numbers_of_passes(methods: Any, key: str) -> dict[tuple[str, str], float]:
     return {
-        (str(name), str(column)): float(own["strength"])
+        (str(name), str(column)): float(own[key])
         for name, about in _pairs(methods)
         if isinstance(about, Mapping)
         for column, own in _pairs(about.get("passes"))
-        if isinstance(own, Mapping) and "strength" in own
+        if isinstance(own, Mapping) and key in own
     }
 
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 RECONSTRUCTION = "reconstruction"
 REFERENCE_TITLES = {
-    "real": "No edit",
+    "real": "Copy of input",
     "real-halves": "Real halves",
     "real-jpeg": "Real JPEG",
     "truth": "True edit",
-    "teacher": "Teacher flow",
-    "zero-flow": "Zero flow",
 }
 # What the floors of a run measure; tables print it once below, with their number of images.
 REFERENCE_NOTES = {
     "real": "the pass's input pictures as they are: what doing nothing scores. A set against itself has no distance.",
+    "truth": "the true edit that was asked for, rendered: what a perfect method would score.",
     "real-halves": (
         "one random half of the pass's real pictures against the other. With fewer pictures a Fréchet distance is "
         "larger, and a reconstruction, made of the very pictures it is compared with, may lie below"

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from reports.columns import Group, Metric, split_column
-from reports.footnotes import Notes, add_notes, noted_floors
-from reports.inputs import Absence, Cell, Facts, Pass, Summaries, interval, number, part_text
+from reports.columns import Metric, split_column
+from reports.footnotes import Notes, add_notes, note_matched, note_small_sets, noted_floors
+from reports.inputs import Absence, Cell, Facts, Pass, Summaries, interval, needed_count, number, part_text
 from reports.naming import (
     RECONSTRUCTION,
     PassName,
@@ -23,6 +23,8 @@ from reports.naming import (
     split_pass,
 )
 
+# What a table shows: the telling columns of a group, or everything that was measured.
+Selection = Literal["scores", "truth", "all"]
 ORIGINAL = "original"
 DASH = "–"
 Mark = Literal["", "best", "second"]
@@ -154,32 +156,40 @@ class Table:
         return tuple(column for block in self.blocks for column in block.columns)
 
 
-_TITLES: dict[Group, str] = {
+_TITLES: dict[Selection, str] = {
     "scores": "Scores",
-    "truth": "Distance to the true edit",
-    "details": "Details",
+    "truth": "Against the edit asked for",
+    "all": "All columns",
 }
 
 
-def build_tables(summaries: Summaries, passes: Sequence[Pass], facts: Facts) -> list[Table]:
-    """Every table of a run: per protocol the scores and, where the truth is known, the distance to it.
+def build_tables(summaries: Summaries, passes: Sequence[Pass], facts: Facts, *, every: bool = False) -> list[Table]:
+    """The tables of a run: per protocol the scores and, where the truth is known, what was made of the edit asked for.
+
+    Args:
+        every: One table a protocol with all columns, in place of those with the telling ones.
 
     Raises:
         ValueError: A column names no protocol.
     """
+    selections: tuple[Selection, ...] = ("all",) if every else ("scores", "truth")
     tables = (
-        build_table(summaries, passes, facts, protocol, group)
+        build_table(summaries, passes, facts, protocol, selection)
         for protocol in protocols(summaries, facts)
-        for group in ("scores", "truth")
+        for selection in selections
     )
     return [table for table in tables if table.blocks and table.rows]
 
 
-def build_table(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str, group: Group) -> Table:
-    """One table: the columns of `group` under `protocol`. It has no blocks when there is nothing of that group."""
+def build_table(
+    summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str, selection: Selection
+) -> Table:
+    """One table under `protocol`. It has no blocks when there is nothing of that selection."""
     names = [split_pass(column) for column in pass_order(summaries, passes)]
     headings = dict.fromkeys(name.block for name in names)
-    blocks = [_block(summaries, facts, protocol, group, [n for n in names if n.block == title]) for title in headings]
+    blocks = [
+        _block(summaries, facts, protocol, selection, [n for n in names if n.block == title]) for title in headings
+    ]
     full = tuple(block for block in blocks if block.columns)
     notes = Notes()
     columns = [column for block in full for column in block.columns]
@@ -192,9 +202,13 @@ def build_table(summaries: Summaries, passes: Sequence[Pass], facts: Facts, prot
     floors = [row(name, method_title(name, titles), "reference") for name in reference_rows(summaries, facts)]
     shown = noted_floors(floors, columns, notes)
     add_notes(summaries, facts, columns, notes)
+    if selection == "scores":
+        note_small_sets(summaries, facts, protocol, notes)
+    if selection != "scores":
+        note_matched(facts, columns, notes)
     return Table(
-        slug=f"{group}@{protocol}",
-        title=f"{_TITLES[group]}, protocol {protocol}",
+        slug=f"{selection}@{protocol}",
+        title=f"{_TITLES[selection]}, protocol {protocol}",
         protocol=protocol,
         blocks=full,
         rows=(*marked(rows, columns), *shown),
@@ -229,7 +243,7 @@ def reference_rows(summaries: Summaries, facts: Facts) -> list[str]:
     return sorted({method for method, _ in summaries if is_reference(method, facts.references)})
 
 
-def _block(summaries: Summaries, facts: Facts, protocol: str, group: Group, names: list[PassName]) -> Block:
+def _block(summaries: Summaries, facts: Facts, protocol: str, selection: Selection, names: list[PassName]) -> Block:
     reconstruction = names[0].column == RECONSTRUCTION
     stems: set[str] = set()
     for (method, column), cells in summaries.items():
@@ -237,19 +251,25 @@ def _block(summaries: Summaries, facts: Facts, protocol: str, group: Group, name
         stems |= {split_column(c)[0] for c in cells if own and split_column(c)[1] == protocol}
     absent = {split_column(c)[0] for c in facts.absent_columns if split_column(c)[1] == protocol}
     shown = [facts.metric(stem, protocol) for stem in stems | absent]
-    shown = [item for item in shown if item.group == group and item.shown_for(reconstruction)]
+    wanted = ("scores", "truth", "details") if selection == "all" else (selection,)
+    shown = [item for item in shown if item.group in wanted and item.shown_for(reconstruction)]
     shown.sort(key=lambda item: (item.place, item.stem))
     columns = tuple(
         Column(name, item, protocol)
         for item in shown
         for name in names
-        if item.stem in absent or _has(summaries, name.column, f"{item.stem}@{protocol}")
+        if item.stem in absent or _has(summaries, facts, name.column, f"{item.stem}@{protocol}")
     )
     return Block(names[0].block, columns, image_counts(summaries, facts, columns) if columns else ())
 
 
-def _has(summaries: Summaries, column: str, name: str) -> bool:
-    return any(name in cells for (_, own), cells in summaries.items() if own == column)
+def _has(summaries: Summaries, facts: Facts, column: str, name: str) -> bool:
+    """Whether a method has this cell, and not only for want of pictures no number in it."""
+    return any(
+        name in cells and needed_count(cells[name]) is None
+        for (method, own), cells in summaries.items()
+        if own == column and not is_reference(method, facts.references)
+    )
 
 
 def image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> tuple[int, ...]:

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
+# What a table on the terminal shows: the telling columns, or every one.
+COLUMNS = ("few", "all")
+
 
 def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False, width: int = 80) -> None:
     """Print rows: as JSON all of them, else the named columns aligned, the last one cut to the width.

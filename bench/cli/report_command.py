@@ -8,12 +8,13 @@ import argparse
 import json
 from pathlib import Path
 
-from bench.cli.printing import tell
+from bench.cli.printing import COLUMNS, tell
 from bench.core.errors import ExitCode, MissingError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="a run's folder (runs/<name>)")
+    parser.add_argument("--columns", choices=COLUMNS, default="few", help="what the table here shows: few, or all")
     parser.add_argument("--json", action="store_true")
 
 
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     results = load_results(options.folder)
     if not results.rows:
         raise MissingError(f"{options.folder} has no results yet", results.next_step)
-    text, answer = report(results, again=True)
+    text, answer = report(results, columns=options.columns, again=True)
     print(json.dumps(answer, ensure_ascii=False) if options.json else f"{text}\n{options.folder}")
     failed = sum(row.status == "failed" for row in results.rows)
     if failed:

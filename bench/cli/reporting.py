@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.cli.printing import tell
+from bench.cli.printing import COLUMNS, tell
 from bench.core.sealed import DamagedError, read_sealed, write_sealed
 from bench.results.store import Row
 from bench.results.wholeness import Results
@@ -21,18 +21,21 @@ _SOURCES = ("reports", "metrics", "bench/results/summaries.py")
 _RECORD = ".report.json"
 
 
-def report(results: Results, *, again: bool = False) -> tuple[str, dict[str, Any]]:
+def report(results: Results, *, columns: str = "few", again: bool = False) -> tuple[str, dict[str, Any]]:
     """Write everything a run's folder shows; returns the table for the terminal, and the same as plain data.
 
     A report of the same rows, manifest and code that is still whole is not made again, unless `again`. That of an
     unfinished run says so in every table.
+
+    Args:
+        columns: "few": the terminal shows the telling columns; "all": every one. The files have both.
     """
     folder, rows = results.run, results.rows
     manifest = {**results.manifest, "unfinished": results.banner} if results.banner else results.manifest
     made_of = _fingerprint(folder, manifest, rows)
     record = {} if again else _read_record(folder)
     if record.get("made_of") == made_of and all(_sum(folder / name) == own for name, own in record["files"].items()):
-        return record["text"], record["answer"]
+        return record["text"][columns], record["answer"]
     from bench.core.contract import EditPass
     from bench.results.summaries import summarise_run
     from reports import write_reports
@@ -41,10 +44,11 @@ def report(results: Results, *, again: bool = False) -> tuple[str, dict[str, Any
     summaries = summarise_run(folder, manifest, rows)
     passes = [EditPass(p["column"], None, p["strength"], p["inputs"], p["reals"]) for p in manifest["passes"]]
     files = write_reports(folder, summaries, passes, manifest)
-    text, plain = table(summaries, passes, manifest), answer(folder, manifest, summaries)
+    text = {name: table(summaries, passes, manifest, every=name == "all") for name in COLUMNS}
+    plain = answer(folder, manifest, summaries)
     sums = {file.relative_to(folder).as_posix(): _sum(file) for file in files}
     write_sealed(folder / _RECORD, {"made_of": made_of, "files": sums, "text": text, "answer": plain})
-    return text, plain
+    return text[columns], plain
 
 
 def answer(

@@ -51,7 +51,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     for damage in (*writer.damage, *store.repair(folder)):
         _tell(f"set aside: {damage}; it is made again")
     _compute(config, assembly, folder, shard)
-    return _finish(folder, shard, as_json=options.json)
+    return _finish(folder, shard, options)
 
 
 def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> None:
@@ -89,7 +89,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
     _keep_timing(folder, spent, work)
 
 
-def _finish(folder: Path, shard: Shard, *, as_json: bool) -> int:
+def _finish(folder: Path, shard: Shard, options: argparse.Namespace) -> int:
     """Reports when every shard's rows are there; else say what is still missing."""
     from bench.cli.reporting import report, tell_state
 
@@ -100,8 +100,8 @@ def _finish(folder: Path, shard: Shard, *, as_json: bool) -> int:
         _tell(f"  next: when they are done, python run_bench.py report {folder}")
         print(folder)
         return int(ExitCode.OK)
-    text, answer = report(results)
-    print(json.dumps(answer, ensure_ascii=False) if as_json else f"{text}\n{folder}")
+    text, answer = report(results, columns=options.columns)
+    print(json.dumps(answer, ensure_ascii=False) if options.json else f"{text}\n{folder}")
     failed = [row for row in results.rows if row.status == "failed"]
     if failed:
         _tell(f"error: {len(failed)} of {len(results.rows)} results failed; the others are kept")

@@ -301,6 +301,9 @@ class EditPass:
         inputs: Which images go in: "all" or e.g. "Smiling=-1".
         reals: Which real images the FID compares with: "all" or e.g. "Smiling=1".
         note: What every table must say of its numbers ("the data have no label ..."); "" where nothing is unusual.
+        asked: The strength whose change is asked for; None where it is `strength` itself. With matched strengths every
+            method has a strength of its own, and what is asked is the same.
+        range_share: With matched strengths, the common change as a share of the largest one the method reaches.
     """
 
     pass_name: str
@@ -309,6 +312,12 @@ class EditPass:
     inputs: str = "all"
     reals: str = "all"
     note: str = ""
+    asked: float | None = None
+    range_share: float | None = None
+
+    @property
+    def asked_strength(self) -> float:
+        return self.strength if self.asked is None else self.asked
 
 
 def select(images: Sequence[ImageRecord], expression: str) -> list[ImageRecord]:
@@ -379,14 +388,15 @@ class Evaluator(Protocol):
         """As `store`, but never through JPEG; asked only where `lossy`."""
         ...
 
-    def to_uint8(self, image: Tensor) -> np.ndarray:
-        """A generated float (3, H, W) image in about [-1, 1] as uint8 (H, W, 3), by the protocol's rounding rule."""
+    def to_uint8(self, images: Tensor) -> np.ndarray:
+        """Generated float (N, 3, H, W) images in about [-1, 1] as uint8 (N, H, W, 3), by the protocol's rounding
+        rule."""
         ...
 
     def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
-        """Look at stored images once with every network; what was seen in each."""
+        """Extractor at stored images once with every network; what was seen in each."""
         ...
 
-    def compare(self, generated: Features, original: Features) -> Scored:
-        """Compare what was seen in a generated image and in the real input."""
+    def compare(self, generated: Sequence[Features], original: Sequence[Features]) -> Sequence[Scored]:
+        """Compare descriptions of n images pair by pair: the generated ones and the real inputs (or true edits)."""
         ...

@@ -12,21 +12,42 @@ from torch import Tensor
 from bench.core.contract import EditPass, ImageRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One edited image, as observers are shown it.
+
+    Attributes:
+        image: The real image that was edited, and `original`, its pixels: uint8 (H, W, 3).
+        edit: The pass.
+        pixels: uint8 (H, W, 3), what the method made, by the protocol's rounding.
+        announced: What the method announced while making it, e.g. {"flow": float32 (2, h, w)}.
+    """
+
+    image: ImageRecord
+    original: np.ndarray
+    edit: EditPass
+    pixels: np.ndarray
+    announced: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Observation:
     """What an observer saw.
 
     Attributes:
-        values: Stem -> float, merged into the row ("truth_psnr"); NaN becomes a failure.
+        values: Stem -> float, merged into the row ("achieved"); NaN becomes a failure.
         failures: Stem -> why this value is absent.
+        truth: The true edited image at the change that this output achieved, uint8 (H, W, 3): the protocol's pair
+            metrics between the two become the columns `truth_<stem>`.
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    truth: np.ndarray | None = None
 
 
 class Observer(Protocol):
-    """Called once a generated image. What it says must depend on its arguments alone.
+    """Looks at generated images in batches. What it says of one must not depend on the others.
 
     Attributes:
         digest: Hex SHA-256 of everything it measures with; part of the keys, since a changed observer is a new result.
@@ -34,32 +55,35 @@ class Observer(Protocol):
 
     digest: str
 
-    def observe(
-        self, image: ImageRecord, edit: EditPass, output: np.ndarray, announced: Mapping[str, np.ndarray]
-    ) -> Observation:
-        """Measure one image.
+    def knows(self, edit: EditPass) -> bool:
+        """Whether there is a true edit for this pass."""
+        ...
 
-        Args:
-            image: The real image that was edited.
-            edit: The pass.
-            output: uint8 (H, W, 3), what the method made, by the protocol's rounding.
-            announced: What the method announced while making it, e.g. {"flow": float32 (2, h, w)}.
+    def observe(self, outputs: Sequence[Output | None]) -> Sequence[Observation]:
+        """One observation a place, in order; an image is always at the same place, and empty places are None."""
+        ...
+
+    def asked(self, edits: Sequence[tuple[ImageRecord, EditPass] | None]) -> Sequence[np.ndarray | None]:
+        """The true edited images as they were asked for, uint8 (H, W, 3): the same for every method.
+
+        The protocol's pair metrics between an output and this one become the columns `asked_<stem>`. Places as in
+        `observe`; None where there is no image, or no truth.
         """
         ...
 
-    def truth(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
-        """The true edited image for the grids, uint8 (H, W, 3), where there is one."""
+    def asked_strength(self, edit: EditPass, images: Sequence[ImageRecord], change: float) -> float | None:
+        """The strength that asks these people for `change` on average; None where nothing is known to be asked."""
         ...
 
-    def true_flow(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
-        """The true flow for the grids, float32 (2, h, w) in cells like an announced one, where there is one."""
+    def asked_flow(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
+        """The true flow of the asked edit for the grids, float32 (2, h, w) in cells like an announced one."""
         ...
 
 
 class Networks(Protocol):
     """Networks that come with a kind of data set: protocols may measure with them, and matched strengths do.
 
-    All take float32 (N, 3, h, w) in [-1, 1]. `digest` is a hex SHA-256 of their weights.
+    Images are float32 (N, 3, h, w) in [-1, 1]. `digest` is a hex SHA-256 of their weights.
     """
 
     @property
@@ -69,8 +93,8 @@ class Networks(Protocol):
         """Feature maps, fine to coarse: a list of (N, C, h, w)."""
         ...
 
-    def pooled(self, images: Tensor, /) -> Tensor:
-        """One vector an image for the Fréchet distance, (N, D)."""
+    def pooled(self, maps: Sequence[Tensor], /) -> Tensor:
+        """One vector an image for the Fréchet distance, (N, D), from its feature maps."""
         ...
 
     def embed(self, images: Tensor, /) -> Tensor:

@@ -71,6 +71,7 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
                 "files": [{"name": file, "sha256": digest} for file, digest in spec.files],
                 "passes": {
                     edit.pass_name: {"edit_digest": edit_digest(edit), "strength": float(edit.strength)}
+                    | ({} if edit.range_share is None else {"range_share": edit.range_share})
                     for edit in spec.passes
                 },
             }
@@ -89,12 +90,20 @@ def _printed(config: Config, name: str) -> dict[str, Any]:
 
 
 def _passes_record(work: Work) -> list[dict[str, Any]]:
-    """Each column once, with the first method's strength (they differ only where strengths are matched)."""
+    """Each column once, with the first method's strength (they differ only where strengths are matched).
+
+    `reference` is what the rows of the input and of the true edit are of, where the truth is known.
+    """
     columns: dict[str, dict[str, Any]] = {}
+    references = {
+        edit.pass_name: {"reference": {"edit_digest": edit_digest(edit), "strength": float(edit.asked_strength)}}
+        for edit in work.reference_passes
+    }
     for spec in work.specs:
         for edit in spec.passes:
             record = {"column": edit.pass_name, "strength": edit.strength, "inputs": edit.inputs, "reals": edit.reals}
-            columns.setdefault(edit.pass_name, record | ({"note": edit.note} if edit.note else {}))
+            record |= {"note": edit.note} if edit.note else {}
+            columns.setdefault(edit.pass_name, record | references.get(edit.pass_name, {}))
     return list(columns.values())
 
 

@@ -17,6 +17,7 @@ from bench.plan.work import NOT_APPLICABLE, MethodSpec, Need
 if TYPE_CHECKING:
     from bench.core.contract import Dataset, Domain, EditPass, Method
     from bench.edits.columns import Planned
+    from bench.run.match_strength import Matched
 
 
 def specs_of(
@@ -126,27 +127,37 @@ def with_matched_strengths(
         )
     if device != "cpu":
         raise UsageError(f"matched strengths are measured on the CPU, not on {device}", "add --device cpu")
-    from bench.run.match_strength import matched_strengths
+    from bench.run.match_strength import IMAGES, matched_strengths
 
+    people = open_dataset(kind.name, config.data.root, kind.validation)
     found = matched_strengths(
         specs,
-        open_dataset(kind.name, config.data.root, kind.validation),
+        people,
         networks.attributes,
         config.run_folder(),
         group=config.run.group,
         say=lambda text: print(text, file=sys.stderr, flush=True),
         search=search,
     )
+    # What is asked of everybody is what the first method does.
+    targets = found.get(specs[0].name, {})
+    asked = {
+        edit.pass_name: observer.asked_strength(edit, people.images[:IMAGES], targets[edit.pass_name].change)
+        for observer in (kind.observers_on(device) if targets else ())
+        for edit in specs[0].passes
+        if edit.pass_name in targets
+    }
     return [
-        replace(
-            spec,
-            passes=tuple(
-                replace(edit, strength=found.get(spec.name, {}).get(edit.pass_name, edit.strength))
-                for edit in spec.passes
-            ),
-        )
+        replace(spec, passes=tuple(_matched(edit, found.get(spec.name, {}), asked) for edit in spec.passes))
         for spec in specs
     ]
+
+
+def _matched(edit: EditPass, found: Mapping[str, Matched], asked: Mapping[str, float | None]) -> EditPass:
+    if edit.pass_name not in found:
+        return edit
+    own = found[edit.pass_name]
+    return replace(edit, strength=own.strength, asked=asked.get(edit.pass_name), range_share=own.range_share)
 
 
 def _planned(

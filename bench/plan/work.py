@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from bench.core.errors import ImageError, UsageError
-from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, Row
+from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, TRUTH, Row
 
 if TYPE_CHECKING:
     from bench.core.contract import Dataset, EditPass, Evaluator, ImageRecord, Method
@@ -128,6 +128,24 @@ class Work:
         names = (REAL, REAL_JPEG) if evaluator.lossy else (REAL,)
         return [self._row(index, (name, REAL_DIGESTS[name], ORIGINAL, ORIGINAL, 0.0), evaluator) for name in names]
 
+    @cached_property
+    def reference_passes(self) -> tuple[EditPass, ...]:
+        """The edits whose truth an observer knows, each once."""
+        edits = {edit.pass_name: edit for spec in reversed(self.specs) for edit in reversed(spec.passes)}
+        known = [edit for edit in edits.values() if any(observer.knows(edit) for observer in self.observers)]
+        return tuple(reversed(known))
+
+    def reference_rows(self, index: int, edit: EditPass, evaluator: Evaluator) -> list[Row]:
+        """Empty rows of what is no method: the input as it is, and the true edit, each as if a method had made it."""
+        return [
+            self._row(
+                index,
+                (name, REAL_DIGESTS[name], edit.pass_name, edit_digest(edit), float(edit.asked_strength)),
+                evaluator,
+            )
+            for name in (REAL, TRUTH)
+        ]
+
     def _row(self, index: int, about: tuple[str, str, str, str, float], evaluator: Evaluator) -> Row:
         return Row(
             self.images[index].name, self.digests[index], *about, evaluator.protocol, self.protocol_digest(evaluator)
@@ -146,6 +164,9 @@ class Work:
         for evaluator in self.evaluators:
             for index in range(len(self.images)):
                 yield from ((index, row) for row in self.real_rows(index, evaluator))
+            for edit in self.reference_passes:
+                for index in sorted(self.members(edit)):
+                    yield from ((index, row) for row in self.reference_rows(index, edit, evaluator))
             for spec in self.specs:
                 for edit in spec.passes:
                     for index in sorted(self.members(edit)):
@@ -162,8 +183,12 @@ class Work:
 
 
 def edit_digest(edit: EditPass) -> str:
-    """Digest of a pass's direction; "reconstruction" where none is used."""
-    return edit.direction.digest if edit.direction else "reconstruction"
+    """Digest of a pass's direction and of what is asked, where that is not its strength; "reconstruction" for none."""
+    if edit.direction is None:
+        return "reconstruction"
+    if edit.asked is None:
+        return edit.direction.digest
+    return hashlib.sha256(f"{edit.direction.digest} asked {edit.asked!r}".encode()).hexdigest()
 
 
 def _digest(image: ImageRecord) -> str:

@@ -21,6 +21,8 @@ FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "pass_na
 # stores JPEG, the same images before it are compared with those after it.
 REAL, REAL_JPEG = "real", "real-jpeg"
 ORIGINAL = "original"
+# Where the true edit is known: it, as if a method had made it. The input as it is under an edit is a row of REAL.
+TRUTH = "truth"
 # Why a row failed that no second try can change: the image's own bytes are no image.
 INPUT = "input: "
 

@@ -30,6 +30,7 @@ from bench.results.row import (
     ORIGINAL,
     REAL,
     REAL_JPEG,
+    TRUTH,
     Row,
     in_table_order,
     parse,
@@ -37,13 +38,14 @@ from bench.results.row import (
 )
 
 __all__ = [
-    "FIELDS", "IDENTITY", "ORIGINAL", "REAL", "REAL_DIGESTS", "REAL_JPEG", "Damage", "Row", "Scan", "ShardWriter",
+    "FIELDS", "IDENTITY", "ORIGINAL", "REAL", "REAL_DIGESTS", "REAL_JPEG", "TRUTH", "Damage", "Row", "Scan",
+    "ShardWriter",
     "feature_file", "load_features", "read_manifest", "read_rows", "repair", "row_key", "rows_folder", "scan",
     "write_manifest",
 ]  # fmt: skip
 
 # Their stand-in for a method's digest: raise the number when what such a row holds changes.
-REAL_DIGESTS: Mapping[str, str] = {REAL: "real 2", REAL_JPEG: "real-jpeg 1"}
+REAL_DIGESTS: Mapping[str, str] = {REAL: "real 2", REAL_JPEG: "real-jpeg 1", TRUTH: "truth 1"}
 # No row is longer; a longer line is read in pieces, none of which is a row.
 _LONGEST = 1 << 20
 
@@ -334,12 +336,18 @@ def _is_current(row: Row, manifest: Mapping[str, Any]) -> bool:
     ):
         return False
     if row.method in REAL_DIGESTS:
-        return row.pass_name == ORIGINAL and row.method_digest == REAL_DIGESTS[row.method]
+        if row.method_digest != REAL_DIGESTS[row.method]:
+            return False
+        return row.pass_name == ORIGINAL or any(
+            edit["column"] == row.pass_name and _is_of(row, edit.get("reference", {})) for edit in manifest["passes"]
+        )
     method = manifest["methods"].get(row.method, {})
-    return method.get("digest") == row.method_digest and method["passes"].get(row.pass_name) == {
-        "edit_digest": row.edit_digest,
-        "strength": row.strength,
-    }
+    return method.get("digest") == row.method_digest and _is_of(row, method["passes"].get(row.pass_name, {}))
+
+
+def _is_of(row: Row, edit: Mapping[str, Any]) -> bool:
+    """Whether a row is of the edit of a manifest's record."""
+    return (edit.get("edit_digest"), edit.get("strength")) == (row.edit_digest, row.strength)
 
 
 def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.core.contract import Domain
 from bench.core.errors import MissingError
-from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Row, load_features
+from bench.results.store import ORIGINAL, REAL, REAL_JPEG, TRUTH, Row, load_features
 from bench.results.wholeness import chosen, count_rows, planned_rows
 from metrics.floors import half_split
 from metrics.intervals import mean_interval
@@ -125,20 +125,32 @@ class _Table:
         measured: frozenset[str] | None = None,
     ) -> None:
         self.run, self.rules, self.domain, self.images, self.measured = run, rules, domain, images, measured
-        self._rows = {name: {row.image: row for row in rows if row.method == name} for name in (REAL, REAL_JPEG)}
+        self._rows = {
+            name: {row.image: row for row in rows if row.method == name and row.pass_name == ORIGINAL}
+            for name in (REAL, REAL_JPEG)
+        }
+        self._known = [row for row in rows if row.method in (REAL, TRUTH) and row.pass_name != ORIGINAL]
         self._references: dict[str, Mapping[str, np.ndarray]] = {}
         self._floors: dict[tuple[str, str], Mapping[str, Cell]] = {}
 
     def floors(self, edit: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Cell]]]:
         """Cells of a pass's reference rows: (row name, cells).
 
-        "real": the images that go into an edit, not edited. Where they are the pass's real images too, its set
-        metrics would compare a set with itself and are left out. "real-halves": random halves of the pass's real
-        images. "real-jpeg": the pass's real images before JPEG and after it, where the protocol stores JPEG.
+        "real": the images that go into an edit, not edited: what doing nothing scores, against the true edit as well
+        where that is known. Where they are the pass's real images too, its set metrics would compare a set with
+        itself and are left out. "truth": the true edits as they were asked for, as if a method had made them.
+        "real-halves": random halves of the pass's real images. "real-jpeg": the pass's real images before JPEG and
+        after it, where the protocol stores JPEG.
         """
         inputs, reals = edit["inputs"], edit["reals"]
         if edit["column"] != RECONSTRUCTION:
-            yield REAL, self.cells(self._named(REAL, inputs), edit, sets=inputs != reals)
+            own = {
+                name: [r for r in self._known if (r.method, r.pass_name) == (name, edit["column"])]
+                for name in (REAL, TRUTH)
+            }
+            still = self.cells(self._named(REAL, inputs), edit, sets=inputs != reals)
+            yield REAL, {**still, **self._observed([row.values for row in own[REAL]], [_why(row) for row in own[REAL]])}
+            yield TRUTH, self.cells(sorted(own[TRUTH], key=lambda row: row.image), edit)
         yield REAL_HALVES, self._once((REAL_HALVES, reals), lambda: self._halves(reals))
         same = {"inputs": reals, "reals": reals}
         yield REAL_JPEG, self._once((REAL_JPEG, reals), lambda: self.cells(self._named(REAL_JPEG, reals), same))
@@ -160,7 +172,7 @@ class _Table:
     def cells(self, rows: list[Row], edit: Mapping[str, Any], *, sets: bool = True) -> dict[str, Cell]:
         """Cells of one method's rows of a pass; without `sets`, those with one value an image alone."""
         values = [row.values for row in rows]
-        failures = [{WHOLE_IMAGE: row.reason or "failed"} if row.status == "failed" else row.failures for row in rows]
+        failures = [_why(row) for row in rows]
         found = summarise(
             values,
             failures,
@@ -196,6 +208,11 @@ class _Table:
         if expression not in self._references:
             self._references[expression] = self._features(self._named(REAL, expression))
         return self._references[expression]
+
+
+def _why(row: Row) -> Mapping[str, str]:
+    """What a row has no value for, and why; all of it where the image failed."""
+    return {WHOLE_IMAGE: row.reason or "failed"} if row.status == "failed" else row.failures
 
 
 def count_failed(rows: Sequence[Row]) -> int:

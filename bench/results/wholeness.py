@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.core.errors import BenchError, ExitCode, MissingError
-from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Damage, Row, read_manifest, scan
+from bench.results.store import ORIGINAL, REAL, REAL_JPEG, TRUTH, Damage, Row, read_manifest, scan
 
 
 class UnfinishedError(BenchError):
@@ -134,6 +134,10 @@ def _planned(manifest: Mapping[str, Any]) -> Iterator[tuple[Block, int]]:
         yield Block(REAL, ORIGINAL, protocol), len(images)
         if about.get("lossy"):
             yield Block(REAL_JPEG, ORIGINAL, protocol), len(images)
+        for edit in manifest["passes"]:
+            if "reference" in edit:
+                for name in (REAL, TRUTH):
+                    yield Block(name, edit["column"], protocol), sizes[inputs[edit["column"]]]
         for method, own in manifest["methods"].items():
             for column in own.get("passes") or ():
                 yield Block(method, column, protocol), sizes[inputs[column]]

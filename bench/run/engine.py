@@ -18,6 +18,7 @@ from bench.plan.work import MethodSpec, Work
 from bench.results.store import ShardWriter
 from bench.run.group import GroupRunner, Loaded, Task
 from bench.run.real_images import RealGroup, group_of, lacks_rows, read_group, real_entries
+from bench.run.references import lacks_references, reference_entries
 from bench.run.rows import Entry
 from bench.run.sample_images import SampleImages
 from bench.run.shard import Shard
@@ -77,7 +78,9 @@ class Engine:
 
     def _lacks(self, number: int) -> bool:
         real = group_of(self.work, number)
-        return lacks_rows(self.work, real, self.done) or any(self._missing(spec, real) for spec in self.work.specs)
+        if lacks_rows(self.work, real, self.done) or lacks_references(self.work, real, self.done):
+            return True
+        return any(self._missing(spec, real) for spec in self.work.specs)
 
     def _missing(self, spec: MethodSpec, real: RealGroup) -> list[Task]:
         """A method's tasks in a group that some protocol lacks."""
@@ -97,6 +100,7 @@ class Engine:
         for index, stored in real.stored[self.work.evaluators[0].protocol].items():
             self.samples.real(index, stored)
         self._append(real_entries(self.work, real, self.done), "real")
+        self._append(reference_entries(self.work, real, self.done, self.samples), "real")
         return real
 
     def _make(self, spec: MethodSpec, groups: Sequence[RealGroup], runner: GroupRunner) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,15 +21,16 @@ from bench.core.contract import (
     listen,
 )
 from bench.core.errors import ImageError
-from bench.core.observer import Observation
+from bench.core.observer import Output
 from bench.edits.change import Change, change_of, kind_of
 from bench.plan.work import MethodSpec, Work
 from bench.run.input import to_input
 from bench.run.real_images import RealGroup
-from bench.run.rows import Entry, extract, failed, finite, reason, scored_row, stop_if_hopeless
+from bench.run.rows import Entry, extract, failed, reason, scored_row, stop_if_hopeless
 from bench.run.sample_images import SampleImages
 from bench.run.steps import StepTicker
 from bench.timing.clock import StageClock
+from metrics.images import finite
 
 # Takes finished rows, and whose they are.
 Append = Callable[[Sequence[Entry], str], None]
@@ -117,7 +118,7 @@ class GroupRunner:
             for change, lane in self._lanes(tasks, inversion):
                 announced: dict[str, Tensor] = {}
                 with listen(stages=loaded.clock, values=announced.__setitem__):
-                    images = change.apply(loaded.method, inversion).float().cpu()
+                    images = change.apply(loaded.method, inversion).float()
                 self._score(loaded.spec, real, lane, images, announced)
                 left = [task for task in left if task not in lane]
         except Exception as error:
@@ -181,49 +182,37 @@ class GroupRunner:
         self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], images: Tensor, announced: dict[str, Tensor]
     ) -> None:
         """Store, look at and compare what one call made, float32 (group, 3, H, W); append the rows."""
-        broken = {
-            task.index: "the output has NaN or infinite values"
-            for task in lane
-            if not finite(images, self._place(task))
-        }
+        sound = finite(images)
+        broken = {task.index: "the output has NaN or infinite values" for task in lane if not sound[self._place(task)]}
         entries: list[Entry] = []
         for evaluator in self.work.evaluators:
-            asked = [task for task in lane if evaluator in task.evaluators]
-            good = [task for task in asked if task.index not in broken]
-            made = {task.index: evaluator.to_uint8(images[self._place(task)]) for task in good}
+            asked = {task.index: task for task in lane if evaluator in task.evaluators}
+            good = [index for index in asked if index not in broken]
+            made = dict(zip(good, evaluator.to_uint8(images[[i % self.work.group for i in good]]), strict=True))
             stored = {index: evaluator.store(image) for index, image in made.items()}
             seen = extract(evaluator, stored, self.work.group)
-            for task in asked:
-                row = self.work.row(task.index, spec, task.edit, evaluator)
-                if why := broken.get(task.index) or seen.problems.get(task.index):
+            originals = [real.seen[evaluator.protocol].features[index] for index in seen.features]
+            scored = dict(zip(seen.features, evaluator.compare(list(seen.features.values()), originals), strict=True))
+            outputs = {index: self._output(asked[index], real, made[index], announced) for index in scored}
+            observed = real.truth.observe(evaluator, outputs, seen.features)
+            for index, task in asked.items():
+                row = self.work.row(index, spec, task.edit, evaluator)
+                if why := broken.get(index) or seen.problems.get(index):
                     entries.append(failed(row, why))
                     continue
-                original = real.seen[evaluator.protocol].features[task.index]
-                own = self._announced(task, announced)
-                observed = self._observe(task, made[task.index], own)
-                entries.append(scored_row(row, evaluator.compare(seen.features[task.index], original), observed))
+                entries.append(scored_row(row, scored[index], observed[index]))
                 if evaluator is self.work.evaluators[0]:
-                    self.samples.edited(task.index, spec.name, task.edit, stored[task.index], own)
+                    self.samples.edited(index, spec.name, task.edit, stored[index], outputs[index].announced)
         self.append(entries, spec.name)
 
     def _place(self, task: Task) -> int:
         return task.index % self.work.group
 
-    def _announced(self, task: Task, announced: dict[str, Tensor]) -> dict[str, np.ndarray]:
-        """What the method announced of this image."""
+    def _output(self, task: Task, real: RealGroup, made: np.ndarray, announced: Mapping[str, Tensor]) -> Output:
+        """What observers are shown of an image, with what the method announced of it."""
         place = self._place(task)
-        return {name: value[place].float().cpu().numpy() for name, value in announced.items() if len(value) > place}
-
-    def _observe(self, task: Task, made: np.ndarray, announced: dict[str, np.ndarray]) -> Observation:
-        """What the observers say, together."""
-        said = [
-            observer.observe(self.work.images[task.index], task.edit, made, announced)
-            for observer in self.work.observers
-        ]
-        return Observation(
-            {stem: value for item in said for stem, value in item.values.items()},
-            {stem: why for item in said for stem, why in item.failures.items()},
-        )
+        own = {name: value[place].float().cpu().numpy() for name, value in announced.items() if len(value) > place}
+        return Output(self.work.images[task.index], real.images[task.index], task.edit, made, own)
 
     def _failures(self, spec: MethodSpec, task: Task, why: str) -> list[Entry]:
         return [failed(self.work.row(task.index, spec, task.edit, item), why) for item in task.evaluators]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,21 @@ FARTHEST = 4.0
 RECORD = "matched.json"
 
 
+@dataclass(frozen=True)
+class Matched:
+    """A strength found for a method and a column.
+
+    Attributes:
+        change: Mean change there, in the attribute's unit.
+        range_share: This change as a share of the largest that the method reaches up to `FARTHEST` times its card's
+            strength: 1 compares all that a method can do, 0.2 the first fifth of it.
+    """
+
+    strength: float
+    change: float
+    range_share: float
+
+
 def matched_strengths(
     specs: Sequence[MethodSpec],
     images: Dataset,
@@ -35,8 +51,8 @@ def matched_strengths(
     group: int,
     say: Callable[[str], None],
     search: bool = True,
-) -> dict[str, dict[str, float]]:
-    """Column -> strength, for each method by name.
+) -> dict[str, dict[str, Matched]]:
+    """Column -> matched strength, for each method by name.
 
     Args:
         contestants: With their cards' own strengths; the first one sets how far is far enough.
@@ -50,7 +66,7 @@ def matched_strengths(
     """
     attributes = {card.name: card.measures for card in all_cards() if card.measures}
     known = _read(folder)
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Matched]] = {}
     targets: dict[str, float] = {}
     for spec in specs:
         edits = [edit for edit in spec.passes if edit.direction is not None]
@@ -67,7 +83,10 @@ def matched_strengths(
         for column, entry in known[key].items():
             if not entry["reached"] and column in targets:
                 say(f"{spec.name}, {column}: changes by {entry['change']:.3g} at most, not {targets[column]:.3g}")
-        found[spec.name] = {column: entry["strength"] for column, entry in known[key].items()}
+        found[spec.name] = {
+            column: Matched(entry["strength"], entry["change"], entry["range_share"])
+            for column, entry in known[key].items()
+        }
     return found
 
 
@@ -99,15 +118,29 @@ def _search(
 def _match(meter: ChangeMeter, edit: EditPass, target: float | None) -> dict[str, Any]:
     direction = edit.direction
     assert direction is not None
+    changes = {strength: meter(direction, strength) for strength in _range(edit.strength)}
     if target is None:
-        return {"strength": edit.strength, "change": meter(direction, edit.strength), "reached": True}
-    match = match_strength(
-        lambda strength: meter(direction, strength),
-        target,
-        start=edit.strength,
-        limit=FARTHEST * abs(edit.strength),
-    )
-    return {"strength": match.strength, "change": match.change, "reached": match.reached}
+        strength, change, reached = edit.strength, changes[edit.strength], True
+    else:
+        match = match_strength(
+            lambda strength: changes[strength] if strength in changes else meter(direction, strength),
+            target,
+            start=edit.strength,
+            limit=FARTHEST * abs(edit.strength),
+        )
+        strength, change, reached = match.strength, match.change, match.reached
+    largest = max(abs(value) for value in (*changes.values(), change))
+    return {
+        "strength": strength,
+        "change": change,
+        "reached": reached,
+        "range_share": abs(change) / largest if largest else 1.0,
+    }
+
+
+def _range(strength: float) -> tuple[float, ...]:
+    """Where a method's range is looked for: pictures fall apart far out, so its end need not be the largest change."""
+    return tuple(factor * strength for factor in (1.0, 2.0, FARTHEST))
 
 
 def _inputs(images: Dataset) -> list[Any]:
@@ -121,7 +154,7 @@ def _inversions(method: Method, images: Sequence[Any], group: int) -> list[Inver
 
 def _key(first: MethodSpec, spec: MethodSpec, images: Dataset) -> str:
     edits = [(edit.pass_name, edit_digest(edit), edit.strength) for edit in spec.passes]
-    about = [first.digest, spec.digest, edits, [image.digest for image in images.images[:IMAGES]]]
+    about = [first.digest, spec.digest, edits, _range(1.0), [image.digest for image in images.images[:IMAGES]]]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
 

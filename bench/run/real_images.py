@@ -12,6 +12,7 @@ from bench.core.errors import ImageError
 from bench.plan.work import Work
 from bench.results.row import INPUT
 from bench.results.store import REAL_JPEG, Row
+from bench.run.observed import GroupTruth
 from bench.run.rows import Entry, Seen, extract, failed, reason, scored_row, stop_if_hopeless
 
 
@@ -26,10 +27,12 @@ class RealGroup:
         problems: Why others can not be used.
         stored: Protocol -> the images as it stores them, uint8 (h, w, 3).
         seen: Protocol -> what was seen in those.
+        truth: The true edits of these images, for observers.
     """
 
     number: int
     indices: range
+    truth: GroupTruth
     images: dict[int, np.ndarray] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
     stored: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
@@ -39,7 +42,7 @@ class RealGroup:
 def group_of(work: Work, number: int) -> RealGroup:
     """A group with nothing read yet."""
     first = number * work.group
-    return RealGroup(number, range(first, min(first + work.group, len(work.images))))
+    return RealGroup(number, range(first, min(first + work.group, len(work.images))), GroupTruth(work))
 
 
 def read_group(work: Work, number: int) -> RealGroup:
@@ -107,7 +110,7 @@ def _entry(real: RealGroup, item: _Missing, lossless: Seen) -> Entry:
         return failed(row, real.problems[index])
     original = real.seen[evaluator.protocol].features[index]
     if row.method != REAL_JPEG:
-        return scored_row(row, evaluator.compare(original, original))
+        return scored_row(row, evaluator.compare([original], [original])[0])
     if index in lossless.problems:
         return failed(row, lossless.problems[index])
-    return scored_row(row, evaluator.compare(lossless.features[index], original))
+    return scored_row(row, evaluator.compare([lossless.features[index]], [original])[0])

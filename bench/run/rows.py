@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from bench.core.contract import Evaluator, Features, Scored
 from bench.core.errors import BenchError, DeviceError, MissingError
@@ -50,11 +49,6 @@ def extract(evaluator: Evaluator, stored: Mapping[int, np.ndarray], group: int) 
         {index: found for part in parts for index, found in part.features.items()},
         {index: why for part in parts for index, why in part.problems.items()},
     )
-
-
-def finite(images: Tensor, place: int) -> bool:
-    """Whether every value of one image of (N, 3, H, W) is a number."""
-    return bool(torch.isfinite(images[place]).all())
 
 
 def failed(row: Row, why: str) -> Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,14 @@ import numpy as np
 from bench.core.contract import EditPass, ImageRecord
 from bench.core.files import write_atomic
 from bench.core.observer import Observer
-
-TRUTH = "truth"
+from bench.results.store import TRUTH
 
 
 class SampleImages:
     """Keeps images below `run/pictures/<method>/<pass>/<image>.png`, written before the row that they belong to.
 
-    The method "real" has the pass "original"; "truth" has true edits. Flows lie beside the images
-    as `<image>.flow.npy`, float32 (2, h, w) in cells.
+    The method "real" has the pass "original"; "truth" has true edits as they were asked for. Flows lie beside the
+    images as `<image>.flow.npy`, float32 (2, h, w) in cells.
     """
 
     def __init__(
@@ -33,7 +32,7 @@ class SampleImages:
             self._write(self._path("real", "original", index), pixels)
 
     def edited(
-        self, index: int, method: str, edit: EditPass, pixels: np.ndarray, announced: dict[str, np.ndarray]
+        self, index: int, method: str, edit: EditPass, pixels: np.ndarray, announced: Mapping[str, np.ndarray]
     ) -> None:
         if index >= self.count:
             return
@@ -41,13 +40,17 @@ class SampleImages:
         self._write(path, pixels)
         if "flow" in announced:
             _write_flow(path, announced["flow"])
+
+    def asked(self, index: int, edit: EditPass, pixels: np.ndarray) -> None:
+        """The true edit as it was asked for, and its flow."""
+        if index >= self.count:
+            return
+        path = self._path(TRUTH, edit.pass_name, index)
+        self._write(path, pixels)
         for observer in self.observers:
-            true = observer.truth(self.images[index], edit)
-            if true is not None:
-                self._write(self._path(TRUTH, edit.pass_name, index), true)
-            flow = observer.true_flow(self.images[index], edit)
+            flow = observer.asked_flow(self.images[index], edit)
             if flow is not None:
-                _write_flow(self._path(TRUTH, edit.pass_name, index), flow)
+                _write_flow(path, flow)
 
     def _path(self, method: str, column: str, index: int) -> Path:
         name = self.images[index].name.replace("/", "_")

@@ -12,14 +12,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.contract import EditPass, ImageRecord, select
+from bench.core.contract import EditPass, Features, ImageRecord, select
+from bench.core.observer import Output
 from bench.edits.cards import generator_of
 from bench.edits.directions import plan_passes
 from bench.plan.checkpoints import direction_files, files_of, network_path
@@ -30,7 +31,6 @@ from bench.world import open_world
 from bench.world.dataset import scene_of
 from bench.world.flow_teacher import load_flow_teacher
 from bench.world.networks import load_world_networks
-from bench.world.render import render, to_uint8
 from bench.world.truth import edited, true_flow
 from methods.nets.flow.network import normalise
 from methods.registry import load_method
@@ -40,9 +40,8 @@ from methods.warpres.network import WarpRes
 from metrics.evaluator import load_evaluator
 from metrics.intervals import mean_interval
 from metrics.protocol import load_protocol
-from metrics.similarity import psnr
 
-PROTOCOL = "synthetic-1"
+PROTOCOL = "synthetic-2"
 FLOWS = ("no flow", "WarpRes's flow", "teacher's flow", "true flow")
 Values = dict[str, float]
 
@@ -89,10 +88,12 @@ class UpperBound:
         found = {}
         for edit in passes:
             if image in select([image], edit.inputs):
-                found[edit.pass_name] = self._edit(image, edit, prepared, original)
+                found[edit.pass_name] = self._edit(image, pixels, edit, prepared, original)
         return found
 
-    def _edit(self, image: ImageRecord, edit: EditPass, prepared: Prepared, original: Any) -> dict[str, Values]:
+    def _edit(
+        self, image: ImageRecord, pixels: np.ndarray, edit: EditPass, prepared: Prepared, original: Features
+    ) -> dict[str, Values]:
         if edit.direction is None:
             codes, prefix = prepared.codes, prepared.prefix
         else:
@@ -101,8 +102,9 @@ class UpperBound:
         change = self.asked(edit, prepared.codes, codes)
         values = {}
         for name, cells in self.flows(image, edit, prepared, codes, prefix, change).items():
-            made = self.model.finish(self.generator, prepared, codes, prefix, cells).image
-            values[name] = self._score(image, edit, self.evaluator.to_uint8(made[0]), original, cells, change)
+            made = self.evaluator.to_uint8(self.model.finish(self.generator, prepared, codes, prefix, cells).image)
+            output = Output(image, pixels, edit, made[0], {"flow": cells[0].numpy()})
+            values[name] = self._score(output, original, change)
         return values
 
     def asked(self, edit: EditPass, before: Tensor, after: Tensor) -> float:
@@ -125,20 +127,22 @@ class UpperBound:
     def _plain(self, codes: Tensor) -> Tensor:
         return self.generator(codes).clamp(-1, 1)
 
-    def _score(
-        self, image: ImageRecord, edit: EditPass, pixels: np.ndarray, original: Any, cells: Tensor, change: float
-    ) -> Values:
-        stored = self.evaluator.store(pixels)
-        (description,) = self.evaluator.extract([stored])
-        values = dict(self.evaluator.compare(description, original).values)
-        attribute = attribute_of(edit)
-        if attribute is not None:
-            source = scene_of(image.name)
-            target = edited(source, attribute, change)
-            values |= self.observer.observe(image, edit, stored, {}).values
-            values["asked_psnr"] = psnr(stored, to_uint8(render(target))[0].numpy())
-            values |= flow_errors(source, target, {"flow_epe": cells})
-        return values
+    def _score(self, output: Output, original: Features, change: float) -> Values:
+        """The columns of one output whose flow is "flow" among what is announced; `change` is the flow's own truth."""
+        (seen,) = self.evaluator.extract([self.evaluator.store(output.pixels)])
+        values = dict(self.evaluator.compare([seen], [original])[0].values)
+        attribute = attribute_of(output.edit)
+        if attribute is None:
+            return values
+        (said,), (asked,) = self.observer.observe([output]), self.observer.asked([(output.image, output.edit)])
+        assert said.truth is not None and asked is not None
+        values |= said.values
+        truths = self.evaluator.extract([self.evaluator.store(truth) for truth in (said.truth, asked)])
+        for prefix, scored in zip(("truth", "asked"), self.evaluator.compare([seen, seen], truths), strict=True):
+            values |= {f"{prefix}_{stem}": value for stem, value in scored.values.items()}
+        source = scene_of(output.image.name)
+        cells = torch.from_numpy(output.announced["flow"])[None]
+        return values | flow_errors(source, edited(source, attribute, change), cells)[0]
 
 
 def true_cells(image: ImageRecord, edit: EditPass, change: float) -> Tensor:

@@ -54,7 +54,7 @@ def report(
     generator: Generator, networks: WorldNetworks, directions: Tensor, seed: int = 8
 ) -> dict[str, dict[str, float]]:
     """Mean measured change of every attribute at strength 3 of every direction, on unseen samples."""
-    w = _sample(generator, HELD_OUT, seed)
+    w = sample_codes(generator, HELD_OUT, seed)
     before = measure(generator, networks, w)
     facts: dict[str, dict[str, float]] = {}
     for name, direction in zip(ATTRIBUTES, directions, strict=True):
@@ -68,7 +68,7 @@ def make(folder: Path) -> dict[str, dict[str, float]]:
     """Fit, scale, measure and write `directions.safetensors`; returns the measured changes at strength 3."""
     generator = load_shipped_generator(folder)
     networks = load_world_networks(folder)
-    w = _sample(generator, SAMPLES, seed=7)
+    w = sample_codes(generator, SAMPLES, seed=7)
     directions, r2 = fit_directions(w, measure(generator, networks, w))
     for i, name in enumerate(ATTRIBUTES):
         directions[i] *= AT_STRENGTH_3[name] / 3
@@ -85,7 +85,8 @@ def make(folder: Path) -> dict[str, dict[str, float]]:
 
 
 @torch.inference_mode()
-def _sample(generator: Generator, count: int, seed: int) -> Tensor:
+def sample_codes(generator: Generator, count: int, seed: int) -> Tensor:
+    """Seeded codes w (count, D) of the generator's own distribution."""
     random = torch.Generator().manual_seed(seed)
     return generator.mapping(torch.randn(count, generator.config.style_dim, generator=random)).clone()
 

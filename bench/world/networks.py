@@ -10,7 +10,7 @@ Their metrics are called `fd@synthetic-1`, `lpips@synthetic-1`, `id@synthetic-1`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,9 +80,9 @@ class WorldNetworks:
         """Four feature maps, for the perceptual distance."""
         return self.describer.maps(images)
 
-    def pooled(self, images: Tensor) -> Tensor:
-        """Features (N, 168) for the Fréchet distance: spatial means of the last two stages."""
-        return torch.cat([map_.mean((2, 3)) for map_ in self.describer.maps(images)[-2:]], 1)
+    def pooled(self, maps: Sequence[Tensor]) -> Tensor:
+        """Features (N, 168) for the Fréchet distance: spatial means of the last two of the feature maps."""
+        return torch.cat([map_.mean((2, 3)) for map_ in maps[-2:]], 1)
 
     @property
     def digest(self) -> str:

@@ -49,7 +49,7 @@ def generator_distance(generator: Generator, networks: WorldNetworks) -> tuple[f
 
 @torch.inference_mode()
 def _features(networks: WorldNetworks, images: Tensor) -> np.ndarray:
-    return torch.cat([networks.pooled(part) for part in images.split(50)]).double().numpy()
+    return torch.cat([networks.pooled(networks.features(part)) for part in images.split(50)]).double().numpy()
 
 
 def lines(folder: Path = WEIGHTS) -> Iterator[str]:

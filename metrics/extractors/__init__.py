@@ -16,8 +16,10 @@ def feature_extractor(extractor: str, recipe: str, resources: Resources) -> Extr
     MissingError when the network is not there.
     """
     if extractor == "world":
+        from metrics.synthetic import world_maps
+
         world = resources.need_world()
-        return lambda batch: list(world.pooled(batch.signed).float().cpu().numpy())
+        return lambda batch: list(world.pooled(world_maps(world, batch)).float().cpu().numpy())
     path = resources.path(extractor)
     # torch-fidelity takes seconds to import; listing protocols does not need it.
     from .inception import load_extractor

@@ -98,8 +98,8 @@ class Identity:
         return alignment.lineage_fit if self.fit == "lineage" else alignment.umeyama_fit
 
 
-def _cosine(generated: np.ndarray, original: np.ndarray) -> float:
-    return float(generated.astype(np.float64) @ original.astype(np.float64))
+def _cosine(generated: Sequence[np.ndarray], original: Sequence[np.ndarray]) -> list[float]:
+    return [float(a.astype(np.float64) @ b.astype(np.float64)) for a, b in zip(generated, original, strict=True)]
 
 
 def _embed(network: IRSEEmbedder, crops: Tensor) -> Sequence[np.ndarray]:

@@ -15,11 +15,19 @@ _GAP = 2
 
 
 def table(
-    summaries: Summaries, passes: Sequence[Pass], manifest: Mapping[str, Any] | None = None, width: int = 80
+    summaries: Summaries,
+    passes: Sequence[Pass],
+    manifest: Mapping[str, Any] | None = None,
+    width: int = 80,
+    *,
+    every: bool = False,
 ) -> str:
-    """All tables of a run as text of at most `width` columns: blocks below one another, wide ones split."""
+    """All tables of a run as text of at most `width` columns: blocks below one another, wide ones split.
+
+    `every`: with all columns, not the telling ones alone.
+    """
     facts = gather_facts(manifest or {})
-    tables = build_tables(summaries, passes, facts)
+    tables = build_tables(summaries, passes, facts, every=every)
     parts = ["\n".join(_wrapped(f"!! {facts.warning}", width)) + "\n"] if facts.warning else []
     parts.extend(text(item, width) for item in tables)
     parts.append(_legend(tables, width))

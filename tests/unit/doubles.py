@@ -102,15 +102,18 @@ class MeanEvaluator:
     def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
         return pixels
 
-    def to_uint8(self, image: Tensor) -> np.ndarray:
-        return ((image.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    def to_uint8(self, images: Tensor) -> np.ndarray:
+        return ((images.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
 
     def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
         self.described += len(stored)
         batch = torch.from_numpy(np.stack(stored)).float() / 255
         return list(batch)
 
-    def compare(self, generated: Tensor, original: Tensor) -> Scored:
+    def compare(self, generated: Sequence[Tensor], original: Sequence[Tensor]) -> Sequence[Scored]:
+        return [self._scored(one, other) for one, other in zip(generated, original, strict=True)]
+
+    def _scored(self, generated: Tensor, original: Tensor) -> Scored:
         values = {"mse": float((generated - original).square().mean()), "id": float((generated * original).mean())}
         failures = {}
         if generated.mean() < 0.5:

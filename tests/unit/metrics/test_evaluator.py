@@ -16,7 +16,6 @@ from bench.core.errors import FETCH, MissingError
 from metrics.columns import Batch, NoFace
 from metrics.evaluator import ProtocolEvaluator, load_evaluator, missing_columns, plan_evaluator
 from metrics.protocol import load_protocol
-from metrics.synthetic import perceptual_distance
 from tests.unit.metrics.reference import images_u8
 
 Weights = Callable[[str], Path]
@@ -38,9 +37,9 @@ class ToyWorld:
         self.seen["features"] += len(images)
         return [F.avg_pool2d(images, 4), F.avg_pool2d(images, 8)]
 
-    def pooled(self, images: Tensor, /) -> Tensor:
-        self.seen["pooled"] += len(images)
-        return F.avg_pool2d(images, 16).flatten(1)
+    def pooled(self, maps: Sequence[Tensor], /) -> Tensor:
+        self.seen["pooled"] += len(maps[0])
+        return F.avg_pool2d(maps[-1], 2).flatten(1)
 
     def embed(self, images: Tensor, /) -> Tensor:
         self.seen["embed"] += len(images)
@@ -68,15 +67,14 @@ def test_each_network_sees_each_image_once() -> None:
     originals = evaluator.extract(images)
     generated = evaluator.extract(images[::-1])
     assert world.seen == {"features": 14, "pooled": 14, "embed": 14}
-    for first, second in zip(generated, originals, strict=True):
-        evaluator.compare(first, second)
+    evaluator.compare(generated, originals)
     assert world.seen == {"features": 14, "pooled": 14, "embed": 14}
 
 
 def test_scores_mean_what_they_say() -> None:
     evaluator = synthetic()
     first, second = evaluator.extract(images_u8(0, 2, 64))
-    same, other = evaluator.compare(first, first), evaluator.compare(second, first)
+    same, other = evaluator.compare([first, second], [first, first])
     assert same.values["lpips"] == pytest.approx(0, abs=1e-6)
     assert same.values["id"] == pytest.approx(1)
     assert same.values["ssim"] == pytest.approx(1)
@@ -93,26 +91,27 @@ def test_batch_size_does_not_matter() -> None:
     images = images_u8(0, 5, 64)
     one, many = synthetic(batch=1), synthetic(batch=5)
     for a, b in zip(one.extract(images), many.extract(images), strict=True):
-        first, second = one.compare(a, a), many.compare(b, b)
+        (first,), (second,) = one.compare([a], [a]), many.compare([b], [b])
         assert first.values == pytest.approx(second.values, abs=1e-6)
         np.testing.assert_allclose(first.features["fd"], second.features["fd"], atol=1e-6)
 
 
-def test_perceptual_distance_for_truth_columns_is_the_column() -> None:
-    world = ToyWorld()
-    evaluator = synthetic(world)
-    a, b = images_u8(0, 2, 64)
-    column = evaluator.compare(*evaluator.extract([a, b])).values["lpips"]
-    assert perceptual_distance(world)(a, b) == pytest.approx(column, rel=1e-5)
+def test_a_comparison_does_not_depend_on_its_neighbours() -> None:
+    """To the last bit: what was asked beside an image must not move its numbers."""
+    evaluator = synthetic()
+    images = images_u8(0, 8, 64)
+    first, second = evaluator.extract(images), evaluator.extract(images[::-1])
+    together = [scored.values for scored in evaluator.compare(first, second)]
+    assert together == [evaluator.compare([a], [b])[0].values for a, b in zip(first, second, strict=True)]
 
 
 def test_a_refusal_is_a_failure_with_its_side() -> None:
     evaluator = synthetic()
     first, second = evaluator.extract(images_u8(0, 2, 64))
     no_face = {**second, "world_identity": NoFace("no face found")}
-    assert evaluator.compare(no_face, first).failures == {"id": "no face found in the generated picture"}
-    assert evaluator.compare(first, no_face).failures == {"id": "no face found in the original picture"}
-    assert "id" not in evaluator.compare(first, no_face).values
+    assert evaluator.compare([no_face], [first])[0].failures == {"id": "no face found in the generated picture"}
+    assert evaluator.compare([first], [no_face])[0].failures == {"id": "no face found in the original picture"}
+    assert "id" not in evaluator.compare([first], [no_face])[0].values
 
 
 def test_missing_networks_make_missing_columns() -> None:
@@ -195,10 +194,10 @@ def test_paper_columns_with_filled_networks(weights: Weights) -> None:
     stored = [evaluator.store(image) for image in images_u8(0, 2, 300)]
     assert stored[0].shape == (256, 256, 3)
     first, second = evaluator.extract(stored)
-    scored = evaluator.compare(second, first)
+    (scored,) = evaluator.compare([second], [first])
     assert set(scored.values) == {"lpips", "ssim", "mse", "psnr"}
     lossless = evaluator.extract([evaluator.store_lossless(images_u8(0, 2, 300)[0])])[0]
-    floor = evaluator.compare(first, lossless)
+    (floor,) = evaluator.compare([first], [lossless])
     assert 30 < floor.values["psnr"] < 60
     assert floor.values["lpips"] < scored.values["lpips"]
 
@@ -210,7 +209,7 @@ def test_every_column_with_filled_networks(weights: Weights) -> None:
     assert evaluator.missing == {}
     assert evaluator.set_metrics == ("fid",)
     first, second = evaluator.extract([evaluator.store(image) for image in images_u8(0, 2, 256)])
-    same, other = evaluator.compare(first, first), evaluator.compare(second, first)
+    same, other = evaluator.compare([first, second], [first, first])
     assert same.features["fid"].shape == (2048,)
     assert same.values["id"] == pytest.approx(1, abs=1e-5)
     assert other.values["id"] < same.values["id"]

@@ -58,7 +58,7 @@ def resources() -> Resources:
 
 
 def extract(pair: Pair, used: Resources, images: list[np.ndarray]) -> list[object]:
-    return list(used.looks[pair.features](Batch(images, torch.device("cpu"))))
+    return list(used.extractors[pair.features](Batch(images, torch.device("cpu"))))
 
 
 def test_fixed_crop_needs_no_detector(embedder: ToyEmbedder) -> None:
@@ -68,8 +68,8 @@ def test_fixed_crop_needs_no_detector(embedder: ToyEmbedder) -> None:
     first, second = extract(pair, used, images)
     assert set(used.used) == {"curricularface"}
     assert torch.equal(embedder.shown[0], group_crop(Batch(images, torch.device("cpu")).signed))
-    assert pair.compare(first, first) == pytest.approx(1, abs=1e-6)
-    assert pair.compare(first, second) < 0.9999
+    assert pair.compare([first], [first])[0] == pytest.approx(1, abs=1e-6)
+    assert pair.compare([first], [second])[0] < 0.9999
 
 
 def test_fixed_crop_of_other_sizes_is_of_the_image_at_256(embedder: ToyEmbedder) -> None:
@@ -88,7 +88,7 @@ def test_detectors(embedder: ToyEmbedder, alignment: str) -> None:
     face, black = images_u8(0, 1, 224)[0], np.zeros((224, 224, 3), np.uint8)
     found, lost, again = extract(pair, used, [face, black, face])
     assert lost == NoFace("no face found")
-    assert pair.compare(found, again) == pytest.approx(1, abs=1e-6)
+    assert pair.compare([found], [again])[0] == pytest.approx(1, abs=1e-6)
     # The detector's points are the reference's, at twice the size: the crop is the image at half of it.
     half = F.interpolate(Batch([face], torch.device("cpu")).signed, scale_factor=0.5, mode="bilinear")
     assert float((embedder.shown[0][:1] - half)[..., 2:-2, 2:-2].abs().max()) < 0.1
@@ -97,10 +97,10 @@ def test_detectors(embedder: ToyEmbedder, alignment: str) -> None:
 def test_columns_share_the_network_and_the_look(embedder: ToyEmbedder) -> None:
     used = resources()
     crop, again = Identity("curricularface", "group_crop"), Identity("curricularface", "group_crop")
-    assert crop.prepare(used).look == again.prepare(used).look
+    assert crop.prepare(used).features == again.prepare(used).features
     Identity("curricularface", "mtcnn").prepare(used)
     Identity("curricularface", "mtcnn", softmax="channel").prepare(used)
-    assert len(used.looks) == 3
+    assert len(used.extractors) == 3
 
 
 def test_needs() -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from bench.core.errors import ImageError
-from metrics.images import store, to_uint8
+from metrics.images import finite, store, to_uint8
 from metrics.protocol import Pictures, load_protocol
 from tests.unit.metrics.reference import images_u8, u8
 
@@ -23,25 +23,26 @@ def with_resize(resize: str) -> Pictures:
 
 
 def test_rounding_rules() -> None:
-    levels = torch.tensor([-1.5, -1.0, -1 + 0.9 / 127.5, 0.0, 1.0, 2.0]).view(1, 1, -1).expand(3, 1, -1)
-    assert to_uint8(levels, "truncate")[0, :, 0].tolist() == [0, 0, 0, 127, 255, 255]
-    assert to_uint8(levels, "round")[0, :, 0].tolist() == [0, 0, 1, 128, 255, 255]
+    levels = torch.tensor([-1.5, -1.0, -1 + 0.9 / 127.5, 0.0, 1.0, 2.0]).view(1, 1, 1, -1).expand(2, 3, 1, -1)
+    assert to_uint8(levels, "truncate")[1, 0, :, 0].tolist() == [0, 0, 0, 127, 255, 255]
+    assert to_uint8(levels, "round")[1, 0, :, 0].tolist() == [0, 0, 1, 128, 255, 255]
 
 
 def test_bytes_survive_the_round_trip() -> None:
-    image = images_u8(0, 1, 64)[0]
-    signed = torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1
-    assert np.array_equal(to_uint8(signed, "round"), image)
+    images = np.stack(images_u8(0, 2, 80))
+    signed = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    assert np.array_equal(to_uint8(signed, "round"), images)
     # Truncation may lose a level to float rounding, never more.
-    assert np.abs(to_uint8(signed, "truncate").astype(int) - image).max() <= 1
+    assert np.abs(to_uint8(signed, "truncate").astype(int) - images).max() <= 1
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_nan_is_refused(value: float) -> None:
-    image = torch.zeros(3, 8, 8)
-    image[1, 2, 3] = value
+    images = torch.zeros(2, 3, 8, 8)
+    images[1, 1, 2, 3] = value
+    assert finite(images) == [True, False]
     with pytest.raises(ImageError, match="NaN"):
-        to_uint8(image, "round")
+        to_uint8(images, "round")
 
 
 def test_paper_images_are_the_files_of_its_scripts() -> None:

@@ -1,27 +1,11 @@
-"""Distances to the true edit and end-point error of flows."""
+"""Errors of flows."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from metrics.flow import cells_to_pixels, end_point_error
-from metrics.truth import distance_to_truth
-from tests.unit.metrics.reference import images_u8
-
-
-def test_distance_to_truth() -> None:
-    truth, other = images_u8(0, 2, 64)
-    near = np.clip(truth.astype(int) + 3, 0, 255).astype(np.uint8)
-    same = distance_to_truth(truth, truth)
-    assert same == {"truth_psnr": 100, "truth_ssim": pytest.approx(1)}
-    close, far = distance_to_truth(near, truth), distance_to_truth(other, truth)
-    assert close["truth_psnr"] == pytest.approx(10 * np.log10(255**2 / 9), abs=0.3)
-    assert close["truth_ssim"] > 0.95 > far["truth_ssim"]
-    assert distance_to_truth(near, truth, lambda a, b: float(np.abs(a.astype(int) - b).max()))["truth_lpips"] == 3
-    with pytest.raises(ValueError, match="size"):
-        distance_to_truth(truth, truth[:32])
+from metrics.flow import cells_to_pixels, end_point_error, flow_columns
 
 
 def test_end_point_error_counts_visible_points_only() -> None:
@@ -46,3 +30,16 @@ def test_cells_become_pixels() -> None:
     assert pixels.shape == (1, 2, 64, 64)
     assert torch.allclose(pixels[:, 0], torch.tensor(4.0))
     assert torch.allclose(pixels[:, 1], torch.tensor(8.0))
+
+
+def test_moving_points_alone_say_whether_a_flow_follows() -> None:
+    """One point in four moves by (3, 4): half of it followed, then the other way round, then nothing that moves."""
+    truth = torch.zeros(3, 2, 2, 2)
+    truth[:2, 0, 0, 0], truth[:2, 1, 0, 0] = 3, 4
+    flow = torch.stack([truth[0] / 2, -truth[1], truth[2]])
+    half, against, still = flow_columns(flow, truth, torch.ones(3, 2, 2, dtype=torch.bool))
+    assert half == pytest.approx(
+        {"flow_epe": 2.5 / 4, "flow_epe_of_zero": 5 / 4, "flow_epe_moving": 2.5, "flow_slope": 0.5}
+    )
+    assert against["flow_slope"] == pytest.approx(-1)
+    assert still == {"flow_epe": 0, "flow_epe_of_zero": 0}

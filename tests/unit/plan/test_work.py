@@ -75,6 +75,9 @@ def test_observers_are_part_of_the_keys() -> None:
     class Observer:
         digest = "version 1"
 
+        def knows(self, edit: EditPass) -> bool:
+            return False
+
     plain = make_work(FewImages(2), [PoolingMethod()])
     watched = make_work(FewImages(2), [PoolingMethod()], observers=(Observer(),))
     assert not {row.key for _, row in plain.rows()} & {row.key for _, row in watched.rows()}

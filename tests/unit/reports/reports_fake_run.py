@@ -12,7 +12,7 @@ from PIL import Image
 
 from bench.core.sealed import write_sealed
 
-PROTOCOL = "synthetic-1"
+PROTOCOL = "synthetic-2"
 METHODS = ("e4e", "styleres", "warpres")
 PASSES = ("reconstruction", "smile+", "smile-", "pose+", "pose-")
 IMAGES = ("00012", "00047")
@@ -58,7 +58,7 @@ def summaries(protocol: str = PROTOCOL) -> dict[tuple[str, str], dict[str, FakeC
         floor = FakeCell(6.2 if n == 120 else 3.1, 5.6 if n == 120 else 2.7, 7.0 if n == 120 else 3.6, n)
         found["real", column] = {f"fd@{protocol}": floor}
         if column != "reconstruction":
-            found["real", column][f"truth_lpips@{protocol}"] = FakeCell(0.21, 0.20, 0.22, n)
+            found["real", column][f"asked_lpips@{protocol}"] = FakeCell(0.21, 0.20, 0.22, n)
     return found
 
 
@@ -77,15 +77,17 @@ def _method_cells(method: str, column: str, protocol: str) -> dict[str, FakeCell
     else:
         sign = 1.0 if column.endswith("+") else -1.0
         cells |= {
-            "truth_psnr": _near(19.0 + 5.0 * good, 0.3, n, method + column + "psnr"),
+            "share": _near(1.0 - 0.2 * good, 0.04, n, method + column + "share"),
+            "asked_id": _near(0.42 + 0.34 * good, 0.012, n, method + column + "aid"),
+            "asked_psnr": _near(19.0 + 5.0 * good, 0.3, n, method + column + "psnr"),
+            "asked_lpips": _near(0.24 - 0.15 * good, 0.005, n, method + column + "tlpips"),
             "truth_ssim": _near(0.62 + 0.21 * good, 0.008, n, method + column + "tssim"),
-            "truth_lpips": _near(0.24 - 0.15 * good, 0.005, n, method + column + "tlpips"),
             "achieved": _near(sign * (1.1 - 0.2 * good), 0.05, n, method + column + "achieved"),
         }
         if method == "warpres":
             cells |= {
-                "flow_epe": _near(0.82, 0.06, n, column + "epe"),
-                "flow_epe_teacher": _near(0.71, 0.06, n, column + "teacher"),
+                "flow_epe_moving": _near(0.82, 0.06, n, column + "epe"),
+                "flow_slope": _near(0.91, 0.06, n, column + "slope"),
             }
     return {f"{stem}@{protocol}": cell for stem, cell in cells.items()}
 

@@ -70,9 +70,9 @@ def _short() -> tuple[Any, Any, Any]:
 
 
 def test_every_kind_of_file_is_there(run: Path) -> None:
-    for name in ("scores@synthetic-1", "truth@synthetic-1"):
+    for name in ("scores@synthetic-2", "truth@synthetic-2", "all@synthetic-2"):
         assert all((run / "tables" / f"{name}.{suffix}").stat().st_size for suffix in ("csv", "md", "tex"))
-    assert (run / "tables" / "long@synthetic-1.csv").is_file()
+    assert (run / "tables" / "long@synthetic-2.csv").is_file()
     plots = {path.suffix for path in (run / "plots").iterdir()}
     assert plots == {".png", ".pdf"} and list((run / "grids").glob("*.png"))
     assert not [path for path in run.rglob("*") if path.name.endswith(".part")]
@@ -153,13 +153,13 @@ def test_filled_weights_raise_a_banner_and_silence_the_verdict(tmp_path: Path) -
 
 def test_verdicts_name_only_what_the_intervals_carry() -> None:
     cells = summaries()
-    cells["styleres", "smile+"]["id@synthetic-1"] = cells["warpres", "smile+"]["id@synthetic-1"]
+    cells["styleres", "smile+"]["id@synthetic-2"] = cells["warpres", "smile+"]["id@synthetic-2"]
     sentences = verdicts(build_tables(cells, passes(), Facts())[0])
     assert sentences[1] == ("Smile: WarpRes is best in FD+, FD− and Id−; StyleRes and WarpRes share the lead in Id+.")
     for cell in cells.values():
-        cell.pop("fd@synthetic-1", None)
-        if "id@synthetic-1" in cell:
-            cell["id@synthetic-1"] = cells["warpres", "smile+"]["id@synthetic-1"]
+        cell.pop("fd@synthetic-2", None)
+        if "id@synthetic-2" in cell:
+            cell["id@synthetic-2"] = cells["warpres", "smile+"]["id@synthetic-2"]
     assert verdicts(build_tables(cells, passes(), Facts())[0])[1] == "Smile: no method stands apart in Id+ and Id−."
     alone = {key: value for key, value in cells.items() if key[0] == "warpres"}
     assert verdicts(build_tables(alone, passes(), Facts())[0]) == []
@@ -169,12 +169,12 @@ def test_unequal_changes_are_said_wherever_the_numbers_are_read() -> None:
     cells = summaries()
     for method, column in cells:
         if method in METHODS and column != "reconstruction":
-            cells[method, column]["achieved@synthetic-1"] = FakeCell(3.0, 2.5, 3.5, 120)
+            cells[method, column]["share@synthetic-2"] = FakeCell(3.0, 2.5, 3.5, 120)
     equal = build_tables(cells, passes(), Facts())[1]
-    assert not any("different amounts" in said for said in (text(equal), markdown(equal), *verdicts(equal)))
-    cells["warpres", "pose+"]["achieved@synthetic-1"] = FakeCell(15.0, 14.5, 15.5, 120)
+    assert not any("different shares" in said for said in (text(equal), markdown(equal), *verdicts(equal)))
+    cells["warpres", "pose+"]["share@synthetic-2"] = FakeCell(15.0, 14.5, 15.5, 120)
     table = build_tables(cells, passes(), Facts())[1]
-    remark = "Pose: the methods changed the attribute by different amounts"
+    remark = "Pose: the methods did different shares of what was asked"
     assert remark in text(table) and remark in markdown(table) and remark in verdicts(table)[-1]
 
 

@@ -94,7 +94,7 @@ def test_the_floors_close_the_papers_tables(protocol: str) -> None:
     table = _table(2, protocol)
     (floor,) = [row for row in table.rows if row.kind == "reference"]
     assert floor == table.rows[-1]
-    assert (floor.name, floor.title) == ("real", "No edit")
+    assert (floor.name, floor.title) == ("real", "Copy of input")
     values = {column.name: entry.value for column, entry in zip(table.columns, floor.entries, strict=True)}
     assert values[f"smile+:fid@{protocol}"] == 6.2
     assert "what doing nothing scores" in table.notes[floor.note - 1]

@@ -24,7 +24,7 @@ def _entry(table: Table, method: str, column: str) -> Entry:
 
 def test_scores_and_truth_are_two_tables_of_one_protocol() -> None:
     tables = build_tables(summaries(), passes(), Facts())
-    assert [table.slug for table in tables] == ["scores@synthetic-1", "truth@synthetic-1"]
+    assert [table.slug for table in tables] == ["scores@synthetic-2", "truth@synthetic-2"]
     assert [block.title for block in tables[0].blocks] == ["Reconstruction", "Smile", "Pose"]
     assert [c.label for c in tables[0].blocks[1].columns] == ["FD+", "FD−", "Id+", "Id−"]
     assert [block.title for block in tables[1].blocks] == ["Smile", "Pose"]
@@ -51,7 +51,7 @@ def test_rows_are_in_reading_order_with_references_last_and_unranked() -> None:
     assert [row.name for row in table.rows] == [*METHODS, "real"]
     assert table.rows[-1].kind == "reference"
     # The floor is lower than every method's FD, yet the best method keeps its mark.
-    floor, best = (_entry(table, name, "smile+:fd@synthetic-1") for name in ("real", "warpres"))
+    floor, best = (_entry(table, name, "smile+:fd@synthetic-2") for name in ("real", "warpres"))
     assert floor.value is not None and best.value is not None and floor.value < best.value
     assert (floor.mark, best.mark) == ("", "best")
 
@@ -89,32 +89,32 @@ def test_no_mark_where_an_interval_is_missing() -> None:
 def test_absent_methods_and_columns_say_why() -> None:
     missing = {
         "methods": {"hfgi": {"status": "not released", "reason": "No car checkpoint."}},
-        "columns": {"kid@synthetic-1": {"reason": "No network.", "command": "get it"}},
+        "columns": {"kid@synthetic-2": {"reason": "No network.", "command": "get it"}},
     }
     table = _scores(Facts.from_manifest(manifest(missing=missing)))
     hfgi = next(row for row in table.rows if row.name == "hfgi")
     assert hfgi.absent is not None and hfgi.absent.word == "not released"
-    kid = _entry(table, "warpres", "smile+:kid@synthetic-1")
+    kid = _entry(table, "warpres", "smile+:kid@synthetic-2")
     assert kid.word == "missing"
-    assert table.notes[kid.note - 1] == "kid@synthetic-1: No network. Get it: get it"
+    assert table.notes[kid.note - 1] == "kid@synthetic-2: No network. Get it: get it"
     assert table.notes[hfgi.absent.note - 1] == "HFGI: No car checkpoint."
 
 
 def test_failures_are_counted_and_a_number_that_is_none_is_a_word() -> None:
     cells = summaries()
-    cells["e4e", "smile+"]["id@synthetic-1"] = FakeCell(None, None, None, 0, 120)
-    cells["styleres", "smile+"]["id@synthetic-1"] = FakeCell(float("nan"), None, None, 0, 120)
+    cells["e4e", "smile+"]["id@synthetic-2"] = FakeCell(None, None, None, 0, 120)
+    cells["styleres", "smile+"]["id@synthetic-2"] = FakeCell(float("nan"), None, None, 0, 120)
     table = build_tables(cells, passes(), Facts())[0]
     for method in ("e4e", "styleres"):
-        entry = _entry(table, method, "smile+:id@synthetic-1")
+        entry = _entry(table, method, "smile+:id@synthetic-2")
         assert (entry.value, entry.word, entry.failed) == (None, "failed", 120)
-    assert _entry(table, "e4e", "pose+:id@synthetic-1").failed == 2
+    assert _entry(table, "e4e", "pose+:id@synthetic-2").failed == 2
 
 
 def test_a_column_that_does_not_apply_is_a_dash() -> None:
     truth = build_tables(summaries(), passes(), Facts())[1]
-    assert _entry(truth, "styleres", "pose+:flow_epe@synthetic-1").word == "–"
-    assert _entry(truth, "warpres", "pose+:flow_epe@synthetic-1").value is not None
+    assert _entry(truth, "styleres", "pose+:flow_epe_moving@synthetic-2").word == "–"
+    assert _entry(truth, "warpres", "pose+:flow_epe_moving@synthetic-2").value is not None
 
 
 def test_images_are_counted_a_pass() -> None:
@@ -140,14 +140,14 @@ def test_a_metric_nobody_described_is_shown_all_the_same() -> None:
 
 
 def test_the_protocol_has_the_last_word_on_a_column() -> None:
-    protocols = {"synthetic-1": {"columns": [{"stem": "fd", "title": "World FD", "better": "higher", "what": "Text."}]}}
+    protocols = {"synthetic-2": {"columns": [{"stem": "fd", "title": "World FD", "better": "higher", "what": "Text."}]}}
     fd = _scores(Facts.from_manifest(manifest(protocols=protocols))).columns[0]
     assert (fd.label, fd.metric.arrow, fd.metric.help) == ("World FD", "↑", "Text.")
 
 
 @pytest.mark.parametrize(
     ("name", "title"),
-    [("psp+warpres", "pSp+WarpRes"), ("restyle-psp", "ReStyle (pSp)"), ("mine", "mine"), ("real", "No edit")],
+    [("psp+warpres", "pSp+WarpRes"), ("restyle-psp", "ReStyle (pSp)"), ("mine", "mine"), ("real", "Copy of input")],
 )
 def test_method_titles(name: str, title: str) -> None:
     assert method_title(name, {}) == title

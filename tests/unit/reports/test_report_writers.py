@@ -23,7 +23,7 @@ from reports.writers import tex as latex
 NASTY = r"A&B_100% #1 {x} ~^ $5 \cmd <b>|*\ "
 MISSING = {
     "methods": {"hyperstyle": {"reason": NASTY, "command": "run_bench.py weights fetch a_b"}},
-    "columns": {"kid@synthetic-1": {"status": "missing", "reason": "no network"}},
+    "columns": {"kid@synthetic-2": {"status": "missing", "reason": "no network"}},
 }
 
 
@@ -34,16 +34,16 @@ def _tables(**more: object) -> list[Table]:
 def test_wide_csv_keeps_every_digit() -> None:
     lines = list(csv.DictReader(io.StringIO(csv_writer.wide(_tables()[0]))))
     warpres = next(line for line in lines if line["method"] == "warpres")
-    cell = summaries()["warpres", "smile+"]["fd@synthetic-1"]
-    assert float(warpres["smile+:fd@synthetic-1"]) == cell.value
-    assert float(warpres["smile+:fd@synthetic-1:low"]) == cell.low
-    assert warpres["smile+:fd@synthetic-1:n"] == "120"
+    cell = summaries()["warpres", "smile+"]["fd@synthetic-2"]
+    assert float(warpres["smile+:fd@synthetic-2"]) == cell.value
+    assert float(warpres["smile+:fd@synthetic-2:low"]) == cell.low
+    assert warpres["smile+:fd@synthetic-2:n"] == "120"
     absent = next(line for line in lines if line["method"] == "hyperstyle")
-    assert absent["smile+:fd@synthetic-1"] == "" and "weights fetch a_b" in absent["notes"]
+    assert absent["smile+:fd@synthetic-2"] == "" and "weights fetch a_b" in absent["notes"]
 
 
 def test_long_csv_has_every_number_once() -> None:
-    text = csv_writer.long(summaries(), passes(), Facts.from_manifest(manifest(missing=MISSING)), "synthetic-1")
+    text = csv_writer.long(summaries(), passes(), Facts.from_manifest(manifest(missing=MISSING)), "synthetic-2")
     lines = list(csv.DictReader(io.StringIO(text)))
     assert sum(line["status"] == "ok" for line in lines) == sum(map(len, summaries().values()))
     assert [line["note"] for line in lines if line["metric"] == "kid"] == ["no network"]
@@ -52,7 +52,7 @@ def test_long_csv_has_every_number_once() -> None:
 
 def test_a_methods_own_strength_is_written() -> None:
     methods = {"warpres": {"passes": {"pose-": {"strength": -2.25}}}}
-    text = csv_writer.long(summaries(), passes(), Facts.from_manifest(manifest(methods=methods)), "synthetic-1")
+    text = csv_writer.long(summaries(), passes(), Facts.from_manifest(manifest(methods=methods)), "synthetic-2")
     lines = [line for line in csv.DictReader(io.StringIO(text)) if line["pass"] == "pose-"]
     assert {line["strength"] for line in lines if line["method"] == "warpres"} == {"-2.25"}
     assert {line["strength"] for line in lines if line["method"] == "e4e"} == {"-3.0"}
@@ -60,12 +60,12 @@ def test_a_methods_own_strength_is_written() -> None:
 
 def test_no_text_ever_says_nan() -> None:
     cells = summaries()
-    cells["e4e", "smile+"]["id@synthetic-1"] = FakeCell(float("nan"), float("nan"), float("inf"), 0, 0)
-    cells["e4e", "smile-"]["id@synthetic-1"] = FakeCell(0.4, float("nan"), float("nan"), 5, 0)
+    cells["e4e", "smile+"]["id@synthetic-2"] = FakeCell(float("nan"), float("nan"), float("inf"), 0, 0)
+    cells["e4e", "smile-"]["id@synthetic-2"] = FakeCell(0.4, float("nan"), float("nan"), 5, 0)
     texts = [terminal.table(cells, passes(), manifest())]
     for table in build_tables(cells, passes(), Facts()):
         texts += [csv_writer.wide(table), markdown.markdown(table), latex.latex(table)]
-    texts.append(csv_writer.long(cells, passes(), Facts(), "synthetic-1"))
+    texts.append(csv_writer.long(cells, passes(), Facts(), "synthetic-2"))
     assert not [text for text in texts if re.search(r"\b(nan|inf|None)\b", text, re.IGNORECASE)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import pytest
 
 from bench.core.contract import EditPass, ImageRecord
 from bench.core.errors import MissingError
-from bench.core.observer import Observation
+from bench.core.observer import Observation, Output
 from bench.results.store import load_features, read_rows
-from tests.unit.doubles import FewImages, MeanEvaluator, PoolingMethod, fingerprint, make_work, run_work
+from tests.unit.doubles import SIZE, FewImages, MeanEvaluator, PoolingMethod, fingerprint, make_work, run_work
 
 
 def test_each_image_is_read_and_described_once_for_all_methods(tmp_path: Path) -> None:
@@ -129,21 +129,27 @@ def test_a_value_that_cannot_be_had_is_a_failure_of_its_column(tmp_path: Path) -
 
 
 class _Bounds:
-    """An observer: brightness of the output, NaN for one image, and the size of the announced flow."""
+    """An observer: brightness of the output, NaN for one image, the size of the announced flow; truths are grey."""
 
     digest = "bounds"
 
-    def observe(
-        self, image: ImageRecord, edit: EditPass, output: np.ndarray, announced: Mapping[str, np.ndarray]
-    ) -> Observation:
-        bright = float("nan") if image.name == "0.png" else float(output.mean())
-        return Observation({"bright": bright, "flow": float(np.abs(announced["flow"]).mean())})
+    def knows(self, edit: EditPass) -> bool:
+        return edit.pass_name == "pose+"
 
-    def truth(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
-        return np.zeros((4, 4, 3), np.uint8) if edit.pass_name == "pose+" else None
+    def observe(self, outputs: Sequence[Output | None]) -> Sequence[Observation]:
+        return [Observation() if output is None else self._observed(output) for output in outputs]
 
-    def true_flow(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
-        return np.ones((2, 4, 4), np.float32) if edit.pass_name == "pose+" else None
+    def _observed(self, output: Output) -> Observation:
+        values = {"bright": float("nan") if output.image.name == "0.png" else float(output.pixels.mean())}
+        values |= {name: float(np.abs(value).mean()) for name, value in output.announced.items()}
+        return Observation(values, truth=np.full((SIZE, SIZE, 3), 100, np.uint8))
+
+    def asked(self, edits: Sequence[tuple[ImageRecord, EditPass] | None]) -> Sequence[np.ndarray | None]:
+        grey = np.full((SIZE, SIZE, 3), 50, np.uint8)
+        return [grey if each is not None and self.knows(each[1]) else None for each in edits]
+
+    def asked_flow(self, image: ImageRecord, edit: EditPass) -> np.ndarray | None:
+        return np.ones((2, 4, 4), np.float32)
 
 
 def test_observers_add_values_and_true_images(tmp_path: Path) -> None:
@@ -156,6 +162,24 @@ def test_observers_add_values_and_true_images(tmp_path: Path) -> None:
     assert truth == ["0.flow.npy", "0.png", "1.flow.npy", "1.png"]
     flow = np.load(tmp_path / "pictures/pool/pose+/0.flow.npy")
     assert (flow.shape, flow.dtype) == ((2, 4, 4), np.float32)
+
+
+def test_the_metrics_against_both_truths_are_columns(tmp_path: Path) -> None:
+    dataset = FewImages(4)
+    run_work(make_work(dataset, [PoolingMethod()], observers=(_Bounds(),)), tmp_path)
+    found = {(row.method, row.pass_name, row.image): row for row in read_rows(tmp_path)}
+    pixels = dataset.read(dataset.images[1]).astype(float) / 255
+    for edit, stems in (("pose+", {"truth_mse", "asked_mse"}), ("pose-", {"truth_mse"})):
+        values = found["pool", edit, "1.png"].values
+        assert {stem for stem in values if stem.endswith("_mse")} == stems
+    # What doing nothing scores against what was asked, and the asked edit itself as if a method had made it.
+    still, true = found["real", "pose+", "1.png"], found["truth", "pose+", "1.png"]
+    assert still.values["asked_mse"] == pytest.approx(np.mean((pixels - 50 / 255) ** 2), rel=1e-5)
+    assert still.features == {}
+    assert true.values["mse"] == pytest.approx(still.values["asked_mse"], rel=1e-5)
+    assert true.values["bright"] == 50
+    assert true.features.keys() == {"fd"}
+    assert ("truth", "pose-", "1.png") not in found
 
 
 def test_protocols_that_store_feed_methods_the_stored_image(tmp_path: Path) -> None:

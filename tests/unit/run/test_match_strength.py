@@ -11,7 +11,7 @@ import pytest
 
 from bench.cli import main
 from bench.plan.work import MethodSpec
-from bench.run.match_strength import RECORD, _key, matched_strengths
+from bench.run.match_strength import RECORD, Matched, _key, matched_strengths
 from tests.unit.doubles import FewImages, PoolingMethod, spec
 
 
@@ -19,7 +19,7 @@ def _never() -> Any:
     raise AssertionError("a plan loads no method")
 
 
-def _strengths(own: list[MethodSpec], data: FewImages, folder: Path, said: list[str]) -> dict[str, dict[str, float]]:
+def _strengths(own: list[MethodSpec], data: FewImages, folder: Path, said: list[str]) -> dict[str, dict[str, Matched]]:
     images: Any = data
     return matched_strengths(own, images, lambda _: {}, folder, group=4, say=said.append, search=False)
 
@@ -31,9 +31,9 @@ def test_a_plan_takes_what_is_known_and_names_the_rest(tmp_path: Path) -> None:
     assert _strengths([known, unknown], data, tmp_path, said) == {}
     assert [line.split(" are ")[0] for line in said] == ["the matched strengths of a", "the matched strengths of b"]
     assert not list(tmp_path.iterdir())
-    entry = {"smile+": {"strength": 2.5, "change": 1.0, "reached": True}}
+    entry = {"smile+": {"strength": 2.5, "change": 1.0, "reached": True, "range_share": 0.5}}
     (tmp_path / RECORD).write_text(json.dumps({_key(known, known, data): entry}))  # type: ignore[arg-type]
-    assert _strengths([known, unknown], data, tmp_path, said) == {"a": {"smile+": 2.5}}
+    assert _strengths([known, unknown], data, tmp_path, said) == {"a": {"smile+": Matched(2.5, 1.0, 0.5)}}
     assert data.reads == []
 
 

@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
 from bench.core.contract import Direction, EditPass
-from bench.run.truth import TruthObserver, nominal_change
+from bench.core.observer import Output
+from bench.run.truth import DIRECTIONS, TruthObserver, asked_change
 from bench.world import open_world
+from bench.world.asked import load_asked
 from bench.world.generator import load_shipped_generator, sample_images
 from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
-from bench.world.render import render, to_uint8
+from bench.world.render import render
 from bench.world.scene import other_photo, sample_people
-from bench.world.truth import edited
 from methods.training.recipe import load_recipe
 from methods.training.tasks.judges import verification_accuracy
 from methods.training.world_card import metadata_of
 
-MADE = [path for path in sorted(WEIGHTS.glob("*.safetensors")) if path.stem != "directions"]
+MADE = [path for path in sorted(WEIGHTS.glob("*.safetensors")) if path.stem not in ("directions", "asked")]
 
 
 @pytest.fixture(scope="module")
@@ -69,25 +71,71 @@ def test_shipped_weights_stay_small() -> None:
     assert sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) < 40e6
 
 
+def _turn(strength: float = 3.0) -> EditPass:
+    """The world's own direction, as a run loads it."""
+    vector = state_dict_of(read_checkpoint(DIRECTIONS))["yaw"].expand(10, -1)
+    return EditPass("pose+", Direction("pose", "add", vector, ""), strength)
+
+
 def test_observer_is_fair_to_the_true_edit() -> None:
     """The true edited image itself scores as good as it gets; the unedited image counts as no change."""
-    observer = TruthObserver(load_world_networks())
-    image = open_world("test", 6).images[5]
-    world = open_world("test", 6)
-    turn = EditPass("pose+", Direction("pose", "add", torch.zeros(10, 64), ""), 3.0)
-    from bench.world.dataset import scene_of
+    observer, world = TruthObserver(load_world_networks()), open_world("test", 6)
+    image = world.images[5]
+    pixels = world.read(image)
+    (asked,) = observer.asked([(image, _turn())])
+    assert asked is not None and observer.knows(_turn())
+    flow = {"flow": np.zeros((2, 32, 32), np.float32)}
+    true, nothing, still = observer.observe(
+        [Output(image, pixels, _turn(), asked, flow), None, Output(image, pixels, _turn(), pixels)]
+    )
+    assert not nothing.values and nothing.truth is None
+    change = asked_change(image, _turn())
+    assert change is not None and true.values["achieved"] == pytest.approx(change, abs=5.0)
+    assert true.values["share"] == pytest.approx(1, abs=0.3)
+    assert true.values["flow_epe"] == pytest.approx(true.values["flow_epe_of_zero"], rel=1e-5)
+    assert true.values["flow_epe_moving"] > true.values["flow_epe"]
+    assert true.values["flow_slope"] == 0
+    assert still.values["achieved"] == still.values["share"] == 0
+    assert not [name for name in still.values if name.startswith("flow")]
+    assert still.truth is not None and np.array_equal(still.truth, pixels)
 
-    truth = to_uint8(render(edited(scene_of(image.name), "yaw", 15.0)))[0].numpy()
-    said = observer.observe(image, turn, truth, {"flow": np.zeros((2, 32, 32), np.float32)}).values
-    assert said["achieved"] == pytest.approx(15.0, abs=5.0)
-    assert said["truth_psnr"] > 24
-    still = observer.observe(image, turn, world.read(image), {}).values
-    assert still["achieved"] == 0
-    assert still["truth_psnr"] == 100
-    assert still["id_of_truth"] == pytest.approx(1, abs=1e-5)
-    assert 0.9 < said["id_of_truth"] < 1
-    assert said["flow_epe"] == pytest.approx(said["flow_epe_of_zero"], rel=1e-5)
-    assert 0 < said["flow_epe_teacher"] < 0.5 * said["flow_epe_of_zero"]
-    assert "flow_epe_teacher" not in still
-    assert observer.truth(image, turn) is not None
-    assert nominal_change("yaw") > 3
+
+def test_what_is_said_of_an_image_does_not_depend_on_its_neighbours() -> None:
+    observer, world = TruthObserver(load_world_networks()), open_world("test", 3)
+    outputs = [Output(image, world.read(image), _turn(), world.read(world.images[0])) for image in world.images]
+    together = observer.observe(outputs)
+    for place, output in enumerate(outputs):
+        alone = TruthObserver(load_world_networks()).observe(
+            [output if at == place else None for at in range(len(outputs))]
+        )[place]
+        assert alone.values == together[place].values
+        assert alone.truth is not None and np.array_equal(alone.truth, together[place].truth)
+
+
+def test_asked_changes_are_those_of_the_shipped_directions() -> None:
+    asked = load_asked()
+    assert asked.directions == file_digest(DIRECTIONS)
+    for attribute, size in (("smile", 0.3), ("yaw", 10.0), ("age", 0.1)):
+        middle = float(np.mean(asked.knots[attribute]))
+        more, less = asked(attribute, middle, 3.0), asked(attribute, middle, -3.0)
+        assert more > size and less < -size
+        assert asked(attribute, middle, 0.0) == pytest.approx(0, abs=1e-6)
+        assert asked(attribute, middle, 100.0) == asked(attribute, middle, 6.0)
+    # Who looks far aside already hardly turns any further.
+    assert asked("yaw", 30.0, 3.0) < 0.3 * asked("yaw", -10.0, 3.0)
+
+
+def test_a_strength_asks_for_the_change_it_was_found_for() -> None:
+    asked, starts = load_asked(), np.linspace(-20, 20, 9)
+    strength = asked.strength_of("yaw", starts, 8.0)
+    assert np.mean([asked("yaw", start, strength) for start in starts]) == pytest.approx(8.0, abs=0.2)
+    assert asked.strength_of("yaw", starts, -500.0) == -6.0
+
+
+def test_a_direction_of_one_s_own_asks_for_nothing_known() -> None:
+    own = EditPass("pose+", Direction("pose", "add", torch.zeros(10, 64), ""), 3.0)
+    image = open_world("test", 1).images[0]
+    observer = TruthObserver(load_world_networks())
+    assert not observer.knows(own)
+    assert observer.asked([(image, own)]) == [None]
+    assert asked_change(image, own) is None
