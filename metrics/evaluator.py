@@ -147,7 +147,7 @@ def load_evaluator(
     """Load a protocol and the networks of its columns.
 
     Args:
-        protocol_name: "paper-1", "standard-1", "synthetic-1", or a path to a file of that form.
+        protocol_name: "paper-1", "standard-1", "synthetic-2", or a path to a file of that form.
         domain: Columns of the other domain are left out ("id" has no meaning for cars).
         weights: Path of an auxiliary network by registry name ("inception-imagenet", "inception-fid",
             "alexnet-imagenet", "vgg16-imagenet", "curricularface", "mtcnn", "insightface-buffalo_l"); raises

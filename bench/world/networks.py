@@ -4,7 +4,7 @@
 * an identity embedder (the same person under another pose, smile, light and background against somebody else);
 * a feature network for Fréchet and perceptual distances.
 
-Their metrics are called `fd@synthetic-1`, `lpips@synthetic-1`, `id@synthetic-1`: they are not the paper's.
+Their metrics are called `fd@synthetic-2`, `lpips@synthetic-2`, `id@synthetic-2`: they are not the paper's.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def _pass_grid(shots: Sequence[Shot], column: str, methods: Sequence[str], facts
     with_true = any(column in shot.true for shot in shots)
     flowing = [method for method in methods if any((method, column) in shot.flows for shot in shots)]
     with_true_flow = bool(flowing) and any(column in shot.true_flows for shot in shots)
-    heads = ["Input", *(method_title(method, facts.titles) for method in methods), *["True edit"] * with_true]
+    heads = ["Input", *(method_title(method, facts.titles) for method in methods), *["True edit, as asked"] * with_true]
     heads += [_flow_title(method, facts) for method in flowing] + ["True flow"] * with_true_flow
     longest = _common_length(shots, [column])
     rows = []
@@ -71,7 +71,8 @@ def _pass_grid(shots: Sequence[Shot], column: str, methods: Sequence[str], facts
         row += [_Field(flow=shot.flows.get((method, column)), longest=longest) for method in flowing]
         row += [_Field(flow=shot.true_flows.get(column), longest=longest)] * with_true_flow
         rows.append(row)
-    caption = f"{name.title}: the input, what each method makes of it" + (", and the true edit." if with_true else ".")
+    caption = f"{name.title}: the input, what each method makes of it" + (", and the true edit as it was asked for."
+    if with_true else ".")
     legend = longest if flowing else None
     return _compose(f"pass-{column}", caption, name.title, heads, [shot.name for shot in shots], rows, legend)
 
@@ -80,7 +81,7 @@ def _image_sheet(shot: Shot, columns: Sequence[str], methods: Sequence[str], fac
     """The first row is the truth: the input stands where its reconstruction is to be, true edits follow."""
     longest = _common_length([shot], columns)
     rows = [[_Field(shot.true.get(c) or (shot.input if c == columns[0] else None)) for c in columns]]
-    names = ["Input, true edits" if shot.true else "Input"]
+    names = ["Input, true edits as asked" if shot.true else "Input"]
     for method in methods:
         rows.append([_Field(shot.made.get((method, c))) for c in columns])
         names.append(method_title(method, facts.titles))

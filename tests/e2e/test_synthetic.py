@@ -60,13 +60,18 @@ def test_the_run_holds_what_it_promises(capsys: pytest.CaptureFixture[str]) -> N
     assert [edit["column"] for edit in manifest["passes"]] == ["reconstruction", "smile+", "smile-", "pose+", "pose-"]
     rows = read_rows(run, manifest)
     assert {row.status for row in rows} == {"ok"}
+    assert {row.method for row in rows} == {"real", "truth", *SHIPPED}
     for row in rows:
-        if row.method != "real":
+        edited = row.pass_name not in ("reconstruction", "original")
+        if row.method in SHIPPED:
             assert {"ssim", "lpips", "id", "psnr"} <= set(row.values)
-            assert ("truth_psnr" in row.values) == (row.pass_name != "reconstruction")
-            moved = row.pass_name != "reconstruction" and row.method == "warpres"
-            assert ("flow_epe" in row.values) == ("flow_epe_teacher" in row.values) == moved
-    (long,) = (run / "tables").glob("long@synthetic-1.csv")
+            assert {"truth_psnr", "asked_psnr", "asked_id", "achieved"} & set(row.values) == (
+                {"truth_psnr", "asked_psnr", "asked_id", "achieved"} if edited else set()
+            )
+            assert ("flow_epe" in row.values) == (edited and row.method == "warpres")
+        elif edited:
+            assert ("asked_psnr" in row.values) == (row.method == "real")
+    (long,) = (run / "tables").glob("long@synthetic-2.csv")
     with long.open() as stream:
         assert {line["method"] for line in csv.DictReader(stream)} >= set(SHIPPED)
     for pattern in ("tables/*.md", "tables/*.tex", "plots/*.png", "plots/*.pdf", "grids/*.png", "index.html"):
@@ -86,3 +91,9 @@ def test_matched_strengths_move_every_method_equally_far() -> None:
     assert changes[-1] < 1.5 * changes[0]
     strengths = {method["passes"]["pose+"]["strength"] for method in manifest["methods"].values()}
     assert len(strengths) > 1
+    # What is asked is the same for all, whatever strength of a method it takes.
+    asked = {row.edit_digest for row in read_rows(run, manifest) if row.pass_name == "pose+"}
+    assert len(asked) == 1
+    shares = [method["passes"]["pose+"]["range_share"] for method in manifest["methods"].values()]
+    assert all(0 < share <= 1 for share in shares)
+    assert "share of the largest one" in (run / "tables" / "truth@synthetic-2.md").read_text()

@@ -11,7 +11,7 @@ from metrics.columns import known_kinds
 from metrics.protocol import FOLDER, load_protocol, protocol_names
 from tests.unit.metrics.reference import reference
 
-NAMES = ["paper-1", "standard-1", "synthetic-1"]
+NAMES = ["paper-1", "standard-1", "synthetic-1", "synthetic-2"]
 
 
 def changed(tmp_path: Path, old: str, new: str, name: str = "paper-1") -> Path:
@@ -41,7 +41,7 @@ def test_every_column_explains_itself() -> None:
 
 
 def test_paper_and_standard_differ_where_they_should() -> None:
-    paper, standard, synthetic = (load_protocol(name) for name in NAMES)
+    paper, standard, synthetic, _ = (load_protocol(name) for name in NAMES)
     assert (paper.pictures.storage, paper.pictures.jpeg_quality, paper.pictures.uint8) == ("jpeg", 75, "truncate")
     assert (paper.pictures.input, standard.pictures.input) == ("stored", "original")
     assert (standard.pictures.storage, standard.pictures.uint8) == ("memory", "round")
