@@ -41,7 +41,8 @@ def test_shipped_scores_have_not_moved(capsys: pytest.CaptureFixture[str]) -> No
     assert set(before) == set(after)
     for block, cells in before.items():
         for column, cell in cells.items():
-            assert after[block][column].value == pytest.approx(cell.value, rel=NOISE, abs=NOISE), (block, column)
+            known = cell.value if cell.value is None else pytest.approx(cell.value, rel=NOISE, abs=NOISE)
+            assert after[block][column].value == known, (block, column)
 
 
 def test_the_gate_would_notice(capsys: pytest.CaptureFixture[str]) -> None:
