@@ -71,8 +71,9 @@ def _pass_grid(shots: Sequence[Shot], column: str, methods: Sequence[str], facts
         row += [_Field(flow=shot.flows.get((method, column)), longest=longest) for method in flowing]
         row += [_Field(flow=shot.true_flows.get(column), longest=longest)] * with_true_flow
         rows.append(row)
-    caption = f"{name.title}: the input, what each method makes of it" + (", and the true edit as it was asked for."
-    if with_true else ".")
+    caption = f"{name.title}: the input, what each method makes of it" + (
+        ", and the true edit as it was asked for." if with_true else "."
+    )
     legend = longest if flowing else None
     return _compose(f"pass-{column}", caption, name.title, heads, [shot.name for shot in shots], rows, legend)
 
