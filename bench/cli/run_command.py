@@ -43,6 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--device", help="auto, cpu, cuda or mps")
     how.add_argument("--batch", type=int, metavar="N", help="pictures held at a time; numbers do not depend on it")
     how.add_argument("--steps", type=int, metavar="N", help="steps an image of methods that optimise (pti)")
+    how.add_argument("--backend", metavar="NAME", help="who runs the parts: local, dask or slurm")
+    how.add_argument("--parts", type=int, metavar="N", help="parts for dask or slurm")
+    how.add_argument("--scheduler", metavar="ADDRESS", help="dask's scheduler (default: a cluster of this machine's)")
     again = how.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="carry on where the run stopped (the default)")
     again.add_argument("--fresh", action="store_true", help="forget the run's results and start again")
@@ -71,7 +74,7 @@ def configuration(options: argparse.Namespace) -> Config:
     for key in ("split", "limit"):
         _put(layer["data"], key, getattr(options, key))
     _put(layer["data"], _data_key(options.data), options.data)
-    for key in ("output", "name", "seed", "device", "batch", "steps"):
+    for key in ("output", "name", "seed", "device", "batch", "steps", "backend", "parts", "scheduler"):
         _put(layer["run"], key, getattr(options, key))
     _put(layer, "checkpoints", checkpoints(options.checkpoint))
     _put(layer, "plugins", options.plugin or None)

@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from bench.plan.missing import gaps_of, next_steps
 from bench.plan.work import Work, disk_bytes
 from bench.results import store
 from bench.results.wholeness import load_results
-from bench.run.engine import Engine, Progress
-from bench.run.sample_images import SampleImages
+from bench.run.backends import run_parts
+from bench.run.job import RemoteJob, do_part
 from bench.run.shard import Shard, from_environment
 from bench.run.workers import possible, run_workers
 from bench.timing.clock import read_timing, write_timing
@@ -71,21 +72,16 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
             _tell(line)
     groups = len({index // work.group for index in todo})
     workers = min(possible(work.device, config.run.workers), groups) if shard.size == 1 else 1
-
-    def job(part: Shard, progress: Progress) -> dict[str, Any]:
-        with store.ShardWriter(folder, part.name) as writer:
-            samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
-            engine = Engine(work, writer, set(done), part, samples, progress)
-            engine.run()
-        return {
-            name: {"made": engine.made.get(name, 0), "seconds": engine.spent.get(name, 0.0), "stages": clock.seconds}
-            for name, clock in engine.clocks.items()
-        }
-
-    shared = f", {workers} processes" if workers > 1 else ""
+    backend = config.run.backend
+    shared = f", by {backend}" if backend != "local" else f", {workers} processes" if workers > 1 else ""
     _tell(f"{folder}: {len(todo)} results to compute, {len(work.images)} pictures, on {work.device}{shared}")
     with _Bar(len(todo)) as bar:
-        spent = run_workers(job, workers, bar) if workers > 1 else [job(shard, bar)]
+        if backend != "local" and shard.size == 1:
+            spent = run_parts(backend, RemoteJob(config, folder.resolve()), config.run.parts, bar)
+        elif workers > 1:
+            spent = run_workers(partial(do_part, work, folder), workers, bar)
+        else:
+            spent = [do_part(work, folder, shard, bar)]
     _keep_timing(folder, spent, work)
 
 

@@ -18,7 +18,19 @@ from bench.core.schema import overlay, read_toml
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "synthetic"
 # What a run is called does not depend on where it lies, what it prints, or how many images are read at a time.
-_NOT_IN_NAME = ("name", "output", "batch", "grid_pictures", "loaded_methods", "workers")
+_NOT_IN_NAME = (
+    "name",
+    "output",
+    "batch",
+    "grid_pictures",
+    "loaded_methods",
+    "workers",
+    "backend",
+    "parts",
+    "scheduler",
+    "cluster",
+    "slurm",
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,11 @@ class RunConfig:
         threads: Threads of a network on the CPU; 0 leaves it to torch.
         workers: Processes that share the run on one machine's CPU; 0 is one a core.
         steps: Optimisation steps an image of methods that have some (pti); 0 is their own number.
+        backend: Which engine runs the parts: "local" (those processes), "dask" or "slurm".
+        parts: Parts for dask or slurm; 0 leaves it to the backend.
+        scheduler: Address of dask's; "" starts a cluster on this machine.
+        cluster: submitit's: "" finds out, "slurm", or "local" for processes here.
+        slurm: submitit's parameters (partition, timeout_min, gpus_per_node, ...), by its names.
     """
 
     name: str = ""
@@ -84,6 +101,11 @@ class RunConfig:
     threads: int = 0
     workers: int = 1
     steps: int = 0
+    backend: Literal["local", "dask", "slurm"] = "local"
+    parts: int = 0
+    scheduler: str = ""
+    cluster: str = ""
+    slurm: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

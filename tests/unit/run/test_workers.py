@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -89,3 +90,41 @@ def test_how_many_are_possible() -> None:
     assert possible("cuda:0", 4) == 1
     assert possible("cpu", 3) == 3
     assert possible("cpu", 0) == len(os.sched_getaffinity(0))
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from bench.run.workers import run_workers
+
+def job(shard, progress):
+    Path(sys.argv[1], str(os.getpid())).touch()
+    time.sleep(60)
+    return {}
+
+run_workers(job, 2, lambda count, what: None)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=Path(__file__).parents[3])
+    try:
+        workers = _wait_for(lambda: [int(path.name) for path in tmp_path.iterdir()], lambda found: len(found) == 2)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert not _wait_for(lambda: [pid for pid in workers if _alive(pid)], lambda found: not found)
+
+
+def _wait_for(look: Callable[[], list[int]], enough: Callable[[list[int]], bool], patience: float = 60) -> list[int]:
+    until = time.monotonic() + patience
+    while not enough(found := look()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False

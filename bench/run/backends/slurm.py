@@ -1,0 +1,47 @@
+"""Parts as jobs of a batch system, by submitit: submits them, waits, and submits again what was ended from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import submitit
+
+from bench.core.errors import MissingError
+from bench.plan.config import Config
+from bench.run.job import Progress, RemoteJob
+from bench.run.shard import Shard
+
+# How often a part is submitted; it carries on from its rows.
+TRIES = 3
+
+
+def parts(config: Config) -> int:
+    """Four, for want of a better number."""
+    del config
+    return 4
+
+
+def run(job: RemoteJob, shards: Sequence[Shard], config: Config, progress: Progress) -> list[dict[str, Any]]:
+    """Do every part as a job of its own; logs lie in the run's folder `jobs`."""
+    executor = submitit.AutoExecutor(folder=job.folder / "jobs", cluster=config.run.cluster or None)
+    executor.update_parameters(name=config.run_name(), timeout_min=24 * 60, **config.run.slurm)
+    results: list[dict[str, Any]] = []
+    left, reason = list(shards), ""
+    for _ in range(TRIES):
+        submitted = list(zip(left, executor.map_array(job, left), strict=True))
+        left = []
+        for shard, part in submitted:
+            error = part.exception()
+            if error is not None:
+                left.append(shard)
+                reason = str(error).strip().splitlines()[-1]
+                continue
+            result = part.result()
+            progress(sum(found["made"] for found in result.values()), "")
+            results.append(result)
+        if not left:
+            return results
+    raise MissingError(
+        f"{len(left)} of {len(shards)} parts were not done: {reason}", f"their logs are in {job.folder / 'jobs'}"
+    )

@@ -1,0 +1,49 @@
+"""One part of a run, whoever runs it: a process here, a task of a scheduler, a job of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.plan.config import Config
+from bench.plan.work import Work
+from bench.results import store
+from bench.run.engine import Engine
+from bench.run.sample_images import SampleImages
+from bench.run.shard import Shard
+
+Progress = Callable[[int, str], None]
+
+
+def do_part(work: Work, folder: Path, shard: Shard, progress: Progress) -> dict[str, Any]:
+    """Make the shard's missing rows; returns what each method took: {"made", "seconds", "stages"} by name."""
+    done = {row.key for row in store.read_rows(folder) if row.final}
+    with store.ShardWriter(folder, shard.name) as writer:
+        samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
+        engine = Engine(work, writer, done, shard, samples, progress)
+        engine.run()
+    return {
+        name: {"made": engine.made.get(name, 0), "seconds": engine.spent.get(name, 0.0), "stages": clock.seconds}
+        for name, clock in engine.clocks.items()
+    }
+
+
+@dataclass(frozen=True)
+class RemoteJob:
+    """`do_part` for another process or machine, which sees the same folder: it plans the work itself.
+
+    Attributes:
+        config: The run's; everything it names must be reachable under the same path there.
+        folder: The run's.
+    """
+
+    config: Config
+    folder: Path
+
+    def __call__(self, shard: Shard) -> dict[str, Any]:
+        from bench.plan.build import assemble
+
+        work = assemble(self.config, shard).work
+        return do_part(work, self.folder, shard, lambda count, what: None)
