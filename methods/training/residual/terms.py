@@ -86,10 +86,10 @@ def cycle_terms(real: Real, again: Tensor, critics: FastCritics, options: Option
     return terms
 
 
-def adversarial_term(made: Tensor, evaluator: FastDiscriminator, options: Options) -> Tensor:
+def adversarial_term(made: Tensor, adversary: FastDiscriminator, options: Options) -> Tensor:
     """Eq. 7 for E_1, E_2 and the flow, on all first-pass images."""
     factor = options.weights.adversarial * options.adversarial_every
-    return factor * losses.generator_adversarial(evaluator(made)).mean()
+    return factor * losses.generator_adversarial(adversary(made)).mean()
 
 
 def regulariser_term(rendered: Rendered, options: Options) -> Tensor:

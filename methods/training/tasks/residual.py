@@ -79,7 +79,7 @@ class ResidualTask(Task):
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "model": self._optimiser(trained_parameters(self.model, self.options))
         }
-        self.evaluator: FastDiscriminator | None = None
+        self.adversary: FastDiscriminator | None = None
         if self.options.train == "all" and self.options.weights.adversarial:
             self._add_discriminator()
         self._figures: EditFigures | None = None
@@ -97,7 +97,7 @@ class ResidualTask(Task):
 
     def _add_discriminator(self) -> None:
         discriminator = load_discriminator(self.context)
-        self.evaluator = FastDiscriminator(discriminator, self.dtype)
+        self.adversary = FastDiscriminator(discriminator, self.dtype)
         self.modules["discriminator"] = discriminator
         factor = self.options.discriminator_rate_factor
         self.optimisers["discriminator"] = self._adam(
@@ -160,14 +160,14 @@ class ResidualTask(Task):
         if self.networks.teacher is not None and cells is not None:
             taught = teacher_cells(self.networks.teacher, self.passes, stand, edited)
             terms |= flow_terms(cells, taught, options, self.context.processes)
-        if self.evaluator is not None and step % options.adversarial_every == 0:
-            terms["adversarial"] = adversarial_term(made, self.evaluator, options)
+        if self.adversary is not None and step % options.adversarial_every == 0:
+            terms["adversarial"] = adversarial_term(made, self.adversary, options)
         if cycle and (cycled or options.weights.w_consistency):
             terms |= self._second_pass(real, made[real.still :], codes[:edited] + delta, delta, cycled=cycled)
         shares = gradient_shares(terms, rendered.addition) if step % SHARES_EVERY == 0 else {}
         self._update(terms)
         shown = {name: term.detach() for name, term in terms.items()} | shares
-        if self.evaluator is not None and step % options.discriminator_every == 0:
+        if self.adversary is not None and step % options.discriminator_every == 0:
             shown["discriminator"] = self._step_discriminator(step, real.images, made.detach())
         return shown
 
@@ -202,18 +202,18 @@ class ResidualTask(Task):
 
     def _step_discriminator(self, step: int, real: Tensor, made: Tensor) -> Tensor:
         """One fake per real; the fake is the step's own first-pass image, which saves a forward pass."""
-        evaluator, options = self.evaluator, self.options
-        assert evaluator is not None
-        weights = evaluator.weights(trained=True)
-        loss = losses.discriminator_loss(evaluator(real, weights), evaluator(made, weights))
+        adversary, options = self.adversary, self.options
+        assert adversary is not None
+        weights = adversary.weights(trained=True)
+        loss = losses.discriminator_loss(adversary(real, weights), adversary(made, weights))
         every = options.r1_every
         if every and step // options.discriminator_every % every == 0:
-            loss = loss + every * losses.r1_penalty(evaluator.discriminator, real, options.r1_gamma)
+            loss = loss + every * losses.r1_penalty(lambda x: adversary(x, weights), real, options.r1_gamma)
         optimiser = self.optimisers["discriminator"]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        match_layout(evaluator.discriminator.parameters())
-        self.context.processes.average(evaluator.discriminator)
+        match_layout(adversary.discriminator.parameters())
+        self.context.processes.average(adversary.discriminator)
         optimiser.step()
         return loss.detach()
 

@@ -150,6 +150,18 @@ def test_discriminator_trains_its_own_weights(images: Tensor, dtype: torch.dtype
     assert cosine(*gradients) >= (0.995 if dtype is ROUNDED else 0.99999)
 
 
+def test_discriminator_is_held_by_the_same_r1(images: Tensor) -> None:
+    torch.manual_seed(1)
+    slow = Discriminator(DISCRIMINATOR)
+    fast = FastDiscriminator(slow)
+    gradients = []
+    for judge in (lambda x: fast(x, fast.weights(trained=True)), slow):
+        slow.zero_grad()
+        losses.r1_penalty(judge, images, 10.0).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in slow.parameters() if p.grad is not None]))
+    assert cosine(*gradients) >= 0.995
+
+
 def test_discriminator_judges_without_gradients_of_its_own(images: Tensor) -> None:
     torch.manual_seed(1)
     slow = Discriminator(DISCRIMINATOR)
