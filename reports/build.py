@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports.facts import gather_facts
 from reports.files import write_all
@@ -13,6 +13,9 @@ from reports.tables import Table, build_tables, pass_order, protocols
 from reports.writers import csv as csv_writer
 from reports.writers import md as markdown
 from reports.writers import tex as latex
+
+if TYPE_CHECKING:
+    from bench.results.store import Row
 
 _IMAGES = 8
 
@@ -30,6 +33,8 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
         MissingError: The folder cannot be written, or the disk is full.
         ValueError: A column of a summary names no protocol.
     """
+    from reports.checked import check_rows
+    from reports.failures import collect
     from reports.figures.grids import draw_grids
     from reports.figures.plots import draw_all
     from reports.figures.run_images import passes_of, read_shots
@@ -43,6 +48,9 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     full = build_tables(summaries, passes, facts, every=True)
     files = dict(_table_files([*tables, *full, *paper], summaries, passes, facts))
     files.update(_timed_files(summaries, facts, timings.seconds if timings else None))
+    rows = _rows(run, manifest)
+    checks = check_rows(run, rows, passes, facts, manifest, timings.seconds if timings else None)
+    files.update(file for check in checks for file in check.files())
     drawings = draw_all(summaries, passes, facts)
     for drawing in drawings:
         files[f"plots/{drawing.name}.png"], files[f"plots/{drawing.name}.pdf"] = drawing.png, drawing.pdf
@@ -54,7 +62,8 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
         drawings=drawings,
         grids=grids,
         explorer=explorer_data(shots, passes_of(shots, order), facts),
-        failures=_failures(run, manifest),
+        checked=checks,
+        failures=collect(rows),
         timings=timings,
         facts=facts,
         manifest=manifest,
@@ -105,8 +114,7 @@ def _timed_files(
         yield from _three_forms(f"tables/timed/{table.slug}", table)
 
 
-def _failures(run: Path, manifest: Mapping[str, Any]) -> Sequence[Any]:
+def _rows(run: Path, manifest: Mapping[str, Any]) -> Sequence[Row]:
     from bench.results.store import read_rows
-    from reports.failures import collect
 
-    return collect(read_rows(run, manifest)) if (run / "rows").is_dir() else []
+    return read_rows(run, manifest) if (run / "rows").is_dir() else ()

@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from reports.checked import Checked
 from reports.columns import Metric
 from reports.failures import Failure
 from reports.figures.grids import Grid
@@ -37,6 +38,7 @@ class Content:
         tables: Score tables, then those in the paper's layout.
         drawings, grids: Figures and image grids.
         explorer: What the image explorer shows (`explorer_data`), or None.
+        checked: What the rows say of the paper's claims and proxies.
         failures: What failed.
         timings: Runtimes, or None.
         facts, manifest: The run's record of itself.
@@ -47,6 +49,7 @@ class Content:
     drawings: Sequence[Drawing]
     grids: Sequence[Grid]
     explorer: Mapping[str, Any] | None
+    checked: Sequence[Checked]
     failures: Sequence[Failure]
     timings: Timings | None
     facts: Facts
@@ -84,7 +87,11 @@ def render(content: Content) -> str:
             explorer=_script_json(content.explorer),
             content=content,
             facts=content.facts,
-            verdicts=[(table.title, sentences) for table in content.tables if (sentences := verdicts(table))],
+            verdicts=[
+                (table.title, sentences)
+                for table in content.tables
+                if not table.slug.startswith("all@") and (sentences := verdicts(table))
+            ],
             record=_record(content.manifest),
             manifest_text=_manifest_text(content.manifest),
             explained=_explained,

@@ -122,7 +122,7 @@ def test_text_from_outside_is_escaped() -> None:
     failures = collect([_failed("1.jpg", SCRIPT)])
     tables = build_tables(summaries(), passes(), facts)
     shots = {"images": [SCRIPT], "methods": [], "passes": [], "pictures": {}}
-    text = render(Content(tables, [], [], shots, failures, None, facts, nasty, ["tables/a b.csv"]))
+    text = render(Content(tables, [], [], shots, [], failures, None, facts, nasty, ["tables/a b.csv"]))
     page = _Page(text)
     assert len(page.all("script")) == 2 and SCRIPT not in text and "&lt;script" in text
 
@@ -145,9 +145,9 @@ def test_failures_are_grouped_with_their_images() -> None:
 def test_filled_weights_raise_a_banner_and_silence_the_verdict(tmp_path: Path) -> None:
     facts = Facts.from_manifest(manifest(filled_weights=True))
     tables = build_tables(summaries(), passes(), facts)
-    text = render(Content(tables, [], [], None, [], None, facts, manifest(), []))
+    text = render(Content(tables, [], [], None, [], [], None, facts, manifest(), []))
     assert 'role="alert"' in text and "In short" not in text
-    plain = render(Content(build_tables(summaries(), passes(), Facts()), [], [], None, [], None, Facts(), {}, []))
+    plain = render(Content(build_tables(summaries(), passes(), Facts()), [], [], None, [], [], None, Facts(), {}, []))
     assert 'role="alert"' not in plain and "In short" in plain
 
 
@@ -237,7 +237,7 @@ def test_timings_are_read_in_the_forms_they_have(tmp_path: Path) -> None:
 def test_paper_table_on_the_page_shows_groups_and_published_rows() -> None:
     facts = Facts.from_manifest(manifest())
     table = paper_table(1, summaries("paper-1"), facts, "paper-1")
-    text = render(Content([table], [], [], None, [], None, facts, manifest(), []))
+    text = render(Content([table], [], [], None, [], [], None, facts, manifest(), []))
     blocks = len(table.blocks)
     assert text.count('<tr class="group">') == 4 * blocks and text.count('<tr class="published"') == 13 * blocks
 

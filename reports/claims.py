@@ -1,0 +1,219 @@
+"""The paper's claims, as far as a run can test them: each a sentence with a verdict that is computed, never typed.
+
+Verdicts come from differences image by image: an image that is hard for one method is hard for the other, so these are
+known far better than the intervals of two means suggest.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from bench.core.schema import from_table, read_toml
+from bench.results.store import Row
+from metrics.intervals import mean_interval
+from metrics.protocol import Bootstrap
+from reports.inputs import Facts
+from reports.naming import RECONSTRUCTION, method_title
+
+Verdict = Literal["holds", "does not hold", "not separable"]
+_FILE = Path(__file__).parent / "claims.toml"
+_SEED = re.compile(r"-s\d+$")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One entry of `claims.toml`; the file says what its keys mean."""
+
+    sentence: str
+    paper: str
+    kind: Literal["nearer", "more", "above", "faster"]
+    pairs: tuple[tuple[str, ...], ...]
+    metrics: tuple[str, ...] = ()
+    passes: tuple[str, ...] = ()
+    than: tuple[str, ...] = ()
+    bound: float = 0.0
+    tried: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run says of a claim for two methods and one metric.
+
+    Attributes:
+        sentence: The claim about these methods.
+        paper: Where the paper has it.
+        verdict: By the interval: all of it on the claim's side, all on the other, or neither.
+        measure: What was compared, and over which passes.
+        value, low, high: Mean difference, signed so that above 0 (or `bound`) speaks for the claim; its 95 % interval.
+        n: Images in it; 0 for runtimes.
+        seeds: How many trained networks of the methods were compared, and how many of those say the same alone.
+        agree: See `seeds`.
+        tried: What was done about it, where it does not hold.
+    """
+
+    sentence: str
+    paper: str
+    verdict: Verdict
+    measure: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    seeds: int = 1
+    agree: int = 1
+    tried: str = ""
+
+
+@cache
+def all_claims() -> tuple[Claim, ...]:
+    """The entries of `claims.toml`."""
+    entries = read_toml(_FILE)["claim"]
+    return tuple(from_table(Claim, entry, f"claim {at} of {_FILE.name}") for at, entry in enumerate(entries, 1))
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """method -> image -> pass -> metric values of one protocol, and how its intervals are drawn."""
+
+    rows: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
+    numbers: Bootstrap
+    facts: Facts
+    protocol: str
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def seeds(self, name: str) -> list[str]:
+        """The method and its further seeds, as far as they are here."""
+        return sorted(own for own in self.rows if _SEED.sub("", own) == name)
+
+
+def findings(
+    rows: Sequence[Row], facts: Facts, protocol: str, numbers: Bootstrap, seconds: Mapping[str, float] | None = None
+) -> list[Finding]:
+    """What the rows of one protocol say of every claim whose methods are among them.
+
+    Args:
+        rows: Rows of that protocol.
+        numbers: How the protocol draws intervals.
+        seconds: Method -> runtime; without it the claims about time are left out.
+    """
+    found: dict[str, dict[str, dict[str, Mapping[str, float]]]] = {}
+    for row in rows:
+        found.setdefault(row.method, {}).setdefault(row.image, {})[row.pass_name] = row.values
+    known = _Numbers(found, numbers, facts, protocol, seconds or {})
+    return [finding for claim in all_claims() for pair in claim.pairs for finding in _tested(claim, pair, known)]
+
+
+def _tested(claim: Claim, pair: Sequence[str], known: _Numbers) -> Iterator[Finding]:
+    first, second = pair
+    if claim.kind == "faster":
+        yield from _runtime(claim, first, second, known)
+        return
+    for metric in claim.metrics:
+        ones, others = known.seeds(first) if first else [""], known.seeds(second)
+        gained = [_gains(claim, metric, one, other, known) for one, other in _compared(ones, others)]
+        apart = [gains for gains in gained if gains]
+        if apart:
+            yield _finding(claim, metric, (first, second), apart, known)
+
+
+def _compared(ones: Sequence[str], others: Sequence[str]) -> list[tuple[str, str]]:
+    """Networks of one seed with each other; where one side has a single network, that with all of the other's."""
+    both = [(one, other) for one in ones for other in others]
+    if min(len(ones), len(others)) < 2:
+        return both
+    return [pair for pair in both if len({match.group() if (match := _SEED.search(n)) else "" for n in pair}) == 1]
+
+
+def _gains(claim: Claim, metric: str, one: str, other: str, known: _Numbers) -> dict[str, float]:
+    """Image -> by how much it speaks for the claim."""
+    sign = -1.0 if known.facts.metric(metric, known.protocol).better == "down" else 1.0
+    gains = {}
+    for image, own in known.rows[other].items():
+        before = known.rows[one].get(image, {}) if one else None
+        inside = _gain(metric, own, before, claim.passes)
+        beside = _gain(metric, own, before, claim.than) if claim.than else 0.0
+        if inside is not None and beside is not None:
+            gains[image] = sign * (inside - beside)
+    return gains
+
+
+def _gain(
+    metric: str,
+    own: Mapping[str, Mapping[str, float]],
+    before: Mapping[str, Mapping[str, float]] | None,
+    passes: Sequence[str],
+) -> float | None:
+    """Mean over the passes that have the metric on both sides; None where there is none."""
+    found = []
+    for name in passes:
+        value = own.get(name, {}).get(metric)
+        other = 0.0 if before is None else before.get(name, {}).get(metric)
+        if value is not None and other is not None:
+            found.append(value - other)
+    return float(np.mean(found)) if found else None
+
+
+def _finding(
+    claim: Claim, metric: str, pair: tuple[str, str], apart: Sequence[Mapping[str, float]], known: _Numbers
+) -> Finding:
+    images = sorted(set.intersection(*(set(gains) for gains in apart)))
+    together = [float(np.mean([gains[image] for gains in apart])) - claim.bound for image in images]
+    low, high = mean_interval(together, known.numbers)
+    value = float(np.mean(together)) if together else 0.0
+    alone = [float(np.mean(list(gains.values()))) - claim.bound for gains in apart]
+    verdict: Verdict = "not separable"
+    if low is not None and high is not None and (low > 0 or high < 0):
+        verdict = "holds" if low > 0 else "does not hold"
+    item = known.facts.metric(metric, known.protocol)
+    over = "reconstruction" if claim.passes == (RECONSTRUCTION,) else " ".join(claim.passes).replace("-", "−")
+    beyond = f", less {' '.join(claim.than)}".replace("-", "−") if claim.than else ""
+    return Finding(
+        _said(claim, pair, known.facts),
+        claim.paper,
+        verdict,
+        f"{item.label}, {over}{beyond}",
+        value,
+        low,
+        high,
+        len(images),
+        len(apart),
+        sum((one > 0) == (value > 0) for one in alone),
+        claim.tried if verdict != "holds" else "",
+    )
+
+
+def _runtime(claim: Claim, first: str, second: str, known: _Numbers) -> Iterator[Finding]:
+    """Runtimes are medians of one machine: they are compared as they are, equal where within 2 %."""
+    if first in known.seconds and second in known.seconds:
+        gained = known.seconds[second] / known.seconds[first] - 1
+        verdict: Verdict = "not separable" if abs(gained) < 0.02 else "holds" if gained > 0 else "does not hold"
+        said = _said(claim, (first, second), known.facts)
+        yield Finding(
+            said, claim.paper, verdict, "runtime: the second's over the first's, less 1", gained, None, None, 0
+        )
+
+
+def _said(claim: Claim, pair: tuple[str, str], facts: Facts) -> str:
+    first, second = (method_title(name, facts.titles) if name else "" for name in pair)
+    return claim.sentence.format(first=first, second=second)
+
+
+def claims_csv(found: Sequence[Finding]) -> str:
+    """The findings for machines."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["claim", "paper", "verdict", "measure", "value", "low", "high", "n", "seeds", "agree"])
+    for item in found:
+        bounds = ["" if bound is None else repr(bound) for bound in (item.low, item.high)]
+        about = [item.sentence, item.paper, item.verdict, item.measure]
+        writer.writerow([*about, repr(item.value), *bounds, item.n, item.seeds, item.agree])
+    return out.getvalue()

@@ -1,0 +1,181 @@
+"""Do the paper's proxies tell the truth? Methods ranked by them, and by their distance to the true edit that was
+asked for.
+
+Where the true edit is known, a proxy (Fréchet distance, identity to the input) can be checked: does it put the
+methods in the order in which their pictures are near to what was asked? The rank correlation is resampled over
+people, all methods with the same people, so its interval says how far the order itself is settled.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.results.store import Row
+from metrics.columns import Undefined
+from metrics.frechet import frechet_estimate
+from metrics.protocol import Bootstrap
+from reports.inputs import Facts, Pass
+from reports.naming import RECONSTRUCTION, is_reference, split_pass
+
+# A rank correlation of fewer methods can only be -1, 0 or 1, near enough.
+FEWEST = 4
+_TRUTHS = ("asked_lpips", "asked_id")
+_PAIRS = ("id", "id_mtcnn")
+_SETS = ("fd", "fid")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One proxy against one distance to the truth, over the methods of a run.
+
+    Attributes:
+        edit: The pass, as readers see it ("Pose +").
+        proxy, truth: Labels of the two columns.
+        methods, people: How many were ranked, and over how many people.
+        value, low, high: Spearman's rank correlation, 1 where the proxy has the methods in the order of the truth, -1
+            where it has them the other way round; 95 % interval over people.
+    """
+
+    edit: str
+    proxy: str
+    truth: str
+    methods: int
+    people: int
+    value: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """What the interval carries."""
+        if self.low > 0:
+            return "tells the order"
+        return "tells the opposite" if self.high < 0 else "does not tell"
+
+
+# Features of rows under a stem, float32 (rows, D), and of the real images a pass is compared with.
+Features = Callable[[Sequence[Row], str], np.ndarray]
+
+
+def agreements(
+    rows: Sequence[Row],
+    passes: Sequence[Pass],
+    facts: Facts,
+    protocol: str,
+    numbers: Bootstrap,
+    features: Features,
+    references: Callable[[Pass, str], np.ndarray],
+) -> list[Agreement]:
+    """Every proxy of every edit of one protocol, where at least `FEWEST` methods have it and a truth is known.
+
+    Args:
+        rows: Rows of that protocol.
+        features, references: Where set metrics find what they compare.
+    """
+    found = []
+    for edit in passes:
+        own: dict[str, dict[str, Row]] = {}
+        for row in rows:
+            if row.pass_name == edit.pass_name != RECONSTRUCTION and not is_reference(row.method, facts.references):
+                own.setdefault(row.method, {})[row.image] = row
+        if len(own) >= FEWEST:
+            found += _of_pass(own, edit, facts, protocol, numbers, features, references)
+    return found
+
+
+def _of_pass(
+    own: Mapping[str, Mapping[str, Row]],
+    edit: Pass,
+    facts: Facts,
+    protocol: str,
+    numbers: Bootstrap,
+    features: Features,
+    references: Callable[[Pass, str], np.ndarray],
+) -> list[Agreement]:
+    people = sorted(set.intersection(*(set(images) for images in own.values())))
+    draws = np.random.default_rng(numbers.seed).integers(0, max(len(people), 1), (numbers.resamples, len(people)))
+    truths = {stem: _means(own, people, stem, draws) for stem in _TRUTHS}
+    proxies = {stem: _means(own, people, stem, draws) for stem in _PAIRS}
+    proxies |= {stem: _sets(own, people, stem, draws, edit, features, references, numbers.seed) for stem in _SETS}
+    found = []
+    for proxy, ranked in proxies.items():
+        for truth, true in truths.items():
+            if ranked is None or true is None:
+                continue
+            sign = -1.0 if facts.metric(proxy, protocol).better != facts.metric(truth, protocol).better else 1.0
+            correlations = sign * _spearman(ranked, true)
+            low, high = np.quantile(correlations[1:], [(1 - numbers.confidence) / 2, (1 + numbers.confidence) / 2])
+            found.append(
+                Agreement(
+                    split_pass(edit.pass_name).title,
+                    facts.metric(proxy, protocol).label,
+                    facts.metric(truth, protocol).label,
+                    methods=len(own),
+                    people=len(people),
+                    value=float(correlations[0]),
+                    low=float(low),
+                    high=float(high),
+                )
+            )
+    return found
+
+
+def _means(
+    own: Mapping[str, Mapping[str, Row]], people: Sequence[str], stem: str, draws: np.ndarray
+) -> np.ndarray | None:
+    """(1 + resamples, methods): means over all people, then over each draw of them; None where a value is missing."""
+    if not people or any(stem not in images[name].values for images in own.values() for name in people):
+        return None
+    values = np.array([[images[name].values[stem] for name in people] for images in own.values()])
+    return np.concatenate([values.mean(1)[None], values[:, draws].mean(2).T])
+
+
+def _sets(
+    own: Mapping[str, Mapping[str, Row]],
+    people: Sequence[str],
+    stem: str,
+    draws: np.ndarray,
+    edit: Pass,
+    features: Features,
+    references: Callable[[Pass, str], np.ndarray],
+    seed: int,
+) -> np.ndarray | None:
+    """As `_means`, for a Fréchet distance: resampled to first order, by each picture's influence on it."""
+    try:
+        real = references(edit, stem)
+        made = [features([images[name] for name in people], stem) for images in own.values()]
+        estimates = [frechet_estimate(each, real) for each in made]
+    except (Undefined, LookupError):
+        return None
+    paired = len(real) == len(people) and edit.inputs == edit.reals
+    others = draws if paired else np.random.default_rng(seed + 1).integers(0, len(real), (len(draws), len(real)))
+    columns = [
+        np.concatenate([[e.value], e.value + e.influences[0][draws].mean(1) + e.influences[1][others].mean(1)])
+        for e in estimates
+    ]
+    return np.stack(columns, 1)
+
+
+def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Rank correlation of each row of two (n, methods) arrays; 0 where all are equal."""
+    from scipy.stats import rankdata
+
+    first, second = (rankdata(each, axis=1) - (each.shape[1] + 1) / 2 for each in (one, other))
+    length = np.sqrt((first**2).sum(1) * (second**2).sum(1))
+    return np.divide((first * second).sum(1), length, out=np.zeros(len(one)), where=length > 0)
+
+
+def agreements_csv(found: Sequence[Agreement]) -> str:
+    """The correlations for machines."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["edit", "proxy", "truth", "methods", "people", "rank correlation", "low", "high", "verdict"])
+    for item in found:
+        numbers = [repr(number) for number in (item.value, item.low, item.high)]
+        writer.writerow([item.edit, item.proxy, item.truth, item.methods, item.people, *numbers, item.verdict])
+    return out.getvalue()

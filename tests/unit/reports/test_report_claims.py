@@ -1,0 +1,153 @@
+"""The paper's claims and its proxies: verdicts follow the rows, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.core.contract import EditPass
+from bench.results.store import Row
+from metrics.protocol import Bootstrap
+from reports.checked import check_rows
+from reports.claims import Finding, all_claims, claims_csv, findings
+from reports.inputs import Facts
+from reports.proxies import agreements, agreements_csv
+
+PROTOCOL = "synthetic-2"
+NUMBERS = Bootstrap(resamples=300)
+POSES, SMILES = ("pose+", "pose-"), ("smile+", "smile-")
+Value = Callable[[int, str], float]
+
+
+def row(method: str, edit: str, image: int, **values: float) -> Row:
+    return Row(f"{image}.jpg", "aa", method, "bb", edit, "cc", 3.0, PROTOCOL, "dd", values=values)
+
+
+def rows(method: str, value: Value, passes: Sequence[str] = (*POSES, *SMILES), metric: str = "asked_id") -> list[Row]:
+    """Forty people; each is in one of the smile's passes and in both of the pose's."""
+    taken = [(i, name) for i in range(40) for name in passes if name != ("smile+" if i % 2 else "smile-")]
+    return [row(method, name, i, **{metric: value(i, name)}) for i, name in taken]
+
+
+def hard(image: int) -> float:
+    """What makes a person hard is hard for all methods."""
+    return float(np.random.default_rng(image).normal(0, 0.2))
+
+
+def said(found: Sequence[Finding], words: str) -> Finding:
+    (finding,) = [item for item in found if words in item.sentence]
+    return finding
+
+
+def test_a_claim_is_decided_by_differences_person_by_person() -> None:
+    """A lead of .01 under a spread of .2 between people: their means tell nothing, their differences everything."""
+    styleres = rows("styleres", lambda i, name: hard(i))
+    lead = rows("warpres", lambda i, name: hard(i) + (0.03 if name in POSES else 0.01))
+    found = findings([*styleres, *lead], Facts(), PROTOCOL, NUMBERS)
+    better = said(found, "keeps identity better")
+    assert better.verdict == "holds"
+    assert better.value == pytest.approx((2 * 0.03 + 0.01) / 3)
+    assert (better.n, better.seeds) == (40, 1)
+    assert said(found, "larger under pose").verdict == "holds"
+    assert said(found, "larger under pose").value == pytest.approx(0.02)
+    worse = findings([*rows("styleres", lambda i, name: hard(i) + 0.05), *lead], Facts(), PROTOCOL, NUMBERS)
+    assert said(worse, "keeps identity better").verdict == "does not hold"
+    noise = rows("warpres", lambda i, name: hard(i) + (0.1 if i % 2 else -0.1))
+    assert said(findings([*styleres, *noise], Facts(), PROTOCOL, NUMBERS), "keeps").verdict == "not separable"
+
+
+def test_a_metric_where_less_is_better_is_turned_round() -> None:
+    e4e = rows("e4e", lambda i, name: 0.5 + hard(i), ("reconstruction",), "lpips")
+    found = findings(
+        [*e4e, *rows("warpres", lambda i, name: 0.1 + hard(i), ("reconstruction",), "lpips")],
+        Facts(),
+        PROTOCOL,
+        NUMBERS,
+    )
+    (finding,) = found
+    assert finding.verdict == "holds" and finding.value == pytest.approx(0.4)
+    assert "WarpRes reconstructs nearer to the input than e4e" in finding.sentence
+
+
+def test_seeds_are_compared_with_each_other_and_counted() -> None:
+    own: list[Row] = []
+    for suffix, lead in (("", 0.02), ("-s43", 0.04), ("-s44", -0.01)):
+        own += rows(f"styleres{suffix}", lambda i, name: hard(i))
+        own += rows(f"warpres{suffix}", lambda i, name, lead=lead: hard(i) + lead)  # type: ignore[misc]
+    finding = said(findings(own, Facts(), PROTOCOL, NUMBERS), "keeps identity better")
+    assert (finding.seeds, finding.agree) == (3, 2)
+    assert finding.value == pytest.approx(0.05 / 3)
+
+
+def test_the_flow_s_direction_and_the_runtimes() -> None:
+    flow = [row("warpres", "smile+", i, flow_slope=-0.2 + 0.001 * i) for i in range(20)]
+    seconds = {"styleres": 0.1, "warpres": 0.2, "hyperstyle": 0.1}
+    found = findings(flow, Facts(), PROTOCOL, NUMBERS, seconds)
+    assert said(found, "points outward").verdict == "does not hold"
+    assert said(found, "StyleRes is faster than WarpRes").verdict == "holds"
+    assert said(found, "WarpRes is faster than HyperStyle").verdict == "does not hold"
+    assert len(found) == 3
+    assert claims_csv(found).count("\n") == 4
+
+
+def test_every_claim_says_where_it_stands_and_names_what_it_compares() -> None:
+    for claim in all_claims():
+        assert claim.paper and claim.pairs
+        assert "{second}" in claim.sentence
+        assert claim.kind == "faster" or (claim.metrics and claim.passes)
+
+
+def _ranked(order: Sequence[float], passes: Sequence[EditPass]) -> list[Row]:
+    """Five methods, nearer to the truth by number; their proxy as given."""
+    return [
+        row(f"m{at}", "pose+", i, id=proxy + hard(i), asked_lpips=0.5 - 0.05 * at + 0.1 * hard(i))
+        for at, proxy in enumerate(order)
+        for i in range(60)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("order", "verdict"),
+    [((0.1, 0.2, 0.3, 0.4, 0.5), "tells the order"), ((0.5, 0.4, 0.3, 0.2, 0.1), "tells the opposite")],
+)
+def test_a_proxy_that_ranks_as_the_truth_does_is_told_from_one_that_does_not(
+    order: Sequence[float], verdict: str
+) -> None:
+    turn = EditPass("pose+", None, 3.0)
+
+    def without(*_: object) -> np.ndarray:
+        raise LookupError
+
+    own = [*_ranked(order, [turn]), row("real", "pose+", 0, id=1.0, asked_lpips=0.0)]
+    (finding,) = agreements(own, [turn], Facts(), PROTOCOL, NUMBERS, without, without)
+    assert finding.verdict == verdict
+    assert abs(finding.value) == pytest.approx(1)
+    assert (finding.methods, finding.people, finding.proxy) == (5, 60, "Id")
+    assert verdict in agreements_csv([finding])
+    few = [item for item in own if item.method in ("m0", "m1", "m2")]
+    assert agreements(few, [turn], Facts(), PROTOCOL, NUMBERS, without, without) == []
+
+
+def test_a_frechet_distance_is_ranked_by_its_features() -> None:
+    turn = EditPass("pose+", None, 3.0)
+    random = np.random.default_rng(0)
+    real = random.normal(size=(60, 4))
+
+    def features(own: Sequence[Row], stem: str) -> np.ndarray:
+        if stem != "fd":
+            raise LookupError(stem)
+        return real + 1.0 - 0.2 * int(own[0].method[1:])  # further off the lower the number
+
+    own = [row(f"m{at}", "pose+", i, asked_lpips=0.5 - 0.1 * at) for at in range(5) for i in range(60)]
+    (finding,) = agreements(own, [turn], Facts(), PROTOCOL, NUMBERS, features, lambda *_: real)
+    assert (finding.proxy, finding.verdict) == ("FD", "tells the order")
+
+
+def test_nothing_is_tested_on_filled_weights() -> None:
+    own = [*rows("styleres", lambda i, name: hard(i)), *rows("warpres", lambda i, name: hard(i) + 1)]
+    manifest = {"protocols": {PROTOCOL: {}}, "pictures": {}}
+    assert check_rows(Path("nowhere"), own, [], Facts(), manifest, None)
+    assert check_rows(Path("nowhere"), own, [], Facts(filled=("all networks",)), manifest, None) == []
