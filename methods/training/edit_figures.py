@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.core.checkpoint import read_checkpoint, state_dict_of
+from bench.core.contract import Method
 from bench.world.directions import ATTRIBUTES
 from bench.world.networks import WEIGHTS, load_world_networks
 from bench.world.render import IMAGE_SIZE, View, render
@@ -33,6 +34,16 @@ Invert = Callable[[Tensor], Render]
 def psnr(first: Tensor, second: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of images (N, 3, h, w) in [-1, 1], per image (N,); made ones are clamped."""
     return -10 * torch.log10(((first.clamp(-1, 1) - second) / 2).square().mean((1, 2, 3)))
+
+
+def invert_by(method: Method) -> Invert:
+    """A method of the bench as `EditFigures` asks it."""
+
+    def invert(images: Tensor) -> Render:
+        inversion = method.invert(images)
+        return lambda delta: method.edit(inversion, None if delta is None else delta.expand(method.latent_rows, -1))
+
+    return invert
 
 
 @dataclass(frozen=True)

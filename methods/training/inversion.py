@@ -21,7 +21,7 @@ from methods.nets.pyramid import PyramidEncoder
 from methods.psp.adapter import PyramidMethod
 from methods.training import losses
 from methods.training.bases import BaseName, load_base_encoder
-from methods.training.edit_figures import CHUNK, EditFigures, Invert, Render, psnr
+from methods.training.edit_figures import CHUNK, EditFigures, invert_by, psnr
 from methods.training.frozen import FastCritics, FastGenerator
 from methods.training.people import People
 from methods.training.recipe import Recipe
@@ -151,16 +151,6 @@ class InversionTask(Task, ABC):
         if isinstance(method, nn.Module):
             method.eval()
         return method
-
-
-def invert_by(method: Method) -> Invert:
-    """A method of the bench as `EditFigures` asks it."""
-
-    def invert(images: Tensor) -> Render:
-        inversion = method.invert(images)
-        return lambda delta: method.edit(inversion, None if delta is None else delta.expand(method.latent_rows, -1))
-
-    return invert
 
 
 class EncoderMethod(LatentMethod):

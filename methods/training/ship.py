@@ -2,9 +2,10 @@
 
     python -m methods.training.ship RUNS [--only NAMES] [--into FOLDER]
 
-A file is shipped when its training came to its last step, its held-out figures are numbers, and those that the file of
-the same name has today are not worse by more than a hundredth. Logs are thinned to a few dozen records and kept as
-`logs/NAME.jsonl`. Write the card anew afterwards: `python -m methods.training.world_card FOLDER`.
+A file is shipped when its training came to its last step, its held-out figures are numbers, those that the file of the
+same name has today are not worse by more than a hundredth, and it reconstructs better than what it builds on. Logs are
+thinned to a few dozen records and kept as `logs/NAME.jsonl`. Write the card anew afterwards:
+`python -m methods.training.world_card FOLDER`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def objections(node: Node, made: Path, before: Path) -> Iterator[str]:
         yield f"stopped at step {steps} of {node.content.steps}"
     figures = metadata.get("held_out", {})
     yield from (f"{name} is no number" for name, value in figures.items() if not math.isfinite(value))
+    if "psnr_before" in figures and not figures["psnr"] > figures["psnr_before"]:
+        yield f"psnr {figures['psnr']} is not better than the {figures['psnr_before']} of what it builds on"
     if not before.is_file():
         return
     earlier = metadata_of(before).get("held_out", {})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from methods.nets.base import Canvas
 from methods.nets.pyramid import PyramidEncoder, Wiring
+from methods.psp.adapter import PyramidMethod
 from methods.training import losses
+from methods.training.edit_figures import EditFigures, invert_by
 from methods.training.frozen import FastCritics, FastGenerator
 from methods.training.grids import grid
 from methods.training.options import read_options
@@ -148,14 +152,23 @@ class EncoderTask(Task):
         self.optimisers["discriminator"].step()
         return loss.detach()
 
+    @cached_property
+    def figures(self) -> EditFigures:
+        """Validation people with their true edits."""
+        return EditFigures(self.context.device)
+
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
-        """Mean square error of reconstructed held-out images (val), and how far rows differ from each other."""
+        """Held-out people (val): see `EditFigures.measure`; the mean square error over more of them, and `delta`, how
+        far rows differ from each other.
+        """
         self.encoder.eval()
         real = self.held_out
         codes = self.encoder(real) + self.average
         made = self.plain(codes)
+        method = PyramidMethod(self.method_name, Canvas.of("faces", 64), self.encoder, self.plain, self.average)
         return {
+            **self.figures.measure(invert_by(method.eval())),
             "mse": round(float(F.mse_loss(made.clamp(-1, 1), real)), 5),
             "delta": round(float((codes[:, 1:] - codes[:, :1]).norm(dim=2).mean()), 4),
         }
@@ -169,5 +182,9 @@ class EncoderTask(Task):
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = prefixed("encoder.", self.encoder)
-        method = "e4e" if self.encoder.config.wiring == "deltas" else "psp"
-        write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check(), method=method)
+        write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check(), method=self.method_name)
+
+    @property
+    def method_name(self) -> str:
+        """What the encoder is, by its wiring."""
+        return "e4e" if self.encoder.config.wiring == "deltas" else "psp"
