@@ -14,7 +14,12 @@ import pytest
 
 from bench.cli import main
 from bench.cli.gate_command import cells_of
+from bench.core.checkpoint import read_checkpoint, write_safetensors
+from bench.plan.config import load_config
+from bench.plan.names import spelled_out
 from bench.results.row import REAL, TRUTH, Row
+from bench.world.networks import WEIGHTS
+from reports.inputs import Summaries
 
 BASELINE = Path(__file__).parents[1] / "baselines" / "world"
 # Another processor rounds otherwise; a change of weights or code moves scores by more than this.
@@ -27,9 +32,29 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signal.signal", lambda *_: None)
 
 
+def run_all(name: str, *words: str) -> Path:
+    """A run of every method that is shipped, on a few images."""
+    assert main(["--methods", "ready", "--limit", "16", "--name", name, *words]) == 0
+    return Path("runs") / name
+
+
+def moved(before: Summaries, after: Summaries) -> set[str]:
+    """Methods of which some score is not what it was."""
+    assert set(before) == set(after)
+    return {
+        block[0]
+        for block, cells in before.items()
+        for column, cell in cells.items()
+        if not _equal(after[block][column].value, cell.value)
+    }
+
+
+def _equal(now: float | None, known: float | None) -> bool:
+    return now is known is None or now == pytest.approx(known, rel=NOISE, abs=NOISE)
+
+
 def test_shipped_scores_have_not_moved(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--limit", "16", "--name", "now"]) == 0
-    run = Path("runs/now")
+    run = run_all("now")
     if os.environ.get("BASELINE") == "1":
         shutil.rmtree(BASELINE, ignore_errors=True)
         BASELINE.mkdir(parents=True)
@@ -38,11 +63,27 @@ def test_shipped_scores_have_not_moved(capsys: pytest.CaptureFixture[str]) -> No
     capsys.readouterr()
     assert main(["gate", str(BASELINE), str(run)]) == 0, capsys.readouterr().out
     before, after = (cells_of(folder) for folder in (BASELINE, run))
-    assert set(before) == set(after)
-    for block, cells in before.items():
-        for column, cell in cells.items():
-            known = cell.value if cell.value is None else pytest.approx(cell.value, rel=NOISE, abs=NOISE)
-            assert after[block][column].value == known, (block, column)
+    assert not moved(before, after)
+    # Whoever ships a method ships its scores with it.
+    assert {block[0] for block in before} == set(ready_methods())
+
+
+def test_a_changed_weight_of_any_method_is_noticed(tmp_path: Path) -> None:
+    """One convolution of each method's own file, a twentieth larger, moves some score of that method."""
+    words = []
+    for name in ready_methods():
+        source = WEIGHTS / f"{name}.safetensors"
+        content = read_checkpoint(source)
+        tensors = dict(content["state_dict"])
+        first = next(key for key in sorted(tensors) if key.endswith("weight") and tensors[key].ndim == 4)
+        write_safetensors(tmp_path / source.name, {**tensors, first: tensors[first] * 1.05}, content["metadata"])
+        words.append(f"--checkpoint={name}={tmp_path / source.name}")
+    before, after = cells_of(BASELINE), cells_of(run_all("changed", *words))
+    assert moved(before, after) == set(ready_methods())
+
+
+def ready_methods() -> tuple[str, ...]:
+    return spelled_out(load_config("synthetic", command_line={"methods": ["ready"]})).methods
 
 
 def test_the_gate_would_notice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,7 @@ def test_a_finished_training_is_shipped_with_a_thin_log(tmp_path: Path, capsys: 
         (STEPS - 1, {"mse": 0.01}, "stopped at step"),
         (STEPS, {"mse": float("nan")}, "mse is no number"),
         (STEPS, {"mse": 0.03}, "is worse than the shipped file's 0.02"),
+        (STEPS, {"mse": 0.01, "psnr": 19.0, "psnr_before": 19.5}, "is not better than the 19.5 of what it builds on"),
     ],
 )
 def test_what_fails_a_check_stays_out(

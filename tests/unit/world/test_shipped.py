@@ -68,7 +68,7 @@ def test_weights_name_how_they_were_made(path: object) -> None:
 
 
 def test_shipped_weights_stay_small() -> None:
-    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) < 40e6
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) <= 60e6
 
 
 def _turn(strength: float = 3.0) -> EditPass:
