@@ -8,6 +8,7 @@ import argparse
 import json
 
 from bench.cli.printing import show
+from bench.core.device import choose_device
 from bench.core.errors import ExitCode
 
 
@@ -31,9 +32,10 @@ def run(options: argparse.Namespace) -> int:
     from methods import load_method
     from methods.conformance import check
 
+    device = choose_device(options.device)
     load_plugins(options.plugin)
     files = files_of(options.method, options.domain, options.checkpoint, options.preset)
-    method = load_method(options.method, domain=options.domain, checkpoint=files, device=options.device)
+    method = load_method(options.method, domain=options.domain, checkpoint=files, device=device)
     findings = check(method)
     if options.json:
         print(json.dumps([vars(finding) for finding in findings], ensure_ascii=False))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli.printing import tell
+from bench.core.device import choose_device
 from bench.core.errors import ExitCode, UsageError
 
 
@@ -56,18 +57,18 @@ def run(options: argparse.Namespace) -> int:
             "edits fit needs one generator (--method or --generator) and a file to write",
             "edits fit --method e4e --output mine.safetensors",
         )
-    facts = _fit(options)
+    facts = _fit(options, choose_device(options.device))
     words = {name: ", ".join(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
     print(json.dumps(facts) if options.json else "\n".join(f"{name}: {fact}" for name, fact in words.items()))
     return int(ExitCode.OK)
 
 
-def _fit(options: argparse.Namespace) -> dict[str, Any]:
+def _fit(options: argparse.Namespace, device: str) -> dict[str, Any]:
     from bench.edits.fit import fit_directions as finding
     from bench.edits.fit.samples import draw
 
-    generator, crop, origin = _generator(options)
-    samples = draw(generator, options.samples, options.seed, options.device, crop)
+    generator, crop, origin = _generator(options, device)
+    samples = draw(generator, options.samples, options.seed, device, crop)
     if options.pictures:
         return {"pictures": finding.write_images(samples, options.pictures), "folder": str(options.pictures)}
     request = finding.Request(
@@ -83,7 +84,7 @@ def _fit(options: argparse.Namespace) -> dict[str, Any]:
     return finding.find(samples, request, tell)
 
 
-def _generator(options: argparse.Namespace) -> tuple[Any, Any, str]:
+def _generator(options: argparse.Namespace, device: str) -> tuple[Any, Any, str]:
     """The generator, what crops its images, and where it comes from in words."""
     from bench.edits.fit.samples import generator_of_method
     from bench.plan.checkpoints import files_of
@@ -92,12 +93,12 @@ def _generator(options: argparse.Namespace) -> tuple[Any, Any, str]:
     if options.generator:
         from methods.generators import load_generator
 
-        generator, _ = load_generator(options.generator, options.device)
+        generator, _ = load_generator(options.generator, device)
         return generator, None, f"the generator of {options.generator.name}"
     from methods import load_method
 
     load_plugins(options.plugin)
     files = files_of(options.method, options.domain, options.checkpoint, options.preset)
-    method: Any = load_method(options.method, domain=options.domain, checkpoint=files, device=options.device)
+    method: Any = load_method(options.method, domain=options.domain, checkpoint=files, device=device)
     canvas = getattr(method, "canvas", None)
     return generator_of_method(method), getattr(canvas, "crop", None), f"the generator of {options.method}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints, names
+from bench.core.device import choose_device
 from bench.core.errors import ExitCode
 
 
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from bench.timing.clock import cpu_name
     from bench.timing.harness import Settings, measure
 
+    device = choose_device(options.device)
     if options.threads:
         torch.set_num_threads(options.threads)
     load_plugins(options.plugin)
@@ -48,11 +50,11 @@ def run(options: argparse.Namespace) -> int:
     given = {key: value for key, value in layer.items() if value}
     config = spelled_out(load_config(options.preset, command_line=given))
     domain = options.domain or domain_of(config)
-    methods = {name: _load(config, name, domain, options.device) for name in config.methods}
+    methods = {name: _load(config, name, domain, device) for name in config.methods}
     settings = Settings(options.samples, options.warm_up, 3, options.bf16, options.legacy_async)
-    cuda = options.device.startswith("cuda")
-    hardware = torch.cuda.get_device_name(options.device) if cuda else cpu_name()
-    result = {"hardware": hardware, "torch": torch.__version__} | measure(methods, options.device, settings, tell)
+    cuda = device.startswith("cuda")
+    hardware = torch.cuda.get_device_name(device) if cuda else cpu_name()
+    result = {"hardware": hardware, "torch": torch.__version__} | measure(methods, device, settings, tell)
     if options.into:
         _keep(options.into, result)
     print(json.dumps(result) if options.json else table(result))

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import pickle
-import pickletools
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bench.core.errors import MissingError
+from bench.core.metadata import parsed
 from bench.core.nvidia_pickle import looks_like_one, read_nvidia_pickle
 
 # What an authors' file may hold beside tensors and plain containers. Namespace is inert: attribute storage, no code.
@@ -234,17 +235,10 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-            metadata = {key: _parsed(value) for key, value in (file.metadata() or {}).items()}
+            metadata = {key: parsed(value) for key, value in (file.metadata() or {}).items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise MissingError(f"{path} is a truncated or damaged safetensors file ({error})", _FETCH) from None
     return {"state_dict": tensors, "metadata": metadata}
-
-
-def _parsed(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return value
 
 
 def _read_torch(path: Path, head: bytes) -> Any:
@@ -276,7 +270,7 @@ def _read_torch(path: Path, head: bytes) -> Any:
 
 
 def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
-    if name := _forbidden(path, zipped):
+    if name := _forbidden(path, zipped, error):
         return MissingError(
             f"{path} is a pickle that asks for the forbidden global {name}; nothing of it was run",
             "use the authors' plain checkpoint (tensors and options only); files that need code are never loaded",
@@ -285,66 +279,20 @@ def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
         return MissingError(
             f"{path} is a zip archive but not a whole PyTorch checkpoint (damaged or truncated)", _FETCH
         )
-    return MissingError(f"{path} is not a PyTorch checkpoint, or a truncated one ({type(error).__name__})", _FETCH)
+    # PyTorch writes protocol 2; of other programs' pickles nothing is told, since nothing of them is read.
+    what = f"{path} is not a PyTorch checkpoint, or a truncated one ({type(error).__name__}); nothing of it was run"
+    return MissingError(what, _FETCH)
 
 
-def _forbidden(path: Path, zipped: bool) -> str:
-    """The first global of a refused pickle that is not allowed, found by reading its opcodes, never running them."""
-    allowed = _allowed_globals()
-    for stream in _pickles(path, zipped):
-        try:
-            for name in _globals(stream):
-                if name not in allowed:
-                    return name
-        except Exception:  # a damaged stream ends the search, whatever is wrong with it
-            continue
-    return ""
-
-
-def _allowed_globals() -> set[str]:
-    """Dotted names that PyTorch's weights-only reading allows by itself, and ours."""
-    # Private, but the only list there is; a test notices when it goes.
-    from torch import _weights_only_unpickler as reader
-
-    return {*reader._get_allowed_globals(), *(f"{item.__module__}.{item.__qualname__}" for item in ALLOWED_GLOBALS)}
-
-
-def _globals(stream: Any) -> Iterator[str]:
-    """Dotted names of the globals a pickle asks for, in order."""
-    pushed: list[str] = []  # strings as they go on the stack, "" for anything else
-    memo: dict[Any, str] = {}
-    for opcode, argument, _ in pickletools.genops(stream):
-        if opcode.name in ("GLOBAL", "INST"):
-            yield _todays_name(*str(argument).split(" ", 1))
-        elif opcode.name == "STACK_GLOBAL":
-            yield ".".join(pushed[-2:])
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if argument is None else argument] = pushed[-1] if pushed else ""
-        elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
-            pushed.append(memo.get(argument, ""))
-        elif opcode.name not in ("PROTO", "FRAME"):
-            pushed.append(argument if isinstance(argument, str) and opcode.name not in ("GLOBAL", "INST") else "")
-
-
-def _todays_name(module: str, name: str) -> str:
-    # Protocol 2, which PyTorch writes, has Python 2's names; PyTorch takes them to today's in the same way.
-    from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-
-    module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-    return f"{module}.{name}"
-
-
-def _pickles(path: Path, zipped: bool) -> Iterator[Any]:
+def _forbidden(path: Path, zipped: bool, error: Exception) -> str:
+    """The global of a refused pickle that is not allowed: PyTorch finds it, running nothing, or its error names it."""
     if zipped:
+        allowed = {f"{item.__module__}.{item.__qualname__}" for item in ALLOWED_GLOBALS}
         try:
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    if name.endswith(".pkl"):
-                        yield archive.read(name)
-        except (zipfile.BadZipFile, OSError):
-            return
-        return
-    with path.open("rb") as file:
-        # PyTorch's old format is a row of pickles: magic number, protocol, system, content, keys.
-        for _ in range(4):
-            yield file
+            found = set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - allowed
+        except Exception:  # a damaged stream, whatever is wrong with it
+            found = set()
+        if found:
+            return min(found)
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return named[1] if named else ""

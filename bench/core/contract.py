@@ -320,14 +320,6 @@ class EditPass:
         return self.strength if self.asked is None else self.asked
 
 
-def select(images: Sequence[ImageRecord], expression: str) -> list[ImageRecord]:
-    """Pictures of a subset expression: "all" or "Attribute=1" / "Attribute=-1"."""
-    if expression == "all":
-        return list(images)
-    attribute, _, value = expression.partition("=")
-    return [image for image in images if image.attributes[attribute] == int(value)]
-
-
 @dataclass(frozen=True)
 class Scored:
     """What one protocol says of one image of one pass.

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from bench.core.contract import EditPass, Rule
 from bench.core.errors import UsageError
+from bench.core.subset import label_of
 from bench.edits.cards import Card, Column, check_applies, find_card
 
 Mode = Literal["fixed", "sweep", "matched"]
@@ -53,16 +54,12 @@ def plan_columns(
 def _pass(column: Column, attributes: Collection[str] | None, own: str) -> EditPass:
     """The pass of a column; where images lack the label of a subset, over all of them, and it says so."""
     wanted = (column.inputs, column.reals)
-    absent = [text for text in wanted if text != "all" and not _known(text, attributes)]
+    absent = [text for text in wanted if attributes is not None and label_of(text) not in {"", *attributes}]
     inputs, reals = ("all" if text in absent else text for text in wanted)
-    labels = " or ".join(dict.fromkeys(text.partition("=")[0] for text in absent))
+    labels = " or ".join(dict.fromkeys(map(label_of, absent)))
     asked = f"the card asks for pictures of {column.inputs}, compared with those of {column.reals}"
     note = f"all pictures are taken, since not all have the label {labels}; {asked}" if absent else ""
     return EditPass(column.name, None, column.strength, inputs, reals, "; ".join(filter(None, (own, note))))
-
-
-def _known(expression: str, attributes: Collection[str] | None) -> bool:
-    return attributes is None or expression.partition("=")[0] in attributes
 
 
 def _resolve(name: str, generator: str, cards: Sequence[Path]) -> tuple[Card, str]:

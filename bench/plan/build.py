@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.core.device import choose_device
 from bench.core.errors import MissingError, UsageError
 from bench.plan.checkpoints import network_path
 from bench.plan.config import Config
@@ -110,16 +111,8 @@ def _set_threads(threads: int) -> None:
 
 
 def device_of(config: Config, shard: Shard) -> str:
-    """The device a run uses. Raises UsageError when the one asked for is not there."""
-    import torch
-
-    name = config.run.device
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if name == "auto":
-        name = "cuda" if cuda else "mps" if mps else "cpu"
-    if (name.startswith("cuda") and not cuda) or (name == "mps" and not mps):
-        raise UsageError(f"--device {name}: no such device on this machine", "use --device cpu or auto")
-    return f"cuda:{shard.local_rank % torch.cuda.device_count()}" if name == "cuda" else name
+    """The device a run uses. Raises UsageError or MissingError when the one asked for is not there."""
+    return choose_device(config.run.device, shard.local_rank)
 
 
 def _evaluators(config: Config, dataset: Dataset, device: str, needs: list[Need], *, dry: bool) -> list[Evaluator]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.domains import rows_of
 from bench.core.errors import MissingError, UsageError
+from bench.core.metadata import read_metadata
 from bench.plan.config import Config
 from bench.plan.sources import family_of
 
@@ -141,29 +141,21 @@ def _training_of(name: str) -> str:
 
 
 def _facts(file: Path, key: str, default: Any) -> Any:
-    """One of a safetensors file's facts, parsed. Raises AbsentError for a damaged file."""
-    metadata = _metadata(file)
-    try:
-        return json.loads(metadata[key]) if key in metadata else default
-    except ValueError as error:
-        raise _damaged(file, error) from None
+    """One of a safetensors file's facts. Raises AbsentError for a damaged file."""
+    return _metadata(file).get(key, default)
 
 
-def _damaged(file: Path, error: Exception) -> AbsentError:
+def _damaged(file: Path, error: MissingError) -> AbsentError:
     shipped = file.parent in shipped_folders()
     advice = f"restore it: git checkout -- {file.parent}" if shipped else "write it again"
-    return AbsentError(f"{file} is damaged: {error}", advice)
+    return AbsentError(f"{file} is damaged: {error.what}", advice)
 
 
-def _metadata(file: Path) -> dict[str, str]:
+def _metadata(file: Path) -> dict[str, Any]:
     """Metadata of a safetensors file. Raises AbsentError for a damaged one."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(file, framework="pt") as content:
-            found: dict[str, str] = content.metadata() or {}
-            return found
-    except (SafetensorError, OSError) as error:
+        return read_metadata(file)
+    except MissingError as error:
         raise _damaged(file, error) from None
 
 
@@ -204,7 +196,7 @@ def latent_rows(files: Sequence[Path], default: int) -> int:
         if file.suffix == ".safetensors":
             # A plug-in's file may mean something else by "config", or hold no JSON there.
             try:
-                size = json.loads(_metadata(file)["config"])["generator"]["size"]
+                size = _metadata(file)["config"]["generator"]["size"]
                 return rows_of(int(size))
             except (KeyError, TypeError, ValueError):
                 continue

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from bench.core.errors import ImageError, UsageError
+from bench.core.errors import ImageError
+from bench.core.subset import belongs, label_of
 from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, TRUTH, Row
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Work:
 
     def members(self, edit: EditPass) -> Collection[int]:
         """Indices of the images that go into a pass."""
-        return _matching(self.images, edit.inputs)
+        return frozenset(i for i, image in enumerate(self.images) if belongs(image.attributes, edit.inputs))
 
     def row(self, index: int, spec: MethodSpec, edit: EditPass, evaluator: Evaluator) -> Row:
         """An empty row for image `index`."""
@@ -198,22 +199,9 @@ def _digest(image: ImageRecord) -> str:
         return ""
 
 
-def _matching(images: Sequence[ImageRecord], expression: str) -> frozenset[int]:
-    if expression == "all":
-        return frozenset(range(len(images)))
-    attribute, _, value = expression.partition("=")
-    try:
-        return frozenset(i for i, image in enumerate(images) if image.attributes[attribute] == int(value))
-    except KeyError:
-        raise UsageError(
-            f"the subset {expression!r} needs the label {attribute!r}, which this data set lacks", "leave the edit out"
-        ) from None
-
-
 def subset_labels(passes: Sequence[EditPass]) -> list[str]:
     """Names of the labels that the passes' subsets ask for."""
-    expressions = {expression for edit in passes for expression in (edit.inputs, edit.reals)} - {"all"}
-    return sorted({expression.partition("=")[0] for expression in expressions})
+    return sorted({label_of(expression) for edit in passes for expression in (edit.inputs, edit.reals)} - {""})
 
 
 def disk_bytes(work: Work, done: Collection[str] = (), feature_size: int = 2048) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.core.errors import BenchError, ExitCode, MissingError
+from bench.core.subset import belongs
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, TRUTH, Damage, Row, read_manifest, scan
 
 
@@ -145,7 +146,4 @@ def _planned(manifest: Mapping[str, Any]) -> Iterator[tuple[Block, int]]:
 
 def chosen(images: Mapping[str, Mapping[str, Any]], expression: str) -> list[str]:
     """Names of the manifest's images that belong to a subset ("all", "Smiling=1")."""
-    if expression == "all":
-        return list(images)
-    label, _, value = expression.partition("=")
-    return [name for name, about in images.items() if about["attributes"][label] == int(value)]
+    return [name for name, about in images.items() if belongs(about["attributes"], expression)]

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.contract import EditPass, Features, ImageRecord, select
+from bench.core.contract import EditPass, Features, ImageRecord
 from bench.core.observer import Output
+from bench.core.subset import belongs
 from bench.edits.cards import generator_of
 from bench.edits.directions import plan_passes
 from bench.plan.checkpoints import direction_files, files_of, network_path
@@ -87,7 +88,7 @@ class UpperBound:
         (original,) = self.evaluator.extract([self.evaluator.store(pixels)])
         found = {}
         for edit in passes:
-            if image in select([image], edit.inputs):
+            if belongs(image.attributes, edit.inputs):
                 found[edit.pass_name] = self._edit(image, pixels, edit, prepared, original)
         return found
 

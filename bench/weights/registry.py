@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
-import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +15,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from platformdirs import user_cache_path
+
 from bench.core.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
+from bench.core.metadata import read_metadata
 from bench.core.schema import from_table
 
 Kind = Literal["checkpoint", "part", "network", "direction"]
@@ -82,13 +83,7 @@ class Entry:
 def home() -> Path:
     """Where fetched files lie: WARPRES_BENCH_HOME, else `warpres-bench` in the user's cache directory."""
     chosen = os.environ.get("WARPRES_BENCH_HOME")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "warpres-bench"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "warpres-bench"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "warpres-bench"
+    return Path(chosen).expanduser() if chosen else user_cache_path("warpres-bench", appauthor=False)
 
 
 def entries() -> dict[str, Entry]:
@@ -260,7 +255,7 @@ def _registered() -> Mapping[str, Entry]:
 def _ours() -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for path in sorted(OURS.glob("*.safetensors")):
-        facts = _metadata(path)
+        facts = _facts(path)
         name = f"synthetic/{path.stem}"
         found[name] = Entry(
             name,
@@ -277,19 +272,9 @@ def _ours() -> dict[str, Entry]:
     return found
 
 
-def _metadata(path: Path) -> dict[str, Any]:
-    """Metadata of a safetensors file, values parsed from JSON where they are JSON; {} for a damaged file."""
+def _facts(path: Path) -> dict[str, Any]:
+    """Metadata of one of our files; {} for a damaged one, which its reader names."""
     try:
-        with path.open("rb") as file:
-            length = struct.unpack("<Q", file.read(8))[0]
-            head = json.loads(file.read(min(length, 10**8)))
-    except (OSError, ValueError, struct.error):
+        return read_metadata(path)
+    except MissingError:
         return {}
-    return {key: _plain(value) for key, value in head.get("__metadata__", {}).items()}
-
-
-def _plain(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value

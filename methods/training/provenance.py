@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from bench.core.checkpoint import file_digest
 from bench.core.errors import MissingError
+from bench.core.metadata import read_metadata
 from methods.training.recipe import Recipe, load_recipe
 from methods.training.world import find
 
@@ -54,9 +54,8 @@ def made_of(path: Path) -> dict[str, Any]:
     if path.suffix == ".json":
         return _plain(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            return dict(json.loads((file.metadata() or {}).get("made", "{}")))
-    except (SafetensorError, OSError, ValueError):
+        return dict(read_metadata(path).get("made", {}))
+    except (MissingError, ValueError, TypeError):
         return {}
 
 

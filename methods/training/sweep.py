@@ -21,9 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from bench.core.errors import BenchError, ExitCode, MissingError
+from bench.core.metadata import read_metadata
 from methods.training.provenance import inputs
 from methods.training.recipe import load_recipe, shipped_recipes
 
@@ -121,8 +120,7 @@ def _finished(trial: Trial, settings: Settings) -> list[Trial]:
     if not path.is_file():
         _tell(f"{trial.name} did not come to its end: see {path.with_name('output.log')}")
         return []
-    with safe_open(path, framework="pt") as file:
-        figures = json.loads((file.metadata() or {})["held_out"])
+    figures = read_metadata(path)["held_out"]
     _tell(f"{trial.name}: {SCORE} {figures[SCORE]:.2f}, reconstruction {figures['psnr']:.2f} dB")
     return [Trial(trial.method, trial.regulariser, trial.w_consistency, figures)]
 

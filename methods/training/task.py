@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.core.errors import MissingError, unknown_name
+from bench.core import device
 from methods.training.processes import Processes
 
 
@@ -71,13 +71,5 @@ class Task(Protocol):
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, found in there.items() if found)
-    kind = name.partition(":")[0]
-    if kind not in there:
-        raise unknown_name("device", name, ["auto", *there])
-    if not there[kind]:
-        raise MissingError(f"this machine has no {kind} device", "--device cpu, or leave --device out")
-    return torch.device(name)
+    """The device of a name, see `bench.core.device`."""
+    return torch.device(device.choose_device(name))

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import safe_open
 from torch import Tensor
 
+from bench.core.metadata import read_metadata
 from bench.world.generator import load_shipped_generator, sample_images
 from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.world.render import render, to_uint8
@@ -35,8 +35,7 @@ EDIT_FIGURES = ("pose+/kept", "pose-/kept", "smile+/kept", "smile-/kept", "smile
 
 def metadata_of(path: Path) -> dict[str, Any]:
     """Metadata of one of our files, values parsed."""
-    with safe_open(path, framework="pt") as file:
-        return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+    return read_metadata(path)
 
 
 @torch.inference_mode()

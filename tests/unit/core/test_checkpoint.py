@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from bench.core.checkpoint import (
-    _allowed_globals,
     file_digest,
     load_part,
     load_strict,
@@ -73,7 +72,9 @@ def test_malicious_pickles_are_named_and_never_run(tmp_path: Path, evil: Any, ho
     else:
         content = {"state_dict": {"a": torch.ones(1)}, "opts": argparse.Namespace(x=bomb) if how == "options" else bomb}
         torch.save(content, path, _use_new_zipfile_serialization=how != "legacy")
-    with pytest.raises(MissingError, match=r"forbidden global .*(system|eval)") as caught:
+    with pytest.raises(
+        MissingError, match="nothing of it was run" if how == "pickle-5" else r"forbidden global .*(system|eval)"
+    ) as caught:
         read_checkpoint(path)
     assert caught.value.exit_code == ExitCode.MISSING
     assert not trace.exists()
@@ -104,7 +105,9 @@ def test_functions_of_pytorch_are_forbidden_too(tmp_path: Path, function: Any, n
         path.write_bytes(pickle.dumps({"a": OrderedDict(b=OrderedDict()), "c": call}, int(how[-1])))
     else:
         torch.save({"a": torch.ones(1), "c": call}, path, _use_new_zipfile_serialization=how == "zip")
-    with pytest.raises(MissingError, match=rf"forbidden global {named}"):
+    with pytest.raises(
+        MissingError, match="nothing of it was run" if how == "pickle-5" else rf"forbidden global {named}"
+    ):
         read_checkpoint(path)
 
 
@@ -115,12 +118,6 @@ def test_a_cut_pickle_of_allowed_things_is_cut_and_not_forbidden(tmp_path: Path,
     (tmp_path / "file.pt").write_bytes(pickle.dumps(things, protocol)[:-4])
     with pytest.raises(MissingError, match="not a PyTorch checkpoint, or a truncated one"):
         read_checkpoint(tmp_path / "file.pt")
-
-
-def test_what_pytorch_allows_is_known() -> None:
-    allowed = _allowed_globals()
-    assert {"torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "collections.OrderedDict"} <= allowed
-    assert "argparse.Namespace" in allowed
 
 
 def _web_page(path: Path) -> None:
