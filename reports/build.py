@@ -16,8 +16,10 @@ from reports.writers import tex as latex
 
 if TYPE_CHECKING:
     from bench.results.store import Row
+    from reports.figures.grids import Grid
+    from reports.figures.paper import Rule
 
-_IMAGES = 8
+_IMAGES, _MOST_IMAGES = 8, 1000
 
 
 def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manifest: Mapping[str, Any]) -> list[Path]:
@@ -57,6 +59,9 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     shots, order = read_shots(run, _IMAGES), pass_order(summaries, passes)
     grids = draw_grids(shots, order, facts)
     files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
+    if facts.paper_figure is not None and shots:
+        figure = paper_figure(run, facts.paper_figure, facts, count=_IMAGES)
+        grids, files[f"figures/{figure.name}.png"] = [figure, *grids], figure.png
     content = Content(
         tables=[*tables, *paper, *full],
         drawings=drawings,
@@ -71,6 +76,26 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     )
     files["index.html"] = render(content).encode()
     return write_all(run, files)
+
+
+def paper_figure(
+    run: Path,
+    number: int,
+    facts: Facts,
+    count: int = 6,
+    rule: Rule = "first",
+    images: Sequence[str] = (),
+    methods: Sequence[str] = (),
+) -> Grid:
+    """One of the paper's picture figures from the images a run kept; see `figures.paper`. Raises UsageError."""
+    from reports.figures.costs import cost_lines
+    from reports.figures.paper import draw_figure, select_images
+    from reports.figures.run_images import read_shots
+
+    shots = read_shots(run, _MOST_IMAGES)
+    selection = select_images(shots, count, rule, images)
+    passes = list(dict.fromkeys(column for _, column in facts.strengths))
+    return draw_figure(number, shots, passes, facts, selection, methods=methods, costs=cost_lines(run))
 
 
 def _paper_tables(summaries: Summaries, facts: Facts) -> Iterator[Table]:

@@ -147,6 +147,7 @@ class Facts:
     title: str = ""
     command: str = ""
     paper_table: int | None = None
+    paper_figure: int | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, int] = field(default_factory=dict)
     methods: tuple[str, ...] = ()
@@ -179,12 +180,13 @@ class Facts:
         """Read a manifest; unknown keys are left alone, absent keys mean "none"."""
         methods = manifest.get("methods") or {}
         missing = manifest.get("missing") or {}
-        table = manifest.get("paper_table")
+        table, figure = manifest.get("paper_table"), manifest.get("paper_figure")
         return cls(
             run=str(manifest.get("run") or manifest.get("name") or ""),
             title=str(manifest.get("title") or ""),
             command=_command(manifest.get("command", "")),
             paper_table=int(table) if table in (1, 2, 3) else None,
+            paper_figure=int(figure) if figure in (1, 3, 4, 5, 6, 7) else None,
             titles=_titles(methods),
             places=_places(methods),
             methods=tuple(str(name) for name in methods),

@@ -167,6 +167,8 @@ def contents(name: str, seed: int = 0, *, namespace: bool = False, quick: bool =
         original["decoder.input.input"] = torch.zeros(1, 512, 4, 4)
         opts = (listing.get("container_example") or {})["opts"]
         return {f"{name}.pt": values, f"{name}_original.pt": {"state_dict": original, "opts": opts}}
+    if name.startswith("sfe_"):
+        return _sfe_files(values)
     if name.startswith("eg3d_"):
         return {f"{name}.pkl": NetworkPickle(values, listing)}
     if name.startswith("goae_"):
@@ -185,6 +187,22 @@ def contents(name: str, seed: int = 0, *, namespace: bool = False, quick: bool =
     if name in ("curricularface", "arcface_irse50", "vgg16_keras"):
         return {f"{name}.pth": values}
     return {f"{name}.pt": nested(values, options)}
+
+
+def _sfe_files(values: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """SFE's own file, the generator's and e4e's; "encoder." means another network in the last."""
+
+    def part(head: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(head): value for name, value in values.items() if name.startswith(head)}
+
+    own = {name: value for name, value in values.items() if name.startswith(("encoder.", "inverter."))}
+    e4e = {f"encoder.{name}": value for name, value in part("e4e_encoder.").items()}
+    average = values["latent_avg"]
+    return {
+        "sfe_editor_light.pt": {"state_dict": own},
+        "stylegan2-ffhq-config-f.pt": {"g_ema": part("decoder."), "latent_avg": average},
+        "e4e_ffhq_encode.pt": nested(e4e | {"latent_avg": average[None].repeat(18, 1)}, _OPTIONS["e4e_ffhq"]),
+    }
 
 
 def _by_first_part(values: Mapping[str, torch.Tensor]) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from bench.data.splits import checksum
 
 @dataclass(frozen=True)
 class Entry:
-    """One image a split expects: its name, its file (None when it is not there) and its labels."""
+    """One image a split expects: name, file (None when it is not there), labels, and camera where it is known."""
 
     name: str
     path: Path | None
     attributes: Mapping[str, int] = field(default_factory=dict)
+    camera: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,13 @@ class FileDataset:
         self.name = name
         self.domain = domain
         self._paths: dict[str, Path] = {}
+        self._cameras: dict[str, tuple[float, ...]] = {}
         images: list[ImageRecord] = []
         for entry in entries:
             if entry.path is None:
                 raise MissingError(f"{name}: the file of {entry.name} is missing")
             self._paths[entry.name] = entry.path
+            self._cameras[entry.name] = entry.camera
             images.append(FileImage(entry.name, entry.path, dict(entry.attributes)))
         self.images: Sequence[ImageRecord] = tuple(images)
         self.checksum = checksum(image.name for image in images)
@@ -121,6 +124,13 @@ class FileDataset:
         if image.name not in self._paths:
             raise ImageError(f"{image.name}: no picture of {self.name}")
         return self._paths[image.name]
+
+    def camera(self, image: ImageRecord) -> np.ndarray:
+        """float32 (25,), from where an image was taken. Raises ImageError where it is not known."""
+        found = self._cameras.get(image.name)
+        if not found:
+            raise ImageError(f"{image.name}: {self.name} does not say from where it was taken")
+        return np.array(found, np.float32)
 
     def read(self, image: ImageRecord) -> np.ndarray:
         """Pixels as uint8 (H, W, 3) RGB. Raises ImageError when the file cannot be used."""

@@ -116,6 +116,7 @@ class Config:
         preset: What it started from.
         title: Heading of the report.
         paper_table: Table of the paper that the run follows (1, 2, 3), or None.
+        paper_figure: Figure of the paper that its report draws (1, 3, 4, 5, 6 or 7), or None.
         weights: Which family of checkpoints methods take by default: "released", or a kind of data set that comes with
             its own ("synthetic").
         checkpoints: Method -> files, instead of the default ones.
@@ -127,6 +128,7 @@ class Config:
     preset: str = DEFAULT_PRESET
     title: str = ""
     paper_table: int | None = None
+    paper_figure: int | None = None
     weights: str = "released"
     methods: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from reports.naming import in_reading_order, is_reference, method_title, split_p
 _GAP = 6
 _HEAD = 22
 _SIDE = 176
+_LINE = 18
 _LEGEND_WIDTH = 590
 _INK, _PALE, _PAPER = (25, 25, 25), (110, 110, 110), (255, 255, 255)
 
@@ -48,7 +49,7 @@ def draw_grids(shots: Sequence[Shot], passes: Sequence[str], facts: Facts) -> li
 
 
 @dataclass(frozen=True)
-class _Field:
+class Field:
     """One field of a grid: an image, a flow with its scale, or nothing."""
 
     image: Image.Image | None = None
@@ -66,38 +67,38 @@ def _pass_grid(shots: Sequence[Shot], column: str, methods: Sequence[str], facts
     longest = _common_length(shots, [column])
     rows = []
     for shot in shots:
-        row = [_Field(shot.input), *(_Field(shot.made.get((method, column))) for method in methods)]
-        row += [_Field(shot.true.get(column))] * with_true
-        row += [_Field(flow=shot.flows.get((method, column)), longest=longest) for method in flowing]
-        row += [_Field(flow=shot.true_flows.get(column), longest=longest)] * with_true_flow
+        row = [Field(shot.input), *(Field(shot.made.get((method, column))) for method in methods)]
+        row += [Field(shot.true.get(column))] * with_true
+        row += [Field(flow=shot.flows.get((method, column)), longest=longest) for method in flowing]
+        row += [Field(flow=shot.true_flows.get(column), longest=longest)] * with_true_flow
         rows.append(row)
     caption = f"{name.title}: the input, what each method makes of it" + (
         ", and the true edit as it was asked for." if with_true else "."
     )
     legend = longest if flowing else None
-    return _compose(f"pass-{column}", caption, name.title, heads, [shot.name for shot in shots], rows, legend)
+    return compose(f"pass-{column}", caption, name.title, heads, [shot.name for shot in shots], rows, legend)
 
 
 def _image_sheet(shot: Shot, columns: Sequence[str], methods: Sequence[str], facts: Facts) -> Grid:
     """The first row is the truth: the input stands where its reconstruction is to be, true edits follow."""
     longest = _common_length([shot], columns)
-    rows = [[_Field(shot.true.get(c) or (shot.input if c == columns[0] else None)) for c in columns]]
+    rows = [[Field(shot.true.get(c) or (shot.input if c == columns[0] else None)) for c in columns]]
     names = ["Input, true edits as asked" if shot.true else "Input"]
     for method in methods:
-        rows.append([_Field(shot.made.get((method, c))) for c in columns])
+        rows.append([Field(shot.made.get((method, c))) for c in columns])
         names.append(method_title(method, facts.titles))
     flowing = [method for method in methods if any((method, c) in shot.flows for c in columns)]
     for method in flowing:
-        rows.append([_Field(flow=shot.flows.get((method, c)), longest=longest) for c in columns])
+        rows.append([Field(flow=shot.flows.get((method, c)), longest=longest) for c in columns])
         names.append(_flow_title(method, facts))
     if flowing and shot.true_flows:
-        rows.append([_Field(flow=shot.true_flows.get(c), longest=longest) for c in columns])
+        rows.append([Field(flow=shot.true_flows.get(c), longest=longest) for c in columns])
         names.append("True flow")
     title = f"Picture {shot.name}"
     heads = [split_pass(column).title for column in columns]
     legend = longest if flowing else None
     caption = f"{title}: every method, every pass."
-    return _compose(f"picture-{shot.name}", caption, title, heads, names, rows, legend)
+    return compose(f"picture-{shot.name}", caption, title, heads, names, rows, legend)
 
 
 def _flow_title(method: str, facts: Facts) -> str:
@@ -110,22 +111,24 @@ def _common_length(shots: Sequence[Shot], columns: Sequence[str]) -> float:
     return full_length(*made, *true)
 
 
-def _compose(
+def compose(
     name: str,
     caption: str,
     title: str,
     heads: Sequence[str],
     names: Sequence[str],
-    rows: Sequence[Sequence[_Field]],
+    rows: Sequence[Sequence[Field]],
     legend: float | None,
+    foot: Sequence[str] = (),
 ) -> Grid:
-    """Put fields on white paper: heads above, names at the left, the flow's wheel below."""
+    """Put fields on white paper: heads above, names at the left, the flow's wheel and the lines of `foot` below."""
     width, height = _field_size(rows)
     left = max(int(_font(13).getlength(text)) for text in names) + 2 * _GAP
-    below = 74 if legend is not None else 0
+    below = (74 if legend is not None else 0) + _LINE * len(foot)
+    written = max((int(_font(12).getlength(line)) + _GAP for line in foot), default=0)
     across = len(heads) * (width + _GAP)
     size = (
-        left + max(across, _LEGEND_WIDTH if legend is not None else 0),
+        left + max(across, written, _LEGEND_WIDTH if legend is not None else 0),
         2 * _HEAD + len(rows) * (height + _GAP) + below,
     )
     paper = Image.new("RGB", size, _PAPER)
@@ -142,12 +145,15 @@ def _compose(
     if legend is not None:
         cells = next(item.flow.shape[2] for row in rows for item in row if item.flow is not None)
         _draw_legend(paper, (left, size[1] - below + _GAP), legend, cells)
+    for number, line in enumerate(foot):
+        place = (left, size[1] - _LINE * (len(foot) - number) + _LINE / 2 - 2)
+        draw.text(place, line, _PALE, _font(12), anchor="lm")
     data = io.BytesIO()
     paper.save(data, "PNG", optimize=False)
     return Grid(name, caption, data.getvalue(), paper.size)
 
 
-def _field_size(rows: Sequence[Sequence[_Field]]) -> tuple[int, int]:
+def _field_size(rows: Sequence[Sequence[Field]]) -> tuple[int, int]:
     """Width and height of a field: small images enlarged by a whole factor, large ones reduced to about 180 px."""
     images = [item.image for row in rows for item in row if item.image is not None]
     if not images:
@@ -157,7 +163,7 @@ def _field_size(rows: Sequence[Sequence[_Field]]) -> tuple[int, int]:
     return round(width * scale), round(height * scale)
 
 
-def _paste(paper: Image.Image, item: _Field, place: tuple[int, int], size: tuple[int, int]) -> None:
+def _paste(paper: Image.Image, item: Field, place: tuple[int, int], size: tuple[int, int]) -> None:
     if item.image is not None:
         small = item.image.size[0] <= size[0]
         method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS

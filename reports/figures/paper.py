@@ -1,0 +1,174 @@
+"""The paper's picture figures from the images a run kept: Fig. 1, 3 to 5, 6 and 7, by rule or by a list of images.
+
+Which images are shown, and by what rule, is written under each figure. What a run did not make stays empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Literal
+
+from bench.core.errors import UsageError, unknown_name
+from reports.figures.flow_view import full_length
+from reports.figures.grids import Field, Grid, compose
+from reports.figures.run_images import Shot, passes_of
+from reports.inputs import Facts
+from reports.naming import RECONSTRUCTION, in_reading_order, is_reference, method_title, split_pass
+
+Rule = Literal["first", "spread"]
+FIGURES = {
+    1: "Edits of one method: a row a photograph, a column an edit",
+    3: "Base encoders alone and with residuals: a row an edit of a photograph, a column a method",
+    4: "Methods on faces: a row an edit of a photograph, a column a method",
+    5: "Methods on cars: a row an edit of a photograph, a column a method",
+    6: "2D and 3D inversion: input, and of each method its inversion and its views",
+    7: "Estimated flows: for each edit the edited picture and its flow",
+}
+_CHARACTERS = 110
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images a figure shows.
+
+    Attributes:
+        names: Stems of their names, in order.
+        why: The rule in words, for the line under the figure.
+    """
+
+    names: tuple[str, ...]
+    why: str
+
+
+def select_images(shots: Sequence[Shot], count: int, rule: Rule = "first", asked: Sequence[str] = ()) -> Selection:
+    """The images asked for, or `count` by a rule that looks at no result.
+
+    "first": the first that the run kept; "spread": evenly over those it kept.
+
+    Raises UsageError for a name the run kept no image of.
+    """
+    known = [shot.name for shot in shots]
+    if asked:
+        for name in asked:
+            if name not in known:
+                raise unknown_name("image of this run", name, known)
+        return Selection(tuple(asked), "asked for by name")
+    count = min(count, len(known))
+    if rule == "first":
+        return Selection(tuple(known[:count]), f"the first {count} of the {len(known)} the run kept")
+    places = [round(number * (len(known) - 1) / max(1, count - 1)) for number in range(count)]
+    return Selection(tuple(known[place] for place in places), f"every so many of the {len(known)} the run kept")
+
+
+def draw_figure(
+    number: int,
+    shots: Sequence[Shot],
+    passes: Sequence[str],
+    facts: Facts,
+    selection: Selection,
+    *,
+    methods: Sequence[str] = (),
+    costs: Mapping[str, str] | None = None,
+) -> Grid:
+    """One figure of the paper's layout.
+
+    Args:
+        number: 1, 3, 4, 5, 6 or 7.
+        shots, passes: What the run kept, and its passes in order.
+        selection: The images to show.
+        methods: Methods to show, in order; by default all that made images (Fig. 1 and 7: the last of them that can).
+        costs: Method -> a line on its speed and memory, printed below.
+
+    Raises UsageError for a figure that is no picture grid, or for which the run made nothing.
+    """
+    if number not in FIGURES:
+        raise UsageError(f"figure {number} is not drawn from images", f"one of {', '.join(map(str, FIGURES))}")
+    chosen = [shot for name in selection.names for shot in shots if shot.name == name]
+    made = in_reading_order(method for shot in chosen for method, _ in shot.made)
+    made = [name for name in made if not is_reference(name, facts.references)]
+    shown = list(methods) or made
+    for name in shown:
+        if name not in made:
+            raise unknown_name("method with images in this run", name, made)
+    if not shown:
+        raise UsageError("the run kept no images to draw a figure of", "run it with run.grid_pictures above 0")
+    columns = passes_of(chosen, passes)
+    layout = {1: _edits_of_one, 6: _views, 7: _flows}.get(number, _methods_across)
+    heads, names, rows, legend = layout(chosen, columns, shown, facts)
+    foot = [f"Images: {', '.join(selection.names)} ({selection.why})."]
+    foot += _strengths(shown, columns, facts) + [
+        f"{method_title(m, facts.titles)}: {c}" for m, c in (costs or {}).items()
+    ]
+    caption = f"{FIGURES[number]}. {foot[0]}"
+    lines = [line for text in foot for line in wrap(text, _CHARACTERS)]
+    return compose(f"figure{number}", caption, f"Figure {number}", heads, names, rows, legend, lines)
+
+
+_Layout = tuple[list[str], list[str], list[list[Field]], float | None]
+
+
+def _edits_of_one(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
+    """Fig. 1: input, inversion and every edit of one method."""
+    method = methods[-1]
+    heads = ["Input", *(_title(column) for column in columns)]
+    rows = [[Field(shot.input), *(Field(shot.made.get((method, c))) for c in columns)] for shot in shots]
+    return heads, [shot.name for shot in shots], rows, None
+
+
+def _methods_across(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
+    """Fig. 3 to 5: one row an edit of a photograph, the methods across."""
+    heads = ["Input", *(method_title(method, facts.titles) for method in methods)]
+    names, rows = [], []
+    for shot in shots:
+        for column in columns:
+            names.append(f"{shot.name}, {_title(column)}")
+            rows.append([Field(shot.input), *(Field(shot.made.get((method, column))) for method in methods)])
+    return heads, names, rows, None
+
+
+def _views(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
+    """Fig. 6: input, then of each method its inversion and the edits that are its own."""
+    pairs = [(m, c) for m in methods for c in columns if any((m, c) in shot.made for shot in shots)]
+    heads = ["Input", *(f"{method_title(m, facts.titles)}: {_title(c)}" for m, c in pairs)]
+    rows = [[Field(shot.input), *(Field(shot.made.get(pair)) for pair in pairs)] for shot in shots]
+    return heads, [shot.name for shot in shots], rows, None
+
+
+def _flows(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
+    """Fig. 7: each edit's picture and flow. Raises UsageError where no method of the run estimates one."""
+    flowing = [m for m in methods if any((m, c) in shot.flows for shot in shots for c in columns)]
+    if not flowing:
+        raise UsageError("no method of this run estimates a flow", "name a run with warpres")
+    method = flowing[-1]
+    edits = [column for column in columns if column != RECONSTRUCTION]
+    heads = ["Input", *(head for column in edits for head in (_title(column), "Flow"))]
+    longest = full_length(
+        *(flow for shot in shots for (m, c), flow in shot.flows.items() if m == method and c in edits)
+    )
+    rows = []
+    for shot in shots:
+        row = [Field(shot.input)]
+        for column in edits:
+            flow = Field(flow=shot.flows.get((method, column)), longest=longest)
+            row += [Field(shot.made.get((method, column))), flow]
+        rows.append(row)
+    return heads, [shot.name for shot in shots], rows, longest
+
+
+def _title(column: str) -> str:
+    return "Inversion" if column == RECONSTRUCTION else split_pass(column).title
+
+
+def _strengths(methods: Sequence[str], columns: Sequence[str], facts: Facts) -> list[str]:
+    """Every method's strengths, as given: they are part of what a picture shows."""
+    found: dict[str, list[str]] = {}
+    for method in methods:
+        own = [
+            (c, facts.strengths[method, c]) for c in columns if c != RECONSTRUCTION and (method, c) in facts.strengths
+        ]
+        if own:
+            text = ", ".join(f"{column} {strength:+g}" for column, strength in own)
+            found.setdefault(text, []).append(method_title(method, facts.titles))
+    return [f"Strengths of {', '.join(names)}: {text}." for text, names in found.items()]
