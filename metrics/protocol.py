@@ -3,7 +3,8 @@
 A protocol file says how images are kept before anything looks at them, which columns there are and what each is made
 of, what happens to an image without a value, and how intervals are drawn. `metrics/protocols/*.toml` are ours and
 explain every column; a path to a file of the same form works as well. A protocol that has been used is never edited: a
-change is a new name. Source: protocol card, sections 0-3 and 7.
+change is a new name. One that says `extends = "synthetic-1"` has all of that protocol's keys and columns, and its own
+over them. Source: protocol card, sections 0-3 and 7.
 """
 
 from __future__ import annotations
@@ -174,10 +175,43 @@ def load_protocol(name: str | Path) -> ProtocolFile:
     Raises:
         UsageError: Unknown name, unknown or missing key, wrong value, or a file that is not TOML; names file and key.
     """
-    path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
+    path = _file_of(str(name), Path())
+    return _parse(_content(path), path)
+
+
+def _file_of(name: str, folder: Path) -> Path:
+    """The file of a protocol's name, or of a path, which may be relative to `folder`."""
+    path = folder / name if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
-        raise unknown_name("protocol", str(name), protocol_names())
-    return _parse(read_toml(path), path)
+        raise unknown_name("protocol", name, protocol_names())
+    return path
+
+
+def _content(path: Path, *extended: Path) -> dict[str, Any]:
+    """A file's content over that of the protocol it extends: its keys win, columns are added or replaced by name."""
+    own = read_toml(path)
+    base = own.pop("extends", None)
+    if base is None:
+        return own
+    if path in extended:
+        raise UsageError(f"{path.name} extends itself", "name another protocol")
+    if not isinstance(base, str):
+        raise UsageError(f"{path.name}: extends is {base!r}, but must be text", 'extends = "synthetic-1"')
+    content = _content(_file_of(base, path.parent), path, *extended)
+    for key, value in own.items():
+        if key == "columns" and isinstance(value, list):
+            content[key] = _over(content.get(key, []), value)
+        elif isinstance(value, dict) and isinstance(content.get(key), dict):
+            content[key] = {**content[key], **value}
+        else:
+            content[key] = value
+    return content
+
+
+def _over(columns: list[Any], own: list[Any]) -> list[Any]:
+    """Columns with `own` in the place of those of the same name, the others behind them."""
+    named = {table.get("stem"): table for table in columns if isinstance(table, dict)}
+    return list((named | {table.get("stem"): table for table in own if isinstance(table, dict)}).values())
 
 
 def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:

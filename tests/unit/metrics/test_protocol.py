@@ -71,6 +71,23 @@ def test_digest_is_of_the_meaning(tmp_path: Path) -> None:
     assert load_protocol(changed(tmp_path, "jpeg_quality = 75", "jpeg_quality = 95")).digest != original.digest
 
 
+def test_a_protocol_extends_another(tmp_path: Path) -> None:
+    path = tmp_path / "mine-1.toml"
+    path.write_text(
+        'extends = "paper-1"\nname = "mine-1"\n[pictures]\njpeg_quality = 90\n'
+        '[[columns]]\nstem = "mse_again"\ntitle = "MSE"\nbetter = "lower"\nkind = "mse"\nwhat = "x"\n'
+        '[[columns]]\nstem = "lpips"\ntitle = "VGG"\nbetter = "lower"\nkind = "lpips"\nnet = "vgg"\nwhat = "x"\n'
+    )
+    base, mine = load_protocol("paper-1"), load_protocol(path)
+    assert [column.stem for column in mine.columns] == [*(column.stem for column in base.columns), "mse_again"]
+    assert mine.column("lpips").title == "VGG" and mine.column("fid") == base.column("fid")
+    assert mine.pictures.jpeg_quality == 90 and mine.pictures.resize == base.pictures.resize
+    assert (mine.name, mine.title) == ("mine-1", base.title)
+    path.write_text(f'extends = "{path}"\nname = "mine-1"\n')
+    with pytest.raises(UsageError, match="extends itself"):
+        load_protocol(path)
+
+
 def test_unknown_protocol_offers_close_names() -> None:
     with pytest.raises(UsageError) as error:
         load_protocol("paper1")

@@ -1,0 +1,41 @@
+"""A run as a data frame: one row a result, what is absent is NaN with its reason, what lacks is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.results.frame import load_run
+from bench.results.store import read_rows, write_manifest
+from tests.unit.doubles import FewImages, PoolingMethod, make_work, run_work
+from tests.unit.results.test_floors import _manifest
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    work = make_work(FewImages(8, broken=[5]), [PoolingMethod()])
+    run_work(work, tmp_path)
+    write_manifest(tmp_path, _manifest(tmp_path, work))
+    return tmp_path
+
+
+def test_one_row_a_result_and_one_column_a_metric(run: Path) -> None:
+    frame = load_run(run)
+    assert list(frame.columns[:7]) == ["method", "pass", "image", "protocol", "strength", "status", "reason"]
+    assert len(frame) == len(read_rows(run)) and frame.attrs["whole"]
+    means = frame[frame.status == "ok"].groupby(["method", "pass"])["mse"].mean()
+    assert means["real", "original"] == 0 < means["pool", "smile+"]
+    failed = frame[frame.status == "failed"]
+    assert set(failed.image) == {"5.png"} and failed["mse"].isna().all()
+    absent = frame.attrs["failures"]
+    assert set(absent.metric) == {"id"} and absent.reason.str.contains("no face").all()
+    assert frame["id"].isna().sum() == len(absent) + len(failed)
+
+
+def test_an_unfinished_run_warns(run: Path) -> None:
+    rows = next((run / "rows").glob("*.jsonl"))
+    lines = rows.read_bytes().splitlines(keepends=True)
+    rows.write_bytes(b"".join(lines[:-3]))
+    with pytest.warns(UserWarning, match="Unfinished"):
+        assert not load_run(run).attrs["whole"]
