@@ -24,6 +24,9 @@ CASES = {
     "world/warpres-pretrained-flow": RESIDUAL,
     "world/flow-start": ("batch=4",),
     "world/teacher": ("batch=8",),
+    "world/critics": ("batch=4",),
+    "world/fit": ("batch=4", "half_size_share=0.0"),
+    "world/e4e": ("batch=4", "warm_up_share=0.0"),
 }
 
 
