@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reports.facts import gather_facts
 from reports.files import write_all
 from reports.inputs import Facts, Pass, Summaries
+from reports.published.rows import paper_tables
 from reports.tables import Table, build_tables, pass_order, protocols
 from reports.writers import csv as csv_writer
 from reports.writers import md as markdown
@@ -46,7 +47,7 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
 
     facts = gather_facts(manifest)
     timings = read_timings(run)
-    tables, paper = build_tables(summaries, passes, facts), list(_paper_tables(summaries, facts))
+    tables, paper = build_tables(summaries, passes, facts), paper_tables(summaries, facts)
     full = build_tables(summaries, passes, facts, every=True)
     files = dict(_table_files([*tables, *full, *paper], summaries, passes, facts))
     files.update(_timed_files(summaries, facts, timings.seconds if timings else None))
@@ -96,14 +97,6 @@ def paper_figure(
     selection = select_images(shots, count, rule, images)
     passes = list(dict.fromkeys(column for _, column in facts.strengths))
     return draw_figure(number, shots, passes, facts, selection, methods=methods, costs=cost_lines(run))
-
-
-def _paper_tables(summaries: Summaries, facts: Facts) -> Iterator[Table]:
-    from reports.published.rows import paper_table
-
-    if facts.paper_table is not None:
-        for protocol in protocols(summaries, facts):
-            yield paper_table(facts.paper_table, summaries, facts, protocol)
 
 
 def _table_files(

@@ -26,6 +26,7 @@ from reports.tables import (
     image_counts,
     marked,
     method_rows,
+    protocols,
     reference_rows,
 )
 from reports.writers.csv import exact
@@ -111,6 +112,13 @@ def paper_table(
         facts.warning,
         facts.unfinished,
     )
+
+
+def paper_tables(summaries: Summaries, facts: Facts) -> list[Table]:
+    """The table of the paper that a run follows, under each of its protocols; none where it follows none."""
+    if facts.paper_table is None:
+        return []
+    return [paper_table(facts.paper_table, summaries, facts, protocol) for protocol in protocols(summaries, facts)]
 
 
 def _floors(filling: _Filling, ids: Sequence[str], columns: Sequence[Column]) -> list[Row]:

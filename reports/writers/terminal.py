@@ -8,6 +8,7 @@ from typing import Any
 from reports.facts import gather_facts
 from reports.inputs import Pass, Summaries
 from reports.numbers import digits, half_width, value_text
+from reports.published.rows import paper_tables
 from reports.tables import DASH, Block, Column, Entry, Row, Table, build_tables
 from reports.verdict import unequal_changes
 
@@ -24,10 +25,12 @@ def table(
 ) -> str:
     """All tables of a run as text of at most `width` columns: blocks below one another, wide ones split.
 
+    A run that follows a table of the paper begins with it, in the paper's own layout.
+
     `every`: with all columns, not the telling ones alone.
     """
     facts = gather_facts(manifest or {})
-    tables = build_tables(summaries, passes, facts, every=every)
+    tables = [*paper_tables(summaries, facts), *build_tables(summaries, passes, facts, every=every)]
     parts = ["\n".join(_wrapped(f"!! {facts.warning}", width)) + "\n"] if facts.warning else []
     parts.extend(text(item, width) for item in tables)
     parts.append(_legend(tables, width))

@@ -149,3 +149,15 @@ def test_difference_is_ours_minus_published() -> None:
     assert float(line["difference"]) == pytest.approx(0.01) and line["inside"] == "yes"
     assert found["WarpRes", "recon_fid"]["inside"] == "no"
     assert found["pSp", "recon_fid"]["ours"] == "" and found["pSp", "recon_fid"]["inside"] == "not run"
+
+
+def test_a_run_that_follows_a_table_of_the_paper_prints_it_first() -> None:
+    from reports.writers.terminal import table
+
+    cells = _paper_numbers("synthetic-1")
+    manifest = {"paper_table": 1, "methods": [], "protocols": {}}
+    lines = table(cells, [], manifest).splitlines()
+    assert lines[0].startswith("Ablation of the flow and of the base encoder (paper, Table 1), protocol synthetic-1")
+    rows = [line for line in lines if line.startswith(("Trained flow", "pSp+WarpRes", "e4e+StyleRes"))]
+    assert rows[0].startswith("Trained flow w/o flow loss")
+    assert not table(cells, [], {"methods": [], "protocols": {}}).startswith("Ablation")
