@@ -8,6 +8,7 @@ mode, images unclamped, epsilon in TensorFlow's place, no clipping. The world's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,8 @@ class FullSizeTask(Task):
 
     def _scores(self, images: Tensor) -> Tensor:
         kind = getattr(torch, self.options.d_precision)
-        with torch.autocast(self.context.device.type, kind, enabled=kind != torch.float32):
+        rough = nullcontext() if kind == torch.float32 else torch.autocast(self.context.device.type, kind)
+        with rough:
             return self.discriminator(images).float()
 
     def _judged(self, made: Pass) -> Tensor:

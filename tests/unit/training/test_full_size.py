@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,6 +49,7 @@ RESIDUAL = ResidualConfig(width=8, base_channels=16, feature_channels=12)
 PLAIN = StyleResConfig(RESIDUAL, feature_res=32, base_tap=1)
 WARPED = WarpResConfig(RESIDUAL, 32, 1, flow=FLOW, flow_layers=(2, 4, 5), flow_inputs=(16, 16, 12), pyramid=PYRAMID)
 STEPS, SEED = 4, 1
+ROOT = Path(__file__).parents[3]
 
 
 class Features(nn.Module):
@@ -100,21 +105,23 @@ def base(checkpoint: Path) -> Any:
     return load_method("e4e", checkpoint=checkpoint)
 
 
+def small_task(base: Any, chosen: Options, plan: Recipe, context: Context) -> FullSizeTask:
+    """A task of small networks on the images of a context."""
+    torch.manual_seed(0)
+    teacher = FlowNet(FLOW, PYRAMID).eval().requires_grad_(False)
+    model: StyleRes = StyleRes(PLAIN) if chosen.model == "styleres" else WarpRes(WARPED)
+    discriminator = Discriminator(DiscriminatorConfig(64, {4: 8, 8: 8, 16: 8, 32: 8, 64: 8}))
+    losses = LossNetworks(Features().requires_grad_(False), Embedding().requires_grad_(False))  # type: ignore[arg-type]
+    networks = Networks(base, model, discriminator, losses, None if chosen.model == "styleres" else teacher)
+    assert context.data is not None
+    return FullSizeTask(plan, chosen, context, networks, context.data)
+
+
 @pytest.fixture
 def make(base: Any, tmp_path: Path) -> Callable[..., FullSizeTask]:
-    """`make(options, recipe)`: a task of small networks on four images."""
-    data = photographs(tmp_path / "data")
-
-    def made(chosen: Options, plan: Recipe | None = None) -> FullSizeTask:
-        torch.manual_seed(0)
-        teacher = FlowNet(FLOW, PYRAMID).eval().requires_grad_(False)
-        model: StyleRes = StyleRes(PLAIN) if chosen.model == "styleres" else WarpRes(WARPED)
-        discriminator = Discriminator(DiscriminatorConfig(64, {4: 8, 8: 8, 16: 8, 32: 8, 64: 8}))
-        losses = LossNetworks(Features().requires_grad_(False), Embedding().requires_grad_(False))  # type: ignore[arg-type]
-        networks = Networks(base, model, discriminator, losses, None if chosen.model == "styleres" else teacher)
-        return FullSizeTask(plan or recipe(), chosen, Context(tmp_path, data=data), networks, data)
-
-    return made
+    """`make(options, recipe)`: a small task on four images."""
+    context = Context(tmp_path, data=photographs(tmp_path / "data"))
+    return lambda chosen, plan=None: small_task(base, chosen, plan or recipe(), context)
 
 
 def stepped(task: FullSizeTask, step: int = 0) -> dict[str, float]:
@@ -300,6 +307,28 @@ def test_held_out_figures(make: Callable[..., FullSizeTask], tmp_path: Path) -> 
     assert found == task.check()
     (shown,) = task.samples().values()
     assert shown.shape == (3, 5 * 64, 64)
+
+
+def test_two_processes_train_what_one_does(checkpoint: Path, tmp_path: Path) -> None:
+    photographs(tmp_path / "data")
+    found = []
+    for processes in (1, 2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        shared = dict(os.environ, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, WORLD_SIZE=str(processes))
+        shared["OMP_NUM_THREADS"] = "1"
+        command = [sys.executable, "-m", "tests.unit.training.share_full_size", str(checkpoint), str(tmp_path)]
+        started = [
+            subprocess.Popen(command, cwd=ROOT, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+            for rank in range(processes)
+        ]
+        assert [process.wait(timeout=240) for process in started] == [0] * processes
+        found.append(torch.load(tmp_path / f"{processes}.pt", weights_only=True))
+    one, two = found
+    assert len(one) > 50
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-5, msg=name)
 
 
 # --- images
