@@ -73,7 +73,10 @@ class Node:
         made, recipe = made_of(path), self.recipe(runs)
         if recipe is not None and made.get("recipe_digest") != recipe.digest:
             return "outdated: the recipe"
-        changed = [name for name in self.content.needs if made.get("inputs", {}).get(name) != _digest(name, runs, made)]
+        # What was chosen is part of the recipe's digest; the rest of that file decides nothing.
+        chosen_by = "" if recipe is None else recipe.chosen_by
+        needs = [name for name in self.content.needs if name != chosen_by]
+        changed = [name for name in needs if made.get("inputs", {}).get(name) != _digest(name, runs, made)]
         return f"outdated: {', '.join(changed)}" if changed else "current"
 
 

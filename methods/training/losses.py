@@ -82,11 +82,13 @@ def moving_flow_loss(cells: Tensor, target: Tensor, least: float = 0.15) -> tupl
     return ((cells - target).abs().mean(1) * moving).sum(), moving.sum()
 
 
-def w_consistency_loss(made: Tensor, wanted: Tensor, delta: Tensor) -> Tensor:
+def w_consistency_loss(made: Tensor, wanted: Tensor, length: Tensor) -> Tensor:
     """w-consistency: squared distance of an edited picture's codes E_0(x'_i) to those asked for, W + delta, in units of
-    the edit's own squared length; per sample (N,). Not in the paper: it keeps E_2 from undoing edits.
+    `length`; per sample (N,). Not in the paper: it keeps E_2 from undoing edits.
 
     Args:
-        made, wanted, delta: (N, L, D).
+        made, wanted: (N, L, D).
+        length: Mean squared length of the batch's edits, a scalar. In units of its own length an edit of almost
+            nothing would weigh more than all others together.
     """
-    return (made - wanted).square().sum((1, 2)) / delta.square().sum((1, 2))
+    return (made - wanted).square().sum((1, 2)) / length

@@ -70,6 +70,8 @@ def new_model(options: Options, context: Context) -> StyleRes:
         for part in (model.head, model.pyramid):
             assert part is not None
             part.eval().requires_grad_(False)
+    for net in flow_parts(model).values():
+        net.to(memory_format=torch.channels_last)  # three times as fast in float32
     return model.to(context.device)
 
 

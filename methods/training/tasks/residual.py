@@ -83,6 +83,7 @@ class ResidualTask(Task):
         if self.options.train == "all" and self.options.weights.adversarial:
             self._add_discriminator()
         self._figures: EditFigures | None = None
+        self._checked: Mapping[str, float] | None = None  # the figures, until the next step
 
     def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         if self.options.optimiser == "muon":
@@ -107,6 +108,7 @@ class ResidualTask(Task):
     # --- one step
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        self._checked = None
         with torch.autocast(self.context.device.type, enabled=False):
             self.model.train()
             if self.options.flow_source == "pictures":
@@ -178,7 +180,9 @@ class ResidualTask(Task):
         codes, taps = self.networks.base.encoder.encode(made, gradient=through or options.weights.w_consistency > 0)
         if options.weights.w_consistency:
             factor = options.weights.w_consistency * options.cycle_every
-            terms["w_consistency"] = factor * losses.w_consistency_loss(codes, wanted, delta).mean()
+            processes, lengths = self.context.processes, delta.square().sum((1, 2))
+            length = processes.total(lengths.mean()) / processes.count
+            terms["w_consistency"] = factor * losses.w_consistency_loss(codes, wanted, length).mean()
         if cycled:
             base = taps[self.model.config.base_tap]
             if not through:
@@ -253,12 +257,15 @@ class ResidualTask(Task):
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
         """Held-out people (val): see `EditFigures`; of a flow alone, its own figures."""
+        if self._checked is not None:
+            return self._checked
         self.model.eval()
         found: dict[str, float] = {}
         if self.options.train == "all":
             found |= self.figures.measure(self._invert)
         if isinstance(self.model, WarpRes):
             found |= self.figures.measure_flow(self._flow_of)
+        self._checked = found
         return found
 
     def samples(self) -> Mapping[str, Tensor]:

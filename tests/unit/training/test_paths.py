@@ -141,9 +141,17 @@ def test_moving_cells_have_a_term_of_their_own() -> None:
 
 def test_w_consistency_is_one_where_the_edit_was_undone() -> None:
     codes, delta = torch.randn(3, 10, 8), torch.randn(3, 10, 8)
-    wanted = codes + delta
-    assert torch.allclose(losses.w_consistency_loss(codes, wanted, delta), torch.ones(3), atol=1e-5)
-    assert losses.w_consistency_loss(wanted, wanted, delta).abs().max() == 0
+    wanted, lengths = codes + delta, delta.square().sum((1, 2))
+    length = lengths.mean()
+    assert torch.allclose(losses.w_consistency_loss(codes, wanted, length), lengths / length, atol=1e-5)
+    assert losses.w_consistency_loss(wanted, wanted, length).abs().max() == 0
+
+
+def test_an_edit_of_almost_nothing_does_not_drown_the_others_w_consistency() -> None:
+    codes, delta = torch.randn(4, 10, 8), torch.randn(4, 10, 8)
+    delta[0] *= 1e-4
+    length = delta.square().sum((1, 2)).mean()
+    assert losses.w_consistency_loss(codes, codes + delta + 0.1, length).max() < 4
 
 
 def test_r1_is_the_squared_gradient() -> None:
