@@ -64,27 +64,37 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--methods", help="a few methods' names; all of the domain by default")
     parser.add_argument("--samples", type=int, default=10, help="timed images a method")
     parser.add_argument("--warm-up", type=int, default=6, help="most images before them")
+    parser.add_argument("--apart", action="store_true", help="one method after the other, each written when it is done")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast, with its deviation")
     parser.add_argument("--into", type=Path, default=Path("reports/measured"))
     args = parser.parse_args(argv)
+    settings = Settings(args.samples, args.warm_up, bf16=args.bf16)
     failed = False
     for domain in args.domains.split(","):
-        chosen = args.methods.split(",") if args.methods else METHODS[domain]
-        built = {name: _built(name, domain, args.device) for name in chosen if name in METHODS[domain]}
-        methods = {name: method for name, method in built.items() if method is not None}
-        failed |= len(methods) < len(built)
-        settings = Settings(args.samples, args.warm_up, bf16=args.bf16)
-        result = {
+        names = [name for name in METHODS[domain] if not args.methods or name in args.methods.split(",")]
+        # Interleaved, so that a slow minute hits them all; or each by itself and written at once.
+        rounds = [[name] for name in names] if args.apart else [names]
+        about = {
             "hardware": torch.cuda.get_device_name() if args.device.startswith("cuda") else cpu_name(),
             "torch": str(torch.__version__),
             "weights": "filled",
             "domain": domain,
             "tf32_convolutions": args.device.startswith("cuda") and torch.backends.cudnn.allow_tf32,
-            **measure(methods, args.device, settings),
+            "interleaved": not args.apart,
         }
-        _write(args.into, f"times-{domain}-{args.device.partition(':')[0]}" + "-bf16" * args.bf16, result)
-        del built, methods
-        gc.collect()
+        found: dict[str, Any] = {}
+        for some in rounds:
+            built = {name: _built(name, domain, args.device) for name in some}
+            methods = {name: method for name, method in built.items() if method is not None}
+            failed |= len(methods) < len(built)
+            if methods:
+                measured = measure(methods, args.device, settings)
+                found = {**measured, "methods": {**found.get("methods", {}), **measured["methods"]}}
+                _write(
+                    args.into, f"times-{domain}-{args.device.partition(':')[0]}" + "-bf16" * args.bf16, about | found
+                )
+            del built, methods
+            gc.collect()
     return int(failed)
 
 
@@ -128,12 +138,15 @@ def _trained(part: str, name: str, domain: str) -> dict[str, dict[str, Any]]:
     return {f"{part}.safetensors": {"state_dict": tensors, "metadata": metadata}}
 
 
-def _write(folder: Path, stem: str, result: dict[str, Any]) -> None:
+def _write(folder: Path, domain: str, args: argparse.Namespace, result: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    stem = f"times-{domain}-{args.device.partition(':')[0]}" + "-bf16" * args.bf16
     (folder / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")
-    text = f"Filled weights, {result['domain']}, batch 1.\n\n{table(result)}\n"
-    (folder / f"{stem}.txt").write_text(text)
-    print(text, flush=True)
+    (folder / f"{stem}.txt").write_text(_text(result))
+
+
+def _text(result: dict[str, Any]) -> str:
+    return f"Filled weights, {result['domain']}, batch 1.\n\n{table(result)}\n"
 
 
 if __name__ == "__main__":

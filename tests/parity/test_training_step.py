@@ -168,9 +168,10 @@ def _first_pass(expected: TrainingGolden, step: Step) -> tuple[list[dict[str, Te
     assert on_real is not None and on_judged is not None
     at_image = on_judged + torch.cat([on_real, torch.zeros_like(on_real)])
     expected.image_gradient("e_dfirst", at_image, norm=5e-4, probe=3e-2, window=3e-2)
-    of_images = _gradients_of(task, [(first.image, at_image)])
+    of_regulariser = _gradients_of(task, (regulariser, None), keep=True)
+    # The last one through this pass frees its 4 GB.
+    of_images = _gradients_of(task, (first.image, at_image))
     _model_gradients(expected, "e_grad_first", of_images)
-    of_regulariser = _gradients_of(task, [(regulariser, None)])
     _model_gradients(expected, "e_grad_freg", of_regulariser)
     assert not any(value.any() for name, value in of_regulariser.items() if "gates.convs2" in name)
     total = torch.stack([value for name, value in values.items() if "/" not in name]).sum()
@@ -189,7 +190,7 @@ def _second_pass(expected: TrainingGolden, step: Step) -> tuple[dict[str, Tensor
     _each_sample(expected, reference, made, "second")
     terms = reference.terms(second.image, rows, task.options.cycle, "cycle_")
     expected.image_gradient("e_dsecond", terms.gradient, norm=5e-4, probe=3e-2, window=3e-2)
-    found = _gradients_of(task, [(second.image, terms.gradient)])
+    found = _gradients_of(task, (second.image, terms.gradient))
     _model_gradients(expected, "e_grad_second", found)
     return found, torch.stack(list(terms.values.values())).sum()
 
@@ -213,14 +214,14 @@ def _each_sample(expected: TrainingGolden, reference: Reference, made: Tensor, w
         expected.close(f"per_sample_identity_{which}", losses.identity_loss(networks.embed(made), reference.identity))
 
 
-def _gradients_of(task: FullSizeTask, roots: list[tuple[Tensor, Tensor | None]]) -> dict[str, Tensor]:
+def _gradients_of(task: FullSizeTask, root: tuple[Tensor, Tensor | None], *, keep: bool = False) -> dict[str, Tensor]:
     """Gradients of what is trained by the file's names; zero where none arrives."""
     named = {official_name(name).removeprefix(GENERATOR): p for name, p in task.model.named_parameters()}
     found = torch.autograd.grad(
-        [root for root, _ in roots],
+        root[0],
         list(named.values()),
-        [gradient for _, gradient in roots],
-        retain_graph=True,
+        root[1],
+        retain_graph=keep,
         allow_unused=True,
     )
     return {
