@@ -10,7 +10,8 @@ from reports.facts import gather_facts
 from reports.files import write_all
 from reports.inputs import Facts, Pass, Summaries
 from reports.published.rows import paper_tables
-from reports.tables import Table, build_tables, pass_order, protocols
+from reports.table import Table
+from reports.tables import build_tables, pass_order, protocols
 from reports.writers import csv as csv_writer
 from reports.writers import md as markdown
 from reports.writers import tex as latex

@@ -11,7 +11,7 @@ from reports.inputs import Facts, Summaries, needed_count, reference_count
 from reports.naming import REFERENCE_NOTES, is_reference, method_title, split_pass
 
 if TYPE_CHECKING:
-    from reports.tables import Column, Row
+    from reports.table import Column, Row
 
 
 class Notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.tables import Block, Column, Entry
+from reports.table import Block, Column, Entry
 
 _MINUS = "−"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from reports.tables import Column, Row, Table, apart
+from reports.table import Column, Row, Table
+from reports.tables import apart
 
 
 def verdicts(table: Table) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.world import details
+from bench.world.details import backdrop, earrings, face_paint, freckles, glasses, hat
 from bench.world.geometry import (
     EYE_Y,
     HEAD_CENTRE_Y,
@@ -88,9 +88,9 @@ def _render(scene: Scene, size: int) -> Tensor:
     canvas = over(canvas, _skin(view), view.face.cover)
     canvas = _nose(canvas, view)
     canvas = _front_hair(canvas, view)
-    canvas = details.glasses(canvas, scene, view.face, view.edge(view.face))
-    canvas = details.hat(canvas, scene, view.shell, view.edge(view.shell), view.light(view.shell))
-    canvas = details.earrings(canvas, scene, view.head, view.turn, view.face, view.x, view.y, view.pixel)
+    canvas = glasses(canvas, scene, view.face, view.edge(view.face))
+    canvas = hat(canvas, scene, view.shell, view.edge(view.shell), view.light(view.shell))
+    canvas = earrings(canvas, scene, view.head, view.turn, view.face, view.x, view.y, view.pixel)
     return canvas.clamp(0, 1) * 2 - 1
 
 
@@ -98,7 +98,7 @@ def _background(view: View) -> Tensor:
     scene = view.scene
     plain = torch.stack([scene.get(name) for name in ("back_red", "back_green", "back_blue")], 1)
     canvas = (plain + (scene.get("back_slope") * view.y)[:, None]).expand(-1, -1, -1, view.x.shape[-1])
-    return details.backdrop(canvas, scene, view.x, view.y, view.pixel)
+    return backdrop(canvas, scene, view.x, view.y, view.pixel)
 
 
 def _hair_colour(view: View) -> Tensor:
@@ -159,8 +159,8 @@ def _skin(view: View) -> Tensor:
     p, y = skin_of(scene, face.p, face.y)
     skin = _skin_colour(view).expand(-1, -1, *p.shape[1:])
     skin = over(skin, skin * constant((1.0, 0.78, 0.76), skin), 0.6 * _blush(p, y))
-    skin = details.freckles(skin, scene, p, y, edge)
-    skin = details.face_paint(skin, scene, p, y, edge)
+    skin = freckles(skin, scene, p, y, edge)
+    skin = face_paint(skin, scene, p, y, edge)
     skin = over(skin, skin * 0.62, _wrinkles(scene, p, y, edge))
     skin = _eyes(skin, scene, face, edge)
     skin = over(skin, _hair_colour(view) * 0.55, _brows(scene, face, edge))

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.core.contract import announce, stage
-from methods.nets.flow.glunet import FlowConfig, Maps, build_head
-from methods.nets.flow.network import normalise
+from methods.nets.flow.glunet import FlowConfig, Maps
+from methods.nets.flow.network import build_head, normalise
 from methods.nets.flow.vgg_pyramid import Pyramid, PyramidConfig
 from methods.nets.flow.warp import resize_flow, warp
 from methods.nets.stylegan2 import Synthesis

@@ -14,7 +14,8 @@ from reports.columns import Metric, split_column
 from reports.figures.palette import REFERENCE_COLOUR, Look, looks
 from reports.inputs import Facts, Pass, Summaries, interval, number
 from reports.naming import RECONSTRUCTION, PassName, is_reference, method_title, split_pass
-from reports.tables import Entry, method_rows, pass_order, protocols
+from reports.table import Entry
+from reports.tables import method_rows, pass_order, protocols
 
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",

@@ -22,7 +22,7 @@ from reports.inputs import Facts
 from reports.naming import method_title, split_pass
 from reports.numbers import count_text, interval_text, value_text
 from reports.page.explorer import webp_uri
-from reports.tables import Table
+from reports.table import Table
 from reports.timing_table import Timings
 from reports.verdict import verdicts
 

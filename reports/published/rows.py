@@ -15,20 +15,8 @@ from reports.columns import Metric
 from reports.footnotes import Notes, add_notes, noted_floors
 from reports.inputs import Cell, Facts, Summaries, interval, number, part_text
 from reports.naming import method_title, split_pass
-from reports.tables import (
-    DASH,
-    Block,
-    Column,
-    Entry,
-    Row,
-    Table,
-    entry,
-    image_counts,
-    marked,
-    method_rows,
-    protocols,
-    reference_rows,
-)
+from reports.table import DASH, Block, Column, Entry, Row, Table
+from reports.tables import entry, image_counts, marked, method_rows, protocols, reference_rows
 from reports.writers.csv import exact
 
 FOLDER = Path(__file__).parent

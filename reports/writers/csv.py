@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from reports.inputs import Facts, Pass, Summaries, interval, number, part_text, reference_count
-from reports.tables import ORIGINAL, Entry, Row, Table
+from reports.table import ORIGINAL, Entry, Row, Table
 
 _LONG = (
     "protocol", "method", "pass", "strength", "metric", "value", "low", "high", "n", "reference_n", "failed", "rule",

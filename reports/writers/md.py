@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reports.numbers import count_text, interval_text, value_text
-from reports.tables import Block, Column, Entry, Row, Table
+from reports.table import Block, Column, Entry, Row, Table
 from reports.verdict import unequal_changes
 
 # An underscore inside a word ("run_bench.py") is no markup, and reads better without a backslash.

@@ -9,7 +9,8 @@ from reports.facts import gather_facts
 from reports.inputs import Pass, Summaries
 from reports.numbers import digits, half_width, value_text
 from reports.published.rows import paper_tables
-from reports.tables import DASH, Block, Column, Entry, Row, Table, build_tables
+from reports.table import DASH, Block, Column, Entry, Row, Table
+from reports.tables import build_tables
 from reports.verdict import unequal_changes
 
 _GAP = 2

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.numbers import digits, half_width, value_text
-from reports.tables import Block, Column, Entry, Row, Table
+from reports.table import Block, Column, Entry, Row, Table
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",

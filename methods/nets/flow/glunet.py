@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.core.errors import UsageError
 from methods.nets.flow.correlation import global_correlation, l2_normalise, local_correlation, mutual_matching
 from methods.nets.flow.decoders import (
     REFINE_WIDTHS,
@@ -205,13 +204,3 @@ def upsampler_features(channels: int) -> nn.ConvTranspose2d:
 def _six(costs: Tensor, source: Tensor) -> Tensor:
     """(N, hs * ws, ht, wt) -> (N, 1, hs, ws, ht, wt)."""
     return costs.unflatten(1, source.shape[-2:])[:, None]
-
-
-def build_head(config: FlowConfig) -> FlowHead:
-    """The flow head that `config.kind` names. Raises UsageError for another name."""
-    from methods.nets.flow.semantic_glunet import SemanticFlowHead
-
-    heads: dict[str, type[FlowHead]] = {"warpc_glunet": FlowHead, "warpc_semantic_glunet": SemanticFlowHead}
-    if config.kind not in heads:
-        raise UsageError(f"unknown flow network {config.kind!r}", f"known: {', '.join(sorted(heads))}")
-    return heads[config.kind](config)

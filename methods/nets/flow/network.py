@@ -8,11 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.nets.flow.glunet import FlowConfig, Flows, build_head
+from bench.core.errors import UsageError
+from methods.nets.flow.glunet import FlowConfig, FlowHead, Flows
+from methods.nets.flow.semantic_glunet import SemanticFlowHead
 from methods.nets.flow.vgg_pyramid import Pyramid, PyramidConfig
 from methods.nets.flow.warp import resize_flow, scale_flow
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def build_head(config: FlowConfig) -> FlowHead:
+    """The flow head that `config.kind` names. Raises UsageError for another name."""
+    heads: dict[str, type[FlowHead]] = {"warpc_glunet": FlowHead, "warpc_semantic_glunet": SemanticFlowHead}
+    if config.kind not in heads:
+        raise UsageError(f"unknown flow network {config.kind!r}", f"known: {', '.join(sorted(heads))}")
+    return heads[config.kind](config)
 
 
 class FlowNet(nn.Module):

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods.nets.flow.correlation import Conv4d, local_correlation, mutual_matching
-from methods.nets.flow.glunet import FlowConfig, Maps, build_head
-from methods.nets.flow.network import FlowNet, estimate_flow
+from methods.nets.flow.glunet import FlowConfig, Maps
+from methods.nets.flow.network import FlowNet, build_head, estimate_flow
 from methods.nets.flow.vgg_pyramid import PyramidConfig
 from methods.nets.flow.warp import mapping_to_flow, pixel_grid, scale_flow, warp
 

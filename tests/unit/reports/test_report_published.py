@@ -11,7 +11,8 @@ from reports_fake_run import FakeCell, manifest, summaries
 from metrics.summary import Cell
 from reports.inputs import Facts
 from reports.published.rows import difference_csv, paper_table, published_table
-from reports.tables import Table, build_table
+from reports.table import Table
+from reports.tables import build_table
 from reports.writers.csv import long
 
 

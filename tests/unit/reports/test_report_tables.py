@@ -10,7 +10,8 @@ from reports_fake_run import METHODS, FakeCell, FakePass, manifest, passes, summ
 from reports.columns import metric, split_column
 from reports.inputs import Facts
 from reports.naming import method_title, split_pass
-from reports.tables import Column, Entry, Row, Table, build_tables, marked
+from reports.table import Column, Entry, Row, Table
+from reports.tables import build_tables, marked
 
 
 def _scores(facts: Facts | None = None) -> Table:

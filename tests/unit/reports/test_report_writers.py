@@ -14,7 +14,8 @@ from reports_fake_run import FakeCell, manifest, passes, summaries
 
 from reports.inputs import Facts
 from reports.numbers import count_text, digits
-from reports.tables import Block, Entry, Table, build_tables
+from reports.table import Block, Entry, Table
+from reports.tables import build_tables
 from reports.writers import csv as csv_writer
 from reports.writers import md as markdown
 from reports.writers import terminal

@@ -1,0 +1,139 @@
+"""What a table is, as pure data: blocks of columns, rows of entries, footnotes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reports.columns import Metric
+from reports.naming import PassName
+
+ORIGINAL = "original"
+DASH = "–"
+Mark = Literal["", "best", "second"]
+Kind = Literal["method", "reference", "published"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: a metric of a pass under a protocol.
+
+    Attributes:
+        pass_name: The pass, taken apart; for a column the paper averages over several passes, the first of them.
+        metric: Label, direction, digits and help.
+        protocol: The protocol's name.
+    """
+
+    pass_name: PassName
+    metric: Metric
+    protocol: str
+
+    @property
+    def name(self) -> str:
+        """Full name: "smile+:fid@paper-1"."""
+        return f"{self.pass_name.column}:{self.metric.stem}@{self.protocol}"
+
+    @property
+    def label(self) -> str:
+        """Heading inside its block: "FID−"."""
+        return self.metric.label + self.pass_name.sign.replace("-", "−")
+
+    @property
+    def heading(self) -> str:
+        """Heading with the arrow of the better direction: "FID− ↓"."""
+        return f"{self.label} {self.metric.arrow}".rstrip()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Neighbouring columns under one heading; `counts` are images a pass, in the order of its signs."""
+
+    title: str
+    columns: tuple[Column, ...]
+    counts: tuple[int, ...] = ()
+
+    @property
+    def count_text(self) -> str:
+        """ "n = 1,485 / 1,339", or an empty text where nothing was counted."""
+        shown = self.counts[:1] if len(set(self.counts)) == 1 else self.counts
+        return "n = " + " / ".join(f"{count:,}" for count in shown) if shown else ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands in one cell: a number with its interval, or a word that says why there is none.
+
+    Attributes:
+        value, low, high: None where there is no number or no interval.
+        n, failed, rule: See `inputs.Cell`.
+        word: "missing", "not released", "n/a", "failed" or a dash when there is no number.
+        note: Number of the footnote; 0 for none.
+        mark: "best" and "second" only where intervals say so (see `marked`).
+        decimals: Digits after the point, where they are not the column's (a published number is shown as printed).
+        part: Of an unfinished cell, what is there: "64 of 200"; such a column has no marks.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    failed: int = 0
+    rule: str = ""
+    word: str = ""
+    note: int = 0
+    mark: Mark = ""
+    decimals: int | None = None
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: `name` is the registry name, `entries` run along the table's columns.
+
+    Rows of one `group` stand together; a named group has a heading. `note` is the row's own footnote, 0 for none.
+    """
+
+    name: str
+    title: str
+    entries: tuple[Entry, ...]
+    kind: Kind = "method"
+    group: str = ""
+    note: int = 0
+
+    @property
+    def label(self) -> str:
+        """The title with the number of its footnote, for plain text: "Real halves (1)"."""
+        return f"{self.title} ({self.note})" if self.note else self.title
+
+    @property
+    def absent(self) -> Entry | None:
+        """The one word of a row that has no number at all, for one reason everywhere; None for any other row."""
+        alike = {(entry.word, entry.note) for entry in self.entries}
+        return self.entries[0] if len(alike) == 1 and self.entries[0].note and self.entries[0].value is None else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table of one protocol.
+
+    Attributes:
+        slug: File name without suffix ("scores@paper-1").
+        title: Caption.
+        protocol: The one protocol of every number in it.
+        blocks, rows, notes: What it shows; footnote k is `notes[k - 1]`.
+        warning: Why its numbers mean nothing or are not all, where that is so; writers put it first.
+        unfinished: The part of it that says that the run lacks results; for CSV, which has no head.
+    """
+
+    slug: str
+    title: str
+    protocol: str
+    blocks: tuple[Block, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    warning: str = ""
+    unfinished: str = ""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(column for block in self.blocks for column in block.columns)
