@@ -43,6 +43,7 @@ Answer = tuple[list[dict[str, Any]], tuple[str, ...]]
 
 def _methods(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Methods as the registry describes them, with the presets they are ready on and what gets them on others."""
+    from bench.plan.beyond import licence_of
     from bench.plan.names import places_of
     from bench.plan.plugins import load_plugins
     from methods import describe
@@ -53,6 +54,8 @@ def _methods(options: argparse.Namespace) -> list[dict[str, Any]]:
     for row in describe():
         places = places_of(find(row["name"]))
         lacking = {place.preset: place.next_step for place in places if not place.ready}
+        entry = find(row["name"])
+        row["licence"] = {domain: text for domain in entry.domains if (text := licence_of(entry, domain))}
         rows.append({**row, "ready": [place.preset for place in places if place.ready], "next": lacking})
     return sorted(rows, key=lambda row: not row["ready"])
 
@@ -69,6 +72,8 @@ def _show_methods(rows: Sequence[Mapping[str, Any]], *, as_json: bool, width: in
         ready = f"{', '.join(row['ready']) or '-'}{origin}"
         print(f"{row['name']:<{longest}}  {', '.join(row['domains']):<11}  {ready}"[:width])
         print(indent(shorten(row["summary"], width - 4, placeholder=" ..."), "    "))
+        for licence in dict.fromkeys(row["licence"].values()):
+            print(indent(shorten(f"licence: {licence}", width - 4, placeholder=" ..."), "    "))
         for presets, step in _next_steps(row["next"]):
             line = f"{presets}: {step}"
             print(fill(line, width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False))

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.core.errors import FETCH, ExitCode
 from bench.data.check import quick, warnings_of
+from bench.plan.beyond import further_methods
 from bench.plan.build import Assembly
 from bench.plan.config import Config
 from bench.plan.dry_run import PlannedCell, bytes_left, planned_cells, statuses
@@ -32,7 +33,7 @@ def print_plan(config: Config, assembly: Assembly, folder: Path, *, as_json: boo
         return int(ExitCode.OK)
     lines = [*_head(config, assembly, folder, cells, problems), "", *_cells_table(cells), "", *_states(assembly)]
     lines += ["", *_missing(gaps), "", *_steps(gaps)] if gaps else ["", "missing   nothing"]
-    lines += ["", *_costs(config, assembly, cells)]
+    lines += ["", *_beyond(config), "", *_costs(config, assembly, cells)]
     print("\n".join(lines))
     return int(ExitCode.OK)
 
@@ -51,6 +52,7 @@ def _plain(
         "gaps": [asdict(gap) for gap in gaps],
         "fetch": {"command": f"{FETCH} {' '.join(names)}" if names else "", "bytes": _fetch_bytes(gaps)},
         "notes": assembly.notes,
+        "beyond": [asdict(further) for further in further_methods(config)],
         "disk_bytes": bytes_left(cells, assembly.work.evaluators),
         "seconds": seconds,
         "seconds_unknown_of": unknown,
@@ -117,6 +119,16 @@ def _missing(gaps: Sequence[Gap]) -> Iterator[str]:
     for gap in gaps:
         uses = ", ".join(gap.needed_for) if gap.needed_for != (gap.name,) else gap.reason
         yield from _filled(f"{gap.name:<{size}}  {human_bytes(gap.bytes) if gap.bytes else '':>7}  ", uses)
+
+
+def _beyond(config: Config) -> Iterator[str]:
+    """Methods that the preset leaves out, each with its state and licence."""
+    further = further_methods(config)
+    size = max((len(item.name) for item in further), default=0)
+    yield "not asked for (--methods NAME,...; run_bench.py ls methods says what gets each)"
+    for item in further:
+        lacks = f"; {'use' if item.state == NOT_APPLICABLE else 'lacks'} {', '.join(item.lacks)}" if item.lacks else ""
+        yield from _filled(f"  {item.name:<{size}}  {item.state:<7}  ", (item.licence or "ours") + lacks)
 
 
 def _steps(gaps: Sequence[Gap]) -> Iterator[str]:

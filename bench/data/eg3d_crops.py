@@ -47,4 +47,4 @@ def _cameras(file: Path) -> dict[str, tuple[float, ...]]:
     return found
 
 
-KINDS = (Kind("eg3d-crops", "faces", ("all", "test"), SOURCE, listing),)
+KINDS = (Kind("eg3d-crops", "faces", ("all", "test"), SOURCE, listing, cameras=True),)

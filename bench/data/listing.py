@@ -65,6 +65,7 @@ class Kind:
         validation: Split on which strengths are matched.
         weights: Folder of the checkpoints and directions that come with it, as a family of weights of its name.
         generator_size: Side of that family's generator.
+        cameras: Whether its images say from where they were taken, as 3D methods need it.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Kind:
     validation: str = ""
     weights: Path | None = None
     generator_size: int = 0
+    cameras: bool = False
 
     def observers_on(self, device: str) -> tuple[Observer, ...]:
         """The observers of its images, loaded; () for a kind that has none."""

@@ -43,7 +43,7 @@ def places_of(entry: MethodEntry) -> list[Place]:
     found = []
     for preset in preset_names():
         config = load_config(preset)
-        if domain_of(config) not in entry.domains:
+        if domain_of(config) not in entry.domains or not suits(config, entry):
             continue
         error = _absence(config, entry.name)
         if error is None:
@@ -51,6 +51,13 @@ def places_of(entry: MethodEntry) -> list[Place]:
         elif _exists(config, entry.name, error):
             found.append(Place(preset, False, error.next_step))
     return found
+
+
+def suits(config: Config, entry: MethodEntry) -> bool:
+    """Whether the preset's data have what a method needs: a 3D one needs the camera of every image."""
+    from bench.data import kind_of
+
+    return "camera" not in entry.edits or kind_of(config.data.name).cameras
 
 
 def spelled_out(config: Config) -> Config:

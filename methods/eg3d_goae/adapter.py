@@ -201,6 +201,6 @@ METHODS = (
         latent_rows=14,
         title="EG3D-GOAE",
         summary="GOAE on EG3D (Yuan et al. 2023): codes and filled tri-planes; a pose edit turns the camera",
-        golden=("eg3d_ffhq",),
+        golden=("eg3d_ffhq", "goae_ffhq"),
     ),
 )
