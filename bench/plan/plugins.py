@@ -12,6 +12,8 @@ from bench.core.modules import import_module
 def load_plugins(names: Sequence[str]) -> None:
     """Import modules (by name, or a .py file) and register what their METHODS, KINDS and DOMAINS tuples offer.
 
+    METRICS are registered by their own decorator, `metrics.columns.kind`.
+
     Raises MissingError where a module cannot be imported, UsageError where it offers nothing or a name is taken.
     """
     from bench.data import register_kind
@@ -19,7 +21,7 @@ def load_plugins(names: Sequence[str]) -> None:
 
     for name in names:
         module = import_module(name)
-        offered = {what: getattr(module, what, ()) for what in ("DOMAINS", "KINDS", "METHODS")}
+        offered = {what: getattr(module, what, ()) for what in ("DOMAINS", "KINDS", "METHODS", "METRICS")}
         if not any(offered.values()):
             raise UsageError(f"plug-in {name} has no METHODS", "METHODS = (methods.registry.MethodEntry(...),)")
         for domain in offered["DOMAINS"]:
