@@ -3,9 +3,10 @@
     python -m methods.training.sweep --out RUNS --device cuda --jobs 16
 
 One rule for StyleRes and WarpRes alike, on validation people: the highest mean PSNR to the asked truth over the
-reconstruction, pose +-3 and smile +-3. First every lambda_F under the paper's losses, then, at each method's best one,
-every weight of w-consistency. All trials are short and start from the common start. The trainings that follow take what
-was chosen from `sweep.json` (`chosen_by` in their recipes), which also keeps all curves.
+reconstruction, pose +-3 and smile +-3. First every lambda_F under the paper's losses, in short trials; then, at each
+method's best one, every weight of w-consistency, each for as long as its recipe says. All start from the common start.
+The trainings that follow take what was chosen from `sweep.json` (`chosen_by` in their recipes), which also keeps all
+curves. A sweep that finds the first round of an earlier one, made from the same files, does the second alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from methods.training.recipe import load_recipe, shipped_recipes
 METHODS = ("styleres", "warpres")
 LAMBDAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 CONSISTENCY = (0.03, 0.1, 0.3)
-STEPS, PEOPLE = 400, 100
+STEPS = 120  # of a trial under the paper's losses
 RULE = "highest mean PSNR to the asked truth over reconstruction, pose+-3 and smile+-3, on validation people"
 SCORE = "asked_psnr"
 NAME, OUTPUT = "world/sweep", "sweep.json"
@@ -43,12 +44,14 @@ class Trial:
         method: "styleres" or "warpres".
         regulariser: lambda_F.
         w_consistency: Its weight; 0 under the paper's losses.
-        figures: What validation people say of it, when it is done.
+        images: How many it saw, when it is done.
+        figures: What validation people say of it then.
     """
 
     method: str
     regulariser: float
     w_consistency: float = 0.0
+    images: int = 0
     figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -63,7 +66,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Settings:
-    """How trials run: folder of all runs, device, trials at a time, steps of each, and when to stop (monotonic)."""
+    """How trials run: folder of all runs, device, how many at a time, steps of the first ones, when to stop."""
 
     runs: Path
     device: str
@@ -85,11 +88,11 @@ def command(trial: Trial, settings: Settings) -> list[str]:
         "needs": needs,
         "chosen_by": "",
         "seeds": [],
-        "steps": settings.steps,
-        "figures": PEOPLE,
         "weights.regulariser": trial.regulariser,
         "weights.w_consistency": trial.w_consistency,
     }
+    if not trial.w_consistency:
+        values["steps"] = settings.steps
     sets = [part for key, value in values.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     deadline = [] if settings.left is None else ["--deadline", f"{settings.left:.0f}"]
     common = ["--out", str(settings.runs), "--device", settings.device]
@@ -120,9 +123,10 @@ def _finished(trial: Trial, settings: Settings) -> list[Trial]:
     if not path.is_file():
         _tell(f"{trial.name} did not come to its end: see {path.with_name('output.log')}")
         return []
-    figures = read_metadata(path)["held_out"]
+    metadata = read_metadata(path)
+    figures, made = metadata["held_out"], metadata["made"]
     _tell(f"{trial.name}: {SCORE} {figures[SCORE]:.2f}, reconstruction {figures['psnr']:.2f} dB")
-    return [Trial(trial.method, trial.regulariser, trial.w_consistency, figures)]
+    return [replace(trial, images=made["steps"] * made["batch"], figures=figures)]
 
 
 def best(trials: Sequence[Trial], method: str) -> Trial | None:
@@ -131,9 +135,20 @@ def best(trials: Sequence[Trial], method: str) -> Trial | None:
     return max(of_method, key=lambda trial: trial.figures[SCORE], default=None)
 
 
+def earlier(settings: Settings) -> list[Trial]:
+    """The first round of the sweep that was made before from today's files; nothing if there was none."""
+    path = settings.runs / NAME / OUTPUT
+    if not path.is_file():
+        return []
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content["inputs"] != inputs(content["inputs"], settings.runs):
+        return []
+    return [Trial(**curve) for curve in content["curves"] if not curve["w_consistency"]]
+
+
 def sweep(settings: Settings) -> tuple[list[Trial], list[Trial]]:
     """Trials under the paper's losses, and with w-consistency at each method's best lambda_F."""
-    paper = run([Trial(method, weight) for weight in LAMBDAS for method in METHODS], settings)
+    paper = earlier(settings) or run([Trial(method, weight) for weight in LAMBDAS for method in METHODS], settings)
     found = {method: best(paper, method) for method in METHODS}
     second = [
         Trial(method, trial.regulariser, weight)
@@ -170,9 +185,6 @@ def write(paper: Sequence[Trial], consistent: Sequence[Trial], settings: Setting
     needs = sorted({name for trial in (*paper, *consistent) for name in load_recipe(trial.recipe).needs} - {OUTPUT})
     content = {
         "rule": RULE,
-        "people": f"the first {PEOPLE} of the validation split",
-        "steps": settings.steps,
-        "batch": load_recipe("world/styleres").batch,
         "chosen": choice,
         "curves": [asdict(trial) for trial in (*paper, *consistent)],
         "inputs": inputs(needs, settings.runs),

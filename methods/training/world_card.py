@@ -115,10 +115,10 @@ def _sweep_lines(folder: Path) -> Iterator[str]:
         return
     sweep = json.loads(path.read_text(encoding="utf-8"))
     yield "\n## Weights of the losses\n"
-    yield f"Rule, one for both methods: {sweep['rule']} ({sweep['people']}). Trials of {sweep['steps']} steps of"
-    yield f"{sweep['batch']} images from the common start; w-consistency is not in the paper. Bold: chosen.\n"
-    yield "| method | losses | lambda_F | w-consistency | reconstruction | kept turn | kept smile | mean asked PSNR |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield f"Rule, one for both methods: {sweep['rule']}. All trials go on from the common start; w-consistency is"
+    yield "not in the paper. Bold: chosen.\n"
+    yield "| method | losses | lambda_F | w-consistency | images | reconstruction | kept turn | kept smile | asked |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for method, losses, trials in trade_off(sweep["curves"]):
         best = max(trials, key=lambda trial: trial["figures"][SCORE], default=None)
         for trial in trials:
@@ -126,7 +126,7 @@ def _sweep_lines(folder: Path) -> Iterator[str]:
             score = f"{figures[SCORE]:.2f}"
             smile = (figures["smile+/kept"] + figures["smile-/kept"]) / 2
             numbers = f"{figures['psnr']:.2f} | {kept_turn(figures):.0%} | {smile:.0%}"
-            weights = f"{trial['regulariser']:g} | {trial['w_consistency']:g}"
+            weights = f"{trial['regulariser']:g} | {trial['w_consistency']:g} | {trial['images']}"
             score = f"**{score}**" if trial is best else score
             yield f"| {NAMES[method]} | {losses} | {weights} | {numbers} | {score} |"
     yield f"\n![Reconstruction against kept turn]({TRADE_OFF})"

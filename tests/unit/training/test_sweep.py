@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def scored(trial: Trial) -> Trial:
     """StyleRes does best at lambda .1, WarpRes at .03; both at w-consistency .3."""
     wanted = {"styleres": 0.1, "warpres": 0.03}[trial.method]
     score = 20 - abs(trial.regulariser - wanted) + trial.w_consistency
-    return Trial(trial.method, trial.regulariser, trial.w_consistency, {"asked_psnr": score, "psnr": 25.0})
+    return replace(trial, images=80, figures={"asked_psnr": score, "psnr": 25.0})
 
 
 def test_a_trial_is_a_recipe_with_other_weights(tmp_path: Path) -> None:
@@ -32,12 +33,20 @@ def test_a_trial_is_a_recipe_with_other_weights(tmp_path: Path) -> None:
     line = sweep.command(trial, settings(tmp_path))
     assert line[:4] == [sys.executable, "-m", "methods.training", "world/warpres"]
     recipe = load_recipe("world/warpres", [line[k + 1] for k, part in enumerate(line) if part == "--set"])
-    assert (recipe.name, recipe.steps, recipe.output) == (trial.name, 5, "trial.safetensors")
+    usual = load_recipe("world/warpres").steps
+    assert (recipe.name, recipe.steps, recipe.output) == (trial.name, usual, "trial.safetensors")
     assert recipe.options["weights"]["regulariser"] == 0.3
     assert recipe.options["weights"]["w_consistency"] == 0.1
     assert recipe.chosen_by == ""
     assert "sweep.json" not in recipe.needs
     assert not (tmp_path / trial.name).is_relative_to(tmp_path / "world"), "no part of a trial is ever found"
+
+
+def test_short_trials_are_those_of_the_paper(tmp_path: Path) -> None:
+    line = sweep.command(Trial("styleres", 0.3), settings(tmp_path))
+    recipe = load_recipe("world/styleres-paper", [line[k + 1] for k, part in enumerate(line) if part == "--set"])
+    assert recipe.steps == 5
+    assert recipe.options["weights"]["regulariser"] == 0.3
 
 
 def test_both_methods_get_every_weight_and_their_own_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +67,9 @@ def test_both_methods_get_every_weight_and_their_own_best(tmp_path: Path, monkey
     assert content["chosen"]["world/warpres"] == {"weights.regulariser": 0.03, "weights.w_consistency": 0.3}
     assert content["chosen"]["world/warpres-pretrained-flow"] == content["chosen"]["world/warpres"]
     assert len(content["curves"]) == len(asked)
+    first = len(asked)
+    sweep.write(*sweep.sweep(settings(tmp_path)), settings(tmp_path))
+    assert all(trial.w_consistency for trial in asked[first:]), "the first round is there already"
     recipe = chosen_recipe("world/warpres-s43", tmp_path)
     assert recipe.options["weights"]["w_consistency"] == 0.3
 

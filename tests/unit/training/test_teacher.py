@@ -65,9 +65,12 @@ def test_slope_tells_how_much_of_a_flow_is_there() -> None:
 
 def test_a_step_feels_smiles(task: TeacherTask) -> None:
     before = [p.detach().clone() for p in task.network.parameters()]
-    terms = task.step(0, torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16, enabled=task.recipe.bfloat16):  # as the loop has it
+        terms = task.step(0, torch.Generator().manual_seed(0))
     assert set(terms) == {f"{name}{kind}" for name in LEVEL_WEIGHTS for kind in ("", "_moving")}
     assert all(float(term) > 0 for term in terms.values())
+    gradients = [p.grad for p in task.network.parameters() if p.grad is not None]
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
     assert any(not torch.equal(p, old) for p, old in zip(task.network.parameters(), before, strict=True))
 
 
