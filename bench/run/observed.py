@@ -3,7 +3,7 @@ edits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -49,13 +49,17 @@ class GroupTruth:
         return {index: pixels for index, pixels in drawn.items() if pixels is not None}
 
     def observe(
-        self, evaluator: Evaluator, outputs: Mapping[int, Output], seen: Mapping[int, Features], *, asked: bool = True
+        self,
+        evaluator: Evaluator,
+        outputs: Mapping[int, Output],
+        seen: Mapping[int, Features],
+        against: Collection[str] = (ASKED, ACHIEVED),
     ) -> dict[int, Observation]:
         """Everything observers say of outputs by index, with the columns against the true edits.
 
         Args:
             seen: What the evaluator saw in the outputs.
-            asked: Compare with the asked edit, too.
+            against: Which true edits they are compared with.
         """
         if not self.work.observers:
             return {index: Observation() for index in outputs}
@@ -66,15 +70,16 @@ class GroupTruth:
             for index, observation in own.items():
                 said[index][0].update(observation.values)
                 said[index][1].update(observation.failures)
-            truths = {index: evaluator.store(each.truth) for index, each in own.items() if each.truth is not None}
-            self._score(evaluator, ACHIEVED, seen, extract(evaluator, truths, self.work.group), said)
-        if asked:
-            truth = self._asked_seen(evaluator, {index: output.edit for index, output in outputs.items()})
+            if ACHIEVED in against:
+                truths = {index: evaluator.store(each.truth) for index, each in own.items() if each.truth is not None}
+                self._score(evaluator, ACHIEVED, seen, extract(evaluator, truths, self.work.group), said)
+        if ASKED in against:
+            truth = self.asked_seen(evaluator, {index: output.edit for index, output in outputs.items()})
             self._score(evaluator, ASKED, seen, truth, said)
         return {index: Observation(values, failures) for index, (values, failures) in said.items()}
 
-    def _asked_seen(self, evaluator: Evaluator, edits: Mapping[int, EditPass]) -> Seen:
-        """What the evaluator sees in the asked edits: looked at once for all methods."""
+    def asked_seen(self, evaluator: Evaluator, edits: Mapping[int, EditPass]) -> Seen:
+        """What the evaluator sees in the asked edits of images by index: looked at once for all methods."""
         keys = {index: (evaluator.protocol, *_key(index, edits[index])) for index in edits}
         drawn = self.asked({index: edit for index, edit in edits.items() if keys[index] not in self._seen})
         new = extract(evaluator, {index: evaluator.store(image) for index, image in drawn.items()}, self.work.group)

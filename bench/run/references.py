@@ -12,8 +12,9 @@ from bench.core.contract import EditPass, Evaluator, Scored
 from bench.core.observer import Output
 from bench.plan.work import Work
 from bench.results.store import TRUTH, Row
+from bench.run.observed import ASKED
 from bench.run.real_images import RealGroup
-from bench.run.rows import Entry, Seen, extract, failed, scored_row
+from bench.run.rows import Entry, failed, scored_row
 from bench.run.sample_images import SampleImages
 
 
@@ -58,7 +59,7 @@ def _still(work: Work, real: RealGroup, item: _Missing, rows: dict[int, Row]) ->
     """The input as it is."""
     seen = real.seen[item.evaluator.protocol].features
     outputs = {i: Output(work.images[i], real.images[i], item.edit, real.images[i]) for i in rows}
-    observed = real.truth.observe(item.evaluator, outputs, seen)
+    observed = real.truth.observe(item.evaluator, outputs, seen, (ASKED,))
     return [scored_row(row, Scored({}, {}, {}), observed[index]) for index, row in rows.items()]
 
 
@@ -66,15 +67,14 @@ def _true(work: Work, real: RealGroup, item: _Missing, rows: dict[int, Row], sam
     """The true edit as it was asked for, scored as if a method had made it."""
     evaluator = item.evaluator
     drawn = real.truth.asked(dict.fromkeys(rows, item.edit))
-    stored = {index: evaluator.store(image) for index, image in drawn.items()}
-    seen: Seen = extract(evaluator, stored, work.group)
+    seen = real.truth.asked_seen(evaluator, dict.fromkeys(drawn, item.edit))
     entries = [failed(rows[index], why) for index, why in seen.problems.items()]
     originals = [real.seen[evaluator.protocol].features[index] for index in seen.features]
     scored = dict(zip(seen.features, evaluator.compare(list(seen.features.values()), originals), strict=True))
     outputs = {i: Output(work.images[i], real.images[i], item.edit, drawn[i]) for i in seen.features}
-    observed = real.truth.observe(evaluator, outputs, seen.features, asked=False)
+    observed = real.truth.observe(evaluator, outputs, seen.features, ())
     entries += [scored_row(rows[index], scored[index], observed[index]) for index in seen.features]
     if evaluator is work.evaluators[0]:
-        for index, image in stored.items():
-            samples.asked(index, item.edit, image)
+        for index, image in drawn.items():
+            samples.asked(index, item.edit, evaluator.store(image))
     return entries

@@ -77,5 +77,7 @@ def mapping_to_flow(mapping: Tensor) -> Tensor:
 def bilinear_kernel(size: int = 4) -> Tensor:
     """The (size, size) kernel with which a stride-2 transposed convolution up-samples bilinearly."""
     centre = (size - 1) / 2
-    line = 1 - (torch.arange(size, dtype=torch.float32) - centre).abs() / (size / 2)
-    return torch.outer(line, line)
+    line = [1 - abs(at - centre) / (size / 2) for at in range(size)]
+    # Made of numbers and on the CPU: the same on the meta device, where networks are built before they are loaded, would
+    # first import five seconds of torch's decompositions.
+    return torch.tensor([[x * y for x in line] for y in line], dtype=torch.float32, device="cpu")
