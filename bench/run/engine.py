@@ -1,6 +1,6 @@
 """The schedule: which groups lack something, read them, give each method its missing tasks, keep the rows.
 
-Bootstrap must not depend on what was asked beside them. So every network call sees a whole group: image i always sits
+Numbers must not depend on what was asked beside them. So every network call sees a whole group: image i always sits
 at place i % group in a batch of exactly that many, whatever the limit, the rank or what was done before a kill; places
 without an image to do hold zeros. Different edits share a call, each place with its own latent change. The work on one
 group is in `bench.run.group`.
@@ -9,6 +9,7 @@ group is in `bench.run.group`.
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,8 +17,9 @@ import torch
 
 from bench.plan.work import MethodSpec, Work
 from bench.results.store import ShardWriter
+from bench.run.beside import Beside
 from bench.run.group import GroupRunner, Loaded, Task
-from bench.run.real_images import RealGroup, group_of, lacks_rows, read_group, real_entries
+from bench.run.real_images import Reads, RealGroup, group_of, lacks_rows, read_group, real_entries, start_reading
 from bench.run.references import lacks_references, reference_entries
 from bench.run.rows import Entry
 from bench.run.sample_images import SampleImages
@@ -44,20 +46,21 @@ class Engine:
         self.made: dict[str, int] = {}
         self.spent: dict[str, float] = {}
         self._loaded: dict[str, Loaded] = {}
+        # Rows come from the thread that scores and from this one.
+        self._turn = threading.Lock()
         self._members = {edit.inputs: work.members(edit) for spec in work.specs for edit in spec.passes}
 
     def run(self) -> None:
         """Make every missing row of this shard. Raises MissingError when the disk or the memory is full."""
         _be_reproducible(self.work.seed)
-        with torch.inference_mode():
-            for numbers in self._chunks():
-                groups = [self._read(number) for number in numbers]
+        chunks, ahead = list(self._chunks()), Reads()
+        with torch.inference_mode(), Beside() as beside:
+            for at, numbers in enumerate(chunks):
+                groups = [self._read(number, beside, ahead) for number in numbers]
+                for number in chunks[at + 1] if at + 1 < len(chunks) else ():
+                    start_reading(self.work, number, beside, ahead)
                 runner = GroupRunner(
-                    self.work,
-                    self.samples,
-                    self._append,
-                    lambda text: self.progress(0, text),
-                    share=len(self.work.specs) > 1,
+                    self.work, self.samples, self._append, self._say, beside, share=len(self.work.specs) > 1
                 )
                 for spec in self.work.specs:
                     self._make(spec, groups, runner)
@@ -93,10 +96,10 @@ class Engine:
                     tasks += [Task(index, edit, evaluators)] if evaluators else []
         return tasks
 
-    def _read(self, number: int) -> RealGroup:
+    def _read(self, number: int, beside: Beside, ahead: Reads) -> RealGroup:
         """A group's real images; their rows and samples are kept."""
-        self.progress(0, "reading")
-        real = read_group(self.work, number)
+        self._say("reading")
+        real = read_group(self.work, number, beside, ahead)
         for index, stored in real.stored[self.work.evaluators[0].protocol].items():
             self.samples.real(index, stored)
         self._append(real_entries(self.work, real, self.done), "real")
@@ -109,16 +112,25 @@ class Engine:
         if not missing:
             return
         began = time.perf_counter()
-        for real, tasks in missing:
+        for at, (real, tasks) in enumerate(missing):
             if usable := runner.refuse_unusable(spec, real, tasks):
-                runner.make(self._load(spec), real, usable)
+                loaded = self._load(spec)
+                for following, _ in missing[at : at + 2]:
+                    runner.prepare(loaded, following)
+                runner.make(loaded, real, usable)
+        runner.beside.finish()
         self.spent[spec.name] = self.spent.get(spec.name, 0.0) + time.perf_counter() - began
 
     def _append(self, entries: Sequence[Entry], what: str) -> None:
-        self.writer.append(entries)
-        self.done.update(entry.row.key for entry in entries)
-        self.made[what] = self.made.get(what, 0) + len(entries)
-        self.progress(len(entries), what)
+        with self._turn:
+            self.writer.append(entries)
+            self.done.update(entry.row.key for entry in entries)
+            self.made[what] = self.made.get(what, 0) + len(entries)
+            self.progress(len(entries), what)
+
+    def _say(self, text: str) -> None:
+        with self._turn:
+            self.progress(0, text)
 
     def _load(self, spec: MethodSpec) -> Loaded:
         """The loaded method; the ones used longest ago make room where only so many may stay."""
@@ -127,7 +139,7 @@ class Engine:
             while most and len(self._loaded) >= most:
                 del self._loaded[next(iter(self._loaded))]
                 gc.collect()
-            self.progress(0, f"loading {spec.name}")
+            self._say(f"loading {spec.name}")
             clock = self.clocks.setdefault(spec.name, StageClock(synchroniser(self.work.device)))
             self._loaded[spec.name] = Loaded(spec, spec.load(), clock)
         self._loaded[spec.name] = self._loaded.pop(spec.name)

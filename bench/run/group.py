@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from bench.core.errors import ImageError
 from bench.core.observer import Output
 from bench.edits.change import Change, change_of, kind_of
 from bench.plan.work import MethodSpec, Work
+from bench.run.beside import Beside
 from bench.run.input import to_input
 from bench.run.real_images import RealGroup
 from bench.run.rows import Entry, extract, failed, reason, scored_row, stop_if_hopeless
@@ -73,20 +76,34 @@ class EncoderKey:
     source: str
 
 
+# Image, where it comes from, size and filter of the method.
+_InputKey = tuple[int, str, tuple[int, ...], str]
+
+
 class GroupRunner:
     """Makes the missing rows of methods on the groups of one chunk; keeps what several methods' encoder gives.
 
     Args:
         append: Called with the rows of each call of a network, as they are made.
         say: Called with a line on how far a long optimisation is.
+        beside: The threads that score, and prepare what comes next.
         share: Keep what encoders give: worth its memory where another method may take it.
     """
 
     def __init__(
-        self, work: Work, samples: SampleImages, append: Append, say: Callable[[str], None], *, share: bool
+        self,
+        work: Work,
+        samples: SampleImages,
+        append: Append,
+        say: Callable[[str], None],
+        beside: Beside,
+        *,
+        share: bool,
     ) -> None:
         self.work, self.samples, self.append, self.say, self.share = work, samples, append, say, share
+        self.beside = beside
         self._encoded: dict[EncoderKey, object] = {}
+        self._prepared: dict[_InputKey, Future[Tensor]] = {}
 
     def refuse_unusable(self, spec: MethodSpec, real: RealGroup, tasks: Sequence[Task]) -> list[Task]:
         """Append failed rows for tasks whose input cannot be used; returns the others."""
@@ -100,6 +117,18 @@ class GroupRunner:
             own = _only(tasks, evaluators)
             if own:
                 self._process(loaded, real, own, feed)
+
+    def prepare(self, loaded: Loaded, real: RealGroup) -> None:
+        """Begin to make a method's inputs of a group."""
+        for feed, _ in self._feeds(real):
+            for index in feed.images:
+                self._prepare(loaded.method, index, feed)
+
+    def _prepare(self, method: Method, index: int, feed: Feed) -> _InputKey:
+        key = (index, feed.source, tuple(method.input_size), input_filter_of(method))
+        if key not in self._prepared:
+            self._prepared[key] = self.beside.start(partial(to_input, feed.images[index], method))
+        return key
 
     def _feeds(self, real: RealGroup) -> Iterator[tuple[Feed, tuple[Evaluator, ...]]]:
         original = tuple(item for item in self.work.evaluators if item.input_source == "original")
@@ -119,14 +148,14 @@ class GroupRunner:
                 announced: dict[str, Tensor] = {}
                 with listen(stages=loaded.clock, values=announced.__setitem__):
                     images = change.apply(loaded.method, inversion).float()
-                self._score(loaded.spec, real, lane, images, announced)
+                self.beside.score(partial(self._score_each, loaded.spec, real, lane, images, announced))
                 left = [task for task in left if task not in lane]
         except Exception as error:
             stop_if_hopeless(error)
             if len(feed.images) == 1:
                 self.append([e for task in left for e in self._failures(loaded.spec, task, reason(error))], "")
                 return
-            alone = GroupRunner(self.work, self.samples, self.append, self.say, share=False)
+            alone = GroupRunner(self.work, self.samples, self.append, self.say, self.beside, share=False)
             for index in sorted({task.index for task in left}):
                 own = [task for task in left if task.index == index]
                 alone._process(loaded, real, own, Feed(feed.source, {index: feed.images[index]}))
@@ -138,8 +167,8 @@ class GroupRunner:
         size, it sees other images.
         """
         images = torch.zeros(self.work.group, 3, *method.input_size)
-        for index, image in feed.images.items():
-            images[index % self.work.group] = to_input(image, method)
+        for index in feed.images:
+            images[index % self.work.group] = self._prepared.pop(self._prepare(method, index, feed)).result()
         images = images.to(self.work.device)
         if isinstance(method, CameraMethod):
             return method.invert_seen(images, self._cameras(feed, images))
@@ -178,6 +207,20 @@ class GroupRunner:
                 lane = [queue.pop(0) for queue in queues.values() if queue]
                 yield change_of({self._place(task): task.edit for task in lane}, inversion.codes), lane
 
+    def _score_each(
+        self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], images: Tensor, announced: dict[str, Tensor]
+    ) -> None:
+        """Score what one call made; where that fails as a whole, each image alone."""
+        try:
+            self._score(spec, real, lane, images, announced)
+        except Exception as error:
+            stop_if_hopeless(error)
+            if len(lane) == 1:
+                self.append(self._failures(spec, lane[0], reason(error)), "")
+                return
+            for task in lane:
+                self._score_each(spec, real, [task], images, announced)
+
     def _score(
         self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], images: Tensor, announced: dict[str, Tensor]
     ) -> None:
@@ -189,7 +232,7 @@ class GroupRunner:
             asked = {task.index: task for task in lane if evaluator in task.evaluators}
             good = [index for index in asked if index not in broken]
             made = dict(zip(good, evaluator.to_uint8(images[[i % self.work.group for i in good]]), strict=True))
-            stored = {index: evaluator.store(image) for index, image in made.items()}
+            stored = dict(zip(made, self.beside.each(evaluator.store, made.values()), strict=True))
             seen = extract(evaluator, stored, self.work.group)
             originals = [real.seen[evaluator.protocol].features[index] for index in seen.features]
             scored = dict(zip(seen.features, evaluator.compare(list(seen.features.values()), originals), strict=True))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -12,8 +14,12 @@ from bench.core.errors import ImageError
 from bench.plan.work import Work
 from bench.results.row import INPUT
 from bench.results.store import REAL_JPEG, Row
+from bench.run.beside import Beside
 from bench.run.observed import GroupTruth
 from bench.run.rows import Entry, Seen, extract, failed, reason, scored_row, stop_if_hopeless
+
+# Images that are being read, by index.
+Reads = dict[int, "Future[np.ndarray]"]
 
 
 @dataclass
@@ -45,23 +51,35 @@ def group_of(work: Work, number: int) -> RealGroup:
     return RealGroup(number, range(first, min(first + work.group, len(work.images))), GroupTruth(work))
 
 
-def read_group(work: Work, number: int) -> RealGroup:
-    """Read a group's images, store them as each protocol does, and look at them with its networks."""
+def read_group(work: Work, number: int, beside: Beside, ahead: Reads) -> RealGroup:
+    """Read a group's images, store them as each protocol does, and look at them with its networks.
+
+    Args:
+        ahead: Images by index that are being read already; those of this group are taken out.
+    """
     real = group_of(work, number)
+    start_reading(work, number, beside, ahead)
     for index in real.indices:
         try:
-            real.images[index] = work.dataset.read(work.images[index])
+            real.images[index] = ahead.pop(index).result()
         except ImageError as error:
             real.problems[index] = f"{INPUT}{reason(error)}"
         except Exception as error:
             stop_if_hopeless(error)
             real.problems[index] = f"input not read: {reason(error)}"
     for evaluator in work.evaluators:
-        stored = {index: evaluator.store(image) for index, image in real.images.items()}
+        stored = dict(zip(real.images, beside.each(evaluator.store, real.images.values()), strict=True))
         seen = extract(evaluator, stored, work.group)
         real.stored[evaluator.protocol], real.seen[evaluator.protocol] = stored, seen
         real.problems.update({index: f"input not looked at: {why}" for index, why in seen.problems.items()})
     return real
+
+
+def start_reading(work: Work, number: int, beside: Beside, ahead: Reads) -> None:
+    """Begin to read the images of a group that are not being read yet."""
+    for index in group_of(work, number).indices:
+        if index not in ahead:
+            ahead[index] = beside.start(partial(work.dataset.read, work.images[index]))
 
 
 @dataclass(frozen=True)

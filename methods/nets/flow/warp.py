@@ -78,6 +78,6 @@ def bilinear_kernel(size: int = 4) -> Tensor:
     """The (size, size) kernel with which a stride-2 transposed convolution up-samples bilinearly."""
     centre = (size - 1) / 2
     line = [1 - abs(at - centre) / (size / 2) for at in range(size)]
-    # Made of numbers and on the CPU: the same on the meta device, where networks are built before they are loaded, would
-    # first import five seconds of torch's decompositions.
+    # Made of numbers and on the CPU: the same on the meta device, where networks are built before they are loaded,
+    # would first import five seconds of torch's decompositions.
     return torch.tensor([[x * y for x in line] for y in line], dtype=torch.float32, device="cpu")
