@@ -97,15 +97,25 @@ def lineage_ssim(generated: Tensor, original: Tensor, value_range: float | None 
     `value_range` None guesses L from the generated image, as the lineage does: (255 if max > 128 else 1) minus
     (-1 if min < -0.5 else 0), so L is 2 for most images in [-1, 1] but 1 for one without anything dark.
     """
-    length = _guessed_range(generated) if value_range is None else torch.full_like(generated[:, 0, 0, 0], value_range)
-    c1, c2 = ((share * length).square().view(-1, 1, 1, 1) for share in (0.01, 0.03))
-    x, y = generated, original
-    mean_x, mean_y, square_x, square_y, product = (_blur(maps) for maps in (x, y, x * x, y * y, x * y))
-    variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2
-    covariance = product - mean_x * mean_y
-    contrast = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    full = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1) * contrast
-    return full.mean(dim=(1, 2, 3)), contrast.mean(dim=(1, 2, 3))
+    lengths = _guessed_range(generated) if value_range is None else torch.full_like(generated[:, 0, 0, 0], value_range)
+    terms = [_lineage_terms(x, y, length) for x, y, length in zip(generated, original, lengths.tolist(), strict=True)]
+    full, contrast = (torch.stack(each) for each in zip(*terms, strict=True))
+    return full, contrast
+
+
+def _lineage_terms(x: Tensor, y: Tensor, length: float) -> tuple[Tensor, Tensor]:
+    """The two terms of one pair (3, h, w), channel by channel: the maps of one stay in the processor's cache."""
+    c1, c2 = (0.01 * length) ** 2, (0.03 * length) ** 2
+    taps = _gaussian_taps().tolist()
+    terms = []
+    for a, b in zip(x, y, strict=True):
+        mean_x, mean_y, squares, product = _filtered(torch.stack([a, b, a * a + b * b, a * b]), taps)
+        both, means = mean_x * mean_y, mean_x.square().add_(mean_y.square())
+        contrast = (product - both).mul_(2).add_(c2).div_(squares.sub_(means).add_(c2))
+        full = both.mul_(2).add_(c1).div_(means.add_(c1)).mul_(contrast)
+        terms.append(torch.stack([full.mean(), contrast.mean()]))
+    full, contrast = torch.stack(terms).mean(0)
+    return full, contrast
 
 
 def ms_ssim(generated: Tensor, original: Tensor, value_range: float | None = None) -> Tensor:
@@ -141,14 +151,6 @@ def _gaussian_taps() -> Tensor:
     at = torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2
     taps = torch.exp(-(at**2) / (2 * _SIGMA**2))
     return taps / taps.sum()
-
-
-def _blur(maps: Tensor) -> Tensor:
-    """(N, C, h, w) -> (N, C, h - 10, w - 10): the Gaussian window without padding, as two one-dimensional passes."""
-    taps = _gaussian_taps().to(maps)
-    apart = maps.flatten(0, 1)[:, None]
-    blurred = F.conv2d(F.conv2d(apart, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
-    return blurred.view(*maps.shape[:2], *blurred.shape[2:])
 
 
 def _pixels(batch: Batch) -> Sequence[Tensor]:
