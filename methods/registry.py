@@ -106,6 +106,7 @@ def load_method(
     *,
     domain: Domain = "faces",
     checkpoint: str | Path | Sequence[str | Path] = (),
+    weights: str = "",
     device: str | torch.device = "cpu",
     steps: int = 0,
 ) -> Method:
@@ -116,6 +117,8 @@ def load_method(
         domain: "faces" or "cars".
         checkpoint: The authors' file, several where the method needs them (any order), or ours (safetensors), in one
             file or in parts (generator, encoder, what was trained on them); none for a method without weights.
+        weights: Instead of files, a family of them: "synthetic" (shipped) or "released" (fetched before, `run_bench.py
+            weights fetch`).
         device: Where its networks go.
         steps: Optimisation steps an image, for methods that have some; 0 for the method's own number.
 
@@ -131,6 +134,10 @@ def load_method(
     if domain not in entry.domains:
         raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
     paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
+    if weights and not paths:
+        from methods.checkpoint_files import family_files
+
+        paths = list(family_files(weights, name, domain, entry))
     checkpoints = [Checkpoint(path, read_checkpoint(path)) for path in paths]
     ours = bool(checkpoints) and all(file.metadata for file in checkpoints)
     if ours and not entry.world:

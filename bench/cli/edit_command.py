@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 def _config(options: argparse.Namespace) -> Config:
     from bench.data import kind_of
     from bench.plan.config import load_config
-    from bench.plan.sources import RELEASED
+    from methods.checkpoint_files import RELEASED
 
     preset = options.weights
     if preset == RELEASED:

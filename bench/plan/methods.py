@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import MissingError, NotApplicableError, UsageError, unknown_name
-from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, latent_rows
+from bench.plan.checkpoints import checkpoint_files, direction_files, latent_rows
 from bench.plan.config import Config
 from bench.plan.sources import networks_of, rows_of_family
 from bench.plan.work import NOT_APPLICABLE, MethodSpec, Need
+from methods.checkpoint_files import AbsentError
 
 if TYPE_CHECKING:
     from bench.core.contract import Dataset, Domain, EditPass, Method

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import BenchError, UsageError, unknown_name
-from bench.plan.checkpoints import AbsentError, checkpoint_files, direction_files, has_world_weights
+from bench.plan.checkpoints import checkpoint_files, direction_files
 from bench.plan.config import Config, load_config, preset_names
 from bench.plan.plugins import load_plugins
 from bench.plan.sources import family_of, rows_of_family
+from methods.checkpoint_files import AbsentError, has_world_weights
 
 if TYPE_CHECKING:
     from bench.core.contract import Domain

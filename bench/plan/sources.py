@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.core.domains import Domain, find_domain, rows_of
-from bench.core.errors import MissingError, UsageError
+from bench.core.errors import MissingError
 from bench.plan.config import Config
 from bench.plan.work import Need
+from methods.checkpoint_files import RELEASED, family
 
 if TYPE_CHECKING:
     from bench.core.contract import Dataset
     from bench.core.observer import Networks
     from bench.data.listing import Kind
-
-RELEASED = "released"
 
 
 def open_data(config: Config) -> Dataset:
@@ -40,14 +39,7 @@ def planned_data(config: Config, needs: list[Need]) -> Dataset:
 
 def family_of(config: Config) -> Kind | None:
     """The kind of data set whose own weights methods take by default; None for the released ones."""
-    from bench.data import kind_of
-
-    if config.weights == RELEASED:
-        return None
-    kind = kind_of(config.weights)
-    if kind.weights is None:
-        raise UsageError(f"no weights come with the data set {kind.name}", f"weights = {RELEASED!r}")
-    return kind
+    return None if config.weights == RELEASED else family(config.weights)
 
 
 def rows_of_family(config: Config, domain: Domain) -> int:

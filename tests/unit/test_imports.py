@@ -31,6 +31,7 @@ FLOORS = {
     # Training is a program of its own beside the bench: it uses the world, the edits and the methods.
     "methods.training": 6,
     "bench.cli": 7,
+    "bench.api": 7,
     "run_bench": 8,
 }
 # What lies on one floor and must not know of the other.

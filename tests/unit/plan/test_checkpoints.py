@@ -11,9 +11,10 @@ import torch
 
 from bench.core.checkpoint import file_digest, write_safetensors
 from bench.data import kind_of, kinds
-from bench.plan.checkpoints import AbsentError, checkpoint_files
+from bench.plan.checkpoints import checkpoint_files
 from bench.plan.config import load_config
 from bench.world.networks import WEIGHTS
+from methods.checkpoint_files import AbsentError
 from methods.registry import find
 
 

@@ -1,0 +1,37 @@
+"""The example of the README's API section, as written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench.api import load_direction, load_method
+from bench.core.errors import MissingError, UsageError
+from bench.world import open_world
+
+
+def test_one_image_is_edited_and_saved(tmp_path: Path) -> None:
+    method = load_method("warpres", weights="synthetic")
+    world = open_world("test", 1)
+    images = torch.from_numpy(world.read(world.images[0]).copy()).permute(2, 0, 1)[None] / 127.5 - 1
+    pose = load_direction("pose", method)
+    inversion = method.invert(images)
+    plain, edited = method.edit(inversion)[0], method.edit(inversion, 3 * pose.vector)[0]
+    assert torch.allclose(pose.delta(inversion.codes, 3.0)[0], 3 * pose.vector)
+    assert float((plain - edited).abs().mean()) > 0.01
+    pixels = ((edited.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(tmp_path / "edited.png")
+    assert np.asarray(Image.open(tmp_path / "edited.png")).shape == (64, 64, 3)
+
+
+def test_what_is_not_here_says_what_gets_it() -> None:
+    with pytest.raises(MissingError, match="e4e-faces is not here"):
+        load_method("e4e", weights="released")
+    with pytest.raises(UsageError, match="no weights come with"):
+        load_method("e4e", weights="celebahq")
+    with pytest.raises(UsageError, match="did you mean pose"):
+        load_direction("posse", load_method("e4e", weights="synthetic"))
