@@ -27,6 +27,8 @@ CASES = [
     ("world/styleres", START, 2.3),
     ("world/warpres", (*START, 'flow_start="teacher.safetensors"', "weights.flow_moving=0.0"), 2.0),
     ("world/teacher", (), 1.3),
+    ("world/e4e", ("warm_up_share=0.0",), 2.0),
+    ("world/fit", ("half_size_share=0.0",), 1.3),
 ]
 
 
@@ -57,7 +59,7 @@ def test_a_step_is_faster_than_the_first_trainers(
 
     def in_turns() -> None:
         for _ in range(ROUNDS):
-            rates["before"].append(images_per_second(before, recipe, ()))
+            rates["before"].append(images_per_second(before, recipe, changes))
             rates["now"].append(images_per_second(ROOT, recipe, changes))
 
     benchmark.pedantic(in_turns, rounds=1, iterations=1)

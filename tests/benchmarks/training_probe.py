@@ -30,6 +30,10 @@ def _old(recipe: str, batch: int, changes: list[str]) -> Any:
     loaded = replace(load_recipe(recipe.replace("/", "-")), batch=batch)
     options = {key: value for key, value in loaded.options.items() if key != "start"}
     options.pop("flow_warm_up_steps", None)
+    for change in changes:  # of today's changes those that the first recipes knew
+        key, _, value = change.partition("=")
+        if key in ("warm_up_share", "half_size_share"):
+            options[key] = float(value)
     task = import_module(f"methods.training.tasks.{loaded.task}").build(
         replace(loaded, options=options), Path(tempfile.mkdtemp())
     )

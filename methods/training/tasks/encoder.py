@@ -24,7 +24,9 @@ from methods.psp.adapter import PyramidMethod
 from methods.training import losses
 from methods.training.edit_figures import EditFigures, invert_by
 from methods.training.frozen import FastCritics, FastGenerator
+from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
+from methods.training.optimisers import fastest
 from methods.training.options import read_options
 from methods.training.people import People
 from methods.training.recipe import Recipe
@@ -89,9 +91,13 @@ class EncoderTask(Task):
         self.discriminator = LatentDiscriminator(config.style_dim).to(context.device)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder, "discriminator": self.discriminator}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "encoder": torch.optim.Adam(self.encoder.parameters(), lr=recipe.rate, betas=recipe.betas),
+            "encoder": torch.optim.Adam(
+                self.encoder.parameters(), lr=recipe.rate, betas=recipe.betas, **fastest(context.device)
+            ),
             "discriminator": torch.optim.Adam(
-                [{"params": list(self.discriminator.parameters()), "rate_factor": 0.2}], lr=recipe.rate
+                [{"params": list(self.discriminator.parameters()), "rate_factor": 0.2}],
+                lr=recipe.rate,
+                **fastest(context.device),
             ),
         }
 
@@ -103,6 +109,7 @@ class EncoderTask(Task):
         parts = self._regress(made_w) if step < self.warm_up_steps else self._invert(random)
         self.optimisers["encoder"].zero_grad(set_to_none=True)
         torch.stack([value for name, value in parts.items() if name != "codes"]).sum().backward()
+        match_layout(self.encoder.parameters())
         self.context.processes.average(self.encoder)
         self.optimisers["encoder"].step()
         shown = {name: value.detach() for name, value in parts.items() if name != "codes"}

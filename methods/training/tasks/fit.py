@@ -22,7 +22,9 @@ from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Generator, State
 from methods.training import losses
 from methods.training.frozen import FastCritics
+from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
+from methods.training.optimisers import fastest
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
@@ -113,7 +115,7 @@ class FitTask(Task):
             {"params": rest, "rate_factor": 1.0},
         ]
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(groups, lr=recipe.rate, betas=recipe.betas)
+            "generator": torch.optim.Adam(groups, lr=recipe.rate, betas=recipe.betas, **fastest(context.device))
         }
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
@@ -130,6 +132,7 @@ class FitTask(Task):
             parts = self._losses(made, real, perceptual=step >= self.half_steps)
         self.optimisers["generator"].zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
+        match_layout(self.generator.parameters())
         self.context.processes.average(self.generator)
         self.optimisers["generator"].step()
         follow(self.average, self.generator, min(0.998, step / (step + 20)))

@@ -21,7 +21,9 @@ from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Discriminator
 from methods.training import losses
 from methods.training.frozen import FastDiscriminator
+from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
+from methods.training.optimisers import fastest
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
@@ -72,7 +74,9 @@ class GanTask(Task):
             "generator": self.generator, "average": self.average, "discriminator": self.discriminator,
         }  # fmt: skip
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(self.generator.parameters(), lr=recipe.rate, betas=recipe.betas),
+            "generator": torch.optim.Adam(
+                self.generator.parameters(), lr=recipe.rate, betas=recipe.betas, **fastest(context.device)
+            ),
             "discriminator": torch.optim.Adam(
                 [
                     {
@@ -82,6 +86,7 @@ class GanTask(Task):
                 ],
                 lr=recipe.rate,
                 betas=recipe.betas,
+                **fastest(context.device),
             ),
         }
 
@@ -140,6 +145,7 @@ class GanTask(Task):
     def _update(self, name: str, module: nn.Module, loss: Tensor) -> None:
         self.optimisers[name].zero_grad(set_to_none=True)
         loss.backward()
+        match_layout(module.parameters())
         self.context.processes.average(module)
         self.optimisers[name].step()
 

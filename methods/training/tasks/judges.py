@@ -19,6 +19,8 @@ from bench.core.checkpoint import write_safetensors
 from bench.world.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networks
 from bench.world.render import IMAGE_SIZE, render
 from bench.world.scene import DETAIL_FIELDS, FIELDS, SWITCHES, Scene, other_photo, sample_people
+from methods.training.frozen.copies import match_layout
+from methods.training.optimisers import fastest
 from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
@@ -96,7 +98,9 @@ class JudgesTask(Task):
         self.networks: WorldNetworks = new_networks().to(context.device)
         self.modules = dict(self.networks.modules())
         parameters = [p for module in self.modules.values() for p in module.parameters()]
-        self.optimisers = {"all": torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-3)}
+        self.optimisers = {
+            "all": torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-3, **fastest(context.device))
+        }
         self.people = recipe.batch
 
     def _batch(self, random: torch.Generator) -> Scene:
@@ -122,6 +126,8 @@ class JudgesTask(Task):
             losses = self._losses(found, scene)
         self.optimisers["all"].zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
+        for module in self.modules.values():
+            match_layout(module.parameters())
         self.context.processes.average(*self.modules.values())
         self.optimisers["all"].step()
         return losses

@@ -1,0 +1,76 @@
+"""`python -m methods.training` end to end on a recipe of a few steps: stops, carries on, logs, exports, refuses."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from bench.core.errors import ExitCode
+from methods.training.__main__ import main
+from methods.training.provenance import made_of
+
+SMALL = ["--set", "batch=4", "--set", "steps=3", "--set", "warm_up_share=0.4", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base encoder trained in two legs."""
+    runs = tmp_path_factory.mktemp("runs")
+    assert main(["world/e4e", *SMALL, "--out", str(runs), "--until", "1"]) == ExitCode.OK
+    assert not (runs / "world" / "e4e" / "e4e.safetensors").exists()
+    assert main(["world/e4e", *SMALL, "--out", str(runs)]) == ExitCode.OK
+    return runs
+
+
+def test_a_training_in_two_legs_is_exported_with_its_provenance(runs: Path) -> None:
+    made = made_of(runs / "world" / "e4e" / "e4e.safetensors")
+    assert [(leg["from"], leg["to"], leg["device"]) for leg in made["legs"]] == [(0, 1, "cpu"), (1, 3, "cpu")]
+    assert (made["recipe"], made["steps"], made["pictures"]) == ("world/e4e", 3, 12)
+    assert set(made["inputs"]) == {"generator.safetensors", "critics.safetensors"}
+
+
+def test_everything_is_logged(runs: Path) -> None:
+    folder = runs / "world" / "e4e"
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    losses = [record["losses"] for record in records if "losses" in record]
+    assert set(losses[0]) == {"regression", "w_discriminator"}
+    assert {"l2", "perceptual", "identity", "deltas", "w_adversarial"} <= set(losses[1])
+    assert "mse" in records[-1]["check"]
+    assert (folder / "samples" / "reconstruction.png").is_file()
+    if find_spec("tensorboard"):
+        assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_a_group_takes_what_is_there(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["world", "--list", "--out", str(runs), "--only", "e4e"]) == ExitCode.OK
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("world/e4e "))
+    assert "outdated: the recipe" in line  # these three steps are not the recipe's
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["world/e4f"], ExitCode.USAGE, "did you mean world/e4e"),
+        (["words"], ExitCode.USAGE, "unknown group of recipes"),
+        (["world/e4e", "--list"], ExitCode.USAGE, "for a group of recipes"),
+        (["world", "--set", "batch=4"], ExitCode.USAGE, "for one recipe"),
+        (["world", "--only", "e4f"], ExitCode.USAGE, "unknown recipe"),
+        (["world", "--budget", "none"], ExitCode.USAGE, "no number above 0"),
+        (["world", "--budget", "e4f=2"], ExitCode.USAGE, "unknown recipe"),
+        (["world/e4e", "--budget", "0"], ExitCode.USAGE, "no number above 0"),
+        (["world/e4e", "--device", "tpu"], ExitCode.USAGE, "unknown device"),
+        (["world/e4e", "--data", "nowhere"], ExitCode.MISSING, "no folder or archive"),
+        (["mine.toml"], ExitCode.MISSING, "no recipe file"),
+        (["world/sweep"], ExitCode.USAGE, "is no training"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_words(
+    words: list[str], code: ExitCode, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--out", str(tmp_path)]) == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert said in error
