@@ -88,6 +88,8 @@ def _chain(args: argparse.Namespace) -> int:
         print(plan(chain, wanted, args.out))
         return int(ExitCode.OK)
     jobs = len(cores()) if args.jobs is None else args.jobs
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs} is no number of recipes at a time", "1 or more; left out: one a core")
     args.out.mkdir(parents=True, exist_ok=True)
     return run_chain(chain, wanted, Settings(args.out, choose_device(args.device), jobs, args.deadline))
 

@@ -152,10 +152,7 @@ class _Run:
 
     def _log(self, journal: Journal | None) -> None:
         steps, now = self.progress.step - self.logged_step, time.monotonic()
-        try:
-            means = self.losses.take()
-        except DivergedError as error:
-            raise self._stopped_by(error) from None
+        means = self._means()
         self.progress.bound = self.losses.bound
         if journal is not None and steps:
             speed = steps * self.recipe.batch / max(now - self.logged, 1e-9)
@@ -163,6 +160,20 @@ class _Run:
             rate = self.recipe.rate_at(self.progress.step - 1)
             journal.losses(self.progress.step, means, seconds=spent, speed=speed, rate=rate)
         self.logged, self.logged_step = now, self.progress.step
+
+    def _means(self) -> dict[str, float]:
+        """Means of the losses over the steps since the last call and over all processes; all stop if one diverged."""
+        processes, device = self.context.processes, self.context.device
+        means: dict[str, float] = {}
+        broken: DivergedError | None = None
+        try:
+            means = self.losses.take()
+        except DivergedError as error:
+            broken = error
+        if processes.any(broken is not None, device):
+            found = broken or DivergedError(f"by step {self.progress.step} another process had a broken loss")
+            raise self._stopped_by(found) from None
+        return processes.mean(means, device)
 
     def _stopped_by(self, error: DivergedError) -> DivergedError:
         good = load_checkpoint(self.folder)

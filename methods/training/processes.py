@@ -8,6 +8,7 @@ what one process would have computed.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -85,6 +86,13 @@ class Processes:
     def gather(self, values: Tensor) -> Tensor:
         """All processes' rows (N, ...) of their parts, with a gradient; in the order of the ranks, not of the batch."""
         return values if self.count == 1 else torch.cat(with_gradient.all_gather(values.contiguous()))
+
+    def mean(self, values: Mapping[str, float], device: torch.device) -> dict[str, float]:
+        """Means over the processes of numbers that all have by the same names."""
+        if self.count == 1 or not values:
+            return dict(values)
+        summed = self.total(torch.tensor(list(values.values()), device=device))
+        return dict(zip(values, (summed / self.count).tolist(), strict=True))
 
     def any(self, flag: bool, device: torch.device) -> bool:
         """Whether a flag is set in any process, so that all stop at the same step."""

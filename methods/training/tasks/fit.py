@@ -120,8 +120,9 @@ class FitTask(Task):
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         z = torch.randn(self.recipe.batch, GENERATOR.style_dim, generator=random)
-        z = self.context.processes.part(z).to(self.context.device)
-        real = render(scene_of_latent(z))
+        z = self.context.processes.part(z)
+        real = render(scene_of_latent(z).to(self.context.device))
+        z = z.to(self.context.device)
         with self.context.exactly():
             codes = self.generator.broadcast(self.generator.mapping(z))
         if step < self.half_steps:
@@ -161,9 +162,9 @@ class FitTask(Task):
 
     def _drawn(self, count: int = 64) -> tuple[Tensor, Tensor]:
         """Pictures of unseen z, and the scenes they stand for, (count, 3, 64, 64) each."""
-        z = unseen_latents(count).to(self.context.device)
+        scene, z = scene_of_latent(unseen_latents(count)), unseen_latents(count).to(self.context.device)
         made = self.average(self.average.broadcast(self.average.mapping(z)), noise="none")
-        return made, render(scene_of_latent(z))
+        return made, render(scene.to(self.context.device))
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}

@@ -94,22 +94,26 @@ class GanTask(Task):
         """Codes (N, L, D) of this process's z; some samples mix two styles from a random row on."""
         batch = self.recipe.batch
         with self.context.exactly():
-            w, other = self.generator.mapping(z), self.generator.mapping(self._normal(random))
+            w, other = (self.generator.mapping(each.to(self.context.device)) for each in (z, self._normal(random)))
         rows = torch.arange(GENERATOR.rows)
         start = torch.randint(1, GENERATOR.rows, (batch, 1), generator=random)
         mixed = (rows >= start) & (torch.rand(batch, 1, generator=random) < self.options.mixing)
-        mixed = self.context.processes.part(mixed).to(z.device)
+        mixed = self.context.processes.part(mixed).to(w.device)
         return torch.where(mixed[..., None], other[:, None], w[:, None])
 
     def _normal(self, random: torch.Generator) -> Tensor:
-        """This process's z of a global batch."""
+        """This process's z of a global batch, on the CPU."""
         z = torch.randn(self.recipe.batch, GENERATOR.style_dim, generator=random)
-        return self.context.processes.part(z).to(self.context.device)
+        return self.context.processes.part(z)
+
+    def _drawn(self, z: Tensor) -> Tensor:
+        """The scenes that z (N, D) stand for, drawn on the device."""
+        return render(scene_of_latent(z).to(self.context.device))
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         options = self.options
         z = self._normal(random)
-        real = render(scene_of_latent(self._normal(random)))
+        real = self._drawn(self._normal(random))
         shown: dict[str, Tensor] = {}
         with torch.no_grad():
             made = draw(self.generator, self._codes(z, random))
@@ -138,8 +142,8 @@ class GanTask(Task):
             parts["adversarial"] = options.adversarial * adversarial.mean()
         if anchored := options.anchored // self.context.processes.count:
             with self.context.exactly():
-                codes = self.generator.broadcast(self.generator.mapping(z[:anchored]))
-            parts["fit"] = image_loss(draw(self.generator, codes), render(scene_of_latent(z[:anchored])))
+                codes = self.generator.broadcast(self.generator.mapping(z[:anchored].to(self.context.device)))
+            parts["fit"] = image_loss(draw(self.generator, codes), self._drawn(z[:anchored]))
         return parts
 
     def _update(self, name: str, module: nn.Module, loss: Tensor) -> None:
@@ -152,8 +156,7 @@ class GanTask(Task):
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
         """PSNR (dB) of unseen z against the scenes they stand for, and the discriminator's mean logits."""
-        z = unseen_latents(64).to(self.context.device)
-        real = render(scene_of_latent(z))
+        real, z = self._drawn(unseen_latents(64)), unseen_latents(64).to(self.context.device)
         made = self.average(self.average.broadcast(self.average.mapping(z)), noise="none")
         return {
             "psnr_db": round(psnr(made, real), 2),
@@ -166,7 +169,7 @@ class GanTask(Task):
         """Scenes, and what the generator draws of the same z below them."""
         z = unseen_latents(12).to(self.context.device)
         made = self.average(self.average.broadcast(self.average.mapping(z)), noise="none")
-        return {"generator": grid(render(scene_of_latent(z)), made)}
+        return {"generator": grid(self._drawn(unseen_latents(12)), made)}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}

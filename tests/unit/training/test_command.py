@@ -55,6 +55,7 @@ def test_a_group_takes_what_is_there(runs: Path, capsys: pytest.CaptureFixture[s
     [
         (["world/e4f"], ExitCode.USAGE, "did you mean world/e4e"),
         (["words"], ExitCode.USAGE, "unknown group of recipes"),
+        (["world", "--jobs", "0"], ExitCode.USAGE, "no number of recipes"),
         (["world/e4e", "--list"], ExitCode.USAGE, "for a group of recipes"),
         (["world", "--set", "batch=4"], ExitCode.USAGE, "for one recipe"),
         (["world", "--only", "e4f"], ExitCode.USAGE, "unknown recipe"),
