@@ -90,11 +90,10 @@ def main(argv: list[str] | None = None) -> int:
             if methods:
                 measured = measure(methods, args.device, settings)
                 found = {**measured, "methods": {**found.get("methods", {}), **measured["methods"]}}
-                _write(
-                    args.into, f"times-{domain}-{args.device.partition(':')[0]}" + "-bf16" * args.bf16, about | found
-                )
+                _write(args.into, domain, args, about | found)
             del built, methods
             gc.collect()
+        print(_text(about | found) if found else f"no method of {domain} ran", flush=True)
     return int(failed)
 
 
