@@ -1,5 +1,6 @@
 """Edits: list the cards, or find new directions in a generator: a boundary or a
-regression from scored samples (InterFaceGAN), or a PCA of its codes (GANSpace).
+regression from scored samples (InterFaceGAN), a PCA of its codes (GANSpace), or
+style offsets from two texts (StyleCLIP).
 
 Writes the directions and a card for each beside them, ready for
 `run_bench.py --card CARD --edits NAME`.
@@ -18,7 +19,7 @@ from bench.core.errors import ExitCode, UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("ls", "fit"))
+    parser.add_argument("action", choices=("ls", "fit", "text"))
     parser.add_argument("--card", action="append", default=[], metavar="FILE", help="ls: further cards")
     parser.add_argument("--json", action="store_true")
     fit = parser.add_argument_group("fit: which generator")
@@ -29,6 +30,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument("--domain", metavar="NAME", default="faces")
     fit.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     fit.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods")
+    text = parser.add_argument_group("text: StyleCLIP's global direction between two texts (needs the extra [text])")
+    text.add_argument("--neutral", metavar="TEXT", help='what is there: "face"')
+    text.add_argument("--target", metavar="TEXT", help='what is wanted: "face with glasses"')
+    text.add_argument("--fs3", type=Path, metavar="FILE", help="fs3.npy, StyleCLIP's vector of every style channel")
+    text.add_argument("--statistics", type=Path, metavar="FILE", help="S_mean_std, its deviations")
+    text.add_argument("--templates", type=Path, metavar="FILE", help="sentences with one {} each (default: the text)")
+    text.add_argument("--threshold", type=float, default=0.15, help="disentanglement, 0.08 to 0.3 (default: 0.15)")
+    text.add_argument("--strength", type=float, default=3.0, help="deviations of the most relevant channel")
+    text.add_argument("--clip", default="openai", metavar="FILE", help="CLIP ViT-B/32's weights (default: openai's)")
     how = parser.add_argument_group("fit: how")
     how.add_argument(
         "--kind", choices=("regression", "boundary", "pca"), default="regression",
@@ -52,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         from bench.cli.list_command import show_edits
 
         return show_edits([Path(card) for card in options.card], as_json=options.json)
+    if options.action == "text":
+        return _text(options)
     if bool(options.method) == bool(options.generator) or not (options.output or options.pictures):
         raise UsageError(
             "edits fit needs one generator (--method or --generator) and a file to write",
@@ -60,6 +72,40 @@ def run(options: argparse.Namespace) -> int:
     facts = _fit(options, choose_device(options.device))
     words = {name: ", ".join(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
     print(json.dumps(facts) if options.json else "\n".join(f"{name}: {fact}" for name, fact in words.items()))
+    return int(ExitCode.OK)
+
+
+def _text(options: argparse.Namespace) -> int:
+    """Make style offsets of two texts, and the card that uses them. Raises UsageError where something is not given."""
+    from bench.edits import text_direction
+    from bench.edits.cards import Card, Column
+    from bench.edits.fit.card_files import plain_name, write_card
+
+    wanted = ("neutral", "target", "fs3", "statistics", "output")
+    if absent := [f"--{name}" for name in wanted if getattr(options, name) is None]:
+        raise UsageError(f"edits text needs {', '.join(absent)}", "see run_bench.py edits --help")
+    texts = text_direction.Texts(options.neutral, options.target, text_direction.read_frames(options.templates))
+    vector = text_direction.text_vector(text_direction.clip_text_encoder(options.clip), texts)
+    channels = text_direction.write_relevance(vector, options.fs3, options.statistics, options.output)
+    name = plain_name(options.output.stem)
+    card = Card(
+        name=name,
+        domain="faces",
+        generator="ffhq-1024",
+        rule="style",
+        group="StyleCLIP global",
+        origin=f"StyleCLIP's global direction, {texts.neutral!r} to {texts.target!r}, {len(texts.frames)} sentences",
+        licence="by fs3 and CLIP: MIT code; the FFHQ generator's terms (NVIDIA, non-commercial)",
+        sign=f"+ goes to {texts.target!r}",
+        strength_source="given, or StyleCLIP's usual 3 deviations",
+        file=options.output.name,
+        threshold=options.threshold,
+        columns=(Column(name, options.strength),),
+        sweep=(-2 * options.strength, -options.strength, options.strength, 2 * options.strength),
+    )
+    path = write_card(card, options.output.with_suffix(".toml"))
+    facts = {"edit": name, "card": str(path), "file": str(options.output), "channels": channels}
+    print(json.dumps(facts) if options.json else "\n".join(f"{key}: {fact}" for key, fact in facts.items()))
     return int(ExitCode.OK)
 
 
