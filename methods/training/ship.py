@@ -1,11 +1,11 @@
 """Put what the chain trained into the folder of shipped weights, with its log, if it passes its checks.
 
-    python -m methods.training.ship RUNS [--only NAMES] [--into FOLDER]
+    python -m methods.training.ship RUNS [--only NAMES] [--into FOLDER] [--not-better]
 
 A file is shipped when its training came to its last step, its held-out figures are numbers, those that the file of the
-same name has today are not worse by more than a hundredth, and it reconstructs better than what it builds on. Logs are
-thinned to a few dozen records and kept as `logs/NAME.jsonl`. Write the card anew afterwards:
-`python -m methods.training.world_card FOLDER`.
+same name has today are not worse by more than a hundredth, and it reconstructs better than what it builds on. With
+`--not-better` one that does not is shipped all the same, and the card says so. Logs are thinned to a few dozen records
+and kept as `logs/NAME.jsonl`. Write the card anew afterwards: `python -m methods.training.world_card FOLDER`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ TOLERANCE = 0.01
 RECORDS = 40  # of losses, and as many of checks
 
 
-def objections(node: Node, made: Path, before: Path) -> Iterator[str]:
+def objections(node: Node, made: Path, before: Path, *, not_better: bool = False) -> Iterator[str]:
     """Why a trained file is not to be shipped; nothing if it may.
 
     Args:
         made: The file of the training runs.
         before: Where it goes; what lies there is what it must not be worse than.
+        not_better: Take it although what it builds on reconstructs better.
     """
     if made.suffix != ".safetensors":
         return
@@ -45,7 +46,7 @@ def objections(node: Node, made: Path, before: Path) -> Iterator[str]:
         yield f"stopped at step {steps} of {node.content.steps}"
     figures = metadata.get("held_out", {})
     yield from (f"{name} is no number" for name, value in figures.items() if not math.isfinite(value))
-    if "psnr_before" in figures and not figures["psnr"] > figures["psnr_before"]:
+    if "psnr_before" in figures and not figures["psnr"] > figures["psnr_before"] and not not_better:
         yield f"psnr {figures['psnr']} is not better than the {figures['psnr_before']} of what it builds on"
     if not before.is_file():
         return
@@ -69,7 +70,7 @@ def _spread(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [records[round(k * (len(records) - 1) / (RECORDS - 1))] for k in range(RECORDS)]
 
 
-def ship(runs: Path, folder: Path, only: Sequence[str] = ()) -> dict[str, str]:
+def ship(runs: Path, folder: Path, only: Sequence[str] = (), *, not_better: bool = False) -> dict[str, str]:
     """Copy what may be shipped; what became of each file, by name."""
     found: dict[str, str] = {}
     for node in Chain.of("world").nodes:
@@ -78,7 +79,7 @@ def ship(runs: Path, folder: Path, only: Sequence[str] = ()) -> dict[str, str]:
         made = [runs / node.name / name for name in node.files]
         if not all(path.is_file() for path in made):
             continue
-        against = [text for path in made for text in objections(node, path, folder / path.name)]
+        against = [text for path in made for text in objections(node, path, folder / path.name, not_better=not_better)]
         for path in made:
             found[path.name] = "; ".join(against) or "shipped"
         if not against:
@@ -101,8 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", type=Path, help="folder of all training runs")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="recipes, without the group")
     parser.add_argument("--into", type=Path, default=WEIGHTS, help="folder of weights (default: the shipped ones)")
+    parser.add_argument("--not-better", action="store_true", help="also what reconstructs no better than its base")
     args = parser.parse_args(argv)
-    outcome = ship(args.runs, args.into, args.only)
+    outcome = ship(args.runs, args.into, args.only, not_better=args.not_better)
     for name, text in outcome.items():
         print(f"{name:40s} {text}")
     refused = any(text != "shipped" for text in outcome.values())

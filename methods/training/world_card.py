@@ -23,7 +23,15 @@ from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.world.render import render, to_uint8
 from bench.world.scene import sample_people
 from methods.nets.stylegan2 import Generator
-from methods.training.card_figures import NAMES, draw_trade_off, draw_training, kept_turn, trade_off
+from methods.training.card_figures import (
+    NAMES,
+    draw_trade_off,
+    draw_training,
+    held_out_curve,
+    kept_turn,
+    records,
+    trade_off,
+)
 from methods.training.sweep import SCORE
 from metrics.frechet import frechet_distance
 
@@ -64,6 +72,7 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for path in sorted(folder.glob("*.safetensors")):
         yield _file_line(path)
+    yield from _comparison_lines(folder)
     yield from _training_lines(folder)
     yield from _sweep_lines(folder)
     yield "\n## Generator\n"
@@ -90,6 +99,31 @@ def _file_line(path: Path) -> str:
     columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")] + [str(images)]
     size = f"{path.stat().st_size / 1e6:.1f}"
     return f"| {path.name} | {size} | {' | '.join(columns)} | {minutes} | {_losses(made)} | {figures} |"
+
+
+def _comparison_lines(folder: Path) -> Iterator[str]:
+    """Each method beside what it builds on, and of one that is not better how its training stood when it ended."""
+    found = {path.stem: metadata_of(path) for path in sorted(folder.glob("*.safetensors"))}
+    found = {name: facts for name, facts in found.items() if "psnr_before" in facts.get("held_out", {})}
+    if not found:
+        return
+    yield "\n## Against what it builds on\n"
+    yield "PSNR (dB) of the reconstruction on validation people: ReStyle beside its one-step encoder, HyperStyle beside"
+    yield "its W encoder, HFGI beside e4e, FeatureStyle beside its codes without the feature map.\n"
+    yield "| method | PSNR | of what it builds on | |"
+    yield "|---|---|---|---|"
+    for name, facts in found.items():
+        psnr, before = facts["held_out"]["psnr"], facts["held_out"]["psnr_before"]
+        verdict = "better" if psnr > before else f"not better{_tried(folder, name, facts['made'])}"
+        yield f"| {name} | {psnr:.2f} | {before:.2f} | {verdict} |"
+
+
+def _tried(folder: Path, name: str, made: Mapping[str, Any]) -> str:
+    """What was tried: images, and how far the figure still moved over the last third of the training."""
+    images = made.get("images", made["steps"] * made["batch"])
+    steps, values = held_out_curve(records(folder / "logs" / f"{name}.jsonl"))[1]
+    late = next(value for step, value in zip(steps, values, strict=True) if step >= steps[-1] * 2 / 3)
+    return f" after {images:,} images; it moved by {values[-1] - late:+.2f} dB over the last third of them"
 
 
 def _losses(made: Mapping[str, Any]) -> str:
