@@ -94,6 +94,10 @@ def draw_figure(
             raise unknown_name("method with images in this run", name, made)
     if not shown:
         raise UsageError("the run kept no images to draw a figure of", "run it with run.grid_pictures above 0")
+    if number in (1, 7):
+        # One method's figure: the last that can, for the flow one that estimates some.
+        able = [m for m in shown if number == 1 or any(method == m for shot in chosen for method, _ in shot.flows)]
+        shown = able[-1:]
     columns = passes_of(chosen, passes)
     layout = {1: _edits_of_one, 6: _views, 7: _flows}.get(number, _methods_across)
     heads, names, rows, legend = layout(chosen, columns, shown, facts)
@@ -111,7 +115,7 @@ _Layout = tuple[list[str], list[str], list[list[Field]], float | None]
 
 def _edits_of_one(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
     """Fig. 1: input, inversion and every edit of one method."""
-    method = methods[-1]
+    (method,) = methods
     heads = ["Input", *(_title(column) for column in columns)]
     rows = [[Field(shot.input), *(Field(shot.made.get((method, c))) for c in columns)] for shot in shots]
     return heads, [shot.name for shot in shots], rows, None
@@ -138,10 +142,9 @@ def _views(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str]
 
 def _flows(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
     """Fig. 7: each edit's picture and flow. Raises UsageError where no method of the run estimates one."""
-    flowing = [m for m in methods if any((m, c) in shot.flows for shot in shots for c in columns)]
-    if not flowing:
+    if not methods:
         raise UsageError("no method of this run estimates a flow", "name a run with warpres")
-    method = flowing[-1]
+    (method,) = methods
     edits = [column for column in columns if column != RECONSTRUCTION]
     heads = ["Input", *(head for column in edits for head in (_title(column), "Flow"))]
     longest = full_length(
