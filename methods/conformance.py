@@ -208,7 +208,7 @@ def tensors_of(inversion: Inversion) -> Iterator[Tensor]:
         yield from _flat(getattr(inversion, field.name))
 
 
-def _flat(value: Any) -> Iterator[Tensor]:
+def _flat(value: object) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):

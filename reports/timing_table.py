@@ -47,7 +47,7 @@ def read_timings(run: Path) -> Timings | None:
     return Timings(_words(device), found) if found else None
 
 
-def _words(device: Any) -> str:
+def _words(device: object) -> str:
     if isinstance(device, Mapping):
         return ", ".join(f"{key} {value}" for key, value in device.items() if isinstance(value, str | int | float))
     return str(device)
@@ -61,7 +61,7 @@ def _timing(name: str, about: Mapping[str, Any]) -> Timing | None:
     return None if total is None else Timing(name, total, stages)
 
 
-def _seconds(value: Any) -> float | None:
+def _seconds(value: object) -> float | None:
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, Mapping):

@@ -81,7 +81,7 @@ def configuration(options: argparse.Namespace) -> Config:
     return spelled_out(load_config(options.preset, options.config, layer))
 
 
-def _put(layer: dict[str, Any], key: str, value: Any) -> None:
+def _put(layer: dict[str, Any], key: str, value: object) -> None:
     if value is not None:
         layer[key] = value
 

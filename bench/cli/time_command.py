@@ -7,12 +7,16 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints, names
 from bench.core.device import choose_device
 from bench.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bench.core.contract import Domain, Method
+    from bench.plan.config import Config
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     return int(ExitCode.OK)
 
 
-def _load(config: Any, name: str, domain: Any, device: str) -> Any:
+def _load(config: Config, name: str, domain: Domain, device: str) -> Method:
     from bench.plan.checkpoints import checkpoint_files
     from methods import load_method
     from methods.registry import find

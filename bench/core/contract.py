@@ -50,6 +50,7 @@ class Inversion:
         return self._map(lambda tensor: tensor[rows])
 
     def to(self, device: torch.device | str) -> Self:
+        """The same on a device."""
         return self._map(lambda tensor: tensor.to(device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
@@ -109,7 +110,9 @@ class SharesEncoder(Method, Protocol[V]):
     """
 
     @property
-    def base_digest(self) -> str | None: ...
+    def base_digest(self) -> str | None:
+        """Hex SHA-256 of all that decides `invert_base`, or None."""
+        ...
 
     def invert_base(self, images: Tensor) -> V:
         """What the encoder alone gives for images as `invert` takes them."""
@@ -317,6 +320,7 @@ class EditPass:
 
     @property
     def asked_strength(self) -> float:
+        """The strength that the edit asks for, which a method's own (matched) one may differ from."""
         return self.strength if self.asked is None else self.asked
 
 
@@ -361,16 +365,24 @@ class Evaluator(Protocol):
     missing: Mapping[str, MissingError]
 
     @property
-    def lossy(self) -> bool: ...
+    def lossy(self) -> bool:
+        """Whether `store` goes through JPEG."""
+        ...
 
     @property
-    def input_source(self) -> InputSource: ...
+    def input_source(self) -> InputSource:
+        """What methods are fed."""
+        ...
 
     @property
-    def rules_digest(self) -> str: ...
+    def rules_digest(self) -> str:
+        """SHA-256 of the protocol file alone."""
+        ...
 
     @property
-    def planned_features(self) -> tuple[str, ...]: ...
+    def planned_features(self) -> tuple[str, ...]:
+        """Metrics with features of their own, those whose network is not here yet included."""
+        ...
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A uint8 (H, W, 3) image as the protocol keeps it: uint8 (h, w, 3), resized, through JPEG or not."""

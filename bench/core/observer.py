@@ -87,7 +87,9 @@ class Networks(Protocol):
     """
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """Hex SHA-256 of the weights."""
+        ...
 
     def features(self, images: Tensor, /) -> Sequence[Tensor]:
         """Feature maps, fine to coarse: a list of (N, C, h, w)."""

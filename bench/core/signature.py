@@ -64,6 +64,7 @@ class Looks:
     ours: bool = False
 
     def fits(self, method: str) -> bool:
+        """Whether the file may be of that method or part."""
         return method in self.what.split(" or ")
 
     def __str__(self) -> str:

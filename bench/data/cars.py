@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from bench.core.errors import MissingError
 from bench.data.listing import Entry, Kind, Listing, image_files
@@ -80,7 +79,7 @@ def _test_marks(path: Path) -> dict[str, bool]:
         raise MissingError(f"{path}: cannot be read as cars_annos.mat ({error})", SOURCE) from error
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return str(value.item() if hasattr(value, "item") else value)
 
 

@@ -53,6 +53,7 @@ class Files:
 
     @property
     def world(self) -> bool:
+        """Whether the root is a data set of its own in CelebA-HQ's layout."""
         if self.originals is None or self.partition is None or len(self.partition) == CELEBA_SIZE:
             return False
         return abs(len(self.originals) - CELEBAHQ_SIZE) > 1

@@ -82,7 +82,7 @@ def spread(vector: Tensor, latent_rows: int, dim: int, path: Path, *, cut: bool 
     return rows.clone()
 
 
-def _finite(value: Any, path: Path, key: str) -> Tensor:
+def _finite(value: object, path: Path, key: str) -> Tensor:
     if not isinstance(value, Tensor):
         raise MissingError(f"{path}: {key or 'the file'} is a {type(value).__name__}, not a tensor")
     tensor = value.detach().to(torch.float32)

@@ -150,10 +150,12 @@ class Config:
         return f"{self.preset}-{digest[:8]}"
 
     def run_folder(self) -> Path:
+        """Where the run lies."""
         return Path(self.run.output) / self.run_name()
 
 
 def preset_names() -> list[str]:
+    """Names of the presets, sorted."""
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 

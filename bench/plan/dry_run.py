@@ -38,6 +38,7 @@ class PlannedCell:
 
     @property
     def todo(self) -> int | None:
+        """Images that are still to do; None where nobody can count them."""
         return None if self.images is None else self.images - self.done
 
 

@@ -113,6 +113,7 @@ class Work:
 
     @property
     def groups(self) -> int:
+        """How many groups the images make, the last one perhaps not full."""
         return -(-len(self.images) // self.group)
 
     def members(self, edit: EditPass) -> Collection[int]:

@@ -66,6 +66,7 @@ class FeatureFiles:
         return None
 
     def place(self, row: Row, stem: str) -> str:
+        """Where a row's record lies, in words."""
         file = self.file(row, stem)
         return f"{file}, byte {row.features[stem] * 4 * record_size(file)}" if file else stem
 

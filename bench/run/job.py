@@ -43,6 +43,7 @@ class RemoteJob:
     folder: Path
 
     def __call__(self, shard: Shard) -> dict[str, Any]:
+        """Plan the work here and make the shard's missing rows, see `do_part`."""
         from bench.plan.build import assemble
 
         work = assemble(self.config, shard).work

@@ -28,12 +28,14 @@ class SampleImages:
         self.images, self.count, self.observers = images, count, observers
 
     def real(self, index: int, pixels: np.ndarray) -> None:
+        """Keep a real image, uint8 (h, w, 3), where it is one of the first."""
         if index < self.count:
             self._write(self._path("real", "original", index), pixels)
 
     def edited(
         self, index: int, method: str, edit: EditPass, pixels: np.ndarray, announced: Mapping[str, np.ndarray]
     ) -> None:
+        """Keep an edited image, uint8 (h, w, 3), and an announced flow (2, h, w) beside it."""
         if index >= self.count:
             return
         path = self._path(method, edit.pass_name, index)

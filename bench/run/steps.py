@@ -19,6 +19,7 @@ class StepTicker:
         self._phase, self._began, self._said = "", 0.0, 0.0
 
     def __call__(self, phase: str, done: int, of: int) -> None:
+        """Hear that a method has done so many steps of a phase."""
         now = time.perf_counter()
         if phase != self._phase or done <= 1:
             self._phase, self._began = phase, now

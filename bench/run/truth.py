@@ -71,10 +71,12 @@ class TruthObserver:
         self._before: dict[str, dict[str, float]] = {}
 
     def knows(self, edit: EditPass) -> bool:
+        """Whether the world knows the true image of an edit."""
         attribute = attribute_of(edit)
         return attribute is not None and edit.direction is not None and _is_shipped(edit.direction, attribute)
 
     def observe(self, outputs: Sequence[Output | None]) -> Sequence[Observation]:
+        """Measure what one call made, see `bench.core.observer.Observer`."""
         known = [output if output is not None and attribute_of(output.edit) else None for output in outputs]
         if not any(known):
             return [Observation()] * len(outputs)
@@ -100,9 +102,11 @@ class TruthObserver:
         ]
 
     def asked(self, edits: Sequence[tuple[ImageRecord, EditPass] | None]) -> Sequence[np.ndarray | None]:
+        """The true images that edits ask for, uint8 (h, w, 3); None for each that is none or not known."""
         return _drawn([None if each is None else _asked(*each) for each in edits])
 
     def asked_strength(self, edit: EditPass, images: Sequence[ImageRecord], change: float) -> float | None:
+        """The strength at which the true edit changes the attribute by `change`; None where it is not known."""
         attribute = attribute_of(edit)
         if attribute is None or not self.knows(edit):
             return None

@@ -179,6 +179,7 @@ def _cell(values: Sequence[float], digits: int) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    """The command line: measure, and print a table a pass."""
     parser = argparse.ArgumentParser(prog="python -m bench.run.upper_bound", description="WarpRes by true flow.")
     parser.add_argument("--limit", type=int, default=150, metavar="N", help="test pictures (150)")
     parser.add_argument("--edits", default="pose,smile", help="edit names (pose,smile)")

@@ -38,6 +38,7 @@ class StageClock:
     _open: list[tuple[str, float]] = field(default_factory=list)
 
     def __call__(self, name: str, begins: bool) -> None:
+        """Hear that a stage begins or ends."""
         self.synchronise()
         now = time.perf_counter()
         if begins:

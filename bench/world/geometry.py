@@ -28,10 +28,12 @@ class Turn:
 
     @staticmethod
     def of(scene: Scene) -> Turn:
+        """The turn of each scene's head, (N, 1, 1)."""
         yaw = torch.deg2rad(scene.get("yaw"))
         return Turn(yaw.cos(), yaw.sin())
 
     def to_head(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """(u, w) in the head's own frame of scene coordinates (x, z)."""
         return x * self.cos - z * self.sin, x * self.sin + z * self.cos
 
     def to_image(self, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,10 +50,12 @@ class Radii:
     c: Tensor
 
     def scaled(self, factor: Tensor | float) -> Radii:
+        """All three radii times a factor."""
         return Radii(self.a * factor, self.b * factor, self.c * factor)
 
     @staticmethod
     def of_head(scene: Scene) -> Radii:
+        """Of each scene's head, (N, 1, 1)."""
         a, b = scene.get("face_width"), scene.get("face_height")
         return Radii(a, b, a * 1.08)
 

@@ -52,6 +52,7 @@ class WorldNet(nn.Module):
         return maps
 
     def forward(self, images: Tensor) -> Tensor:
+        """Images float32 (N, 3, 64, 64) in [-1, 1] -> (N, outputs)."""
         return self.head(self.maps(images)[-1].flatten(1))
 
 
@@ -95,9 +96,11 @@ class WorldNetworks:
         return digest.hexdigest()
 
     def modules(self) -> dict[str, WorldNet]:
+        """The networks by name."""
         return {"regressor": self.regressor, "embedder": self.embedder, "describer": self.describer}
 
     def to(self, device: torch.device | str) -> WorldNetworks:
+        """The same networks, moved in place."""
         for module in self.modules().values():
             module.to(device)
         return self

@@ -44,6 +44,7 @@ class View:
 
     @staticmethod
     def of(scene: Scene, size: int) -> View:
+        """The view of scenes at `size` pixels a side."""
         x, y = pixel_grid(size, scene.values.device)
         pixel, turn, head = 2.0 / size, Turn.of(scene), Radii.of_head(scene)
         scale = torch.where(scene.get("hat") > 0.5, HAT, SHELL)

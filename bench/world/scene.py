@@ -101,6 +101,7 @@ class Scene:
         return self.values[:, _INDEX[name], None, None]
 
     def to(self, device: torch.device | str) -> Scene:
+        """The same scenes on a device."""
         return Scene(self.values.to(device))
 
     def with_fields(self, **fields: float | Tensor) -> Scene:
@@ -111,6 +112,7 @@ class Scene:
         return Scene(values)
 
     def without_details(self) -> Scene:
+        """The same people without what the generator never saw (glasses, hats, earrings, freckles, paint)."""
         return self.with_fields(**dict.fromkeys(SWITCHES, 0.0))
 
     def digest(self, row: int) -> str:

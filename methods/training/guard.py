@@ -53,7 +53,7 @@ class Stop:
                 signal.signal(number, handler)
 
     def _hear(self, number: int) -> Callable[[int, FrameType | None], Any]:
-        def heard(*_: Any) -> None:
+        def heard(*_: object) -> None:
             if self.signalled:
                 signal.signal(number, signal.SIG_DFL)
                 raise KeyboardInterrupt

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +47,7 @@ class InceptionExtractor(FeatureExtractorBase):
         name: str,
         features_list: Sequence[str],
         feature_extractor_weights_path: str | Path | None = None,
-        **_: Any,
+        **_: object,
     ) -> None:
         super().__init__(name, list(features_list))
         if feature_extractor_weights_path is None:

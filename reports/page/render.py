@@ -142,7 +142,7 @@ def _record(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in rows if value not in (None, "", {})]
 
 
-def _words(values: Any) -> str:
+def _words(values: object) -> str:
     if not isinstance(values, Mapping):
         return str(values)
     return ", ".join(f"{key} {value}" for key, value in values.items() if isinstance(value, str | int | float))

@@ -39,6 +39,7 @@ class Face:
 
     @property
     def square(self) -> Square:
+        """The square to cut out."""
         return face_square(self.landmarks)
 
 

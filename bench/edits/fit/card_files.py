@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from bench.core.errors import UsageError
 from bench.edits.cards import Card, read_card
@@ -41,6 +40,6 @@ def plain_name(text: str) -> str:
     return re.sub(r"\W+", "_", text).strip("_") or "edit"
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     # Text, numbers and lists are written alike in JSON and TOML.
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

@@ -48,6 +48,7 @@ class Request:
 
     @property
     def stem(self) -> str:
+        """What the files written are called, without their endings."""
         return plain_name(self.output.stem)
 
 
