@@ -20,21 +20,18 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: 
     if as_json:
         print(json.dumps(list(rows), ensure_ascii=False, default=str))
         return
-    cells = [[_text(row.get(column)) for column in columns] for row in rows]
-    widths = [
-        max(len(column), *(len(row[i]) for row in cells)) if cells else len(column) for i, column in enumerate(columns)
-    ]
-    head = sum(widths[:-1]) + 2 * (len(widths) - 1)
-    below = width - head < 24
-    for row in [list(columns), *cells]:
-        *first, last = row
-        line = "  ".join(text.ljust(size) for text, size in zip(first, widths, strict=False))
-        if below:
-            print(line.rstrip())
-            if row is not cells and last and row[0] != columns[0]:
-                print("    " + shorten(last, width - 4, placeholder=" ..."))
+    from tabulate import tabulate
+
+    table = [list(columns), *([_text(row.get(column)) for column in columns] for row in rows)]
+    heads = tabulate([row[:-1] for row in table], tablefmt="plain", disable_numparse=True).splitlines()
+    room = width - max(map(len, heads)) - 2
+    for number, (head, row) in enumerate(zip(heads, table, strict=True)):
+        if room < 24:
+            print(head.rstrip())
+            if number and row[-1]:
+                print("    " + shorten(row[-1], width - 4, placeholder=" ..."))
         else:
-            print(f"{line}  {shorten(last, width - head, placeholder=' ...')}".rstrip())
+            print(f"{head:<{width - room}}{shorten(row[-1], room, placeholder=' ...')}".rstrip())
 
 
 def tell(text: str) -> None:
