@@ -55,7 +55,7 @@ class Reference:
             self.features, self.identity = networks.features(real), networks.embed(real)
 
     def terms(self, made: Tensor, rows: Tensor, weights: Weights | CycleWeights, prefix: str = "") -> Terms:
-        """Reconstruction terms, means over the selected samples; none where nothing is selected.
+        """Reconstruction terms, means over the selected samples; none where no process has any.
 
         Args:
             made: Images (n, 3, h, w) of the selected samples alone.
@@ -63,10 +63,17 @@ class Reference:
             prefix: Of the terms' names ("cycle_").
         """
         # Over all processes' selected samples: averaged gradients are then those of one process.
-        total = self.processes.total(torch.tensor(float(len(rows)), device=made.device)).clamp_min(1)
-        share, terms = self.processes.count / total, Terms.on(made)
-        if not len(rows):
+        total = self.processes.total(torch.tensor(float(len(rows)), device=made.device))
+        terms = Terms.on(made)
+        if not total:
             return terms
+        if not len(rows):
+            # Others have some: the processes' losses go by the same names.
+            for term in ("l2", "perceptual", "identity"):
+                if getattr(weights, term):
+                    terms.values[prefix + term] = terms.norms[prefix + term] = torch.zeros_like(total)
+            return terms
+        share = self.processes.count / total
         if weights.l2:
             value = losses.pixel_loss(terms.image, self.real[rows]).sum()
             terms.add(f"{prefix}l2", weights.l2 * share * value)

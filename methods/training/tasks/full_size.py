@@ -142,11 +142,11 @@ class FullSizeTask(Task):
         rows = torch.arange(len(made), device=made.device)
         if self.options.cycle_on == "edited":
             rows = edit.edited.nonzero().squeeze(1)
-        if not (cycle.l2 or cycle.perceptual or cycle.identity) or not len(rows):
+        if not (cycle.l2 or cycle.perceptual or cycle.identity):
             return [], {}
-        second = self.passes.second(made[rows], edit[rows])
-        terms = reference.terms(second.image, rows, cycle, "cycle_")
-        return [(second.image, terms.gradient)], terms.values | _norms(terms)
+        again = self.passes.second(made[rows], edit[rows]).image if len(rows) else made[rows]
+        terms = reference.terms(again, rows, cycle, "cycle_")
+        return [(again, terms.gradient)], terms.values | _norms(terms)
 
     def step_discriminator(self, step: int, real: Tensor, first: Pass) -> dict[str, Tensor]:
         """One fake per real; the fake is the first pass's image, which saves the group's own forward for it."""

@@ -331,6 +331,27 @@ def test_two_processes_train_what_one_does(checkpoint: Path, tmp_path: Path) -> 
         torch.testing.assert_close(two[name], value, rtol=0, atol=1e-5, msg=name)
 
 
+def test_a_process_without_a_selected_sample_names_the_same_losses(base: Any, tmp_path: Path) -> None:
+    class Others(Processes):
+        """Another process has one selected sample more."""
+
+        def total(self, value: Tensor) -> Tensor:
+            return value + 1
+
+    context = Context(tmp_path, processes=Others(0, 1), data=photographs(tmp_path / "data"))
+    task = small_task(base, options(edit_share=1.0, cycle_on="edited"), recipe(), context)
+    found = stepped(task)
+    assert found["l2"] == found["perceptual"] == found["gradient/identity"] == 0
+    task = small_task(base, options(edit_share=0.0, cycle_on="edited"), recipe(), context)
+    found = stepped(task)
+    assert found["cycle_perceptual"] == found["gradient/cycle_identity"] == 0
+    assert found["l2"] > 0
+    alone = small_task(
+        base, options(edit_share=0.0, cycle_on="edited"), recipe(), replace(context, processes=Processes())
+    )
+    assert "cycle_perceptual" not in stepped(alone)
+
+
 # --- images
 
 
