@@ -10,8 +10,15 @@ from reports.inputs import Facts
 
 
 def gather_facts(manifest: Mapping[str, Any]) -> Facts:
-    """`Facts` with the title, direction and explanation of every column of the run's protocols."""
+    """`Facts` with the title, direction and explanation of every column of the run's protocols.
+
+    A run of every method of the paper's Table 2 follows that table, if it was not told to follow another.
+    """
+    from reports.published.rows import is_table_2
+
     facts = Facts.from_manifest(manifest)
+    if facts.paper_table is None and is_table_2(facts):
+        facts = replace(facts, paper_table=2)
     return replace(facts, columns={**_protocol_words(manifest), **facts.columns})
 
 

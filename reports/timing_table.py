@@ -12,11 +12,23 @@ from bench.core.sealed import DamagedError, read_sealed
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds an image of one method: the median, and the median of each stage in running order."""
+    """Seconds an image of one method: the median, and the median of each stage in running order.
+
+    Attributes:
+        efficiency: Multiply-accumulates / time / the machine's peak; None where it was not measured.
+        second_edit: Time of a further edit as a share of the first; None where it was not measured.
+    """
 
     method: str
     seconds: float
     stages: Mapping[str, float]
+    efficiency: float | None = None
+    second_edit: float | None = None
+
+    def clock(self) -> dict[str, float]:
+        """The columns of `reports.published.rows.CLOCK` that are known."""
+        found = {"runtime": self.seconds, "efficiency": self.efficiency, "second_edit": self.second_edit}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,15 @@ def _timing(name: str, about: Mapping[str, Any]) -> Timing | None:
     total = _seconds(about)
     if total is None:
         total = sum(stages.values()) if stages else None
-    return None if total is None else Timing(name, total, stages)
+    if total is None:
+        return None
+    second = about.get("second_edit")
+    share = second.get("share_of_first") if isinstance(second, Mapping) else None
+    return Timing(name, total, stages, _number(about.get("efficiency")), _number(share))
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _seconds(value: object) -> float | None:

@@ -50,6 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     again.add_argument("--resume", action="store_true", help="carry on where the run stopped (the default)")
     again.add_argument("--fresh", action="store_true", help="forget the run's results and start again")
     how.add_argument("--dry-run", action="store_true", help="print the plan and what is missing, run nothing")
+    how.add_argument("--profile", action="store_true", help="say where the time went")
     how.add_argument("--columns", choices=COLUMNS, default="few", help="columns of the table here: few telling, or all")
     how.add_argument("--json", action="store_true", help="the answer as JSON")
 

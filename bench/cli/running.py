@@ -28,6 +28,7 @@ from bench.run.job import RemoteJob, do_part
 from bench.run.shard import Shard, from_environment
 from bench.run.workers import possible, run_workers
 from bench.timing.clock import read_timing, write_timing
+from bench.timing.profile import PHASES, lines, outside, together
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -51,12 +52,12 @@ def run(config: Config, options: argparse.Namespace) -> int:
         store.write_manifest(folder, record)
     for damage in (*writer.damage, *store.repair(folder)):
         _tell(f"set aside: {damage}; it is made again")
-    _compute(config, assembly, folder, shard)
+    _compute(config, assembly, folder, shard, in_full=options.profile)
     return _finish(folder, shard, options)
 
 
-def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> None:
-    """Make what is missing, in one process or several."""
+def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, *, in_full: bool) -> None:
+    """Make what is missing, in one process or several; says where the time went, `in_full` or in a sentence."""
     work = assembly.work
     there = store.read_rows(folder)
     done = {row.key for row in there if row.final}
@@ -82,6 +83,10 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard) -> 
             spent = run_workers(partial(do_part, work, folder), workers, bar)
         else:
             spent = [do_part(work, folder, shard, bar)]
+    phases = together([part.pop(PHASES, {}) for part in spent])
+    _tell(outside(phases))
+    for line in lines(phases) if in_full else ():
+        _tell(line)
     _keep_timing(folder, spent, work)
 
 

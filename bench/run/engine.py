@@ -25,6 +25,7 @@ from bench.run.rows import Entry
 from bench.run.sample_images import SampleImages
 from bench.run.shard import Shard
 from bench.timing.clock import StageClock, synchroniser
+from bench.timing.profile import LOADING, READING, SCORING, Phases
 
 Progress = Callable[[int, str], None]
 
@@ -45,6 +46,7 @@ class Engine:
         self.clocks: dict[str, StageClock] = {}
         self.made: dict[str, int] = {}
         self.spent: dict[str, float] = {}
+        self.phases = Phases()
         self._loaded: dict[str, Loaded] = {}
         # Rows come from the thread that scores and from this one.
         self._turn = threading.Lock()
@@ -52,11 +54,19 @@ class Engine:
 
     def run(self) -> None:
         """Make every missing row of this shard. Raises MissingError when the disk or the memory is full."""
+        began = time.perf_counter()
+        try:
+            self._run()
+        finally:
+            self.phases.whole += time.perf_counter() - began
+
+    def _run(self) -> None:
         _be_reproducible(self.work.seed)
         chunks, ahead = list(self._chunks()), Reads()
         with torch.inference_mode(), Beside() as beside:
             for at, numbers in enumerate(chunks):
-                groups = [self._read(number, beside, ahead) for number in numbers]
+                with self.phases.time(READING):
+                    groups = [self._read(number, beside, ahead) for number in numbers]
                 for number in chunks[at + 1] if at + 1 < len(chunks) else ():
                     start_reading(self.work, number, beside, ahead)
                 runner = GroupRunner(
@@ -118,7 +128,8 @@ class Engine:
                 for following, _ in missing[at : at + 2]:
                     runner.prepare(loaded, following)
                 runner.make(loaded, real, usable)
-        runner.beside.finish()
+        with self.phases.time(SCORING):
+            runner.beside.finish()
         self.spent[spec.name] = self.spent.get(spec.name, 0.0) + time.perf_counter() - began
 
     def _append(self, entries: Sequence[Entry], what: str) -> None:
@@ -141,7 +152,8 @@ class Engine:
                 gc.collect()
             self._say(f"loading {spec.name}")
             clock = self.clocks.setdefault(spec.name, StageClock(synchroniser(self.work.device)))
-            self._loaded[spec.name] = Loaded(spec, spec.load(), clock)
+            with self.phases.time(LOADING):
+                self._loaded[spec.name] = Loaded(spec, spec.load(), clock)
         self._loaded[spec.name] = self._loaded.pop(spec.name)
         return self._loaded[spec.name]
 

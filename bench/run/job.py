@@ -13,21 +13,27 @@ from bench.results import store
 from bench.run.engine import Engine
 from bench.run.sample_images import SampleImages
 from bench.run.shard import Shard
+from bench.timing.profile import PHASES
 
 Progress = Callable[[int, str], None]
 
 
 def do_part(work: Work, folder: Path, shard: Shard, progress: Progress) -> dict[str, Any]:
-    """Make the shard's missing rows; returns what each method took: {"made", "seconds", "stages"} by name."""
+    """Make the shard's missing rows; returns what each method took: {"made", "seconds", "stages"} by name.
+
+    Under `PHASES` stands where the process's time went, phase -> seconds.
+    """
     done = {row.key for row in store.read_rows(folder) if row.final}
     with store.ShardWriter(folder, shard.name) as writer:
         samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
         engine = Engine(work, writer, done, shard, samples, progress)
         engine.run()
-    return {
+    spent: dict[str, Any] = {
         name: {"made": engine.made.get(name, 0), "seconds": engine.spent.get(name, 0.0), "stages": clock.seconds}
         for name, clock in engine.clocks.items()
     }
+    networks = sum(sum(clock.seconds.values()) for clock in engine.clocks.values())
+    return spent | {PHASES: engine.phases.record(networks)}
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def render(content: Content) -> str:
             verdicts=[
                 (table.title, sentences)
                 for table in content.tables
-                if not table.slug.startswith("all@") and (sentences := verdicts(table))
+                if not table.slug.startswith(("all@", "table")) and (sentences := verdicts(table))
             ],
             record=_record(content.manifest),
             manifest_text=_manifest_text(content.manifest),

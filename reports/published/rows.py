@@ -20,9 +20,47 @@ from reports.tables import entry, image_counts, marked, method_rows, protocols, 
 from reports.writers.csv import exact
 
 FOLDER = Path(__file__).parent
-RUNTIME = Metric(
-    "runtime", "Runtime", "down", 4, "all", "details", "Seconds a picture, encoding and generating, batch of one.", 0
-)
+# Columns that no score table has, since a clock changes from run to run.
+CLOCK = {
+    item.stem: item
+    for item in (
+        Metric(
+            "runtime",
+            "Runtime",
+            "down",
+            4,
+            "all",
+            "details",
+            "Seconds a picture, encoding and generating, batch of one.",
+            0,
+        ),
+        Metric("runtime_published", "Published", "none", 4, "all", "details", "The paper's own, on a GTX 1080 Ti.", 1),
+        Metric(
+            "efficiency",
+            "Efficiency",
+            "none",
+            2,
+            "all",
+            "details",
+            "Multiply-accumulates / time / the machine's peak.",
+            2,
+        ),
+        Metric(
+            "second_edit",
+            "Second edit",
+            "none",
+            2,
+            "all",
+            "details",
+            "Time of a further edit, as a share of the first.",
+            3,
+        ),
+    )
+}
+
+
+# Method -> metric of `CLOCK` -> value.
+Clocks = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -62,22 +100,28 @@ def paper_table(
     facts: Facts,
     protocol: str,
     with_published: bool = True,
-    runtimes: Mapping[str, float] | None = None,
+    runtimes: Clocks | None = None,
 ) -> Table:
     """Table `which` of the paper in its own layout, with our numbers under one protocol.
 
     Published numbers stand in a row below each of ours when asked for and when the protocol allows it; the floors that
-    the paper lacks close the table. `runtimes`
-    (method -> seconds an image) adds the paper's runtime column; without it there is none, since score tables hold
-    no clock.
+    the paper lacks close the table. Where a truth is known, columns against it follow; and where the published numbers
+    may not stand beside ours, neither do rows of methods that are not part of the run. `runtimes` adds the paper's
+    runtime column and what else the harness measured; without it there is none, since score tables hold no clock.
     """
     source = published_table(which)
-    timed = runtimes is not None
-    ids = [c for c in source.columns if timed or c != "runtime_s"]
+    layout = _layout()[str(which)]
+    known = {(column, c) for (_, column), cells in summaries.items() for c in cells}
+    ids = [c for c in source.columns if c != "runtime_s"]
+    if not stands_beside(protocol):
+        ids += [c for c in layout.get("truth", ()) if set(_wanted(c, protocol)) & known]
+    ids = [*(layout.get("clock", ()) if runtimes is not None else ()), *ids]
     columns = [_column(c, summaries, facts, protocol) for c in ids]
     notes = Notes()
     filling = _Filling(summaries, facts, runtimes or {}, notes)
-    ours = [(title, filling.row(title, ids, columns)) for title in _titles(which)]
+    whole = which == 1 or stands_beside(protocol)
+    titles = [title for title in _titles(which) if whole or _asked_for(title, summaries, facts)]
+    ours = [(title, filling.row(title, ids, columns)) for title in titles]
     listed = {row.name for _, row in ours}
     # The ablation shows what the paper's rows are; the other two tables welcome further methods.
     others = [] if which == 1 else [name for name in method_rows(summaries, facts) if name not in listed]
@@ -131,10 +175,21 @@ def _titles(which: int) -> list[str]:
     return [row for group in _layout()[str(which)]["groups"] for row in group["rows"]]
 
 
+def _wanted(name: str, protocol: str) -> list[tuple[str, str]]:
+    """(pass, column) of every source of a column."""
+    about = _layout()["columns"][name]
+    return [(p, f"{s}@{protocol}") for s in about["stems"] for p in about["passes"]]
+
+
+def _asked_for(title: str, summaries: Summaries, facts: Facts) -> bool:
+    name = our_name(title, summaries, facts)
+    return name in facts.methods or name in facts.absent_methods or any(method == name for method, _ in summaries)
+
+
 def _column(name: str, summaries: Summaries, facts: Facts, protocol: str) -> Column:
     about = _layout()["columns"][name]
     if not about["passes"]:
-        return Column(split_pass(""), RUNTIME, protocol)
+        return Column(split_pass(""), CLOCK[about["stems"][0]], protocol)
     found = {(column, c) for (_, column), cells in summaries.items() for c in cells}
     wanted = [(p, s) for s in about["stems"] for p in [*about["passes"], *about.get("mean_of", ())]]
     present = [(p, s) for p, s in wanted if (p, f"{s}@{protocol}") in found]
@@ -151,9 +206,24 @@ def _blocks(ids: Sequence[str], columns: Sequence[Column], summaries: Summaries,
         yield Block(title, own, image_counts(summaries, facts, own))
 
 
+def is_table_2(facts: Facts) -> bool:
+    """Whether a run was asked for every method of Table 2."""
+    return all(any(name in facts.methods for name in _names(title)) for title in _titles(2))
+
+
+def _names(title: str) -> list[str]:
+    names: list[str] = _layout()["names"].get(title, [title.lower()])
+    return names
+
+
+def published_runtimes(summaries: Summaries, facts: Facts) -> dict[str, float]:
+    """Method -> the paper's own seconds a picture, by our names."""
+    return {our_name(title, summaries, facts): row["runtime_s"] for title, row in published_table(2).rows.items()}
+
+
 def our_name(title: str, summaries: Summaries, facts: Facts) -> str:
     """Registry name of a published row: the first of its names that this run has, else the first one."""
-    names: list[str] = _layout()["names"].get(title, [title.lower()])
+    names = _names(title)
     here = {*facts.methods, *facts.absent_methods, *(method for method, _ in summaries)}
     return next((name for name in names if name in here), names[0])
 
@@ -164,7 +234,7 @@ class _Filling:
 
     summaries: Summaries
     facts: Facts
-    runtimes: Mapping[str, float]
+    runtimes: Clocks
     notes: Notes
 
     def row(self, title: str, ids: Sequence[str], columns: Sequence[Column]) -> Row:
@@ -177,8 +247,9 @@ class _Filling:
     def _entry(self, name: str, column_id: str, column: Column) -> Entry:
         if name not in self.facts.absent_methods and not any(method == name for method, _ in self.summaries):
             return Entry(word="not run", note=self.notes.number("Not part of this run."))
-        if column_id == "runtime_s":
-            return Entry(self.runtimes[name]) if name in self.runtimes else Entry(word=DASH)
+        if column.metric.stem in CLOCK:
+            value = self.runtimes.get(name, {}).get(column.metric.stem)
+            return Entry(word=DASH) if value is None else Entry(value)
         both = _layout()["columns"][column_id].get("mean_of", ())
         mean = _mean_entry([self.summaries.get((name, p), {}).get(_key(column)) for p in both], self.notes)
         return mean or entry(self.summaries, self.facts, name, column, self.notes)
@@ -216,7 +287,9 @@ def _with_published(source: PublishedTable, title: str, ids: Sequence[str], row:
     if numbers is None:
         return [row]
     # As printed: two decimals, four for seconds.
-    entries = tuple(Entry(numbers[c], decimals=4 if c == "runtime_s" else 2) for c in ids)
+    entries = tuple(
+        Entry(numbers[c], decimals=4 if c == "runtime_s" else 2) if c in numbers else Entry(word=DASH) for c in ids
+    )
     return [row, Row(row.name, "as published", entries, "published", row.group)]
 
 

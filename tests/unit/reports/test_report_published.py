@@ -9,8 +9,9 @@ import pytest
 from reports_fake_run import FakeCell, manifest, summaries
 
 from metrics.summary import Cell
+from reports.facts import gather_facts
 from reports.inputs import Facts
-from reports.published.rows import difference_csv, paper_table, published_table
+from reports.published.rows import difference_csv, paper_table, published_runtimes, published_table
 from reports.table import Table
 from reports.tables import build_table
 from reports.writers.csv import long
@@ -133,7 +134,7 @@ def test_a_pass_over_other_images_than_asked_is_told_in_both_layouts() -> None:
 def test_runtime_is_a_column_only_when_given() -> None:
     facts, cells = Facts.from_manifest(manifest()), _paper_numbers("paper-1")
     assert "Runtime" not in [block.title for block in paper_table(2, cells, facts, "paper-1").blocks]
-    timed = paper_table(2, cells, facts, "paper-1", runtimes={"warpres": 0.25})
+    timed = paper_table(2, cells, facts, "paper-1", runtimes={"warpres": {"runtime": 0.25, "efficiency": 0.7}})
     row = next(row for row in timed.rows if row.name == "warpres" and row.kind == "method")
     assert timed.blocks[0].title == "Runtime" and row.entries[0].value == 0.25
     published = next(row for row in timed.rows if row.name == "warpres" and row.kind == "published")
@@ -162,3 +163,33 @@ def test_a_run_that_follows_a_table_of_the_paper_prints_it_first() -> None:
     rows = [line for line in lines if line.startswith(("Trained flow", "pSp+WarpRes", "e4e+StyleRes"))]
     assert rows[0].startswith("Trained flow w/o flow loss")
     assert not table(cells, [], {"methods": [], "protocols": {}}).startswith("Ablation")
+
+
+def test_on_a_world_the_table_has_what_the_paper_could_not_have_and_only_rows_of_the_run() -> None:
+    facts = Facts.from_manifest(manifest())
+    table = paper_table(2, summaries("synthetic-2"), facts, "synthetic-2")
+    assert [row.title for row in table.rows if row.kind == "method"] == ["e4e", "StyleRes", "WarpRes"]
+    assert [block.title for block in table.blocks][-2:] == [
+        "Smile, against what was asked", "Pose, against what was asked",
+    ]  # fmt: skip
+    row = next(row for row in table.rows if row.name == "warpres")
+    values = {column.name: entry.value for column, entry in zip(table.columns, row.entries, strict=True)}
+    assert values["pose+:share@synthetic-2"] is not None and values["pose+:id@synthetic-2"] is not None
+    assert "pose+:asked_id@paper-1" not in [column.name for column in _table(2, "paper-1").columns]
+
+
+def test_the_paper_s_own_runtimes_are_a_column_by_our_names() -> None:
+    facts = Facts.from_manifest(manifest())
+    published = published_runtimes({}, facts)
+    assert published["warpres"] == 0.1254 and published["psp"] == 0.0337
+    clocks = {name: {"runtime_published": seconds} for name, seconds in published.items()}
+    table = paper_table(2, summaries("synthetic-2"), facts, "synthetic-2", runtimes=clocks)
+    row = next(row for row in table.rows if row.name == "styleres")
+    assert [entry.value for entry in row.entries[:4]] == [None, 0.0429, None, None]
+
+
+def test_a_run_of_every_method_of_table_2_follows_it() -> None:
+    names = ["psp", "e4e", "restyle", "hyperstyle", "hfgi", "styletransformer", "featurestyle", "styleres", "warpres"]
+    assert gather_facts({"methods": dict.fromkeys(names)}).paper_table == 2
+    assert gather_facts({"methods": dict.fromkeys(names[1:])}).paper_table is None
+    assert gather_facts({"methods": dict.fromkeys(names), "paper_table": 1}).paper_table == 1
