@@ -33,6 +33,13 @@ def held_out_curve(log: Sequence[Mapping[str, Any]]) -> tuple[str, Curve]:
     return name, ([step for step, _ in points], [value for _, value in points])
 
 
+def late_gain(log: Sequence[Mapping[str, Any]]) -> float | None:
+    """By which share the held-out error (`mse`) still fell over the last fifth of a training; None without figures."""
+    points = [(record["step"], record["check"]["mse"]) for record in log if "mse" in record.get("check", {})]
+    before = [error for step, error in points if step <= 0.8 * points[-1][0]]
+    return 1 - points[-1][1] / before[-1] if before else None
+
+
 def draw_training(logs: Sequence[Path], path: Path) -> None:
     """One panel a network: losses (grey, left) and the held-out figure (right) over the steps."""
     plt = _pyplot()

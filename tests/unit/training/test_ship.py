@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bench.core.checkpoint import write_safetensors
-from methods.training.card_figures import draw_trade_off, draw_training, held_out_curve, loss_curve, records
+from methods.training.card_figures import draw_trade_off, draw_training, held_out_curve, late_gain, loss_curve, records
 from methods.training.recipe import load_recipe
 from methods.training.ship import RECORDS, main, thinned
 from methods.training.world_card import metadata_of
@@ -64,6 +64,14 @@ def test_what_fails_a_check_stays_out(
     assert why in capsys.readouterr().out
     assert metadata_of(into / "styleres.safetensors")["held_out"] == {"mse": 0.02}
     assert not (into / "logs").exists()
+
+
+def test_the_gain_of_the_last_fifth() -> None:
+    log = [
+        {"step": step, "check": {"mse": error}} for step, error in ((50, 0.04), (80, 0.02), (90, 0.018), (100, 0.015))
+    ]
+    assert late_gain(log) == pytest.approx(0.25)
+    assert late_gain([{"step": 100, "check": {"mse": 0.01}}]) is None
 
 
 def test_short_logs_stay_whole(tmp_path: Path) -> None:
