@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import torch
 
 from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
 from bench.core.contract import CODE_RULES, Domain, Method, Rule
+from bench.core.digest import code_of
 from bench.core.errors import MissingError, UsageError, unknown_name
 from methods.nets.memory import keep_pages
 
@@ -59,7 +60,6 @@ class MethodEntry:
         files: What the checkpoint files are, in words; their number is how many are needed, () for a method without
             weights.
         optional: Further files that may be given, in words.
-        folders: Folders under methods/ whose code decides the numbers (besides nets/); the adapter's own by default.
         edits: Kinds of edit the method takes; an edit of another kind does not apply to it.
         generator: Its generator as edit cards call it; by domain and rows of the codes where "".
         latent_rows: L of that generator; by the family of checkpoints where 0.
@@ -80,7 +80,6 @@ class MethodEntry:
     domains: tuple[Domain, ...] = ("faces",)
     files: tuple[str, ...] = ("the authors' checkpoint",)
     optional: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
     edits: tuple[Rule, ...] = CODE_RULES
     generator: str = ""
     latent_rows: int = 0
@@ -201,11 +200,11 @@ def entries() -> Mapping[str, MethodEntry]:
         if module.ispkg and module.name not in _NO_METHODS and (_ROOT / module.name / "adapter.py").is_file():
             adapter = importlib.import_module(f"methods.{module.name}.adapter")
             for entry in adapter.METHODS:
-                _add(found, _owned(entry, module.name, "built-in"))
+                _add(found, _owned(entry, "built-in"))
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         loaded = point.load()
         for entry in [loaded] if isinstance(loaded, MethodEntry) else loaded:
-            _add(found, _owned(entry, "", point.dist.name if point.dist else point.value))
+            _add(found, _owned(entry, point.dist.name if point.dist else point.value))
     return found
 
 
@@ -219,11 +218,11 @@ def register(entry: MethodEntry, *, origin: str) -> None:
     assert isinstance(known, dict)
     if entry.name in known and known[entry.name].origin == origin:
         del known[entry.name]
-    _add(known, _owned(entry, "", origin))
+    _add(known, _owned(entry, origin))
 
 
-def _owned(entry: MethodEntry, folder: str, origin: str) -> MethodEntry:
-    return replace(entry, folders=entry.folders or ((folder,) if folder else ()), origin=origin)
+def _owned(entry: MethodEntry, origin: str) -> MethodEntry:
+    return replace(entry, origin=origin)
 
 
 def _add(found: dict[str, MethodEntry], entry: MethodEntry) -> None:
@@ -236,22 +235,22 @@ def _add(found: dict[str, MethodEntry], entry: MethodEntry) -> None:
 
 
 def method_digest(entry: MethodEntry, paths: Sequence[Path]) -> str:
-    """Hex SHA-256 over the checkpoint files (in any order) and the code of the entry's folders and methods/nets."""
+    """Hex SHA-256 over the checkpoint files (in any order) and the code that builds the method, plug-in or not.
+
+    Raises:
+        UsageError: A plug-in without source files.
+    """
     whole = hashlib.sha256(f"{entry.name} {entry.steps}".encode() if entry.steps else entry.name.encode())
     for digest in sorted(file_digest(path) for path in paths):
         whole.update(digest.encode())
-    whole.update(_code_digest((*entry.folders, "nets")).encode())
-    return whole.hexdigest()
-
-
-@lru_cache(maxsize=64)
-def _code_digest(folders: tuple[str, ...]) -> str:
-    whole = hashlib.sha256()
-    sources = [_ROOT / "generators.py"]
-    for folder in folders:
-        sources += sorted((_ROOT / folder).rglob("*.py"))
-    for source in sources:
-        whole.update(source.relative_to(_ROOT).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
+    build: Any = entry.build
+    while isinstance(build, partial):
+        whole.update(repr((build.args, sorted(build.keywords.items()))).encode())
+        build = build.func
+    try:
+        whole.update(code_of(build).encode())
+    except (TypeError, SyntaxError) as error:
+        raise UsageError(f"{entry.name}: its code cannot be read: {error}", "give the plug-in as a .py file") from None
     return whole.hexdigest()
 
 

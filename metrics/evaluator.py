@@ -23,6 +23,7 @@ from torch import Tensor
 
 from bench.core.checkpoint import file_digest
 from bench.core.contract import Domain, Features, InputSource, Scored
+from bench.core.digest import code_of
 from bench.core.errors import MissingError, all_missing
 
 from . import images as pictures
@@ -45,6 +46,7 @@ class ProtocolEvaluator:
     domain: Domain
     protocol: str
     digest: str
+    networks_digest: str
     pair_metrics: tuple[str, ...]
     set_metrics: tuple[str, ...]
     feature_metrics: tuple[str, ...]
@@ -201,11 +203,13 @@ def _evaluate(
     rules: ProtocolFile, resources: Resources, missing: Mapping[str, MissingError], **ready: Any
 ) -> ProtocolEvaluator:
     present = [column for column in rules.of(resources.domain) if column.stem not in missing]
+    networks = _networks_digest(rules, resources)
     return ProtocolEvaluator(
         rules=rules,
         domain=resources.domain,
         protocol=rules.name,
-        digest=_digest(rules, resources),
+        digest=hashlib.sha256(f"{networks} {_code(rules, resources)}".encode()).hexdigest(),
+        networks_digest=networks,
         pair_metrics=tuple(column.stem for column in present if not column.is_set),
         set_metrics=tuple(column.stem for column in present if column.is_set),
         feature_metrics=tuple(column.stem for column in present if owns_features(column)),
@@ -238,13 +242,25 @@ def _absent(column: Column, resources: Resources) -> list[MissingError]:
     return absent
 
 
-def _digest(rules: ProtocolFile, resources: Resources) -> str:
+def _networks_digest(rules: ProtocolFile, resources: Resources) -> str:
     digest = hashlib.sha256(f"{rules.digest} {resources.domain}".encode())
     for name, path in sorted(resources.used.items()):
         digest.update(f"\n{name} {_path_digest(path)}".encode())
-    if resources.world is not None and any("world" in column.options.needs() for column in rules.of(resources.domain)):
-        digest.update(f"\nworld {resources.world.digest}".encode())
+    if _uses_world(rules, resources):
+        digest.update(f"\nworld {resources.need_world().digest}".encode())
     return digest.hexdigest()
+
+
+def _code(rules: ProtocolFile, resources: Resources) -> str:
+    """Of this module and of the kinds of column that the protocol has, with the networks behind them."""
+    kinds = {type(column.options) for column in rules.of(resources.domain)}
+    world = [resources.need_world()] if _uses_world(rules, resources) else []
+    return code_of(ProtocolEvaluator, *kinds, *world)
+
+
+def _uses_world(rules: ProtocolFile, resources: Resources) -> bool:
+    needs = (column.options.needs() for column in rules.of(resources.domain))
+    return resources.world is not None and any("world" in names for names in needs)
 
 
 def _path_digest(path: Path) -> str:

@@ -59,7 +59,7 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     drawings = draw_all(summaries, passes, facts)
     for drawing in drawings:
         files[f"plots/{drawing.name}.png"], files[f"plots/{drawing.name}.pdf"] = drawing.png, drawing.pdf
-    shots, order = read_shots(run, _IMAGES), pass_order(summaries, passes)
+    shots, order = read_shots(run, _IMAGES, manifest), pass_order(summaries, passes)
     grids = draw_grids(shots, order, facts)
     files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
     if facts.paper_figure is not None and shots:

@@ -6,7 +6,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,19 @@ from typing import Any
 from bench.cli.planning import print_plan
 from bench.core.errors import ExitCode, MissingError, UsageError
 from bench.core.files import explain_write_errors
+from bench.core.machine import words
 from bench.data.check import quick, warnings_of
 from bench.plan.build import Assembly, assemble
 from bench.plan.config import Config
 from bench.plan.eta import remember
-from bench.plan.manifest import manifest
+from bench.plan.manifest import dropped, manifest
 from bench.plan.missing import gaps_of, next_steps
 from bench.plan.work import Work, disk_bytes
 from bench.results import store
 from bench.results.wholeness import load_results
 from bench.run.backends import run_parts
 from bench.run.job import RemoteJob, do_part
+from bench.run.pool import take_over
 from bench.run.shard import Shard, from_environment
 from bench.run.workers import possible, run_workers
 from bench.timing.clock import read_timing, write_timing
@@ -36,6 +38,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
     shard = from_environment()
     assembly = assemble(config, shard, dry=options.dry_run)
     folder = config.run_folder()
+    if lost := what_is_dropped(folder, assembly):
+        _tell(f"note: {folder}: the report will no longer show {', '.join(lost)}; their results are kept")
     if options.dry_run:
         return print_plan(config, assembly, folder, as_json=options.json)
     assembly.refuse_if_incomplete()
@@ -48,20 +52,59 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.fresh:
         _forget(folder, shard)
     record = manifest(config, assembly, options.words)
+    _tell_other_machine(folder, record, shard)
     with store.ShardWriter(folder, shard.name) as writer:  # fails early where the folder is not ours to write
         store.write_manifest(folder, record)
     for damage in (*writer.damage, *store.repair(folder)):
         _tell(f"set aside: {damage}; it is made again")
-    _compute(config, assembly, folder, shard, in_full=options.profile)
+    _compute(config, assembly, folder, shard, options)
     return _finish(folder, shard, options)
 
 
-def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, *, in_full: bool) -> None:
-    """Make what is missing, in one process or several; says where the time went, `in_full` or in a sentence."""
+def what_is_dropped(folder: Path, assembly: Assembly) -> list[str]:
+    """What the folder's present report shows and the new one will not."""
+    try:
+        return dropped(store.read_manifest(folder), assembly)
+    except (MissingError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _tell_other_machine(folder: Path, record: Mapping[str, Any], shard: Shard) -> None:
+    """Say that results of another kind of machine lie here; parts of one run may not be of different kinds.
+
+    Raises:
+        UsageError: This part would make what the other parts' manifest does not know.
+    """
+    try:
+        earlier = store.read_manifest(folder).get("machine")
+    except MissingError:
+        return
+    if not isinstance(earlier, dict) or earlier == record["machine"]:
+        return
+    what = f"{folder} has results of another kind of machine ({words(earlier)}; this one: {words(record['machine'])})"
+    if shard.size > 1:
+        raise UsageError(
+            f"part {shard.rank + 1} of {shard.size}: {what}",
+            "run all parts on machines of one kind, or give this run another --name",
+        )
+    _tell(f"note: {what}: they are not mixed, all is computed anew")
+
+
+def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, options: argparse.Namespace) -> None:
+    """Make what is missing, in one process or several, and say where the time went.
+
+    What other runs have is taken over, unless all is to be `fresh`.
+    """
     work = assembly.work
     there = store.read_rows(folder)
     done = {row.key for row in there if row.final}
-    todo = [index for index, row in work.rows() if row.key not in done and shard.owns(index // work.group)]
+    missing = {row.key: i for i, row in work.rows() if row.key not in done and shard.owns(i // work.group)}
+    if missing and not options.fresh:
+        taken = take_over(folder, shard.name, work, missing)
+        if taken:
+            _tell(f"{len(taken)} results taken over from other runs in {folder.parent}")
+        done |= taken
+    todo = [index for key, index in missing.items() if key not in done]
     if not todo:
         _tell("nothing to compute: all results are there")
         return
@@ -78,7 +121,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, *, 
     _tell(f"{folder}: {len(todo)} results to compute, {len(work.images)} pictures, on {work.device}{shared}")
     with _Bar(len(todo)) as bar:
         if backend != "local" and shard.size == 1:
-            spent = run_parts(backend, RemoteJob(config, folder.resolve()), config.run.parts, bar)
+            spent = run_parts(backend, RemoteJob(config, folder.resolve(), work.machine), config.run.parts, bar)
         elif workers > 1:
             spent = run_workers(partial(do_part, work, folder), workers, bar)
         else:

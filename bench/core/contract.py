@@ -345,7 +345,8 @@ class Evaluator(Protocol):
     Attributes:
         protocol: Protocol name ("paper-1"); columns are written `<metric>@<protocol>`.
         domain: "faces" or "cars": columns of the other are left out.
-        digest: SHA-256 over the protocol file and every network it uses; part of each result's key.
+        digest: SHA-256 over the protocol file, every network it uses and the code of both; part of each result's key.
+        networks_digest: The same without the code: runs of one can be compared, whatever version made them.
         pair_metrics: Metrics with one value an image, in column order.
         set_metrics: Metrics over a set of features ("fid", "kid").
         feature_metrics: Those of them that keep features of their own; the others share ("kid" takes those of "fid").
@@ -359,6 +360,7 @@ class Evaluator(Protocol):
     protocol: str
     domain: Domain
     digest: str
+    networks_digest: str
     pair_metrics: tuple[str, ...]
     set_metrics: tuple[str, ...]
     feature_metrics: tuple[str, ...]

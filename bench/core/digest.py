@@ -25,8 +25,10 @@ _ROOMS = frozenset({"bench", "methods", "metrics", "reports"})
 _NO_NUMBERS = frozenset({Path(sys.modules[BenchError.__module__].__file__ or "").resolve()})
 
 
-def code_of(*objects: object) -> str:
+def code_of(*objects: object, follow: bool = True) -> str:
     """Hex SHA-256 of the code behind modules, classes, functions or instances (of whose class it is).
+
+    Without `follow` their own files alone: for plumbing whose imports decide no number.
 
     Our files are named by their place in the repository, a plug-in's by its place in its own package: the same code
     has the same digest on every machine. A plug-in's own package (or the modules beside its file) is followed as ours
@@ -37,7 +39,8 @@ def code_of(*objects: object) -> str:
     """
     files: dict[str, Path] = {}
     for item in objects:
-        files |= _closure(_file_of(item))
+        found = _closure(_file_of(item))
+        files |= found if follow else dict([next(iter(found.items()))])
     whole = hashlib.sha256()
     for name, path in sorted(files.items()):
         whole.update(f"{name}\0{_read(path, path.stat().st_mtime_ns)[0]}\0".encode())

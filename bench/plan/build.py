@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.core.device import choose_device
+from bench.core.digest import code_of
 from bench.core.errors import MissingError, UsageError
+from bench.core.machine import machine_of
 from bench.plan.checkpoints import network_path
 from bench.plan.config import Config
 from bench.plan.methods import specs_of, with_matched_strengths
@@ -77,7 +79,7 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
     """
     from bench.data import kind_of
 
-    _set_threads(config.run.threads)
+    _set_threads(config)
     load_plugins(config.plugins)
     needs: list[Need] = []
     dataset = planned_data(config, needs) if dry else open_data(config)
@@ -98,16 +100,30 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
         grid_pictures=config.run.grid_pictures,
         device=device,
         seed=config.run.seed,
+        machine=machine_of(device),
+        code=_code(dataset),
     )
     return Assembly(work, tuple(needs), dataset.domain, columns, counted=dataset.counted)
 
 
-def _set_threads(threads: int) -> None:
-    # Before the first tensor is touched: a pool of threads that was once used would not survive a fork.
+def _set_threads(config: Config) -> None:
+    # Before the first tensor is touched: a pool of threads that was once used would not survive a fork. Several
+    # processes have one thread each, so that their results have the key of the machine they are made on.
+    threads = 1 if config.run.device in ("auto", "cpu") and config.run.workers != 1 else config.run.threads
     if threads:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def _code(dataset: Dataset) -> str:
+    """Of what lies between files and methods, and between methods and rows."""
+    from bench.core import contract
+    from bench.edits import change
+    from bench.run import engine, group, input, observed, real_images, references, rows
+
+    own = code_of(contract, change, engine, group, input, observed, real_images, references, rows, follow=False)
+    return f"{own} {code_of(dataset)}"
 
 
 def device_of(config: Config, shard: Shard) -> str:

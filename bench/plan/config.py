@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -144,7 +145,7 @@ class Config:
         """The name given, or "<preset>-<8 hex digits of what was asked>": the same command finds its run again."""
         if self.run.name:
             return self.run.name
-        asked = asdict(self)
+        asked = asdict(_in_one_form(self))
         asked["run"] = {key: value for key, value in asked["run"].items() if key not in _NOT_IN_NAME}
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
         return f"{self.preset}-{digest[:8]}"
@@ -152,6 +153,35 @@ class Config:
     def run_folder(self) -> Path:
         """Where the run lies."""
         return Path(self.run.output) / self.run_name()
+
+
+def _in_one_form(config: Config) -> Config:
+    """The same work asked for in one way: names in alphabetical order, whole paths."""
+
+    def files(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(sorted(str(Path(name).resolve()) if _is_path(name) else name for name in names))
+
+    data, edits = config.data, config.edits
+    return replace(
+        config,
+        methods=tuple(sorted(config.methods)),
+        protocols=files(config.protocols),
+        plugins=files(config.plugins),
+        checkpoints={name: files(given) for name, given in config.checkpoints.items()},
+        variants={name: replace(own, checkpoint=files(own.checkpoint)) for name, own in config.variants.items()},
+        data=replace(data, root=str(Path(data.root).resolve()) if data.root else ""),
+        edits=replace(
+            edits,
+            names=tuple(sorted(edits.names)),
+            strengths={name: tuple(sorted(own)) for name, own in edits.strengths.items()},
+            files=str(Path(edits.files).resolve()) if edits.files else "",
+            cards=files(edits.cards),
+        ),
+    )
+
+
+def _is_path(name: str) -> bool:
+    return os.sep in name or Path(name).suffix in (".py", ".toml", ".pt", ".pth", ".safetensors")
 
 
 def preset_names() -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bench.core.contract import EditPass, Evaluator
 from bench.plan.work import NOT_APPLICABLE, Work, row_bytes
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, read_rows
+from bench.run.pool import offered
 
 if TYPE_CHECKING:
     from bench.plan.build import Assembly
@@ -91,8 +92,12 @@ def _count(assembly: Assembly, edit: EditPass) -> int | None:
 
 
 def _done(work: Work, folder: Path) -> Mapping[tuple[str, str, str], int]:
-    """Results that are there; the pictures' digests, for which every file is read, are asked for only then."""
-    if not (folder / "rows").is_dir():
+    """Results that are there, in other runs beside this one too; the images' digests, for which every file is read,
+    are asked for only then.
+    """
+    own = {row.key for row in read_rows(folder) if row.final} if (folder / "rows").is_dir() else set()
+    if not own and not any(folder.parent.glob("*/manifest.json")):
         return {}
-    keys = {row.key for row in read_rows(folder) if row.final}
+    missing = {row.key for _, row in work.rows()} - own
+    keys = own | offered(folder, work, missing)
     return {(cell.method, cell.pass_name, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}

@@ -31,6 +31,7 @@ def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, 
         "seed": config.run.seed,
         "device": work.device.partition(":")[0],
         "group": work.group,
+        "machine": dict(work.machine),
         "versions": versions(),
         "methods": _methods_record(config, assembly),
         "passes": _passes_record(work),
@@ -111,6 +112,7 @@ def _passes_record(work: Work) -> list[dict[str, Any]]:
 def _protocol_record(config: Config, work: Work, evaluator: Evaluator) -> dict[str, Any]:
     return {
         "digest": work.protocol_digest(evaluator),
+        "networks": evaluator.networks_digest,
         "rules": evaluator.rules_digest,
         "input": evaluator.input_source,
         "lossy": evaluator.lossy,
@@ -118,6 +120,26 @@ def _protocol_record(config: Config, work: Work, evaluator: Evaluator) -> dict[s
         "pair_metrics": list(evaluator.pair_metrics),
         "set_metrics": list(evaluator.set_metrics),
     }
+
+
+def dropped(earlier: Mapping[str, Any], assembly: Assembly) -> list[str]:
+    """What the report of an earlier run of this name shows and the new one will not: "method e4e", "8 pictures"."""
+    work = assembly.work
+    asked = {
+        "method": {*assembly.columns},
+        "pass": {edit.pass_name for edits in assembly.columns.values() for edit in edits},
+        "protocol": {evaluator.protocol for evaluator in work.evaluators},
+        "picture": {image.name for image in work.images},
+    }
+    shown = {
+        "method": {name for name, about in earlier["methods"].items() if about.get("passes")},
+        "pass": {edit["column"] for edit in earlier["passes"]},
+        "protocol": {*earlier["protocols"]},
+        "picture": {*earlier["pictures"]},
+    }
+    gone = {kind: sorted(shown[kind] - asked[kind]) for kind in shown}
+    words = [f"{kind} {name}" for kind in ("method", "pass", "protocol") for name in gone[kind]]
+    return words + ([f"{len(gone['picture'])} of {len(shown['picture'])} pictures"] if gone["picture"] else [])
 
 
 def _by_kind(needs: tuple[Need, ...]) -> Mapping[str, list[Need]]:

@@ -139,6 +139,7 @@ def with_matched_strengths(
         group=config.run.group,
         say=lambda text: print(text, file=sys.stderr, flush=True),
         search=search,
+        measured_by=networks.digest,
     )
     # What is asked of everybody is what the first method does.
     targets = found.get(specs[0].name, {})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -92,6 +92,8 @@ class Work:
         observers: Further measurements, on data sets that know the truth.
         group: Images a network sees at once; an image's place in its group is fixed by the data set's order.
         batch: Images read and held at a time.
+        machine: Its kind, see `bench.core.machine`.
+        code: Digest of the code that reads images, feeds methods and keeps what they make.
     """
 
     dataset: Dataset
@@ -105,6 +107,8 @@ class Work:
     grid_pictures: int = 6
     device: str = "cpu"
     seed: int = 0
+    machine: Mapping[str, str] = field(default_factory=dict)
+    code: str = ""
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
@@ -154,12 +158,15 @@ class Work:
         )
 
     def protocol_digest(self, evaluator: Evaluator) -> str:
-        """The evaluator's digest, and the observers' where there are any: a changed observer makes new results."""
-        if not self.observers:
-            return evaluator.digest
-        return hashlib.sha256(
-            " ".join([evaluator.digest, *(item.digest for item in self.observers)]).encode()
-        ).hexdigest()
+        """Of all that measures: the evaluator's digest, the observers', the code around them, and the conditions."""
+        parts = [evaluator.digest, *(item.digest for item in self.observers), self.code]
+        parts += [f"{name} {value}" for name, value in sorted(self.conditions.items())]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """The machine and how it is used, as far as numbers depend on it."""
+        return {**self.machine, "group": str(self.group), "seed": str(self.seed)}
 
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Every row of the finished run, empty, with the picture's index."""

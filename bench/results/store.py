@@ -44,7 +44,7 @@ __all__ = [
     "write_manifest",
 ]  # fmt: skip
 
-# Their stand-in for a method's digest: raise the number when what such a row holds changes.
+# Their stand-in for a method's digest. What such a row holds is decided by the code in its protocol's digest.
 REAL_DIGESTS: Mapping[str, str] = {REAL: "real 2", REAL_JPEG: "real-jpeg 1", TRUTH: "truth 1"}
 # No row is longer; a longer line is read in pieces, none of which is a row.
 _LONGEST = 1 << 20

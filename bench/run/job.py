@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.core.errors import UsageError
+from bench.core.machine import words
 from bench.plan.config import Config
 from bench.plan.work import Work
 from bench.results import store
@@ -43,14 +45,22 @@ class RemoteJob:
     Attributes:
         config: The run's; everything it names must be reachable under the same path there.
         folder: The run's.
+        machine: The kind that the plan was made on.
     """
 
     config: Config
     folder: Path
+    machine: Mapping[str, str]
 
     def __call__(self, shard: Shard) -> dict[str, Any]:
         """Plan the work here and make the shard's missing rows, see `do_part`."""
         from bench.plan.build import assemble
 
         work = assemble(self.config, shard).work
+        if work.machine != self.machine:
+            raise UsageError(
+                f"part {shard.rank + 1} of {shard.size} is on another kind of machine ({words(work.machine)}) than the "
+                f"run's plan ({words(self.machine)})",
+                "start the run on a machine of the workers' kind, or choose workers of one kind",
+            )
         return do_part(work, self.folder, shard, lambda count, what: None)

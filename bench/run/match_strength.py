@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from bench.core.contract import Dataset, EditPass, Inversion, Method
+from bench.core.digest import code_of
 from bench.core.errors import UsageError
-from bench.core.files import write_atomic
+from bench.core.sealed import DamagedError, read_sealed, write_sealed
 from bench.edits.cards import all_cards
 from bench.edits.matched import ChangeMeter, match_strength
 from bench.plan.work import MethodSpec, edit_digest
@@ -51,6 +52,7 @@ def matched_strengths(
     group: int,
     say: Callable[[str], None],
     search: bool = True,
+    measured_by: str = "",
 ) -> dict[str, dict[str, Matched]]:
     """Column -> matched strength, for each method by name.
 
@@ -59,6 +61,7 @@ def matched_strengths(
         images: The first of these are measured on.
         regressor: Images (N, 3, H, W) -> attribute -> (N,).
         folder: The run's; keeps what was found.
+        measured_by: Digest of the regressor.
         search: Without it no method is loaded and nothing written: only what an earlier run found is given back.
 
     Raises:
@@ -66,18 +69,19 @@ def matched_strengths(
     """
     attributes = {card.name: card.measures for card in all_cards() if card.measures}
     known = _read(folder)
+    by = [measured_by, code_of(matched_strengths), group]
     found: dict[str, dict[str, Matched]] = {}
     targets: dict[str, float] = {}
     for spec in specs:
         edits = [edit for edit in spec.passes if edit.direction is not None]
-        key = _key(specs[0], spec, images)
+        key = _key(specs[0], spec, images, by)
         if key not in known and not search:
             say(f"the matched strengths of {spec.name} are not known yet; the run finds them")
             continue
         if key not in known:
             say(f"matching strengths of {spec.name}")
             known[key] = _search(spec, edits, attributes, targets, _inputs(images), regressor, group)
-            write_atomic(folder / RECORD, json.dumps(known, indent=1) + "\n")
+            write_sealed(folder / RECORD, known)
         if spec is specs[0]:
             targets = {column: entry["change"] for column, entry in known[key].items()}
         for column, entry in known[key].items():
@@ -152,15 +156,14 @@ def _inversions(method: Method, images: Sequence[Any], group: int) -> list[Inver
     return [method.invert(inputs[start : start + group]) for start in range(0, len(inputs), group)]
 
 
-def _key(first: MethodSpec, spec: MethodSpec, images: Dataset) -> str:
+def _key(first: MethodSpec, spec: MethodSpec, images: Dataset, by: Sequence[Any]) -> str:
     edits = [(edit.pass_name, edit_digest(edit), edit.strength) for edit in spec.passes]
-    about = [first.digest, spec.digest, edits, _range(1.0), [image.digest for image in images.images[:IMAGES]]]
+    about = [*by, first.digest, spec.digest, edits, _range(1.0), [image.digest for image in images.images[:IMAGES]]]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        known: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return known
-    except (OSError, ValueError):
+        return read_sealed(folder / RECORD)
+    except (FileNotFoundError, DamagedError):
         return {}

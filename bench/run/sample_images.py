@@ -14,6 +14,16 @@ from bench.core.observer import Observer
 from bench.results.store import TRUTH
 
 
+def sample_path(run: Path, method: str, pass_name: str, image: str) -> Path:
+    """Where a run keeps an image that a method made in a pass: "pictures/warpres/smile+/2.png"."""
+    return run / "pictures" / method / pass_name / f"{Path(image.replace('/', '_')).stem}.png"
+
+
+def flow_path(image: Path) -> Path:
+    """Where the flow of a sample image lies."""
+    return image.with_suffix(".flow.npy")
+
+
 class SampleImages:
     """Keeps images below `run/pictures/<method>/<pass>/<image>.png`, written before the row that they belong to.
 
@@ -24,7 +34,7 @@ class SampleImages:
     def __init__(
         self, run: Path, images: Sequence[ImageRecord], count: int, observers: Sequence[Observer] = ()
     ) -> None:
-        self.folder = run / "pictures"
+        self.run = run
         self.images, self.count, self.observers = images, count, observers
 
     def real(self, index: int, pixels: np.ndarray) -> None:
@@ -55,8 +65,7 @@ class SampleImages:
                 _write_flow(path, flow)
 
     def _path(self, method: str, column: str, index: int) -> Path:
-        name = self.images[index].name.replace("/", "_")
-        return self.folder / method / column / f"{Path(name).stem}.png"
+        return sample_path(self.run, method, column, self.images[index].name)
 
     def _write(self, path: Path, pixels: np.ndarray) -> None:
         from PIL import Image
@@ -69,4 +78,4 @@ class SampleImages:
 def _write_flow(image: Path, flow: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, flow.astype(np.float32))
-    write_atomic(image.with_suffix(".flow.npy"), buffer.getvalue(), sync=False)
+    write_atomic(flow_path(image), buffer.getvalue(), sync=False)

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
 from bench.core.contract import Direction, EditPass, ImageRecord
+from bench.core.digest import code_of
 from bench.core.observer import Observation, Output
 from bench.world.asked import FILE as ASKED
 from bench.world.asked import load_asked
@@ -31,7 +32,6 @@ from bench.world.truth import STILL, edited, layers, true_flow
 from metrics.flow import cells_to_pixels, flow_columns
 
 DIRECTIONS = WEIGHTS / "directions.safetensors"
-VERSION = "4"  # part of the key of every result: raise it when a definition here changes
 ATTRIBUTE_OF = {"smile": "smile", "pose": "yaw", "age": "age"}
 # Of people who start near the end of the generator's range next to nothing is asked, and a share of that would be
 # noise: the column `share` leaves out those of whom less than this is asked, in the attribute's unit.
@@ -67,7 +67,7 @@ class TruthObserver:
     def __init__(self, networks: WorldNetworks, device: str = "cpu") -> None:
         self.networks, self.device = networks, device
         files = [file_digest(path) for path in (WEIGHTS / "judges.safetensors", DIRECTIONS, WEIGHTS / ASKED)]
-        self.digest = hashlib.sha256("".join([VERSION, *files]).encode()).hexdigest()
+        self.digest = hashlib.sha256("".join([code_of(self), *files]).encode()).hexdigest()
         self._before: dict[str, dict[str, float]] = {}
 
     def knows(self, edit: EditPass) -> bool:

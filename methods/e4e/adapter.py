@@ -11,7 +11,6 @@ METHODS = (
         build=build,
         domains=("faces", "cars"),
         files=("e4e_ffhq_encode.pt or e4e_cars_encode.pt",),
-        folders=("psp", "e4e"),
         edits=STYLE_RULES,
         summary="e4e (Tov et al. 2021): W+ deltas over one shared w, for editing",
         golden=("e4e_ffhq", "e4e_cars"),

@@ -130,7 +130,6 @@ METHODS = (
         name="sfe",
         build=build,
         files=("sfe_editor_light.pt", "stylegan2-ffhq-config-f.pt, the generator", "e4e_ffhq_encode.pt"),
-        folders=("sfe", "featurestyle"),
         edits=STYLE_RULES,
         title="SFE",
         summary="StyleFeatureEditor (Bobkov et al. 2024): a 64 px feature map, edited as the edit changes e4e's",

@@ -6,9 +6,10 @@ flows beside the images as `<image>.flow.npy`, float32 (2, h, w) in cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -38,16 +39,31 @@ class Shot:
     true_flows: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def read_shots(run: Path, first: int) -> list[Shot]:
-    """The first images of a run, sorted by name (numbers by their value), with all that was made of them."""
+def read_shots(run: Path, first: int, manifest: Mapping[str, Any] | None = None) -> list[Shot]:
+    """The first images of a run, sorted by name (numbers by their value), with all that was made of them.
+
+    With a manifest, only what its plan has: an earlier plan may have left images of other methods and passes.
+    """
     folder = run / "pictures"
     shots: dict[str, Shot] = {}
     files = [path for path in sorted(folder.glob("*/*/*")) if path.suffix in (".png", ".npy")]
+    files = [path for path in files if _planned(path, manifest or {})]
     names = sorted({_name(path) for path in files}, key=_by_number)[:first]
     for path in files:
         if (name := _name(path)) in names:
             _take(shots.setdefault(name, Shot(name)), path)
     return [shots[name] for name in names]
+
+
+def _planned(path: Path, manifest: Mapping[str, Any]) -> bool:
+    method, column = path.parts[-3:-1]
+    methods, passes = manifest.get("methods") or (), {edit["column"] for edit in manifest.get("passes") or ()}
+    names = {Path(name.replace("/", "_")).stem for name in manifest.get("pictures") or ()}
+    if names and _name(path) not in names:
+        return False
+    if (method, column) == INPUT:
+        return True
+    return (not methods or method in methods or method == TRUTH) and (not passes or column in passes)
 
 
 def _name(path: Path) -> str:

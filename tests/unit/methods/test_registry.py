@@ -86,7 +86,7 @@ def test_the_digest_follows_content_and_code(tmp_path: Path, monkeypatch: pytest
     assert registry.method_digest(entry, [copy]) == first
     copy.write_bytes(path.read_bytes() + b" ")
     assert registry.method_digest(entry, [copy]) != first
-    monkeypatch.setattr(registry, "_code_digest", lambda folders: "changed")
+    monkeypatch.setattr(registry, "code_of", lambda build: "changed")
     assert registry.method_digest(entry, [path]) != first
 
 

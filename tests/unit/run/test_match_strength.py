@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import pytest
 
 from bench.cli import main
+from bench.core.digest import code_of
+from bench.core.sealed import write_sealed
 from bench.plan.work import MethodSpec
 from bench.run.match_strength import RECORD, Matched, _key, matched_strengths
 from tests.unit.doubles import FewImages, PoolingMethod, spec
@@ -32,7 +33,8 @@ def test_a_plan_takes_what_is_known_and_names_the_rest(tmp_path: Path) -> None:
     assert [line.split(" are ")[0] for line in said] == ["the matched strengths of a", "the matched strengths of b"]
     assert not list(tmp_path.iterdir())
     entry = {"smile+": {"strength": 2.5, "change": 1.0, "reached": True, "range_share": 0.5}}
-    (tmp_path / RECORD).write_text(json.dumps({_key(known, known, data): entry}))  # type: ignore[arg-type]
+    by = ["", code_of(matched_strengths), 4]
+    write_sealed(tmp_path / RECORD, {_key(known, known, data, by): entry})  # type: ignore[arg-type]
     assert _strengths([known, unknown], data, tmp_path, said) == {"a": {"smile+": Matched(2.5, 1.0, 0.5)}}
     assert data.reads == []
 

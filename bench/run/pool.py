@@ -1,0 +1,112 @@
+"""Results that other runs under the same output folder have made: taken over where their keys are wanted.
+
+A key says everything that decides a result, so a run over more images, with another method or in another order has
+what an overlapping one has made, under whatever name. Rows are copied with their features and sample images: a run's
+folder stays whole by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.core.errors import MissingError
+from bench.core.files import write_atomic
+from bench.plan.work import Work
+from bench.results.features import FeatureFiles, rows_folder
+from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Row, ShardWriter, read_manifest, scan
+from bench.run.sample_images import flow_path, sample_path
+
+_AT_A_TIME = 500
+
+
+@dataclass(frozen=True)
+class _Neighbour:
+    """Another run, and its present rows."""
+
+    run: Path
+    manifest: Mapping[str, Any]
+    rows: tuple[Row, ...]
+
+
+def offered(run: Path, work: Work, wanted: Collection[str]) -> set[str]:
+    """Those of the wanted keys that runs beside `run` can give."""
+    return {row.key for neighbour in _neighbours(run, work) for row in _usable(neighbour, work, wanted)}
+
+
+def take_over(run: Path, shard: str, work: Work, wanted: Collection[str]) -> set[str]:
+    """Copy wanted rows of the runs beside `run` into a shard; returns the keys that are there now."""
+    taken: set[str] = set()
+    for neighbour in _neighbours(run, work):
+        rows = [row for row in _usable(neighbour, work, wanted) if row.key not in taken]
+        if rows:
+            with ShardWriter(run, shard) as writer:
+                taken |= _copy(neighbour, rows, writer, run, work)
+    return taken
+
+
+def _neighbours(run: Path, work: Work) -> Iterator[_Neighbour]:
+    """Whole manifests beside `run` whose protocols are ours; a run that cannot be read gives nothing."""
+    digests = {work.protocol_digest(evaluator) for evaluator in work.evaluators}
+    for path in sorted(run.parent.glob("*/manifest.json")):
+        if path.parent.resolve() == run.resolve():
+            continue
+        try:
+            manifest = read_manifest(path.parent)
+            if digests & {about["digest"] for about in manifest["protocols"].values()}:
+                yield _Neighbour(path.parent, manifest, tuple(scan(path.parent, manifest).rows))
+        except (MissingError, OSError, KeyError, TypeError, AttributeError):
+            continue
+
+
+def _usable(neighbour: _Neighbour, work: Work, wanted: Collection[str]) -> list[Row]:
+    """Wanted rows that say what they would say again; those in the grids only with the images that belong there."""
+    same = next(iter(neighbour.manifest["protocols"]), "") == work.evaluators[0].protocol
+    wanted_rows = [row for row in neighbour.rows if row.key in wanted and row.status == "ok"]
+    shown = _shown(work, wanted_rows)
+    return [row for row in wanted_rows if row.key not in shown or (same and _sample(neighbour.run, row).is_file())]
+
+
+def _shown(work: Work, rows: Iterable[Row]) -> set[str]:
+    """Keys of the rows whose images the grids show: the first protocol's, of the first images."""
+    images = {image.name for image in work.images[: work.grid_pictures]}
+    first = work.evaluators[0].protocol
+    return {row.key for row in rows if row.image in images and row.protocol == first and _is_kept(row)}
+
+
+def _is_kept(row: Row) -> bool:
+    """Whether the image that the row is about is its own: an input is kept once, under its first pass."""
+    return row.method != REAL_JPEG and (row.method != REAL or row.pass_name == ORIGINAL)
+
+
+def _copy(neighbour: _Neighbour, rows: list[Row], writer: ShardWriter, run: Path, work: Work) -> set[str]:
+    files = FeatureFiles(rows_folder(neighbour.run))
+    shown = _shown(work, rows)
+    taken: set[str] = set()
+    for start in range(0, len(rows), _AT_A_TIME):
+        entries: list[tuple[Row, dict[str, np.ndarray]]] = []
+        for row in rows[start : start + _AT_A_TIME]:
+            try:
+                entries.append((row, {stem: files.read(row, stem) for stem in row.features}))
+            except MissingError:
+                continue  # damaged there: made anew here
+            if row.key in shown:
+                _copy_samples(neighbour.run, run, row)
+        writer.append(entries)
+        taken.update(row.key for row, _ in entries)
+    return taken
+
+
+def _sample(run: Path, row: Row) -> Path:
+    return sample_path(run, row.method, row.pass_name, row.image)
+
+
+def _copy_samples(source: Path, target: Path, row: Row) -> None:
+    image = _sample(Path(), row)
+    for name in (image, flow_path(image)):
+        if (source / name).is_file() and (source / name).resolve().is_relative_to(source.resolve()):
+            write_atomic(target / name, (source / name).read_bytes(), sync=False)
