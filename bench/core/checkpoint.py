@@ -16,20 +16,31 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from bench.core.containers import check_shape, normalised
 from bench.core.errors import MissingError
 from bench.core.metadata import parsed
 from bench.core.nvidia_pickle import looks_like_one, read_nvidia_pickle
 
 # What an authors' file may hold beside tensors and plain containers. Namespace is inert: attribute storage, no code.
+_PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath", "Path")
+# NumPy's scalars (a step, a loss) and paths of a configuration are inert as well.
 ALLOWED_GLOBALS: tuple[Any, ...] = (argparse.Namespace,)
+_NUMPY_TYPES = ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
+_INERT: tuple[Any, ...] = (
+    np.dtype,
+    *(type(np.dtype(name)) for name in _NUMPY_TYPES),
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((PurePosixPath, f"{module}.{name}") for module in ("pathlib", "pathlib._local") for name in _PATHS),
+)
 # How a web page may begin, after white space and byte order marks.
 _PAGES = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<script", b"<?xml")
 _FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you already have)"
@@ -38,19 +49,21 @@ _FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Content of a checkpoint file, tensors on the CPU.
 
-    Authors' files: the dictionary as saved; of NVIDIA's network pickles the tensors of G_ema. Ours (safetensors):
-    {"state_dict": tensors by name, "metadata": values by key, parsed from JSON}. Tensors may be memory-mapped: copy
-    what you keep (`load_strict` does).
+    Authors' files: the dictionary as saved, in one form (`bench.core.containers`); of NVIDIA's network pickles the
+    tensors of G_ema. Ours (safetensors): {"state_dict": tensors by name, "metadata": values by key, parsed from JSON}.
+    Tensors may be memory-mapped: copy what you keep (`load_strict` does).
 
     Raises:
         MissingError: No such file, empty, a web page, truncated, asks for code, not a checkpoint, or NaN in a tensor
             (named).
     """
     path = Path(path)
-    head = _head(path)
+    head = head_of(path)
     content = _read_any(path, head)
     if not isinstance(content, dict):
         raise MissingError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors", _FETCH)
+    check_shape(content, path)
+    content = normalised(content)
     check_finite(content, path.name)
     return content
 
@@ -104,7 +117,10 @@ def refuse_strangers(tensors: Mapping[str, Tensor], prefixes: tuple[str, ...], w
 def options_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """Training options ("opts"), stored as a dict or an argparse.Namespace; empty when there are none."""
     options = content.get("opts") or {}
-    return dict(vars(options)) if isinstance(options, argparse.Namespace) else dict(options)
+    if isinstance(options, argparse.Namespace):
+        return dict(vars(options))
+    # Some trainings keep their command line here, as text or as a list of words: no options by name.
+    return dict(options) if isinstance(options, Mapping) else {}
 
 
 def load_strict(
@@ -201,11 +217,17 @@ def _some(names: list[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + more
 
 
-def _head(path: Path) -> bytes:
+def head_of(path: Path) -> bytes:
+    """The first bytes of a downloaded file of any kind.
+
+    Raises MissingError where they show that it is none: absent, empty, no regular file, a web page, a Git LFS pointer.
+    """
     if not path.exists():
         raise MissingError(f"no checkpoint at {path}", _FETCH)
     if path.is_dir():
         raise MissingError(f"{path} is a folder, not a checkpoint file", "name the file in it")
+    if not path.is_file():
+        raise MissingError(f"{path} is no regular file but a pipe, a socket or a device", "give a checkpoint file")
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -246,8 +268,10 @@ def _read_torch(path: Path, head: bytes) -> Any:
     if zipped and not zipfile.is_zipfile(path):
         size = path.stat().st_size
         raise MissingError(f"{path} is a truncated zip archive ({size:,} bytes): the download was cut off", _FETCH)
+    if zipped:
+        _refuse_compressed(path)
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(list(ALLOWED_GLOBALS)):
+        with warnings.catch_warnings(), torch.serialization.safe_globals([*ALLOWED_GLOBALS, *_INERT]):
             # PyTorch warns of pickle protocols that it may not know; what it does not know is refused anyway.
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
@@ -265,8 +289,23 @@ def _read_torch(path: Path, head: bytes) -> Any:
         zipfile.BadZipFile,
         UnicodeDecodeError,
         MemoryError,
+        RecursionError,
     ) as error:
         raise _refusal(path, zipped, error) from None
+
+
+def _refuse_compressed(path: Path) -> None:
+    """PyTorch stores its members as they are; a compressed one may unpack to anything."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return  # the reader says what is wrong with it
+    size = path.stat().st_size
+    if any(item.compress_type != zipfile.ZIP_STORED or item.file_size > size for item in members):
+        raise MissingError(
+            f"{path} is a compressed zip archive, not a checkpoint as PyTorch writes it", "unpack it, or save it again"
+        )
 
 
 def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:

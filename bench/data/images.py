@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,9 @@ from bench.core.contract import ImageRecord
 from bench.core.errors import ImageError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+# What Pillow may take a file for, whatever it is called: never a program (EPS), never a format that reads other files.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+MAX_BYTES = 1 << 30
 MIN_SIDE = 16
 MAX_RATIO = 20.0
 MAX_PIXELS = 100_000_000
@@ -86,6 +90,7 @@ def problem(path: Path, *, thorough: bool = False) -> str | None:
 
 
 def _bytes(path: Path) -> bytes:
+    _check_file(path)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -95,6 +100,18 @@ def _bytes(path: Path) -> bytes:
     if not content:
         raise ImageError(f"{path}: is empty (0 bytes)")
     return content
+
+
+def _check_file(path: Path) -> None:
+    """Raise ImageError for what is no file of a size that an image may have; a pipe or a device would never end."""
+    try:
+        status = path.stat()
+    except OSError:
+        return  # the reader says what is wrong with it
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{path}: is no regular file")
+    if status.st_size > MAX_BYTES:
+        raise ImageError(f"{path}: {status.st_size / 1e9:.1f} GB, more than an image may have")
 
 
 def _look(path: Path) -> None:
@@ -119,7 +136,7 @@ def _identify(file: IO[bytes], path: Path | str) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow's own size warning is replaced by the refusal below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file)
+            image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         web_page = head.lstrip().lower().startswith(_HTML)
         reason = "is a web page, not a picture" if web_page else "is not a picture, or its header is damaged"

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.core.checkpoint import head_of
+from bench.core.containers import check_shape
 from bench.core.errors import MissingError
 
 SHAPES = "[D], [1, D], [L, D], [1, L, D] or [1, L*D]"
@@ -35,6 +37,13 @@ def read_file(path: Path) -> Any:
     """What a direction file holds: a tensor, or a dictionary of tensors. Weights-only; arrays without pickle."""
     if not path.exists():
         raise MissingError(f"{path}: no such direction file")
+    head_of(path)
+    content = _read(path)
+    check_shape(content, path)
+    return content
+
+
+def _read(path: Path) -> Any:
     suffix = path.suffix.lower()
     try:
         if suffix == ".npy":
@@ -45,7 +54,10 @@ def read_file(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise MissingError(f"{path}: holds more than tensors and was not loaded ({_first_line(error)})") from error
+        raise MissingError(
+            f"{path}: holds more than tensors and was not loaded; nothing of it was run",
+            "save the direction's tensor alone, as .pt, .npy or .safetensors",
+        ) from error
     except Exception as error:
         raise MissingError(f"{path}: cannot be read as a direction file ({_first_line(error)})") from error
 

@@ -93,7 +93,7 @@ def _take(shot: Shot, path: Path) -> None:
 
 def _read_image(path: Path) -> Image.Image | None:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG",)) as image:
             return image.convert("RGB")
     except (OSError, ValueError):
         return None
