@@ -74,7 +74,7 @@ class _Walk:
 def normalised(content: dict[str, Any]) -> dict[str, Any]:
     """The same checkpoint in the one form that recognition and loading know."""
     metadata = content.get("metadata")
-    if isinstance(metadata, Mapping) and "config" not in metadata and "method" not in metadata:
+    if isinstance(metadata, Mapping) and {*metadata} <= {"format"}:
         # A converter's ({"format": "pt"}) or none: an authors' file in another container.
         content = {key: value for key, value in content.items() if key != "metadata"}
     content = {key: _unwrapped(value) if isinstance(value, Mapping) else value for key, value in content.items()}
