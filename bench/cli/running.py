@@ -128,7 +128,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
             spent = [do_part(work, folder, shard, bar)]
     phases = together([part.pop(PHASES, {}) for part in spent])
     _tell(outside(phases))
-    for line in lines(phases) if in_full else ():
+    for line in lines(phases) if options.profile else ():
         _tell(line)
     _keep_timing(folder, spent, work)
 

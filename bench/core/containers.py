@@ -27,7 +27,7 @@ _GENERATOR_NAMES = ("style.", "convs.", "to_rgb1.")
 _BESIDE = ("latent_avg",)
 
 
-def check_shape(content: Any, where: object) -> None:
+def check_shape(content: object, where: object) -> None:
     """Raise MissingError for nested, circular or shared containers and tensors that claim more than they hold."""
     _Walk(where).count(content, 0)
 
@@ -40,7 +40,7 @@ class _Walk:
         self.counts: dict[int, int] = {}
         self.open: set[int] = set()
 
-    def count(self, value: Any, depth: int) -> int:
+    def count(self, value: object, depth: int) -> int:
         """Values below this one along every path."""
         if isinstance(value, Tensor):
             return self._tensor(value)
