@@ -10,9 +10,6 @@ import pytest
 import torch
 
 from bench.cli import main
-from bench.core.checkpoint import read_checkpoint, state_dict_of
-from bench.world.networks import WEIGHTS
-from methods.registry import load_method
 from methods.training.__main__ import main as train
 
 ROOT = Path(__file__).parents[2]
@@ -77,14 +74,8 @@ def test_make_bench_is_the_command_that_the_readme_names() -> None:
     assert COMMANDS, "the README has no commands"
 
 
-def test_python_snippet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the world's e4e in the place of the released file."""
-    files = [WEIGHTS / "e4e.safetensors", WEIGHTS / "generator.safetensors"]
-    monkeypatch.setattr(
-        "methods.load_method", lambda name, domain, checkpoint: load_method(name, domain=domain, checkpoint=files)
-    )
-    direction = state_dict_of(read_checkpoint(WEIGHTS / "directions.safetensors"))["yaw"]
-    (snippet,) = (block for block in BLOCKS if "import load_method" in block)
-    names = {"images": torch.zeros(2, 3, 64, 64), "direction": direction}
+def test_python_snippet() -> None:
+    (snippet,) = (block for block in BLOCKS if "import load_direction" in block)
+    names = {"images": torch.zeros(2, 3, 64, 64)}
     exec(snippet, names)
     assert names["edited"].shape == (2, 3, 64, 64)
