@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bench.results.store import Row
     from reports.figures.grids import Grid
     from reports.figures.paper import Rule
+    from reports.figures.run_images import Shot
     from reports.timing_table import Timings
 
 _IMAGES, _MOST_IMAGES = 8, 1000
@@ -40,10 +42,8 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     """
     from reports.checked import check_rows
     from reports.failures import collect
-    from reports.figures.grids import draw_grids
     from reports.figures.plots import draw_all
-    from reports.figures.run_images import passes_of, read_shots
-    from reports.page.explorer import explorer_data
+    from reports.figures.run_images import read_shots
     from reports.page.render import Content, render
     from reports.timing_table import read_timings
 
@@ -56,11 +56,14 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     rows = _rows(run, manifest)
     checks = check_rows(run, rows, passes, facts, manifest, timings.seconds if timings else None)
     files.update(file for check in checks for file in check.files())
-    drawings = draw_all(summaries, passes, facts)
+    shots, order = read_shots(run, _IMAGES, manifest), pass_order(summaries, passes)
+    # Encoding images lets other threads run, so figures are drawn meanwhile.
+    with ThreadPoolExecutor(1) as beside:
+        pictured = beside.submit(_pictures, shots, order, facts)
+        drawings = draw_all(summaries, passes, facts)
+        grids, sheets, explorer = pictured.result()
     for drawing in drawings:
         files[f"plots/{drawing.name}.png"], files[f"plots/{drawing.name}.pdf"] = drawing.png, drawing.pdf
-    shots, order = read_shots(run, _IMAGES, manifest), pass_order(summaries, passes)
-    grids = draw_grids(shots, order, facts)
     files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
     if facts.paper_figure is not None and shots:
         figure = paper_figure(run, facts.paper_figure, facts, count=_IMAGES)
@@ -69,7 +72,8 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
         tables=[*tables, *paper, *full],
         drawings=drawings,
         grids=grids,
-        explorer=explorer_data(shots, passes_of(shots, order), facts),
+        explorer=explorer,
+        sheets=sheets,
         checked=checks,
         failures=collect(rows),
         timings=timings,
@@ -99,6 +103,19 @@ def paper_figure(
     selection = select_images(shots, count, rule, images)
     passes = list(dict.fromkeys(column for _, column in facts.strengths))
     return draw_figure(number, shots, passes, facts, selection, methods=methods, costs=cost_lines(run))
+
+
+def _pictures(
+    shots: Sequence[Shot], order: Sequence[str], facts: Facts
+) -> tuple[list[Grid], dict[str, str], dict[str, Any] | None]:
+    """The grids, their form for the page by name, and what the explorer shows."""
+    from reports.figures.grids import draw_grids
+    from reports.figures.run_images import passes_of
+    from reports.page.explorer import explorer_data
+    from reports.page.render import sheet
+
+    grids = draw_grids(shots, order, facts)
+    return grids, {grid.name: sheet(grid) for grid in grids}, explorer_data(shots, passes_of(shots, order), facts)
 
 
 def _table_files(

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Content:
         timings: Runtimes, or None.
         facts, manifest: The run's record of itself.
         files: Names of the other files of the report, relative to the page.
+        sheets: Grid by name -> its data URI, where that was made already (`sheet`).
     """
 
     tables: Sequence[Table]
@@ -55,6 +56,7 @@ class Content:
     facts: Facts
     manifest: Mapping[str, Any]
     files: Sequence[str]
+    sheets: Mapping[str, str] = field(default_factory=dict)
 
 
 def render(content: Content) -> str:
@@ -72,7 +74,7 @@ def render(content: Content) -> str:
     script = (folder / "page.js").read_text(encoding="utf-8")
     environment.filters.update(
         uri=_uri,
-        sheet=_sheet,
+        sheet=lambda grid: content.sheets.get(grid.name) or sheet(grid),
         value=value_text,
         interval=interval_text,
         count=count_text,
@@ -103,7 +105,7 @@ def _uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def _sheet(grid: Grid) -> str:
+def sheet(grid: Grid) -> str:
     """A grid for the page: exact where it is small, else reduced; the PNG beside the page is whole."""
     with Image.open(io.BytesIO(grid.png)) as image:
         return webp_uri(image.convert("RGB"), SHEET_SIDE, lossless=max(image.size) <= SHEET_SIDE)
