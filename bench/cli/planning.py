@@ -46,7 +46,7 @@ def _plain(
     names = fetch_names(gaps)
     return {
         "run": str(folder),
-        "cells": [{"column": cell.pass_name, **asdict(cell)} for cell in cells],
+        "cells": [_plain_cell(cell) for cell in cells],
         "methods": statuses(assembly),
         "missing": [asdict(need) for need in assembly.needs],
         "gaps": [asdict(gap) for gap in gaps],
@@ -57,6 +57,12 @@ def _plain(
         "seconds": seconds,
         "seconds_unknown_of": unknown,
     }
+
+
+def _plain_cell(cell: PlannedCell) -> dict[str, Any]:
+    """A cell under the names that the plan's JSON has had from the start."""
+    named = {"pass_name": "column", "images": "pictures"}
+    return {named.get(name, name): value for name, value in asdict(cell).items()}
 
 
 def _head(

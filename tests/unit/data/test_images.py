@@ -89,7 +89,7 @@ def damaged(tmp_path: Path, kind: str) -> Path:
 
 REASONS = {
     "absent": "no such file",
-    "folder": "cannot be read",
+    "folder": "is no regular file",
     "empty": r"is empty \(0 bytes\)",
     "text": "is not a picture",
     "page": "is a web page",

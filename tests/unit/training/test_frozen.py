@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -219,7 +221,7 @@ def test_a_checkpoint_of_fused_steps_goes_on_without_them() -> None:
     second = trained(torch.channels_last, fused=False)
     step(*first)
     second[0].load_state_dict(first[0].state_dict())
-    copies.load_optimiser(second[1], first[1].state_dict())
+    copies.load_optimiser(second[1], deepcopy(first[1].state_dict()))
     assert second[1].param_groups[0]["fused"] is False
     for module, optimiser in (first, second):
         step(module, optimiser)

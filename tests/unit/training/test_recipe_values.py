@@ -49,7 +49,7 @@ def test_the_digest_is_that_of_the_values(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     content = Path("methods/training/recipes/world/e4e.toml")
     text = (Path(__file__).parents[3] / content).read_text()
-    path.write_text(text.replace("\nl2 = 1.0", "\nl2 = 0.5").replace("\nrate = 1e-3", "\n# mine\nrate = 0.002"))
+    path.write_text(text.replace("\nl2 = 1.0", "\nl2 = 0.5").replace("\nrate = 1.5e-3", "\n# mine\nrate = 0.002"))
     assert load_recipe(path).digest == changed.digest
     assert changed.digest != shipped.digest
     # A value that is the default anyway, written out or not, is the same training.
