@@ -38,6 +38,11 @@ def do_part(work: Work, folder: Path, shard: Shard, progress: Progress) -> dict[
     return spent | {PHASES: engine.phases.record(networks)}
 
 
+def count_made(spent: Mapping[str, Any]) -> int:
+    """Results that a part made, of what `do_part` returned."""
+    return sum(found["made"] for name, found in spent.items() if name != PHASES)
+
+
 @dataclass(frozen=True)
 class RemoteJob:
     """`do_part` for another process or machine, which sees the same folder: it plans the work itself.

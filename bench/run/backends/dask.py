@@ -12,7 +12,7 @@ from distributed.scheduler import KilledWorker
 
 from bench.core.errors import MissingError
 from bench.plan.config import Config
-from bench.run.job import Progress, RemoteJob
+from bench.run.job import Progress, RemoteJob, count_made
 from bench.run.shard import Shard
 
 
@@ -31,7 +31,7 @@ def run(job: RemoteJob, shards: Sequence[Shard], config: Config, progress: Progr
         futures = client.map(job, shards, pure=False)
         try:
             for _, result in as_completed(futures, with_results=True):
-                progress(sum(found["made"] for found in result.values()), "")
+                progress(count_made(result), "")
                 results.append(result)
         except KilledWorker as error:
             raise MissingError(f"dask gave a part up: {error}", "run the same command again, it carries on") from None

@@ -9,7 +9,7 @@ import submitit
 
 from bench.core.errors import MissingError
 from bench.plan.config import Config
-from bench.run.job import Progress, RemoteJob
+from bench.run.job import Progress, RemoteJob, count_made
 from bench.run.shard import Shard
 
 # How often a part is submitted; it carries on from its rows.
@@ -38,7 +38,7 @@ def run(job: RemoteJob, shards: Sequence[Shard], config: Config, progress: Progr
                 reason = str(error).strip().splitlines()[-1]
                 continue
             result = part.result()
-            progress(sum(found["made"] for found in result.values()), "")
+            progress(count_made(result), "")
             results.append(result)
         if not left:
             return results
