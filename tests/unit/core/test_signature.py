@@ -76,7 +76,7 @@ def test_a_wrong_file_is_one_sentence(name: str, method: str, domain: str, sente
 
 def test_other_data_sets_are_named() -> None:
     content = layout("e4e_ffhq")
-    content["opts"]["dataset_type"] = "church_encode"
+    content["opts"] = {**content["opts"], "dataset_type": "church_encode"}
     with pytest.raises(MissingError, match="looks like e4e for church, 1024 px; expected e4e for faces"):
         expect(content, "x.pt", "e4e", "faces")
 
