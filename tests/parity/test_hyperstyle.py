@@ -38,20 +38,20 @@ def test_codes_offsets_images_and_edits(
         method: Any = load_method("hyperstyle", domain=domain, checkpoint=paths[:: -1 if domain == "cars" else 1])
     expected = comparison(golden, method="hyperstyle", domain=domain)
     first: dict[str, Tensor] = {}
-    images: list[Tensor] = []
+    heard: list[Tensor] = []
 
     def hear(key: str, value: Tensor) -> None:
         if key != "picture":
             first.setdefault(key, value)
-        elif len(images) < 2:
-            images.append(value)
+        elif len(heard) < 2:
+            heard.append(value)
 
     images = golden_image()[:, :, 32:224] if domain == "cars" else golden_image()
     with listen(values=hear):
         inversion = method.invert(images)
     expected.check("codes", inversion.codes)
-    expected.check_all(batch_summary("w_inversion_image", F.adaptive_avg_pool2d(images[0], method.input_size)))
-    expected.check_all(batch_summary("iter0_image", images[1]))
+    expected.check_all(batch_summary("w_inversion_image", F.adaptive_avg_pool2d(heard[0], method.input_size)))
+    expected.check_all(batch_summary("iter0_image", heard[1]))
     for index in TUNED:
         layer = layer_of(index)
         if layer in inversion.offsets:
