@@ -108,8 +108,12 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
 
 def _set_threads(config: Config) -> None:
     # Before the first tensor is touched: a pool of threads that was once used would not survive a fork. Several
-    # processes have one thread each, so that their results have the key of the machine they are made on.
-    threads = 1 if config.run.device in ("auto", "cpu") and config.run.workers != 1 else config.run.threads
+    # processes have one thread each, so that their results have the key of the machine they are made on. A backend's
+    # parts may have more if asked; what the processes of its cluster have by themselves decides nothing.
+    run = config.run
+    threads = run.threads
+    if run.device in ("auto", "cpu"):
+        threads = 1 if run.workers != 1 else threads or int(run.backend != "local")
     if threads:
         import torch
 

@@ -81,7 +81,7 @@ class RunConfig:
         batch: Images read and held at a time (rounded up to whole groups).
         loaded_methods: Methods kept in memory at a time; 0 keeps all.
         grid_pictures: Images whose inputs and outputs are kept as PNG.
-        threads: Threads of a network on the CPU; 0 leaves it to torch.
+        threads: Threads of a network on the CPU; 0 leaves it to torch, or is one in each part of a backend.
         workers: Processes that share the run on one machine's CPU; 0 is one a core.
         steps: Optimisation steps an image of methods that have some (pti); 0 is their own number.
         backend: Which engine runs the parts: "local" (those processes), "dask" or "slurm".

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from bench.results.store import read_rows
-from methods import registry
 from tests.e2e.conftest import ROOT, Desk
 
 pytestmark = pytest.mark.slow
@@ -53,13 +52,11 @@ def tables(folder: Path) -> dict[str, bytes]:
 def test_parts_meet_in_the_store(desk: Desk, monkeypatch: pytest.MonkeyPatch, backend: str, more: list[str]) -> None:
     pytest.importorskip({"dask": "distributed", "slurm": "submitit"}[backend])
     monkeypatch.chdir(ROOT)  # jobs find the code where they are started
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     plugin = desk.folder / "fragile.py"
     plugin.write_text(FRAGILE)
     config = desk.folder / "config.toml"
     if more:
         config.write_text(config.read_text().replace("[run]\n", more[0]))
-    registry.entries.cache_clear()
     mark = desk.folder / "died"
     monkeypatch.setenv("DIES_ONCE", str(desk.folder))
     assert desk.here(*words(desk, plugin, "alone")) == 0

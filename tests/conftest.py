@@ -1,0 +1,20 @@
+"""What every test starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from methods import registry
+
+
+@pytest.fixture(autouse=True)
+def own_registry() -> Iterator[None]:
+    """Methods that a test's plug-ins register are gone after it: they would be part of the next test's "all"."""
+    before = dict(registry.entries())
+    yield
+    known = registry.entries()
+    assert isinstance(known, dict)
+    known.clear()
+    known.update(before)
