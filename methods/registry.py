@@ -22,6 +22,7 @@ from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
 from bench.core.contract import CODE_RULES, Domain, Method, Rule
 from bench.core.digest import code_of
 from bench.core.errors import MissingError, UsageError, unknown_name
+from bench.core.names import in_any_case
 from methods.nets.memory import keep_pages
 
 # Every method over a StyleGAN2 generator.
@@ -130,6 +131,7 @@ def load_method(
     """
     keep_pages()
     entry = with_steps(find(name), steps)
+    name = entry.name
     if domain not in entry.domains:
         raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
     paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
@@ -180,8 +182,9 @@ def merged(files: Sequence[Checkpoint]) -> Checkpoint:
 
 
 def find(name: str) -> MethodEntry:
-    """The entry of a name. Raises UsageError with close names."""
+    """The entry of a name, in any case. Raises UsageError with close names."""
     known = entries()
+    name = in_any_case(name, known)
     if name not in known:
         raise unknown_name("method", name, list(known))
     return known[name]

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from bench.core.contract import Domain, Rule
 from bench.core.domains import domains, find_domain
 from bench.core.errors import NotApplicableError, UsageError, unknown_name
+from bench.core.names import in_any_case
 from bench.core.schema import checked, from_table
 
 Normalise = Literal["none", "unit_total", "unit_per_row"]
@@ -164,6 +165,7 @@ def all_cards(extra: Sequence[Path] = ()) -> list[Card]:
 def find_card(name: str, generator: str, extra: Sequence[Path] = ()) -> Card:
     """The card of an edit for a generator. Raises UsageError: unknown (with close names), or for another generator."""
     cards = all_cards(extra)
+    name = in_any_case(name, [card.name for card in cards if card.generator == generator])
     for card in cards:
         if (card.name, card.generator) == (name, generator):
             return card

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.core.errors import UsageError, unknown_name
+from bench.core.names import in_any_case
 from bench.core.schema import overlay, read_toml
 
 PRESETS = Path(__file__).parent / "presets"
@@ -205,9 +206,9 @@ def load_config(
     """
     layer = read_toml(file, "configuration") if file is not None else {}
     own = layer.pop("preset", None)
-    name = preset or own or DEFAULT_PRESET
+    name = in_any_case(str(preset or own or DEFAULT_PRESET), preset_names())
     if name not in preset_names():
-        raise unknown_name("preset", str(name), preset_names())
+        raise unknown_name("preset", name, preset_names())
     config = overlay(Config(preset=name), read_toml(PRESETS / f"{name}.toml"), f"preset {name}")
     config = overlay(config, layer, str(file))
     config = overlay(config, dict(command_line or {}), "command line")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import BenchError, UsageError, unknown_name
+from bench.core.names import in_any_case
 from bench.plan.checkpoints import checkpoint_files, direction_files
 from bench.plan.config import Config, load_config, preset_names
 from bench.plan.plugins import load_plugins
@@ -64,6 +65,8 @@ def suits(config: Config, entry: MethodEntry) -> bool:
 def spelled_out(config: Config) -> Config:
     """The configuration with `all`, `ready` and patterns (*, ?, []) among its methods and edits replaced by names.
 
+    Names in another case are brought to their own, in the keys of checkpoints and strengths as well.
+
     `all` methods are those of the preset and the registry whose weights exist for its family and domain, each network
     once, without those that optimise every image for itself; `ready` ones have their files here. Edits are those of the
     family's generator; ready ones have their direction files here.
@@ -71,13 +74,18 @@ def spelled_out(config: Config) -> Config:
     Raises:
         UsageError: A pattern that fits nothing, `ready` where nothing is.
     """
-    if not any(map(_stands_for_several, (*config.methods, *config.edits.names))):
-        return config
+    from metrics.protocol import protocol_names
+
     load_plugins(config.plugins)
-    methods = _replaced(config.methods, "method", _methods(config), lambda names: _ready_methods(config, names))
-    config = replace(config, methods=methods)
-    edits = _replaced(config.edits.names, "edit", _edits(config), lambda names: _ready_edits(config, names))
-    return replace(config, edits=replace(config.edits, names=edits))
+    known = _methods(config)
+    methods = _replaced(config.methods, "method", known, lambda names: _ready_methods(config, names))
+    checkpoints = {in_any_case(name, known.names): files for name, files in config.checkpoints.items()}
+    protocols = tuple(in_any_case(name, protocol_names()) for name in config.protocols)
+    config = replace(config, methods=methods, checkpoints=checkpoints, protocols=protocols)
+    known = _edits(config)
+    edits = _replaced(config.edits.names, "edit", known, lambda names: _ready_edits(config, names))
+    strengths = {in_any_case(name, known.names): own for name, own in config.edits.strengths.items()}
+    return replace(config, edits=replace(config.edits, names=edits, strengths=strengths))
 
 
 def _stands_for_several(name: str) -> bool:
@@ -86,10 +94,11 @@ def _stands_for_several(name: str) -> bool:
 
 @dataclass(frozen=True)
 class _Known:
-    """All names that patterns choose from, and those that `all` means."""
+    """All names, and what gives those that `all` means; `parts` are names of parts of them, not for patterns."""
 
     names: Sequence[str]
-    all: Sequence[str]
+    all: Callable[[], Sequence[str]]
+    parts: Sequence[str] = ()
 
 
 def _replaced(
@@ -103,11 +112,11 @@ def _replaced(
 
 def _one(name: str, what: str, known: _Known, ready: Callable[[Sequence[str]], list[str]]) -> Sequence[str]:
     if not _stands_for_several(name):
-        return [name]
+        return [in_any_case(name, (*known.names, *known.parts))]
     if name == ALL:
-        return known.all
+        return known.all()
     if name == READY:
-        if not (here := ready(known.all)):
+        if not (here := ready(known.all())):
             raise UsageError(f"no {what} is ready here", f"run_bench.py ls {what}s says what gets each")
         return here
     if not (fitting := [candidate for candidate in known.names if fnmatchcase(candidate, name)]):
@@ -129,7 +138,7 @@ def _methods(config: Config) -> _Known:
     registered = [entry for entry in entries().values() if domain in entry.domains]
     own = [name for name in load_config(config.preset).methods if name in config.variants or name in entries()]
     names = list(dict.fromkeys([*own, *config.variants, *sorted(entry.name for entry in registered)]))
-    return _Known(names, [name for name in names if _is_one_of_all(config, name) and _could_run(config, name)])
+    return _Known(names, lambda: [n for n in names if _is_one_of_all(config, n) and _could_run(config, n)])
 
 
 def _is_one_of_all(config: Config, name: str) -> bool:
@@ -179,8 +188,9 @@ def _edits(config: Config) -> _Known:
 
     generator = _generator(config)
     cards = all_cards([Path(card) for card in config.edits.cards])
-    names = [card.name for card in cards if card.generator == generator]
-    return _Known(names, names)
+    own = [card for card in cards if card.generator == generator]
+    names = [card.name for card in own]
+    return _Known(names, lambda: names, [column.name for card in own for column in card.columns])
 
 
 def _ready_edits(config: Config, names: Sequence[str]) -> list[str]:
