@@ -12,6 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.core.strangers import refuse_strangers
+
+refuse_strangers()  # before anything is imported under a name that may be another's
+
+# ruff: noqa: E402
 from bench.core.contract import Direction, Method
 from bench.edits.cards import find_card, generator_of
 from bench.edits.directions import direction_folders

@@ -5,22 +5,25 @@ Nothing here imports torch: `--help` and a mistyped name answer at once.
 
 from __future__ import annotations
 
-import argparse
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType, ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from bench.core.errors import BenchError, ExitCode, MissingError, unknown_name
+from bench.cli.parser import Parser, say
+from bench.cli.program import as_typed, program
+from bench.core.errors import BenchError, ExitCode, MissingError, UsageError, unknown_name
+from bench.core.strangers import OURS, refuse_strangers
 
 # Command -> module of this folder and one line of help; each module has `arguments(parser)` and `run(options) -> int`.
 COMMANDS = {
     "run": ("run_command", "run the benchmark (the default)"),
     "edit": ("edit_command", "edit photographs: one in, edited PNGs out"),
-    "ls": ("list_command", "list methods, edits, metrics, presets or protocols"),
+    "ls": ("list_command", "list methods, edits, metrics, presets, protocols, data or runs"),
     "check": ("check_command", "conformance tests of a method"),
     "data": ("data_command", "look at a data set's folder"),
     "weights": ("weights_command", "list, fetch, verify or locate checkpoints"),
@@ -32,37 +35,29 @@ COMMANDS = {
     "synthetic": ("synthetic_command", "write the synthetic world to disk"),
     "env": ("env_command", "versions, devices and folders"),
 }
+# What people of this field try, and where it is.
+_ELSEWHERE = {
+    "invert": "run_bench.py edit --help: inversion and reconstruction are its first step",
+    "list": "run_bench.py ls --help",
+    "train": "python -m methods.training --help",
+    "fetch": "run_bench.py weights --help",
+    "download": "run_bench.py weights --help",
+    "verify": "run_bench.py weights --help",
+}
+_TOP = ("-h", "--help", "--version")
 INTERNAL_FAULT = 70
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with the house's errors: close names, exit code 2, and no abbreviations."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in the shape of every other error."""
-        prefix = "unrecognized arguments: "
-        if message.startswith(prefix):
-            word = message.removeprefix(prefix).split()[0]
-            options = [option for action in self._actions for option in action.option_strings]
-            if word.startswith("-"):
-                _say(unknown_name("option", word.partition("=")[0], [o for o in options if o.startswith("--")]))
-                raise SystemExit(int(ExitCode.USAGE))
-            message = f"unexpected {word!r}"
-        _say(BenchError(message, f"{self.prog} --help"))
-        raise SystemExit(int(ExitCode.USAGE))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; the last stop of every error."""
     words = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _interrupt)
+    _speak_utf8()
     try:
+        refuse_strangers()
         return _dispatch(words)
     except BenchError as error:
-        _say(error)
+        say(error)
         return int(error.exit_code)
     except KeyboardInterrupt:
         print("interrupted; results so far are kept, the same command carries on", file=sys.stderr)
@@ -72,11 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return int(ExitCode.OK)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("bench", "methods", "metrics", "reports"):
+        if (error.name or "").partition(".")[0] in ("bench", *OURS):
             raise
-        _say(
-            MissingError(f"the Python package {error.name} is not installed here", "make setup, then .venv/bin/python")
-        )
+        say(MissingError(f"the Python package {error.name} is not installed here", "make setup, then .venv/bin/python"))
         return int(ExitCode.MISSING)
     except Exception as error:
         if os.environ.get("WARPRES_BENCH_DEBUG"):
@@ -86,47 +79,61 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERNAL_FAULT
 
 
+def _speak_utf8() -> None:
+    # Titles and tables have signs that a console's own encoding may lack (cp1252), file names perhaps bytes that are
+    # no text; neither may end a run.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def _dispatch(words: list[str]) -> int:
-    top = ("-h", "--help", "--version")
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if "_ARGCOMPLETE" in os.environ:
+        from bench.cli.completion import complete
+
+        complete()
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
-        raise unknown_name("command", words[0], list(COMMANDS))
-    if words and words[0] in top:
+        raise _no_command(words[0])
+    if words and words[0] in _TOP:
         _overview().parse_args(words)
         return int(ExitCode.OK)
     name = words.pop(0) if words and words[0] in COMMANDS else "run"
-    options = command_parser(name).parse_args(words)
+    options = command_parser(name, program()).parse_args(words)
     options.words = [name, *words]
-    return int(_module(name).run(options))
+    return int(command_module(name).run(options))
 
 
-def command_parser(name: str) -> Parser:
-    """The parser of a command of `COMMANDS`."""
-    module = _module(name)
-    parser = Parser(prog=f"run_bench.py {name}", description=module.__doc__, formatter_class=_Plain)
+def _no_command(word: str) -> UsageError:
+    if word in _ELSEWHERE:
+        return UsageError(f"there is no command {word!r}", _ELSEWHERE[word])
+    return unknown_name("command", word, list(COMMANDS))
+
+
+def command_parser(name: str, called: str = "run_bench.py") -> Parser:
+    """The parser of a command of `COMMANDS`; its help calls the program `called`."""
+    module = command_module(name)
+    parser = Parser(prog=f"{called} {name}", description=(module.__doc__ or "").replace("run_bench.py", called))
     module.arguments(parser)
     return parser
 
 
-def _module(name: str) -> ModuleType:
+def command_module(name: str) -> ModuleType:
+    """The module of a command of `COMMANDS`."""
     return import_module(f"bench.cli.{COMMANDS[name][0]}")
-
-
-class _Plain(argparse.RawDescriptionHelpFormatter):
-    """Descriptions as they are written, help texts in one column of 80."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=80)
 
 
 def _overview() -> Parser:
     lines = [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
     parser = Parser(
-        prog="run_bench.py",
-        usage="run_bench.py [command] [options]",
+        prog=program(),
+        usage=f"{program()} [command] [options]",
         description="Benchmark of StyleGAN inversion and editing.\n\ncommands:\n" + "\n".join(lines),
-        epilog="run_bench.py COMMAND --help explains a command. Without one, `run` is meant:\n"
-        "  run_bench.py --methods warpres,styleres --edits smile,pose",
-        formatter_class=_Plain,
+        epilog=as_typed(
+            "run_bench.py COMMAND --help (or help COMMAND) explains a command. Without one, `run` is meant:\n"
+            "  run_bench.py --methods warpres,styleres --edits smile,pose"
+        ),
     )
     parser.add_argument("--version", action="version", version=_version())
     return parser
@@ -139,10 +146,6 @@ def _version() -> str:
         return f"warpres-bench {version('warpres-bench')}"
     except PackageNotFoundError:
         return "warpres-bench (not installed)"
-
-
-def _say(error: BenchError) -> None:
-    print(f"error: {error}", file=sys.stderr)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

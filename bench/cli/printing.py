@@ -1,42 +1,71 @@
-"""Plain tables and JSON for the answers of commands."""
+"""Plain tables, talk and JSON: how commands say their answers."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
+from bench.cli.program import as_typed
+
 # What a table on the terminal shows: the telling columns, or every one.
 COLUMNS = ("few", "all")
+# Below this a last column is put on a line of its own.
+_ROOM = 24
 
 
-def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False, width: int = 80) -> None:
+# Wider than any line: nothing is cut.
+ENDLESS = 1 << 20
+
+
+def columns_here() -> int:
+    """Columns of the terminal; ENDLESS where stdout is none (piped, in a file): nothing is to be cut there."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else ENDLESS
+
+
+def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False, width: int = 0) -> None:
     """Print rows: as JSON all of them, else the named columns aligned, the last one cut to the width.
 
-    A table that cannot fit puts the last column on a line of its own below each row.
+    A table that cannot fit puts the last column on a line of its own below each row. `width`: 0 is `columns_here()`.
     """
     if as_json:
         print(json.dumps(list(rows), ensure_ascii=False, default=str))
         return
     from tabulate import tabulate
 
-    table = [list(columns), *([_text(row.get(column)) for column in columns] for row in rows)]
+    table = [list(columns), *([as_typed(_text(row.get(column))) for column in columns] for row in rows)]
     heads = tabulate([row[:-1] for row in table], tablefmt="plain", disable_numparse=True).splitlines()
-    room = width - max(map(len, heads)) - 2
+    start = max(map(len, heads)) + 2
+    room = (width or columns_here()) - start
     for number, (head, row) in enumerate(zip(heads, table, strict=True)):
-        if room < 24:
+        if room < _ROOM:
             print(head.rstrip())
             if number and row[-1]:
-                print("    " + shorten(row[-1], width - 4, placeholder=" ..."))
+                print("    " + fitted(row[-1], room + start - 4))
         else:
-            print(f"{head:<{width - room}}{shorten(row[-1], room, placeholder=' ...')}".rstrip())
+            print(f"{head:<{start}}{fitted(row[-1], room)}".rstrip())
+
+
+def fitted(text: str, room: int) -> str:
+    """A text on one line, cut at a word where it is longer than the room there is; "..." says so."""
+    if len(text) <= room:
+        return " ".join(text.split())
+    cut = shorten(text, room, placeholder=" ...")
+    # A single long word (a path) would leave the dots alone.
+    return cut if cut.strip() != "..." else f"...{text[-(room - 3) :]}"
+
+
+def say(text: str) -> None:
+    """Print an answer."""
+    print(as_typed(text))
 
 
 def tell(text: str) -> None:
     """Talk goes to stderr; the answer alone to stdout."""
-    print(text, file=sys.stderr, flush=True)
+    print(as_typed(text), file=sys.stderr, flush=True)
 
 
 def _text(value: object) -> str:

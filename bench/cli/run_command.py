@@ -7,10 +7,10 @@ stopped, and computes nothing that is there already.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from bench.cli.parser import LIST, list_of
 from bench.cli.printing import COLUMNS
 from bench.core.errors import UsageError
 from bench.plan.config import Config, load_config, preset_names
@@ -21,9 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to run")
     what.add_argument("--preset", help=f"where to start from: {', '.join(preset_names())}")
     what.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the preset's shape")
-    what.add_argument("--methods", metavar="A,B", help="methods (ls methods), patterns (*+warpres), all, or ready")
-    what.add_argument("--edits", metavar="A,B", help="edits (ls edits), patterns, all, ready, or none")
-    what.add_argument("--protocols", metavar="A,B", help="how it is measured (ls protocols)")
+    what.add_argument("--methods", metavar=LIST, help="methods (ls methods), patterns (*+warpres), all, or ready")
+    what.add_argument("--edits", metavar=LIST, help="edits (ls edits), patterns, all, ready, or none")
+    what.add_argument("--protocols", metavar=LIST, help="how it is measured (ls protocols)")
     what.add_argument("--data", metavar="DIR|NAME", help="folder of the data set, or a data set's name")
     what.add_argument("--split", help="split of the data set")
     what.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
@@ -91,8 +91,8 @@ def names(text: str | None, option: str, *, empty: bool = False) -> list[str] | 
     """Names separated by commas; "none" or nothing means no edits at all."""
     if text is None:
         return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if names == ["none"] and empty:
+    names = list_of(text)
+    if [name.casefold() for name in names] == ["none"] and empty:
         return []
     if not names and not empty:
         raise UsageError(f"{option} names nothing", f"{option} a,b")
@@ -104,30 +104,27 @@ def _data_key(value: str | None) -> str:
     return "root" if value is None or any(mark in value for mark in "/\\.~") or Path(value).exists() else "name"
 
 
-def _pairs(items: list[str], option: str) -> list[tuple[str, str]]:
+def _pairs(items: list[str], example: str) -> list[tuple[str, str]]:
+    """(NAME, VALUE) of NAME=VALUE; `example` is what is right, "--strength smile=3"."""
+    option = example.split()[0]
     for item in items:
         if "=" not in item or item.startswith("=") or item.endswith("="):
-            raise UsageError(f"{option} {item!r} is not NAME=VALUE", f"{option} warpres=file")
+            raise UsageError(f"{option} {item!r} is not NAME=VALUE", example)
     return [(name, value) for name, _, value in (item.partition("=") for item in items)]
 
 
 def checkpoints(items: list[str]) -> dict[str, list[str]] | None:
     files: dict[str, list[str]] = {}
-    for name, value in _pairs(items, "--checkpoint"):
+    for name, value in _pairs(items, "--checkpoint warpres=FILE"):
         files.setdefault(name, []).extend(value.split(","))
     return files or None
 
 
 def _strengths(items: list[str]) -> dict[str, list[float]] | None:
     strengths: dict[str, list[float]] = {}
-    for name, value in _pairs(items, "--strength"):
+    for name, value in _pairs(items, "--strength smile=3"):
         try:
             strengths[name] = [float(part) for part in value.split(",")]
         except ValueError:
             raise UsageError(f"--strength {name}={value}: not a number", "--strength smile=3") from None
     return strengths or None
-
-
-def announce(text: str) -> None:
-    """Talk goes to stderr; the answer alone to stdout."""
-    print(text, file=sys.stderr, flush=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli.planning import print_plan
+from bench.cli.printing import tell
 from bench.core.errors import ExitCode, MissingError, UsageError
 from bench.core.files import explain_write_errors
 from bench.core.machine import words
@@ -39,16 +40,16 @@ def run(config: Config, options: argparse.Namespace) -> int:
     assembly = assemble(config, shard, dry=options.dry_run)
     folder = config.run_folder()
     if lost := what_is_dropped(folder, assembly):
-        _tell(f"note: {folder}: the report will no longer show {', '.join(lost)}; their results are kept")
+        tell(f"note: {folder}: the report will no longer show {', '.join(lost)}; their results are kept")
     if options.dry_run:
         return print_plan(config, assembly, folder, as_json=options.json)
     assembly.refuse_if_incomplete()
     for note in assembly.notes:
-        _tell(f"note: {note}")
+        tell(f"note: {note}")
     for need in assembly.needs:
-        _tell(f"not measured: {need.name}: {need.reason}")
+        tell(f"not measured: {need.name}: {need.reason}")
     for step in next_steps(gaps_of(assembly.needs)):
-        _tell(f"  next: {step}")
+        tell(f"  next: {step}")
     if options.fresh:
         _forget(folder, shard)
     record = manifest(config, assembly, options.words)
@@ -56,7 +57,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     with store.ShardWriter(folder, shard.name) as writer:  # fails early where the folder is not ours to write
         store.write_manifest(folder, record)
     for damage in (*writer.damage, *store.repair(folder)):
-        _tell(f"set aside: {damage}; it is made again")
+        tell(f"set aside: {damage}; it is made again")
     _compute(config, assembly, folder, shard, options)
     return _finish(folder, shard, options)
 
@@ -87,7 +88,7 @@ def _tell_other_machine(folder: Path, record: Mapping[str, Any], shard: Shard) -
             f"part {shard.rank + 1} of {shard.size}: {what}",
             "run all parts on machines of one kind, or give this run another --name",
         )
-    _tell(f"note: {what}: they are not mixed, all is computed anew")
+    tell(f"note: {what}: they are not mixed, all is computed anew")
 
 
 def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, options: argparse.Namespace) -> None:
@@ -102,23 +103,23 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
     if missing and not options.fresh:
         taken = take_over(folder, shard.name, work, missing)
         if taken:
-            _tell(f"{len(taken)} results taken over from other runs in {folder.parent}")
+            tell(f"{len(taken)} results taken over from other runs in {folder.parent}")
         done |= taken
     todo = [index for key, index in missing.items() if key not in done]
     if not todo:
-        _tell("nothing to compute: all results are there")
+        tell("nothing to compute: all results are there")
         return
     if again := {row.key for row in there} - done & {row.key for _, row in work.rows()}:
-        _tell(f"{len(again)} results failed before and are tried again")
+        tell(f"{len(again)} results failed before and are tried again")
     _check_disk(folder, disk_bytes(work, done), len(todo))
     if shard.rank == 0:
         for line in warnings_of(quick(work.images), len(work.images)):
-            _tell(line)
+            tell(line)
     groups = len({index // work.group for index in todo})
     workers = min(possible(work.device, config.run.workers), groups) if shard.size == 1 else 1
     backend = config.run.backend
     shared = f", by {backend}" if backend != "local" else f", {workers} processes" if workers > 1 else ""
-    _tell(f"{folder}: {len(todo)} results to compute, {len(work.images)} pictures, on {work.device}{shared}")
+    tell(f"{folder}: {len(todo)} results to compute, {len(work.images)} pictures, on {work.device}{shared}")
     with _Bar(len(todo)) as bar:
         if backend != "local" and shard.size == 1:
             spent = run_parts(backend, RemoteJob(config, folder.resolve(), work.machine), config.run.parts, bar)
@@ -127,9 +128,9 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
         else:
             spent = [do_part(work, folder, shard, bar)]
     phases = together([part.pop(PHASES, {}) for part in spent])
-    _tell(outside(phases))
+    tell(outside(phases))
     for line in lines(phases) if options.profile else ():
-        _tell(line)
+        tell(line)
     _keep_timing(folder, spent, work)
 
 
@@ -140,17 +141,17 @@ def _finish(folder: Path, shard: Shard, options: argparse.Namespace) -> int:
     results = load_results(folder)
     if shard.size > 1 and not results.whole:
         missing = sum(planned - there for there, planned in results.lacking.values())
-        _tell(f"part {shard.rank + 1} of {shard.size} is done; {missing} results of other parts are still missing")
-        _tell(f"  next: when they are done, python run_bench.py report {folder}")
+        tell(f"part {shard.rank + 1} of {shard.size} is done; {missing} results of other parts are still missing")
+        tell(f"  next: when they are done, python run_bench.py report {folder}")
         print(folder)
         return int(ExitCode.OK)
     text, answer = report(results, columns=options.columns)
     print(json.dumps(answer, ensure_ascii=False) if options.json else f"{text}\n{folder}")
     failed = [row for row in results.rows if row.status == "failed"]
     if failed:
-        _tell(f"error: {len(failed)} of {len(results.rows)} results failed; the others are kept")
+        tell(f"error: {len(failed)} of {len(results.rows)} results failed; the others are kept")
         for reason, count in _reasons(failed):
-            _tell(f"  {count} x {reason}")
+            tell(f"  {count} x {reason}")
     tell_state(results)
     return int(ExitCode.FAILED_CELLS if failed or not results.whole else ExitCode.OK)
 
@@ -248,7 +249,3 @@ class _Bar:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.parser import LIST
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints, names
 from bench.core.device import choose_device
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", help="whose methods and checkpoints (default: synthetic)")
-    parser.add_argument("--methods", metavar="A,B", help="methods (default: the preset's)")
+    parser.add_argument("--methods", metavar=LIST, help="methods (default: the preset's)")
     parser.add_argument("--domain", metavar="NAME", help="default: the preset's")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FILE", help="checkpoint of a method")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")

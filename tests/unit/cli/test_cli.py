@@ -210,13 +210,13 @@ def test_data_check_names_problems_and_sources(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_tables_fit_and_cut_only_the_last_column(capsys: pytest.CaptureFixture[str]) -> None:
-    show([{"a": "x" * 20, "b": "word " * 40}, {"a": "y", "b": "short"}], ("a", "b"))
+    show([{"a": "x" * 20, "b": "word " * 40}, {"a": "y", "b": "short"}], ("a", "b"), width=80)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[1].startswith("x" * 20 + "  word")
     assert lines[1].endswith("...")
     assert lines[2].split() == ["y", "short"]
-    show([{"a": "x" * 70, "b": "word " * 40}], ("a", "b"))
+    show([{"a": "x" * 70, "b": "word " * 40}], ("a", "b"), width=80)
     wide = capsys.readouterr().out.splitlines()
     assert wide[1] == "x" * 70
     assert wide[2].startswith("    word")

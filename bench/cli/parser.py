@@ -1,0 +1,70 @@
+"""argparse with the house's errors: close names, commas where they lack, exit code 2, and no abbreviations."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, NoReturn
+
+from bench.cli.program import as_typed
+from bench.core.errors import BenchError, ExitCode, unknown_name
+
+# How options that take several names at once show it in their help.
+LIST = "A,B"
+_UNEXPECTED = "unrecognized arguments: "
+
+
+class Plain(argparse.RawDescriptionHelpFormatter):
+    """Descriptions as they are written, help texts in one column of 80."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=80)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose every error is said as the other errors are."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=Plain, **settings)
+        self._words: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, and the words are kept for advice."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and leave with exit code 2."""
+        say(self._explained(message))
+        raise SystemExit(int(ExitCode.USAGE))
+
+    def _explained(self, message: str) -> BenchError:
+        if not message.startswith(_UNEXPECTED):
+            return BenchError(message, f"{self.prog} --help")
+        word = message.removeprefix(_UNEXPECTED).split()[0]
+        if word.startswith("-"):
+            options = [option for action in self._actions for option in action.option_strings]
+            return unknown_name("option", word.partition("=")[0], [o for o in options if o.startswith("--")])
+        return BenchError(f"unexpected {word!r}", self._with_commas(word) or f"{self.prog} --help")
+
+    def _with_commas(self, word: str) -> str:
+        """ "names are separated by commas: --methods a,b" where a list was typed with spaces; else ""."""
+        place = self._words.index(word) if word in self._words else 0
+        starts = [i for i, own in enumerate(self._words[:place]) if own.startswith("-")]
+        lists = [option for action in self._actions if action.metavar == LIST for option in action.option_strings]
+        if not starts or self._words[starts[-1]] not in lists:
+            return ""
+        ends = [i for i, own in enumerate(self._words) if i > place and own.startswith("-")]
+        names = self._words[starts[-1] + 1 : ends[0] if ends else None]
+        joined = ",".join(name.strip(",") for name in names)
+        return f"names are separated by commas: {self._words[starts[-1]]} {joined}"
+
+
+def say(error: BenchError) -> None:
+    """Print an error and its next step to stderr."""
+    print(f"error: {as_typed(str(error))}", file=sys.stderr)
+
+
+def list_of(text: str | None) -> list[str]:
+    """The names of a list as it is typed, "a, b"."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
