@@ -93,7 +93,7 @@ def _dispatch(words: list[str]) -> int:
     if "_ARGCOMPLETE" in os.environ:
         from bench.cli.completion import complete
 
-        complete()
+        complete({name: (text, command_module(name).arguments) for name, (_, text) in COMMANDS.items()})
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         raise _no_command(words[0])
     if words and words[0] in _TOP:

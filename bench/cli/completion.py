@@ -6,16 +6,17 @@ bash and zsh: eval "$(register-python-argcomplete warpres-bench)"
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from bench.cli import COMMANDS, command_module
 from bench.cli.parser import LIST, Parser
 from bench.core.errors import MissingError
 
 Completer = Callable[..., list[str]]
+# Command -> its line of help, and what adds its options to a parser.
+Commands = Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]
 
 
-def complete() -> None:
+def complete(commands: Commands) -> None:
     """Answer the shell that asks (argcomplete's variables say what is typed) and end the process.
 
     Raises MissingError where argcomplete is not installed.
@@ -24,18 +25,18 @@ def complete() -> None:
         import argcomplete
     except ImportError:
         raise MissingError("completion needs argcomplete", "pip install 'warpres-bench[complete]'") from None
-    argcomplete.autocomplete(whole_parser())
+    argcomplete.autocomplete(whole_parser(commands))
 
 
-def whole_parser() -> Parser:
+def whole_parser(commands: Commands) -> Parser:
     """All commands in one parser, and `run`'s options where none is named; names have completers."""
     parser = Parser(prog="warpres-bench")
-    commands = parser.add_subparsers()
-    for name, (_, text) in COMMANDS.items():
-        own = commands.add_parser(name, help=text)
-        command_module(name).arguments(own)
+    choices = parser.add_subparsers()
+    for name, (text, arguments) in commands.items():
+        own = choices.add_parser(name, help=text)
+        arguments(own)
         _add_completers(own)
-    command_module("run").arguments(parser)
+    commands["run"][1](parser)
     _add_completers(parser)
     return parser
 

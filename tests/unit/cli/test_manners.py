@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import COMMANDS, main
+from bench.cli import COMMANDS, command_module, main
 from bench.cli.completion import whole_parser
 from bench.cli.printing import columns_here, fitted
 from bench.cli.program import as_typed, program
@@ -123,7 +123,7 @@ def test_lists_are_cut_to_a_terminal_and_to_nothing_else(monkeypatch: pytest.Mon
 
 
 def test_completion_knows_every_command_and_the_names_options_take() -> None:
-    parser = whole_parser()
+    parser = whole_parser({name: (text, command_module(name).arguments) for name, (_, text) in COMMANDS.items()})
     assert set(COMMANDS) <= set(parser.format_help().replace(",", " ").replace("{", " ").replace("}", " ").split())
     completers = {word: action for action in parser._actions for word in action.option_strings}
     answer = completers["--methods"].completer  # type: ignore[attr-defined]
