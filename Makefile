@@ -21,7 +21,7 @@ check: $(READY)
 # Tables 2 and 3 with every method of the paper, filled weights, real photographs: an hour, 20 GB of disk. Then one step of
 # the full-size training against the group's numbers, and a training at 1024 px: another hour, 9 GB of memory.
 proof: $(READY)
-	WARPRES_BENCH_ALL_METHODS=1 $(RUN) -m pytest tests/e2e/test_paper_tables.py
+	WARPRES_BENCH_ALL_METHODS=1 $(RUN) -m pytest tests/e2e/test_paper_tables.py tests/e2e/test_figure6.py
 	WARPRES_BENCH_FULL_SIZE_TRAINING=1 $(RUN) -m pytest tests/parity/test_training_step.py tests/e2e/test_full_size_training.py
 
 setup: $(READY)
