@@ -170,7 +170,7 @@ class SetKind(Protocol):
     def needs(self) -> tuple[str, ...]: ...
 
     def shares(self) -> str | None:
-        """Stem of the column whose features it uses, or None when it has its own."""
+        """Metric of the column whose features it uses, or None when it has its own."""
         ...
 
     def prepare(self, resources: Resources) -> Hashable:

@@ -71,7 +71,7 @@ class ProtocolEvaluator:
 
     @property
     def planned_features(self) -> tuple[str, ...]:
-        return tuple(column.stem for column in self.rules.of(self.domain) if owns_features(column))
+        return tuple(column.metric for column in self.rules.of(self.domain) if owns_features(column))
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A full-size uint8 (H, W, 3) image as the protocol keeps it. Raises ImageError for anything else."""
@@ -103,17 +103,17 @@ class ProtocolEvaluator:
         """Compare descriptions pair by pair. The order matters: MS-SSIM guesses its range from the generated image."""
         values: list[dict[str, float]] = [{} for _ in generated]
         failures: list[dict[str, str]] = [{} for _ in generated]
-        for stem, pair in self._pairs.items():
+        for metric, pair in self._pairs.items():
             pieces = [each[pair.features] for each in generated], [each[pair.features] for each in original]
             for at, answer in enumerate(_compared(pair, *pieces)):
                 if isinstance(answer, NoFace):
-                    failures[at][stem] = answer.reason
+                    failures[at][metric] = answer.reason
                 else:
-                    values[at][stem] = answer
+                    values[at][metric] = answer
         return [Scored(values[at], self._features(each), failures[at]) for at, each in enumerate(generated)]
 
     def _features(self, description: Features) -> dict[str, np.ndarray]:
-        return {stem: np.asarray(description[look], dtype=np.float32) for stem, look in self._sets.items()}
+        return {metric: np.asarray(description[look], dtype=np.float32) for metric, look in self._sets.items()}
 
 
 def _compared(pair: Pair, generated: Sequence[Any], original: Sequence[Any]) -> list[float | NoFace]:
@@ -166,13 +166,13 @@ def load_evaluator(
     rules = load_protocol(protocol_name)
     resources = Resources(domain, torch.device(device), weights, world)
     missing = _missing(rules.of(domain), resources)
-    present = [column for column in rules.of(domain) if column.stem not in missing]
+    present = [column for column in rules.of(domain) if column.metric not in missing]
     return _evaluate(
         rules,
         resources,
         missing,
-        _pairs={column.stem: column.options.prepare(resources) for column in present if not column.is_set},
-        _sets={column.stem: column.options.prepare(resources) for column in present if owns_features(column)},
+        _pairs={column.metric: column.options.prepare(resources) for column in present if not column.is_set},
+        _sets={column.metric: column.options.prepare(resources) for column in present if owns_features(column)},
         _extractors=resources.extractors,
         _device=resources.device,
         _batch=batch,
@@ -195,14 +195,14 @@ def plan_evaluator(
 def missing_columns(
     rules: ProtocolFile, domain: Domain, weights: Callable[[str], Path], world: World | None = None
 ) -> Mapping[str, MissingError]:
-    """Stem -> why it cannot be measured here and the command that changes that, without loading any network."""
+    """Metric -> why it cannot be measured here and the command that changes that, without loading any network."""
     return _missing(rules.of(domain), Resources(domain, torch.device("cpu"), weights, world))
 
 
 def _evaluate(
     rules: ProtocolFile, resources: Resources, missing: Mapping[str, MissingError], **ready: Any
 ) -> ProtocolEvaluator:
-    present = [column for column in rules.of(resources.domain) if column.stem not in missing]
+    present = [column for column in rules.of(resources.domain) if column.metric not in missing]
     networks = _networks_digest(rules, resources)
     return ProtocolEvaluator(
         rules=rules,
@@ -210,9 +210,9 @@ def _evaluate(
         protocol=rules.name,
         digest=hashlib.sha256(f"{networks} {_code(rules, resources)}".encode()).hexdigest(),
         networks_digest=networks,
-        pair_metrics=tuple(column.stem for column in present if not column.is_set),
-        set_metrics=tuple(column.stem for column in present if column.is_set),
-        feature_metrics=tuple(column.stem for column in present if owns_features(column)),
+        pair_metrics=tuple(column.metric for column in present if not column.is_set),
+        set_metrics=tuple(column.metric for column in present if column.is_set),
+        feature_metrics=tuple(column.metric for column in present if owns_features(column)),
         missing=missing,
         **ready,
     )
@@ -225,11 +225,11 @@ def owns_features(column: Column) -> bool:
 
 def _missing(columns: Sequence[Column], resources: Resources) -> dict[str, MissingError]:
     """Why each column that cannot be measured cannot be, with every network it lacks."""
-    found = {column.stem: _absent(column, resources) for column in columns}
+    found = {column.metric: _absent(column, resources) for column in columns}
     for column in columns:
         source = column.options.shares() if column.is_set else None
-        found[column.stem] += found.get(source, []) if source else []
-    return {stem: all_missing(errors) for stem, errors in found.items() if errors}
+        found[column.metric] += found.get(source, []) if source else []
+    return {metric: all_missing(errors) for metric, errors in found.items() if errors}
 
 
 def _absent(column: Column, resources: Resources) -> list[MissingError]:

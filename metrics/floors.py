@@ -28,7 +28,7 @@ def random_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def half_split(
     features: Mapping[str, np.ndarray], protocol: ProtocolFile, *, domain: Domain = "faces", count: int = 0
 ) -> Mapping[str, Cell]:
-    """Set metrics between random halves of the real pictures' features, stem -> float32 (n, D), by `<stem>@<protocol>`.
+    """Set metrics between random halves of the real pictures' features, metric -> float32 (n, D), by column.
 
     The floor of FID and KID. At half of N a Fréchet distance is larger than at N; the cells say their N.
 
@@ -39,9 +39,9 @@ def half_split(
     """
     first: dict[str, np.ndarray] = {}
     second: dict[str, np.ndarray] = {}
-    for stem, array in features.items():
+    for metric, array in features.items():
         one, other = random_halves(len(array), protocol.numbers.seed)
-        first[stem], second[stem] = array[one], array[other]
+        first[metric], second[metric] = array[one], array[other]
     failed = max(0, count - max((len(array) for array in features.values()), default=0))
     cells = summarise([{}] * failed, [{WHOLE_IMAGE: "failed"}] * failed, first, second, protocol, domain=domain)
     return {name: cell for name, cell in cells.items() if cell.reference_n is not None}

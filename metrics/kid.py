@@ -87,7 +87,7 @@ class Kid:
     """Kernel distance column on another column's features.
 
     Attributes:
-        features: Stem of the Fréchet column whose features are used.
+        features: Metric of the Fréchet column whose features are used.
         kernel: "cubic", (x.y / D + 1)^3.
         subsets: Number of random subsets; 0 for all images at once.
         subset_size: min(this, N) images each.

@@ -95,7 +95,7 @@ class Column:
     """One column of a protocol.
 
     Attributes:
-        stem: Name before the "@".
+        metric: Name before the "@".
         title: Heading in tables.
         better: Which way is better.
         what: What the number means, in a sentence or two.
@@ -104,7 +104,7 @@ class Column:
         options: The kind's own options.
     """
 
-    stem: str
+    metric: str
     title: str
     better: Literal["lower", "higher"]
     what: str
@@ -120,7 +120,7 @@ class Column:
 
 @dataclass(frozen=True)
 class _Head:
-    """The keys of a `[[columns]]` table that every kind has."""
+    """The keys of a `[[columns]]` table that every kind has; `stem` is the metric's name."""
 
     stem: str
     title: str
@@ -156,12 +156,12 @@ class ProtocolFile:
         own = (column for column in self.columns if not column.domains or domain in column.domains)
         return tuple(column for column in own if identity or column.kind not in _IDENTITY)
 
-    def column(self, stem: str) -> Column:
-        """The column called `stem`. Raises UsageError with close names."""
+    def column(self, metric: str) -> Column:
+        """The column called `metric`. Raises UsageError with close names."""
         for column in self.columns:
-            if column.stem == stem:
+            if column.metric == metric:
                 return column
-        raise unknown_name(f"column of {self.name}", stem, [column.stem for column in self.columns])
+        raise unknown_name(f"column of {self.name}", metric, [column.metric for column in self.columns])
 
 
 def protocol_names() -> list[str]:
@@ -269,18 +269,18 @@ def _column(table: Mapping[str, Any], file: str) -> Column:
 
 
 def _check_columns(columns: tuple[Column, ...], file: str) -> None:
-    stems = [column.stem for column in columns]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise UsageError(f"{file} has two columns called {stem!r}")
-        if not stem.isidentifier():
-            raise UsageError(f"{file}: {stem!r} cannot be a column's name", "letters, digits and _ only")
+    metrics = [column.metric for column in columns]
+    for metric in metrics:
+        if metrics.count(metric) > 1:
+            raise UsageError(f"{file} has two columns called {metric!r}")
+        if not metric.isidentifier():
+            raise UsageError(f"{file}: {metric!r} cannot be a column's name", "letters, digits and _ only")
     for name in (name for column in columns for name in column.domains if name not in domains()):
         raise unknown_name(f"domain in {file}", name, list(domains()))
-    sources = {column.stem for column in columns if column.is_set and column.options.shares() is None}
+    sources = {column.metric for column in columns if column.is_set and column.options.shares() is None}
     for column in columns:
         if column.is_set and column.options.shares() not in sources | {None}:
-            raise unknown_name(f"features for {column.stem!r} in {file}:", column.options.shares(), sorted(sources))
+            raise unknown_name(f"features for {column.metric!r} in {file}:", column.options.shares(), sorted(sources))
 
 
 def _digest(content: Mapping[str, Any]) -> str:

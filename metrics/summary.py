@@ -17,7 +17,7 @@ from .columns import Undefined
 from .intervals import estimate_interval, mean_interval
 from .protocol import Column, ProtocolFile, load_protocol
 
-# Key of a failure that concerns the whole image, in place of a column's stem.
+# Key of a failure that concerns the whole image, in place of a metric.
 WHOLE_IMAGE = "*"
 
 
@@ -61,17 +61,17 @@ def summarise(
     paired: bool = False,
     measured: Collection[str] | None = None,
 ) -> Mapping[str, Cell]:
-    """The cells of one method and pass, by `<stem>@<protocol>`.
+    """The cells of one method and pass, by `<metric>@<protocol>`.
 
     Args:
-        values: One mapping an image, stem -> value; empty for an image that failed.
-        failures: As long as `values`, stem -> reason; {"*": reason} for an image that failed as a whole.
-        features: Stem -> float32 (n, D) of the images that did not fail, in the order of `values`.
-        reference_features: Stem -> float32 (m, D) of the real images the pass is compared with.
+        values: One mapping an image, metric -> value; empty for an image that failed.
+        failures: As long as `values`, metric -> reason; {"*": reason} for an image that failed as a whole.
+        features: Metric -> float32 (n, D) of the images that did not fail, in the order of `values`.
+        reference_features: Metric -> float32 (m, D) of the real images the pass is compared with.
         protocol: The protocol file, or its name.
         domain: Columns of the other domain have no cell.
         paired: Row i of `features` and of `reference_features` is one image; narrows the interval where that is so.
-        measured: Stems that could be measured (the networks of the others are missing); None for all of the protocol.
+        measured: Metrics that could be measured (the networks of the others are missing); None for all of the protocol.
 
     A column with neither values nor failures nor features has no cell. Where every image failed as a whole, each
     column that could be measured has a cell that says so.
@@ -79,14 +79,14 @@ def summarise(
     rules = protocol if isinstance(protocol, ProtocolFile) else load_protocol(protocol)
     cells: dict[str, Cell] = {}
     for column in rules.of(domain):
-        if measured is not None and column.stem not in measured:
+        if measured is not None and column.metric not in measured:
             continue
         if column.is_set:
             cell = _set_cell(column, rules, features, reference_features, failures, paired)
         else:
             cell = _pair_cell(column, rules, values, failures)
         if cell is not None:
-            cells[f"{column.stem}@{rules.name}"] = cell
+            cells[f"{column.metric}@{rules.name}"] = cell
     return cells
 
 
@@ -101,15 +101,15 @@ def _pair_cell(
     values: Sequence[Mapping[str, float]],
     failures: Sequence[Mapping[str, str]],
 ) -> Cell | None:
-    known = [row[column.stem] for row in values if column.stem in row]
+    known = [row[column.metric] for row in values if column.metric in row]
     sound = [value for value in known if math.isfinite(value)]
     reasons = sum(
-        column.stem in failure or (WHOLE_IMAGE in failure and column.stem not in row)
+        column.metric in failure or (WHOLE_IMAGE in failure and column.metric not in row)
         for row, failure in zip(values, failures, strict=True)
     )
     failed = reasons + len(known) - len(sound)
     rule = effective_rule(column, rules)
-    if not known and not any(column.stem in failure for failure in failures):
+    if not known and not any(column.metric in failure for failure in failures):
         # No image came out at all, under whatever rule there is nothing to measure. A single such image says
         # nothing of a column that the others do not have: its network is missing.
         return Cell(None, None, None, 0, failed, rule) if failed and failed == len(failures) else None
@@ -128,13 +128,13 @@ def _set_cell(
     failures: Sequence[Mapping[str, str]],
     paired: bool,
 ) -> Cell | None:
-    stem = column.options.shares() or column.stem
-    failed = sum(WHOLE_IMAGE in failure or stem in failure for failure in failures)
-    if stem not in features and failed and failed == len(failures):
-        return Cell(None, None, None, 0, failed, "skip", len(reference.get(stem, ())))
-    if stem not in features or stem not in reference:
+    metric = column.options.shares() or column.metric
+    failed = sum(WHOLE_IMAGE in failure or metric in failure for failure in failures)
+    if metric not in features and failed and failed == len(failures):
+        return Cell(None, None, None, 0, failed, "skip", len(reference.get(metric, ())))
+    if metric not in features or metric not in reference:
         return None
-    made, real = features[stem], reference[stem]
+    made, real = features[metric], reference[metric]
     empty = Cell(None, None, None, len(made), failed, "skip", len(real))
     fewest = rules.numbers.smallest_set if paired else rules.numbers.smallest_unpaired_set
     if min(len(made), len(real)) < fewest:

@@ -66,11 +66,11 @@ class _Features:
     manifest: Mapping[str, Any]
     real: Mapping[str, Row]
 
-    def of(self, rows: Sequence[Row], stem: str) -> np.ndarray:
-        if not rows or any(stem not in row.features for row in rows):
-            raise LookupError(stem)
-        return load_features(self.run, rows, stem)
+    def of(self, rows: Sequence[Row], metric: str) -> np.ndarray:
+        if not rows or any(metric not in row.features for row in rows):
+            raise LookupError(metric)
+        return load_features(self.run, rows, metric)
 
-    def references(self, edit: Pass, stem: str) -> np.ndarray:
+    def references(self, edit: Pass, metric: str) -> np.ndarray:
         names = sorted(chosen(self.manifest["pictures"], edit.reals))
-        return self.of([self.real[name] for name in names if name in self.real], stem)
+        return self.of([self.real[name] for name in names if name in self.real], metric)

@@ -21,7 +21,7 @@ class Metric:
     """One entry of `columns.toml`.
 
     Attributes:
-        stem: The column's stem, as in `stem@protocol`.
+        name: The metric's name, as in `metric@protocol`.
         label: Heading.
         better: Which way is better.
         decimals: Digits after the point in tables for people; CSV has all digits.
@@ -31,7 +31,7 @@ class Metric:
         place: Position among the columns.
     """
 
-    stem: str
+    name: str
     label: str
     better: Better
     decimals: int
@@ -53,37 +53,37 @@ class Metric:
 def _catalogue() -> dict[str, Metric]:
     entries = read_toml(Path(__file__).parent / "columns.toml")
     return {
-        stem: from_table(Metric, {"stem": stem, "place": place, **entry}, f"columns.toml: {stem}")
-        for place, (stem, entry) in enumerate(entries.items())
+        name: from_table(Metric, {"name": name, "place": place, **entry}, f"columns.toml: {name}")
+        for place, (name, entry) in enumerate(entries.items())
     }
 
 
-def metric(stem: str, about: Mapping[str, Any] | None = None) -> Metric:
-    """The catalogue's entry for a stem, or a plain one with the stem as its label.
+def metric(name: str, about: Mapping[str, Any] | None = None) -> Metric:
+    """The catalogue's entry for a metric, or a plain one with its name as its label.
 
     `about` is what the protocol itself says of the column (title, better, what); it has the last word.
     """
     known = _catalogue()
-    found = known.get(stem) or _unlisted(stem, len(known))
+    found = known.get(name) or _unlisted(name, len(known))
     if not about:
         return found
     better = _BETTER.get(str(about.get("better", "")), found.better)
     return replace(found, label=about.get("title") or found.label, better=better, help=about.get("what") or found.help)
 
 
-def _unlisted(stem: str, place: int) -> Metric:
-    group: Group = "details" if stem.startswith(("asked_", "truth_", "flow_")) else "scores"
+def _unlisted(name: str, place: int) -> Metric:
+    group: Group = "details" if name.startswith(("asked_", "truth_", "flow_")) else "scores"
     where: Literal["all", "edits"] = "edits" if group == "details" else "all"
-    return Metric(stem, stem, "none", 3, where, group, f"No description on file for {stem!r}.", place)
+    return Metric(name, name, "none", 3, where, group, f"No description on file for {name!r}.", place)
 
 
 def split_column(column: str) -> tuple[str, str]:
-    """`stem@protocol` taken apart; a column without a protocol is refused.
+    """`metric@protocol` taken apart; a column without a protocol is refused.
 
     Raises:
         ValueError: The column names no protocol, so it could be mixed with others unseen.
     """
-    stem, at, protocol = column.partition("@")
-    if not (stem and at and protocol):
-        raise ValueError(f"column {column!r} names no protocol; expected `stem@protocol`")
-    return stem, protocol
+    metric, at, protocol = column.partition("@")
+    if not (metric and at and protocol):
+        raise ValueError(f"column {column!r} names no protocol; expected `metric@protocol`")
+    return metric, protocol

@@ -34,5 +34,5 @@ def _protocol_words(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
         except BenchError:
             continue  # a protocol that is no longer here; its columns keep their plain names
         for column in protocol.columns:
-            words[f"{column.stem}@{name}"] = {"title": column.title, "better": column.better, "what": column.what}
+            words[f"{column.metric}@{name}"] = {"title": column.title, "better": column.better, "what": column.what}
     return words

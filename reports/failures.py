@@ -43,6 +43,6 @@ def collect(rows: Iterable[FailedRow]) -> list[Failure]:
     for row in rows:
         if row.status == "failed":
             found.setdefault((row.method, row.pass_name, "", row.reason or "no reason given"), set()).add(row.image)
-        for stem, reason in row.failures.items():
-            found.setdefault((row.method, row.pass_name, f"{stem}@{row.protocol}", reason), set()).add(row.image)
+        for metric, reason in row.failures.items():
+            found.setdefault((row.method, row.pass_name, f"{metric}@{row.protocol}", reason), set()).add(row.image)
     return [Failure(*key, tuple(sorted(images))) for key, images in sorted(found.items())]

@@ -51,10 +51,10 @@ def note_small_sets(summaries: Summaries, facts: Facts, protocol: str, notes: No
     found: dict[tuple[str, int, int], list[str]] = {}
     for (method, column), cells in summaries.items():
         for key, cell in cells.items():
-            stem, own = split_column(key)
+            metric, own = split_column(key)
             needed = needed_count(cell)
             if own == protocol and needed is not None and not is_reference(method, facts.references):
-                passes = found.setdefault((facts.metric(stem, protocol).label, cell.n, needed), [])
+                passes = found.setdefault((facts.metric(metric, protocol).label, cell.n, needed), [])
                 title = split_pass(column).title
                 passes += [title] if title not in passes else []
     for (label, count, needed), passes in found.items():
@@ -85,7 +85,7 @@ def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) ->
     """
     sizes: dict[tuple[int, int], list[str]] = {}
     for column in dict.fromkeys(columns):
-        key = f"{column.metric.stem}@{column.protocol}"
+        key = f"{column.metric.name}@{column.protocol}"
         cells = [
             found[key]
             for (method, name), found in summaries.items()

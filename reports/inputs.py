@@ -49,7 +49,7 @@ class Pass(Protocol):
 
 
 Summaries = Mapping[tuple[str, str], Mapping[str, Cell]]
-"""(method, pass) -> column `stem@protocol` -> cell."""
+"""(method, pass) -> column `metric@protocol` -> cell."""
 
 
 def number(cell: Cell | None) -> float | None:
@@ -128,11 +128,11 @@ class Facts:
         titles, places: Method -> name to print, and place among the rows ("methods": {name: {"title": ...}}).
         methods: Methods that were asked for, in order, also those that could not run.
         references: Rows that are no methods: floors and "no edit" ("references": {name: title}).
-        absent_methods, absent_columns: Method, or `stem@protocol`, -> why it is not there
+        absent_methods, absent_columns: Method, or `metric@protocol`, -> why it is not there
             ("missing": {"methods": ..., "columns": ...}).
         absent_cells: (method, pass) -> why the method does not take that edit
             ("methods": {name: {"not_applicable": {pass: reason}}}).
-        columns: `stem@protocol` -> what the protocol says of it: title, better, what
+        columns: `metric@protocol` -> what the protocol says of it: title, better, what
             ("protocols": {name: {"columns": [{"stem": ..., ...}]}}).
         strengths: (method, pass) -> strength, where it is the method's own
             ("methods": {name: {"passes": {pass: {"strength": ...}}}}).
@@ -171,9 +171,9 @@ class Facts:
             said.append(f"Filled weights ({names}): a test pattern, not trained. These numbers mean nothing.")
         return " ".join(said)
 
-    def metric(self, stem: str, protocol: str) -> Metric:
+    def metric(self, name: str, protocol: str) -> Metric:
         """How a column is written: the protocol's own words, then the catalogue's."""
-        return metric(stem, self.columns.get(f"{stem}@{protocol}"))
+        return metric(name, self.columns.get(f"{name}@{protocol}"))
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Facts:

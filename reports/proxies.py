@@ -58,7 +58,7 @@ class Agreement:
         return "tells the opposite" if self.high < 0 else "does not tell"
 
 
-# Features of rows under a stem, float32 (rows, D), and of the real images a pass is compared with.
+# Features of rows under a metric, float32 (rows, D), and of the real images a pass is compared with.
 Features = Callable[[Sequence[Row], str], np.ndarray]
 
 
@@ -99,9 +99,9 @@ def _of_pass(
 ) -> list[Agreement]:
     people = sorted(set.intersection(*(set(images) for images in own.values())))
     draws = np.random.default_rng(numbers.seed).integers(0, max(len(people), 1), (numbers.resamples, len(people)))
-    truths = {stem: _means(own, people, stem, draws) for stem in _TRUTHS}
-    proxies = {stem: _means(own, people, stem, draws) for stem in _PAIRS}
-    proxies |= {stem: _sets(own, people, stem, draws, edit, features, references, numbers.seed) for stem in _SETS}
+    truths = {metric: _means(own, people, metric, draws) for metric in _TRUTHS}
+    proxies = {metric: _means(own, people, metric, draws) for metric in _PAIRS}
+    proxies |= {metric: _sets(own, people, metric, draws, edit, features, references, numbers.seed) for metric in _SETS}
     found = []
     for proxy, ranked in proxies.items():
         for truth, true in truths.items():
@@ -126,19 +126,19 @@ def _of_pass(
 
 
 def _means(
-    own: Mapping[str, Mapping[str, Row]], people: Sequence[str], stem: str, draws: np.ndarray
+    own: Mapping[str, Mapping[str, Row]], people: Sequence[str], metric: str, draws: np.ndarray
 ) -> np.ndarray | None:
     """(1 + resamples, methods): means over all people, then over each draw of them; None where a value is missing."""
-    if not people or any(stem not in images[name].values for images in own.values() for name in people):
+    if not people or any(metric not in images[name].values for images in own.values() for name in people):
         return None
-    values = np.array([[images[name].values[stem] for name in people] for images in own.values()])
+    values = np.array([[images[name].values[metric] for name in people] for images in own.values()])
     return np.concatenate([values.mean(1)[None], values[:, draws].mean(2).T])
 
 
 def _sets(
     own: Mapping[str, Mapping[str, Row]],
     people: Sequence[str],
-    stem: str,
+    metric: str,
     draws: np.ndarray,
     edit: Pass,
     features: Features,
@@ -147,8 +147,8 @@ def _sets(
 ) -> np.ndarray | None:
     """As `_means`, for a Fréchet distance: resampled to first order, by each picture's influence on it."""
     try:
-        real = references(edit, stem)
-        made = [features([images[name] for name in people], stem) for images in own.values()]
+        real = references(edit, metric)
+        made = [features([images[name] for name in people], metric) for images in own.values()]
         estimates = [frechet_estimate(each, real) for each in made]
     except (Undefined, LookupError):
         return None

@@ -117,20 +117,20 @@ def reference_rows(summaries: Summaries, facts: Facts) -> list[str]:
 
 def _block(summaries: Summaries, facts: Facts, protocol: str, selection: Selection, names: list[PassName]) -> Block:
     reconstruction = names[0].column == RECONSTRUCTION
-    stems: set[str] = set()
+    metrics: set[str] = set()
     for (method, column), cells in summaries.items():
         own = column in {name.column for name in names} and not is_reference(method, facts.references)
-        stems |= {split_column(c)[0] for c in cells if own and split_column(c)[1] == protocol}
+        metrics |= {split_column(c)[0] for c in cells if own and split_column(c)[1] == protocol}
     absent = {split_column(c)[0] for c in facts.absent_columns if split_column(c)[1] == protocol}
-    shown = [facts.metric(stem, protocol) for stem in stems | absent]
+    shown = [facts.metric(metric, protocol) for metric in metrics | absent]
     wanted = ("scores", "truth", "details") if selection == "all" else (selection,)
     shown = [item for item in shown if item.group in wanted and item.shown_for(reconstruction)]
-    shown.sort(key=lambda item: (item.place, item.stem))
+    shown.sort(key=lambda item: (item.place, item.name))
     columns = tuple(
         Column(name, item, protocol)
         for item in shown
         for name in names
-        if item.stem in absent or _has(summaries, facts, name.column, f"{item.stem}@{protocol}")
+        if item.name in absent or _has(summaries, facts, name.column, f"{item.name}@{protocol}")
     )
     return Block(names[0].block, columns, image_counts(summaries, facts, columns) if columns else ())
 
@@ -148,7 +148,7 @@ def image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) 
     """Pictures that went into each pass of these columns, in the order of the passes."""
     counts = []
     for name in dict.fromkeys(column.pass_name for column in columns):
-        wanted = {f"{c.metric.stem}@{c.protocol}" for c in columns if c.pass_name == name}
+        wanted = {f"{c.metric.name}@{c.protocol}" for c in columns if c.pass_name == name}
         sizes = [
             cell.n + (cell.failed if cell.rule != "zero" else 0)
             for (method, column), cells in summaries.items()
@@ -163,7 +163,7 @@ def image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) 
 
 def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes: Notes) -> Entry:
     """The cell of one method and column, with a footnote where it has no number."""
-    key = f"{column.metric.stem}@{column.protocol}"
+    key = f"{column.metric.name}@{column.protocol}"
     cells = summaries.get((method, column.pass_name.column))
     if cells is None and is_reference(method, facts.references) and column.pass_name.column == RECONSTRUCTION:
         cells = summaries.get((method, ORIGINAL))

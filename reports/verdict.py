@@ -29,7 +29,7 @@ def unequal_changes(table: Table) -> list[str]:
     found: dict[str, None] = {}
     for at, column in enumerate(table.columns):
         entries = [row.entries[at] for row in methods]
-        if column.metric.stem == "share" and any(apart(one, other) for one, other in combinations(entries, 2)):
+        if column.metric.name == "share" and any(apart(one, other) for one, other in combinations(entries, 2)):
             found[column.pass_name.block] = None
     return [
         f"{block}: the methods did different shares of what was asked (Share); --mode matched compares at equal change."

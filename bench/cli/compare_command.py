@@ -44,16 +44,16 @@ def run(options: argparse.Namespace) -> int:
         options.first,
         options.second,
         numbers.__getitem__,
-        lambda stem: metric(stem).better,
+        lambda name: metric(name).better,
     )
     order = {edit["column"]: place for place, edit in enumerate(manifest["passes"])}
-    shown = [item for item in found if metric(stem_of(item)).shown_for(item.edit == "reconstruction")]
+    shown = [item for item in found if metric(metric_of(item)).shown_for(item.edit == "reconstruction")]
     if not shown:
         raise MissingError(
             f"{options.run} has no picture that both {options.first} and {options.second} made",
             f"python run_bench.py report {options.run} says what they lack",
         )
-    shown.sort(key=lambda item: (order[item.edit], item.column.partition("@")[2], metric(stem_of(item)).place))
+    shown.sort(key=lambda item: (order[item.edit], item.column.partition("@")[2], metric(metric_of(item)).place))
     if options.json:
         show([vars(item) for item in shown], (), as_json=True)
     else:
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     return int(ExitCode.OK if results.whole else ExitCode.FAILED_CELLS)
 
 
-def stem_of(item: Difference) -> str:
+def metric_of(item: Difference) -> str:
     return item.column.partition("@")[0]
 
 
@@ -74,7 +74,7 @@ def _print(items: Sequence[Difference], first: str, second: str) -> None:
         own = list(group)
         print(f"\n{edit}, {protocol}, n = {max(item.n for item in own)}")
         show([_texts(item, first, second) for item in own], ("column", first, second, "verdict", "difference"))
-        if any(stem_of(item) == "achieved" and _another_edit(item) for item in own):
+        if any(metric_of(item) == "achieved" and _another_edit(item) for item in own):
             print("They changed the attribute by different amounts: this is not one edit.")
 
 
@@ -87,7 +87,7 @@ def _texts(item: Difference, first: str, second: str) -> dict[str, str]:
     digits = 2 if max(abs(item.first), abs(item.second)) >= 2 else 4
     interval = "" if item.low is None else f" [{item.low:+.{digits}f}, {item.high:+.{digits}f}]"
     return {
-        "column": stem_of(item),
+        "column": metric_of(item),
         first: f"{item.first:.{digits}f}",
         second: f"{item.second:.{digits}f}",
         "difference": f"{item.value:+.{digits}f}{interval}",

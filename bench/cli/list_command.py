@@ -126,7 +126,7 @@ def _metrics(options: argparse.Namespace) -> Answer:
 
     rows = [
         {
-            "column": f"{column.stem}@{name}",
+            "column": f"{column.metric}@{name}",
             "title": column.title,
             "better": column.better,
             "domains": list(column.domains or domains()),
@@ -153,8 +153,8 @@ def _protocols(options: argparse.Namespace) -> Answer:
     rows = []
     for name in protocol_names():
         rules = load_protocol(name)
-        stems = [column.stem for column in rules.columns]
-        rows.append({"name": name, "columns": stems, "digest": rules.digest, "title": rules.title})
+        metrics = [column.metric for column in rules.columns]
+        rows.append({"name": name, "columns": metrics, "digest": rules.digest, "title": rules.title})
     return rows, ("name", "title")
 
 

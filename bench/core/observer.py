@@ -35,10 +35,10 @@ class Observation:
     """What an observer saw.
 
     Attributes:
-        values: Stem -> float, merged into the row ("achieved"); NaN becomes a failure.
-        failures: Stem -> why this value is absent.
+        values: Metric -> float, merged into the row ("achieved"); NaN becomes a failure.
+        failures: Metric -> why this value is absent.
         truth: The true edited image at the change that this output achieved, uint8 (H, W, 3): the protocol's pair
-            metrics between the two become the columns `truth_<stem>`.
+            metrics between the two become the columns `truth_<metric>`.
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Observer(Protocol):
     def asked(self, edits: Sequence[tuple[ImageRecord, EditPass] | None]) -> Sequence[np.ndarray | None]:
         """The true edited images as they were asked for, uint8 (H, W, 3): the same for every method.
 
-        The protocol's pair metrics between an output and this one become the columns `asked_<stem>`. Places as in
+        The protocol's pair metrics between an output and this one become the columns `asked_<metric>`. Places as in
         `observe`; None where there is no image, or no truth.
         """
         ...

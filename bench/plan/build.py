@@ -150,9 +150,9 @@ def _evaluators(config: Config, dataset: Dataset, device: str, needs: list[Need]
             evaluator = load_evaluator(
                 name, domain=dataset.domain, weights=network_path, device=device, world=world, batch=batch
             )
-        for stem, why in evaluator.missing.items():
+        for metric, why in evaluator.missing.items():
             files = why.files
-            needs.append(Need("columns", f"{stem}@{evaluator.protocol}", why.what, why.next_step, "missing", files))
+            needs.append(Need("columns", f"{metric}@{evaluator.protocol}", why.what, why.next_step, "missing", files))
         if not evaluator.pair_metrics and not evaluator.set_metrics:
             needs.append(Need("run", evaluator.protocol, "none of its columns can be measured here"))
         evaluators.append(evaluator)

@@ -24,7 +24,7 @@ class Need:
     """Something a run lacks.
 
     Attributes:
-        kind: "methods" (a whole row of the table), "columns" (a `stem@protocol`), "edits" (a direction), "data", or
+        kind: "methods" (a whole row of the table), "columns" (a `metric@protocol`), "edits" (a direction), "data", or
             "run" (nothing works without it).
         name: Which.
         reason: One sentence.

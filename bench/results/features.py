@@ -1,4 +1,4 @@
-"""Features of rows as raw float32, one file a shard, stem and protocol; each record is checked against its row."""
+"""Features of rows as raw float32, one file a shard, metric and protocol; each record is checked against its row."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def rows_folder(run: Path) -> Path:
     return run / "rows"
 
 
-def feature_file(folder: Path, row: Row, stem: str, size: int) -> Path:
+def feature_file(folder: Path, row: Row, metric: str, size: int) -> Path:
     """Where records of `size` float32 lie: "0.fid@paper-1-0a1b2c3d.2048.f32", so that the file explains itself."""
-    return folder / f"{row.shard}.{stem}@{row.protocol}-{row.protocol_digest[:8]}.{size}.f32"
+    return folder / f"{row.shard}.{metric}@{row.protocol}-{row.protocol_digest[:8]}.{size}.f32"
 
 
 def checksum(record: bytes | np.ndarray) -> int:
@@ -28,7 +28,7 @@ def checksum(record: bytes | np.ndarray) -> int:
 
 
 class FeatureFiles:
-    """The feature files of a rows folder: found once, looked up by (shard, stem, protocol, digest)."""
+    """The feature files of a rows folder: found once, looked up by (shard, metric, protocol, digest)."""
 
     def __init__(self, folder: Path, shard: str = "*") -> None:
         found = [file for file in sorted(folder.glob(f"{shard}.*@*.f32")) if file.is_file() and record_size(file)]
@@ -36,39 +36,39 @@ class FeatureFiles:
         self._records = {file: file.stat().st_size // (4 * record_size(file)) for file in found}
         self._maps: dict[Path, np.ndarray] = {}
 
-    def file(self, row: Row, stem: str) -> Path | None:
+    def file(self, row: Row, metric: str) -> Path | None:
         """The file of a row's features, whether it reaches this record or not."""
-        return self._files.get(f"{row.shard}.{stem}@{row.protocol}-{row.protocol_digest[:8]}")
+        return self._files.get(f"{row.shard}.{metric}@{row.protocol}-{row.protocol_digest[:8]}")
 
-    def find(self, row: Row, stem: str) -> Path | None:
+    def find(self, row: Row, metric: str) -> Path | None:
         """The file that holds this row's record, None where it does not reach that far."""
-        file = self.file(row, stem)
-        return file if file is not None and 0 <= row.features[stem] < self._records[file] else None
+        file = self.file(row, metric)
+        return file if file is not None and 0 <= row.features[metric] < self._records[file] else None
 
-    def read(self, row: Row, stem: str) -> np.ndarray:
+    def read(self, row: Row, metric: str) -> np.ndarray:
         """One record, float32 (size,), as it was written. Raises MissingError naming file and place."""
-        file = self.find(row, stem) if stem in row.features else None
+        file = self.find(row, metric) if metric in row.features else None
         if file is None:
-            raise MissingError(f"no {stem} features of {row.image} ({row.method}, {row.pass_name})", _ADVICE)
-        record: np.ndarray = self._map(file)[row.features[stem]]
-        if checksum(record) != row.sums.get(stem):
-            raise MissingError(f"{self.place(row, stem)}: the features of {row.image} are damaged", _ADVICE)
+            raise MissingError(f"no {metric} features of {row.image} ({row.method}, {row.pass_name})", _ADVICE)
+        record: np.ndarray = self._map(file)[row.features[metric]]
+        if checksum(record) != row.sums.get(metric):
+            raise MissingError(f"{self.place(row, metric)}: the features of {row.image} are damaged", _ADVICE)
         return record
 
     def problem(self, row: Row) -> tuple[Path, int] | None:
         """File and offset in bytes of the first of a row's records that is not what was written."""
-        for stem, index in row.features.items():
-            file = self.find(row, stem)
+        for metric, index in row.features.items():
+            file = self.find(row, metric)
             if file is None:
-                return self.file(row, stem) or Path(f"{row.shard}.{stem}@{row.protocol}"), 0
-            if checksum(self._map(file)[index]) != row.sums.get(stem):
+                return self.file(row, metric) or Path(f"{row.shard}.{metric}@{row.protocol}"), 0
+            if checksum(self._map(file)[index]) != row.sums.get(metric):
                 return file, index * 4 * record_size(file)
         return None
 
-    def place(self, row: Row, stem: str) -> str:
+    def place(self, row: Row, metric: str) -> str:
         """Where a row's record lies, in words."""
-        file = self.file(row, stem)
-        return f"{file}, byte {row.features[stem] * 4 * record_size(file)}" if file else stem
+        file = self.file(row, metric)
+        return f"{file}, byte {row.features[metric] * 4 * record_size(file)}" if file else metric
 
     def _map(self, file: Path) -> np.ndarray:
         if file not in self._maps:
@@ -89,13 +89,13 @@ def record_size(file: Path) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0
 
 
-def load_features(run: Path, rows: Sequence[Row], stem: str) -> np.ndarray:
+def load_features(run: Path, rows: Sequence[Row], metric: str) -> np.ndarray:
     """Features of rows that have them, float32 (rows, size), in the rows' order.
 
     Raises MissingError when a row has none, its file is not there, or its record is not what was written.
     """
     files = FeatureFiles(rows_folder(run))
     try:
-        return np.array([files.read(row, stem) for row in rows], dtype=np.float32)
+        return np.array([files.read(row, metric) for row in rows], dtype=np.float32)
     except MissingError as error:
         raise MissingError(f"{run}: {error.what}", error.next_step) from None

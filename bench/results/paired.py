@@ -25,7 +25,7 @@ class Difference:
 
     Attributes:
         edit: The pass ("pose+").
-        column: `stem@protocol`.
+        column: `metric@protocol`.
         first, second: Means over the images that have both values.
         value, low, high: Mean difference and its 95 % interval; None where there are fewer than two images.
         n: Images that have both.
@@ -61,7 +61,7 @@ def differences(
         rows: Of a run.
         first, second: Method names.
         numbers: Protocol name -> how it resamples.
-        better: Stem -> which way is better.
+        better: Metric -> which way is better.
     """
     blocks: dict[tuple[str, str], dict[str, dict[str, Row]]] = {}
     for row in rows:
@@ -70,10 +70,10 @@ def differences(
     for (edit, protocol), found in blocks.items():
         ours, theirs = found.get(first, {}), found.get(second, {})
         pairs = [(ours[name].values, theirs[name].values) for name in sorted(ours.keys() & theirs.keys())]
-        for stem in dict.fromkeys(stem for one, _ in pairs for stem in one):
-            both = [(one[stem], other[stem]) for one, other in pairs if stem in one and stem in other]
+        for metric in dict.fromkeys(metric for one, _ in pairs for metric in one):
+            both = [(one[metric], other[metric]) for one, other in pairs if metric in one and metric in other]
             if both:
-                yield _difference(edit, f"{stem}@{protocol}", np.array(both), numbers(protocol), better(stem))
+                yield _difference(edit, f"{metric}@{protocol}", np.array(both), numbers(protocol), better(metric))
 
 
 def _difference(edit: str, column: str, both: np.ndarray, numbers: Bootstrap, better: str) -> Difference:

@@ -17,7 +17,7 @@ class Finding:
     """One cell of both runs.
 
     Attributes:
-        column: `stem@protocol`.
+        column: `metric@protocol`.
         before, after: Values; None where there is none.
         verdict: "worse" and "missing" close the gate.
     """

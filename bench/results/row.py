@@ -72,10 +72,10 @@ class Row:
         image, image_digest, method, method_digest, pass_name, edit_digest, strength, protocol, protocol_digest:
             What the row is about; `key` is their SHA-256. `pass_name` is written "pass" on disk.
         status: "ok" or "failed"; `reason` says why.
-        values: Pair metrics, truth columns: stem -> float, never NaN.
-        failures: Stem -> why this value is absent.
-        features: Stem -> index of the record in the shard's feature file of that stem and protocol.
-        sums: Stem -> CRC-32 of that record.
+        values: Pair metrics, truth columns: metric -> float, never NaN.
+        failures: Metric -> why this value is absent.
+        features: Metric -> index of the record in the shard's feature file of that metric and protocol.
+        sums: Metric -> CRC-32 of that record.
         shard: Name of the shard the row lies in; not part of the row on disk.
     """
 
@@ -114,7 +114,7 @@ class Row:
     def to_json(self) -> str:
         """The line on disk, without its newline; the same row always gives the same bytes."""
         about = {name: getattr(self, FIELDS.get(name, name)) for name in IDENTITY}
-        features = {stem: [index, self.sums.get(stem, 0)] for stem, index in self.features.items()}
+        features = {metric: [index, self.sums.get(metric, 0)] for metric, index in self.features.items()}
         record = {"key": self.key, **about, "status": self.status, "reason": self.reason}
         record |= {"values": dict(self.values), "failures": dict(self.failures), "features": features}
         body = json.dumps(record, ensure_ascii=False, allow_nan=False)[1:]

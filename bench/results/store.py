@@ -109,7 +109,7 @@ class ShardWriter:
         self._features: dict[Path, IO[bytes]] = {}
 
     def append(self, entries: Sequence[tuple[Row, Mapping[str, np.ndarray]]]) -> None:
-        """Append rows with their features (stem -> float32 (size,)); rows already there are left out.
+        """Append rows with their features (metric -> float32 (size,)); rows already there are left out.
 
         All or nothing where the disk allows it: a write that fails part-way is cut back.
         """
@@ -134,15 +134,15 @@ class ShardWriter:
     def _add_features(self, row: Row, features: Mapping[str, np.ndarray], before: dict[IO[bytes], int]) -> Row:
         row = replace(row, shard=self.shard)
         indices, sums = {}, {}
-        for stem, vector in sorted(features.items()):
+        for metric, vector in sorted(features.items()):
             record = np.ascontiguousarray(vector, dtype="<f4").reshape(-1)
-            path = feature_file(self.folder, row, stem, record.size)
+            path = feature_file(self.folder, row, metric, record.size)
             if path not in self._features:
                 self._features[path] = path.open("ab", buffering=0)
             stream = self._features[path]
             end = os.fstat(stream.fileno()).st_size
             before.setdefault(stream, end)
-            indices[stem], sums[stem] = end // record.nbytes, checksum(record)
+            indices[metric], sums[metric] = end // record.nbytes, checksum(record)
             _write_all(stream, record.tobytes())
         return replace(row, features=indices, sums=sums)
 
@@ -229,8 +229,8 @@ def _set_aside(path: Path, damage: Sequence[Damage]) -> None:
 def _cut_features(files: FeatureFiles, rows: Sequence[Row]) -> None:
     used = dict.fromkeys(files, 0)
     for row in rows:
-        for stem, index in row.features.items():
-            file = files.find(row, stem)
+        for metric, index in row.features.items():
+            file = files.find(row, metric)
             assert file is not None
             used[file] = max(used[file], index + 1)
     for file, records in used.items():
@@ -317,7 +317,7 @@ def _scan(folder: Path, manifest: Mapping[str, Any] | None, *, verify: bool) -> 
 
 def _features_problem(folder: Path, files: FeatureFiles, row: Row, *, verify: bool) -> Damage | None:
     if not verify:
-        if all(files.find(row, stem) for stem in row.features):
+        if all(files.find(row, metric) for metric in row.features):
             return None
         return Damage(folder / f"{row.shard}.jsonl", 0, f"the features of {row.image} are gone")
     problem = files.problem(row)

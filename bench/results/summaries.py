@@ -26,7 +26,7 @@ Summaries = dict[tuple[str, str], dict[str, Cell]]
 
 
 def summarise_run(run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Summaries:
-    """Cells of every (method, pass), columns written `stem@protocol`.
+    """Cells of every (method, pass), columns written `metric@protocol`.
 
     Besides the methods there are the floors of each pass, see `_Table.floors`.
 
@@ -60,8 +60,8 @@ def _mark_unfinished(cells: Summaries, manifest: Mapping[str, Any], rows: Sequen
                 _mark_references(cells, edit, block.protocol, images)
             continue
         own = cells.setdefault((block.method, block.pass_name), {})
-        for stem in sorted(_listed(manifest["protocols"][block.protocol]) or ()):
-            own.setdefault(f"{stem}@{block.protocol}", Cell(None, None, None, 0, 0, "skip"))
+        for metric in sorted(_listed(manifest["protocols"][block.protocol]) or ()):
+            own.setdefault(f"{metric}@{block.protocol}", Cell(None, None, None, 0, 0, "skip"))
         for name in _of(own, block.protocol):
             own[name] = replace(own[name], planned=planned)
 
@@ -96,7 +96,7 @@ def rules_of(run: Path, protocol: str, about: Mapping[str, Any]) -> ProtocolFile
 
 
 def _listed(about: Mapping[str, Any]) -> frozenset[str] | None:
-    """Stems of the columns that the run could measure; None where the manifest does not say."""
+    """Metrics that the run could measure; None where the manifest does not say."""
     names = [*about.get("pair_metrics", ()), *about.get("set_metrics", ())]
     return frozenset(names) if names else None
 
@@ -189,20 +189,23 @@ class _Table:
         self, values: Sequence[Mapping[str, float]], failures: Sequence[Mapping[str, str]]
     ) -> dict[str, Cell]:
         """Cells of what observers measured, which no protocol file lists: plain means, failures left out."""
-        listed = {column.stem for column in self.rules.columns}
-        stems = sorted({stem for row in (*values, *failures) for stem in row} - listed - {WHOLE_IMAGE})
+        listed = {column.metric for column in self.rules.columns}
+        metrics = sorted({metric for row in (*values, *failures) for metric in row} - listed - {WHOLE_IMAGE})
         cells = {}
-        for stem in stems:
-            known = [row[stem] for row in values if stem in row]
-            failed = sum(stem in row or WHOLE_IMAGE in row for row in failures)
+        for metric in metrics:
+            known = [row[metric] for row in values if metric in row]
+            failed = sum(metric in row or WHOLE_IMAGE in row for row in failures)
             low, high = mean_interval(known, self.rules.numbers) if known else (None, None)
             mean = math.fsum(known) / len(known) if known else None
-            cells[f"{stem}@{self.rules.name}"] = Cell(mean, low, high, len(known), failed, "skip")
+            cells[f"{metric}@{self.rules.name}"] = Cell(mean, low, high, len(known), failed, "skip")
         return cells
 
     def _features(self, rows: list[Row]) -> dict[str, np.ndarray]:
-        stems = sorted({stem for row in rows for stem in row.features})
-        return {stem: load_features(self.run, [row for row in rows if stem in row.features], stem) for stem in stems}
+        metrics = sorted({metric for row in rows for metric in row.features})
+        return {
+            metric: load_features(self.run, [row for row in rows if metric in row.features], metric)
+            for metric in metrics
+        }
 
     def _reference(self, expression: str) -> Mapping[str, np.ndarray]:
         if expression not in self._references:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 ASKED, ACHIEVED = "asked", "truth"
 
 
-# What observers say of one image: values and failures by column stem.
+# What observers say of one image: values and failures by metric.
 Said = tuple[dict[str, float], dict[str, str]]
 
 
@@ -92,10 +92,10 @@ class GroupTruth:
         """Add the pair metrics between outputs and their truths, as far as those could be looked at."""
         scored = evaluator.compare([outputs[index] for index in truths.features], list(truths.features.values()))
         for index, each in zip(truths.features, scored, strict=True):
-            said[index][0].update({f"{prefix}_{stem}": value for stem, value in each.values.items()})
-            said[index][1].update({f"{prefix}_{stem}": why for stem, why in each.failures.items()})
+            said[index][0].update({f"{prefix}_{metric}": value for metric, value in each.values.items()})
+            said[index][1].update({f"{prefix}_{metric}": why for metric, why in each.failures.items()})
         for index, why in truths.problems.items():
-            said[index][1].update({f"{prefix}_{stem}": why for stem in evaluator.pair_metrics})
+            said[index][1].update({f"{prefix}_{metric}": why for metric in evaluator.pair_metrics})
 
     def _placed(self, found: Mapping[int, T]) -> list[T | None]:
         """By place in the group, None where nothing is."""

@@ -91,7 +91,7 @@ def _copy(neighbour: _Neighbour, rows: list[Row], writer: ShardWriter, run: Path
         entries: list[tuple[Row, dict[str, np.ndarray]]] = []
         for row in rows[start : start + _AT_A_TIME]:
             try:
-                entries.append((row, {stem: files.read(row, stem) for stem in row.features}))
+                entries.append((row, {metric: files.read(row, metric) for metric in row.features}))
             except MissingError:
                 continue  # damaged there: made anew here
             if row.key in shown:

@@ -16,7 +16,7 @@ from bench.results.store import Row
 
 
 class Entry(NamedTuple):
-    """A row and the features that are stored beside it: stem -> float32 (size,)."""
+    """A row and the features that are stored beside it: metric -> float32 (size,)."""
 
     row: Row
     features: Mapping[str, np.ndarray]
@@ -60,11 +60,11 @@ def scored_row(row: Row, scored: Scored, observed: Observation | None = None) ->
     """The row with its values; one that is no finite number becomes a failure of its column."""
     observed = observed or Observation()
     values = {**scored.values, **observed.values}
-    features = {stem: vector for stem, vector in scored.features.items() if np.isfinite(vector).all()}
+    features = {metric: vector for metric, vector in scored.features.items() if np.isfinite(vector).all()}
     failures = {**scored.failures, **observed.failures}
-    failures |= {stem: "the features have NaN" for stem in scored.features if stem not in features}
-    failures |= {stem: f"the value is {value}" for stem, value in values.items() if not np.isfinite(value)}
-    good = {stem: float(value) for stem, value in values.items() if np.isfinite(value)}
+    failures |= {metric: "the features have NaN" for metric in scored.features if metric not in features}
+    failures |= {metric: f"the value is {value}" for metric, value in values.items() if not np.isfinite(value)}
+    good = {metric: float(value) for metric, value in values.items() if np.isfinite(value)}
     return Entry(replace(row, values=good, failures=failures), features)
 
 

@@ -46,7 +46,7 @@ PROTOCOL = "synthetic-2"
 FLOWS = ("no flow", "WarpRes's flow", "teacher's flow", "true flow")
 Values = dict[str, float]
 
-# Stem -> heading and digits; the reconstruction is compared with the input, an edit with its truth.
+# Metric -> heading and digits; the reconstruction is compared with the input, an edit with its truth.
 RECONSTRUCTION = {"id": ("Id", 3), "psnr": ("PSNR", 2), "ssim": ("SSIM", 3), "lpips": ("LPIPS", 3)}
 EDIT = {
     "achieved": ("achieved", 2),
@@ -140,7 +140,7 @@ class UpperBound:
         values |= said.values
         truths = self.evaluator.extract([self.evaluator.store(truth) for truth in (said.truth, asked)])
         for prefix, scored in zip(("truth", "asked"), self.evaluator.compare([seen, seen], truths), strict=True):
-            values |= {f"{prefix}_{stem}": value for stem, value in scored.values.items()}
+            values |= {f"{prefix}_{metric}": value for metric, value in scored.values.items()}
         source = scene_of(output.image.name)
         cells = torch.from_numpy(output.announced["flow"])[None]
         return values | flow_errors(source, edited(source, attribute, change), cells)[0]
@@ -163,13 +163,13 @@ def table(column: str, rows: Sequence[Mapping[str, Values]]) -> Iterator[str]:
     yield f"| flow | {' | '.join(heading for heading, _ in shown.values())} |"
     yield f"|---|{'---|' * len(shown)}"
     for name in FLOWS:
-        yield _line(name, {stem: [row[name][stem] for row in rows] for stem in shown}, shown)
-    won = {stem: [row[FLOWS[3]][stem] - row[FLOWS[1]][stem] for row in rows] for stem in shown}
+        yield _line(name, {metric: [row[name][metric] for row in rows] for metric in shown}, shown)
+    won = {metric: [row[FLOWS[3]][metric] - row[FLOWS[1]][metric] for row in rows] for metric in shown}
     yield _line("true − WarpRes's", won, shown)
 
 
 def _line(name: str, columns: Mapping[str, Sequence[float]], shown: Mapping[str, tuple[str, int]]) -> str:
-    return f"| {name} | {' | '.join(_cell(columns[stem], digits) for stem, (_, digits) in shown.items())} |"
+    return f"| {name} | {' | '.join(_cell(columns[metric], digits) for metric, (_, digits) in shown.items())} |"
 
 
 def _cell(values: Sequence[float], digits: int) -> str:

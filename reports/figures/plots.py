@@ -64,17 +64,17 @@ class _Run:
     methods: tuple[str, ...]
     looks: Mapping[str, Look]
 
-    def cell(self, method: str, column: str, stem: str) -> Any:
-        return self.summaries.get((method, column), {}).get(f"{stem}@{self.protocol}")
+    def cell(self, method: str, column: str, metric: str) -> Any:
+        return self.summaries.get((method, column), {}).get(f"{metric}@{self.protocol}")
 
     def strength(self, method: str, column: str) -> float:
         return self.facts.strengths.get((method, column), self.strengths.get(column, 0.0))
 
-    def has(self, column: str, stem: str) -> bool:
-        return any(number(self.cell(method, column, stem)) is not None for method in self.methods)
+    def has(self, column: str, metric: str) -> bool:
+        return any(number(self.cell(method, column, metric)) is not None for method in self.methods)
 
-    def metric(self, stem: str) -> Metric:
-        return self.facts.metric(stem, self.protocol)
+    def metric(self, name: str) -> Metric:
+        return self.facts.metric(name, self.protocol)
 
     def title(self, method: str) -> str:
         return method_title(method, self.facts.titles)
@@ -182,8 +182,8 @@ def _spread(cell: Any) -> list[list[float]] | None:
 
 
 def _panels(run: _Run, name: str, caption: str, panels: Sequence[tuple[str, str, str]]) -> Drawing | None:
-    """Bars side by side, one panel a (title, pass, stem), one bar a method, the reference as a dashed line."""
-    shown = [(title, column, stem) for title, column, stem in panels if run.has(column, stem)]
+    """Bars side by side, one panel a (title, pass, metric), one bar a method, the reference as a dashed line."""
+    shown = [(title, column, metric) for title, column, metric in panels if run.has(column, metric)]
     if not shown:
         return None
     across = min(4, len(shown)) if len(shown) != 6 else 3
@@ -192,19 +192,19 @@ def _panels(run: _Run, name: str, caption: str, panels: Sequence[tuple[str, str,
     room = _Margins(left=0.2 + 0.063 * longest, bottom=0.28, across=0.2, down=0.52)
     height = room.top + room.bottom + down * (0.1 + 0.22 * len(run.methods)) + (down - 1) * room.down
     figure, axes = _figure(across, 7.0, height, down, room)
-    for at, (axis, (title, column, stem)) in enumerate(zip(axes, shown, strict=False)):
-        _bars(run, axis, column, stem, title, names=at % across == 0)
+    for at, (axis, (title, column, metric)) in enumerate(zip(axes, shown, strict=False)):
+        _bars(run, axis, column, metric, title, names=at % across == 0)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
     _stamp(run, figure)
     return _finish(figure, f"{name}@{run.protocol}", caption)
 
 
-def _bars(run: _Run, axis: Any, column: str, stem: str, title: str, names: bool) -> None:
-    item = run.metric(stem)
+def _bars(run: _Run, axis: Any, column: str, metric: str, title: str, names: bool) -> None:
+    item = run.metric(metric)
     top = 0.0
     for place, method in enumerate(run.methods):
-        cell = run.cell(method, column, stem)
+        cell = run.cell(method, column, metric)
         value = number(cell)
         if value is None:
             axis.text(0, place, " –", va="center", color=REFERENCE_COLOUR)
@@ -216,7 +216,7 @@ def _bars(run: _Run, axis: Any, column: str, stem: str, title: str, names: bool)
         reach = value + (spread[1][0] if spread else 0.0)
         axis.annotate(f"{value:.{item.decimals}f}", (reach, place), (3, 0), textcoords="offset points", va="center")
         top = max(top, reach)
-    _reference_line(run, axis, column, stem, vertical=True)
+    _reference_line(run, axis, column, metric, vertical=True)
     axis.set_yticks(range(len(run.methods)), [run.title(m) for m in run.methods] if names else [])
     axis.set_ylim(len(run.methods) - 0.45, -0.55)
     axis.set_title(f"{title} {item.arrow}", loc="left")
@@ -227,8 +227,8 @@ def _bars(run: _Run, axis: Any, column: str, stem: str, title: str, names: bool)
         axis.set_xlim(0, top * 1.32)
 
 
-def _reference_line(run: _Run, axis: Any, column: str, stem: str, vertical: bool) -> None:
-    value = number(run.cell("real", column, stem))
+def _reference_line(run: _Run, axis: Any, column: str, metric: str, vertical: bool) -> None:
+    value = number(run.cell("real", column, metric))
     if value is None:
         return
     draw = axis.axvline if vertical else axis.axhline
@@ -236,18 +236,18 @@ def _reference_line(run: _Run, axis: Any, column: str, stem: str, vertical: bool
 
 
 def _reconstruction(run: _Run) -> Drawing | None:
-    stems = sorted({s for s in _stems(run, RECONSTRUCTION) if run.metric(s).group == "scores"}, key=_place(run))
-    panels = [(run.metric(stem).label, RECONSTRUCTION, stem) for stem in stems[:4]]
+    metrics = sorted({s for s in _metrics(run, RECONSTRUCTION) if run.metric(s).group == "scores"}, key=_place(run))
+    panels = [(run.metric(metric).label, RECONSTRUCTION, metric) for metric in metrics[:4]]
     caption = "Reconstruction, with 95 % intervals. Dashed: the real pictures, not edited."
     return _panels(run, "reconstruction", caption, panels)
 
 
 def _truth(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | None:
     panels = [
-        (f"{run.metric(stem).label}{p.sign.replace('-', '−')}", p.column, stem)
+        (f"{run.metric(metric).label}{p.sign.replace('-', '−')}", p.column, metric)
         for p in passes
         if not p.variant
-        for stem in _TRUTH
+        for metric in _TRUTH
     ]
     caption = f"{_name(edit)}: the edited pictures against the true edit that was asked for, with 95 % intervals."
     return _panels(run, f"truth-{edit}", caption, panels)
@@ -300,16 +300,18 @@ def _at_change(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | No
     The reconstruction stands at no change, where the truth is the input itself.
     """
     columns = [item.column for item in passes]
-    stems = {stem: plain for stem, plain in _AT_CHANGE.items() if any(run.has(column, stem) for column in columns)}
-    if not stems or not any(run.has(column, "achieved") for column in columns):
+    metrics = {
+        metric: plain for metric, plain in _AT_CHANGE.items() if any(run.has(column, metric) for column in columns)
+    }
+    if not metrics or not any(run.has(column, "achieved") for column in columns):
         return None
-    figure, axes = _figure(len(stems), 7.0, 2.6, 1, _Margins())
-    for axis, (stem, plain) in zip(axes, stems.items(), strict=True):
+    figure, axes = _figure(len(metrics), 7.0, 2.6, 1, _Margins())
+    for axis, (metric, plain) in zip(axes, metrics.items(), strict=True):
         for method in run.methods:
-            cells = [(run.cell(method, column, "achieved"), run.cell(method, column, stem)) for column in columns]
+            cells = [(run.cell(method, column, "achieved"), run.cell(method, column, metric)) for column in columns]
             cells.append((_NO_CHANGE, run.cell(method, RECONSTRUCTION, plain)))
             _points(axis, run.looks[method], sorted(cells, key=lambda cell: number(cell[0]) or 0.0))
-        axis.set_title(f"{run.metric(stem).label} {run.metric(stem).arrow}", loc="left")
+        axis.set_title(f"{run.metric(metric).label} {run.metric(metric).arrow}", loc="left")
         axis.set_xlabel("Measured change")
     _legend(run, figure)
     caption = (
@@ -373,18 +375,18 @@ def _stamp(run: _Run, figure: Any) -> None:
     figure.text(0.995, 1 - 0.05 / height, run.protocol, ha="right", va="top", fontsize=7, color="#666666")
 
 
-def _stems(run: _Run, column: str) -> set[str]:
+def _metrics(run: _Run, column: str) -> set[str]:
     return {
-        stem
+        metric
         for (method, own), cells in run.summaries.items()
         if own == column and not is_reference(method, run.facts.references)
-        for stem, protocol in map(split_column, cells)
+        for metric, protocol in map(split_column, cells)
         if protocol == run.protocol
     }
 
 
 def _place(run: _Run) -> Any:
-    return lambda stem: (run.metric(stem).place, stem)
+    return lambda metric: (run.metric(metric).place, metric)
 
 
 def _name(edit: str) -> str:

@@ -127,7 +127,7 @@ def _edit(column: str) -> str:
 
 def _explained(table: Table) -> list[Metric]:
     """The metrics of a table, each once, in the order of its columns."""
-    return list({column.metric.stem: column.metric for column in table.columns}.values())
+    return list({column.metric.name: column.metric for column in table.columns}.values())
 
 
 def _record(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

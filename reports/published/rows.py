@@ -22,7 +22,7 @@ from reports.writers.csv import exact
 FOLDER = Path(__file__).parent
 # Columns that no score table has, since a clock changes from run to run.
 CLOCK = {
-    item.stem: item
+    item.name: item
     for item in (
         Metric(
             "runtime",
@@ -193,10 +193,10 @@ def _column(name: str, summaries: Summaries, facts: Facts, protocol: str) -> Col
     found = {(column, c) for (_, column), cells in summaries.items() for c in cells}
     wanted = [(p, s) for s in about["stems"] for p in [*about["passes"], *about.get("mean_of", ())]]
     present = [(p, s) for p, s in wanted if (p, f"{s}@{protocol}") in found]
-    column, stem = present[0] if present else (about["passes"][0], about["stems"][0])
+    column, metric = present[0] if present else (about["passes"][0], about["stems"][0])
     if column in about.get("mean_of", ()):
         column = about["passes"][0]
-    return Column(split_pass(column), facts.metric(stem, protocol), protocol)
+    return Column(split_pass(column), facts.metric(metric, protocol), protocol)
 
 
 def _blocks(ids: Sequence[str], columns: Sequence[Column], summaries: Summaries, facts: Facts) -> Iterator[Block]:
@@ -247,8 +247,8 @@ class _Filling:
     def _entry(self, name: str, column_id: str, column: Column) -> Entry:
         if name not in self.facts.absent_methods and not any(method == name for method, _ in self.summaries):
             return Entry(word="not run", note=self.notes.number("Not part of this run."))
-        if column.metric.stem in CLOCK:
-            value = self.runtimes.get(name, {}).get(column.metric.stem)
+        if column.metric.name in CLOCK:
+            value = self.runtimes.get(name, {}).get(column.metric.name)
             return Entry(word=DASH) if value is None else Entry(value)
         both = _layout()["columns"][column_id].get("mean_of", ())
         mean = _mean_entry([self.summaries.get((name, p), {}).get(_key(column)) for p in both], self.notes)
@@ -260,7 +260,7 @@ def _titles_of_all() -> set[str]:
 
 
 def _key(column: Column) -> str:
-    return f"{column.metric.stem}@{column.protocol}"
+    return f"{column.metric.name}@{column.protocol}"
 
 
 def _mean_entry(cells: Sequence[Cell | None], notes: Notes) -> Entry | None:

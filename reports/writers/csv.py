@@ -59,7 +59,7 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
     rows: list[list[str]] = []
     for (method, column), cells in summaries.items():
         for name, cell in cells.items():
-            stem, _, own = name.partition("@")
+            metric, _, own = name.partition("@")
             if own != protocol:
                 continue
             low, high = interval(cell) or (None, None)
@@ -71,13 +71,13 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
             real = reference_count(cell)
             counts = [str(cell.n), "" if real is None else str(real), str(cell.failed)]
             numbers = [exact(value), exact(low), exact(high), *counts]
-            rows.append([protocol, method, column, strength, stem, *numbers, cell.rule, status, note])
+            rows.append([protocol, method, column, strength, metric, *numbers, cell.rule, status, note])
     for method, why in facts.absent_methods.items():
         rows.append([protocol, method, *[""] * 10, why.status, why.sentence()])
     for name, why in facts.absent_columns.items():
-        stem, _, own = name.partition("@")
+        metric, _, own = name.partition("@")
         if own == protocol:
-            rows.append([protocol, "", "", "", stem, *[""] * 7, why.status, why.sentence()])
+            rows.append([protocol, "", "", "", metric, *[""] * 7, why.status, why.sentence()])
     rows.sort(key=lambda row: (row[1], row[2], row[4]))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -137,7 +137,7 @@ def test_bad_images_are_told_before_anything_runs(desk: Desk, capsys: pytest.Cap
 def test_all_images_taken_for_want_of_a_label_is_said_everywhere(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # A stem of which reports know nothing is shown for edits too.
+    # A metric of which reports know nothing is shown for edits too.
     (desk.folder / "plain-1.toml").write_text(PROTOCOL.replace('stem = "psnr"', 'stem = "likeness"'))
     text, plan = _plan(capsys, *desk.basics)
     sentence = "all pictures are taken, since not all have the label Smiling"

@@ -171,7 +171,7 @@ def fingerprint(folder: Path) -> str:
 
     whole = hashlib.sha256()
     for row in read_rows(folder):
-        record = {stem: load_features(folder, [row], stem).tobytes().hex() for stem in sorted(row.features)}
+        record = {metric: load_features(folder, [row], metric).tobytes().hex() for metric in sorted(row.features)}
         plain = (row.key, row.status, row.reason, sorted(row.values.items()), sorted(row.failures.items()), record)
         whole.update(repr(plain).encode())
     return whole.hexdigest()

@@ -36,7 +36,7 @@ def test_a_changed_protocol_is_a_new_name(name: str) -> None:
 def test_every_column_explains_itself() -> None:
     for name in NAMES:
         for column in load_protocol(name).columns:
-            assert len(column.what) > 40, f"{column.stem}@{name}"
+            assert len(column.what) > 40, f"{column.metric}@{name}"
             assert column.title
 
 
@@ -53,13 +53,13 @@ def test_paper_and_standard_differ_where_they_should() -> None:
     assert paper.column("id").options.alignment == "group_crop"
     assert paper.column("id_mtcnn").options.softmax == "width"
     assert standard.column("id").options.alignment == "insightface"
-    assert "kid" in [column.stem for column in standard.columns]
-    assert [column.stem for column in synthetic.columns] == ["fd", "lpips", "id", "ssim", "psnr"]
+    assert "kid" in [column.metric for column in standard.columns]
+    assert [column.metric for column in synthetic.columns] == ["fd", "lpips", "id", "ssim", "psnr"]
 
 
 def test_identity_has_no_meaning_for_cars() -> None:
-    assert "id" in [column.stem for column in load_protocol("paper-1").of("faces")]
-    assert "id" not in [column.stem for column in load_protocol("paper-1").of("cars")]
+    assert "id" in [column.metric for column in load_protocol("paper-1").of("faces")]
+    assert "id" not in [column.metric for column in load_protocol("paper-1").of("cars")]
 
 
 def test_digest_is_of_the_meaning(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_protocol_extends_another(tmp_path: Path) -> None:
         '[[columns]]\nstem = "lpips"\ntitle = "VGG"\nbetter = "lower"\nkind = "lpips"\nnet = "vgg"\nwhat = "x"\n'
     )
     base, mine = load_protocol("paper-1"), load_protocol(path)
-    assert [column.stem for column in mine.columns] == [*(column.stem for column in base.columns), "mse_again"]
+    assert [column.metric for column in mine.columns] == [*(column.metric for column in base.columns), "mse_again"]
     assert mine.column("lpips").title == "VGG" and mine.column("fid") == base.column("fid")
     assert mine.pictures.jpeg_quality == 90 and mine.pictures.resize == base.pictures.resize
     assert (mine.name, mine.title) == ("mine-1", base.title)

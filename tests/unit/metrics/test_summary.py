@@ -158,7 +158,7 @@ def test_missing_columns_have_no_cell() -> None:
 def test_a_method_that_fails_on_every_image_has_cells_that_say_so() -> None:
     for protocol in ("paper-1", "standard-1"):
         cells = summarise([{}] * 4, [{WHOLE_IMAGE: "NaN"}] * 4, {}, {}, protocol)
-        assert set(cells) == {f"{c.stem}@{protocol}" for c in load_protocol(protocol).of("faces")}
+        assert set(cells) == {f"{c.metric}@{protocol}" for c in load_protocol(protocol).of("faces")}
         assert {(c.value, c.low, c.n, c.failed) for c in cells.values()} == {(None, None, 0, 4)}
     # Columns whose network is missing have no cell even then.
     some = summarise([{}] * 4, [{WHOLE_IMAGE: "NaN"}] * 4, {}, {}, "paper-1", measured={"psnr", "fid"})

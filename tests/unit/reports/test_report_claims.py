@@ -136,9 +136,9 @@ def test_a_frechet_distance_is_ranked_by_its_features() -> None:
     random = np.random.default_rng(0)
     real = random.normal(size=(60, 4))
 
-    def features(own: Sequence[Row], stem: str) -> np.ndarray:
-        if stem != "fd":
-            raise LookupError(stem)
+    def features(own: Sequence[Row], metric: str) -> np.ndarray:
+        if metric != "fd":
+            raise LookupError(metric)
         return real + 1.0 - 0.2 * int(own[0].method[1:])  # further off the lower the number
 
     own = [row(f"m{at}", "pose+", i, asked_lpips=0.5 - 0.1 * at) for at in range(5) for i in range(60)]

@@ -18,30 +18,30 @@ from metrics.protocol import load_protocol
 NUMBERS = load_protocol("synthetic-1").numbers
 
 
-def _rows(method: str, ids: list[float], stem: str = "id") -> list[Row]:
+def _rows(method: str, ids: list[float], metric: str = "id") -> list[Row]:
     return [
-        Row(f"{i}.jpg", "aa", method, "bb", "pose+", "cc", 3.0, "synthetic-1", "dd", values={stem: value})
+        Row(f"{i}.jpg", "aa", method, "bb", "pose+", "cc", 3.0, "synthetic-1", "dd", values={metric: value})
         for i, value in enumerate(ids)
     ]
 
 
-def _better(stem: str) -> Literal["up", "down", "none"]:
+def _better(metric: str) -> Literal["up", "down", "none"]:
     ways: dict[str, Literal["up", "down", "none"]] = {"id": "up", "lpips": "down"}
-    return ways.get(stem, "none")
+    return ways.get(metric, "none")
 
 
-def _one(first: list[float], second: list[float], stem: str = "id") -> Difference:
-    rows = _rows("a", first, stem) + _rows("b", second, stem)
+def _one(first: list[float], second: list[float], metric: str = "id") -> Difference:
+    rows = _rows("a", first, metric) + _rows("b", second, metric)
     (found,) = differences(rows, "a", "b", lambda protocol: NUMBERS, _better)
     return found
 
 
-@pytest.mark.parametrize(("stem", "verdict"), [("id", "better"), ("lpips", "worse"), ("achieved", "")])
-def test_a_small_shift_of_hard_and_easy_images_is_seen(stem: str, verdict: str) -> None:
+@pytest.mark.parametrize(("metric", "verdict"), [("id", "better"), ("lpips", "worse"), ("achieved", "")])
+def test_a_small_shift_of_hard_and_easy_images_is_seen(metric: str, verdict: str) -> None:
     """The means' own intervals are forty times as wide as the difference."""
     hard = np.linspace(0.1, 0.9, 40)
     shifted = hard + 0.01 + 0.002 * np.sin(np.arange(40))
-    found = _one(hard.tolist(), shifted.tolist(), stem)
+    found = _one(hard.tolist(), shifted.tolist(), metric)
     assert found.n == 40
     assert found.value == pytest.approx(float((shifted - hard).mean()))
     assert found.low is not None and found.high is not None

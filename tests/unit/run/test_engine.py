@@ -169,9 +169,9 @@ def test_the_metrics_against_both_truths_are_columns(tmp_path: Path) -> None:
     run_work(make_work(dataset, [PoolingMethod()], observers=(_Bounds(),)), tmp_path)
     found = {(row.method, row.pass_name, row.image): row for row in read_rows(tmp_path)}
     pixels = dataset.read(dataset.images[1]).astype(float) / 255
-    for edit, stems in (("pose+", {"truth_mse", "asked_mse"}), ("pose-", {"truth_mse"})):
+    for edit, metrics in (("pose+", {"truth_mse", "asked_mse"}), ("pose-", {"truth_mse"})):
         values = found["pool", edit, "1.png"].values
-        assert {stem for stem in values if stem.endswith("_mse")} == stems
+        assert {metric for metric in values if metric.endswith("_mse")} == metrics
     # What doing nothing scores against what was asked, and the asked edit itself as if a method had made it.
     still, true = found["real", "pose+", "1.png"], found["truth", "pose+", "1.png"]
     assert still.values["asked_mse"] == pytest.approx(np.mean((pixels - 50 / 255) ** 2), rel=1e-5)
