@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.results.store import Row
     from reports.figures.grids import Grid
     from reports.figures.paper import Rule
-    from reports.figures.run_images import Shot
+    from reports.figures.run_images import RunImage
     from reports.timing_table import Timings
 
 _IMAGES, _MOST_IMAGES = 8, 1000
@@ -43,7 +43,7 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     from reports.checked import check_rows
     from reports.failures import collect
     from reports.figures.plots import draw_all
-    from reports.figures.run_images import read_shots
+    from reports.figures.run_images import read_images
     from reports.page.render import Content, render
     from reports.timing_table import read_timings
 
@@ -56,16 +56,16 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     rows = _rows(run, manifest)
     checks = check_rows(run, rows, passes, facts, manifest, timings.seconds if timings else None)
     files.update(file for check in checks for file in check.files())
-    shots, order = read_shots(run, _IMAGES, manifest), pass_order(summaries, passes)
+    images, order = read_images(run, _IMAGES, manifest), pass_order(summaries, passes)
     # Encoding images lets other threads run, so figures are drawn meanwhile.
     with ThreadPoolExecutor(1) as beside:
-        pictured = beside.submit(_pictures, shots, order, facts)
+        pictured = beside.submit(_pictures, images, order, facts)
         drawings = draw_all(summaries, passes, facts)
         grids, sheets, explorer = pictured.result()
     for drawing in drawings:
         files[f"plots/{drawing.name}.png"], files[f"plots/{drawing.name}.pdf"] = drawing.png, drawing.pdf
     files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
-    if facts.paper_figure is not None and shots:
+    if facts.paper_figure is not None and images:
         figure = paper_figure(run, facts.paper_figure, facts, count=_IMAGES)
         grids, files[f"figures/{figure.name}.png"] = [figure, *grids], figure.png
     content = Content(
@@ -97,16 +97,16 @@ def paper_figure(
     """One of the paper's picture figures from the images a run kept; see `figures.paper`. Raises UsageError."""
     from reports.figures.costs import cost_lines
     from reports.figures.paper import draw_figure, select_images
-    from reports.figures.run_images import read_shots
+    from reports.figures.run_images import read_images
 
-    shots = read_shots(run, _MOST_IMAGES)
-    selection = select_images(shots, count, rule, images)
-    passes = list(dict.fromkeys(column for _, column in facts.strengths))
-    return draw_figure(number, shots, passes, facts, selection, methods=methods, costs=cost_lines(run))
+    kept = read_images(run, _MOST_IMAGES)
+    selection = select_images(kept, count, rule, images)
+    passes = list(dict.fromkeys(pass_name for _, pass_name in facts.strengths))
+    return draw_figure(number, kept, passes, facts, selection, methods=methods, costs=cost_lines(run))
 
 
 def _pictures(
-    shots: Sequence[Shot], order: Sequence[str], facts: Facts
+    images: Sequence[RunImage], order: Sequence[str], facts: Facts
 ) -> tuple[list[Grid], dict[str, str], dict[str, Any] | None]:
     """The grids, their form for the page by name, and what the explorer shows."""
     from reports.figures.grids import draw_grids
@@ -114,8 +114,8 @@ def _pictures(
     from reports.page.explorer import explorer_data
     from reports.page.render import sheet
 
-    grids = draw_grids(shots, order, facts)
-    return grids, {grid.name: sheet(grid) for grid in grids}, explorer_data(shots, passes_of(shots, order), facts)
+    grids = draw_grids(images, order, facts)
+    return grids, {grid.name: sheet(grid) for grid in grids}, explorer_data(images, passes_of(images, order), facts)
 
 
 def _table_files(

@@ -31,7 +31,7 @@ class Failure:
     """Failures of one kind: the same method, pass, metric and reason; `pictures` in order."""
 
     method: str
-    column: str
+    pass_name: str
     what: str
     reason: str
     images: tuple[str, ...]

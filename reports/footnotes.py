@@ -35,7 +35,7 @@ def noted_floors(floors: Sequence[Row], columns: Sequence[Column], notes: Notes)
 
 def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], notes: Notes) -> None:
     """Footnotes on the images of the columns' passes: those taken for want of a label, and the sizes of the sets."""
-    titles = {column.pass_name.column: column.pass_name.title for column in columns}
+    titles = {column.pass_name.name: column.pass_name.title for column in columns}
     said: dict[str, list[str]] = {}
     for name, title in titles.items():
         if note := facts.pass_notes.get(name):
@@ -49,13 +49,13 @@ def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], not
 def note_small_sets(summaries: Summaries, facts: Facts, protocol: str, notes: Notes) -> None:
     """A footnote on the set metrics that the protocol gives no number here, since their sets are too small."""
     found: dict[tuple[str, int, int], list[str]] = {}
-    for (method, column), cells in summaries.items():
+    for (method, pass_name), cells in summaries.items():
         for key, cell in cells.items():
             metric, own = split_column(key)
             needed = needed_count(cell)
             if own == protocol and needed is not None and not is_reference(method, facts.references):
                 passes = found.setdefault((facts.metric(metric, protocol).label, cell.n, needed), [])
-                title = split_pass(column).title
+                title = split_pass(pass_name).title
                 passes += [title] if title not in passes else []
     for (label, count, needed), passes in found.items():
         notes.number(
@@ -66,8 +66,8 @@ def note_small_sets(summaries: Summaries, facts: Facts, protocol: str, notes: No
 
 def note_matched(facts: Facts, columns: Sequence[Column], notes: Notes) -> None:
     """A footnote on matched strengths: what share of each method's range the common change is."""
-    for name in dict.fromkeys(column.pass_name.column for column in columns):
-        shares = {method: share for (method, column), share in facts.range_shares.items() if column == name}
+    for name in dict.fromkeys(column.pass_name.name for column in columns):
+        shares = {method: share for (method, pass_name), share in facts.range_shares.items() if pass_name == name}
         if shares:
             said = ", ".join(
                 f"{method_title(method, facts.titles)} {100 * share:.0f} %" for method, share in shares.items()
@@ -89,7 +89,7 @@ def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) ->
         cells = [
             found[key]
             for (method, name), found in summaries.items()
-            if name == column.pass_name.column and key in found and not is_reference(method, facts.references)
+            if name == column.pass_name.name and key in found and not is_reference(method, facts.references)
         ]
         counts = [(cell.n, real) for cell in cells if cell.n and (real := reference_count(cell)) is not None]
         if counts:

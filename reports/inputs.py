@@ -225,20 +225,20 @@ def _titles(methods: Any) -> dict[str, str]:
 
 def _numbers_of_passes(methods: Any, key: str) -> dict[tuple[str, str], float]:
     return {
-        (str(name), str(column)): float(own[key])
+        (str(name), str(pass_name)): float(own[key])
         for name, about in _pairs(methods)
         if isinstance(about, Mapping)
-        for column, own in _pairs(about.get("passes"))
+        for pass_name, own in _pairs(about.get("passes"))
         if isinstance(own, Mapping) and key in own
     }
 
 
 def _absent_cells(methods: Any) -> dict[tuple[str, str], Absence]:
     return {
-        (str(name), str(column)): Absence("n/a", str(reason))
+        (str(name), str(pass_name)): Absence("n/a", str(reason))
         for name, about in _pairs(methods)
         if isinstance(about, Mapping)
-        for column, reason in _pairs(about.get("not_applicable"))
+        for pass_name, reason in _pairs(about.get("not_applicable"))
     }
 
 

@@ -44,7 +44,7 @@ _PASS = re.compile(r"^(?P<edit>.+?)(?:(?P<sign>[+-])(?P<variant>\d+(?:\.\d+)?)?)
 class PassName:
     """A pass taken apart: "smile+" is edit "smile" with sign "+"; a sweep's "smile+1.5" has the variant "1.5" too."""
 
-    column: str
+    name: str
     edit: str
     sign: str
     variant: str
@@ -62,12 +62,12 @@ class PassName:
         return capitalised(self.edit.replace("_", " ")) + (f" {sign}{self.variant}" if sign else "")
 
 
-def split_pass(column: str) -> PassName:
+def split_pass(name: str) -> PassName:
     """Take the name of a pass apart; never fails, a plain name has no sign and no variant."""
-    match = _PASS.match(column)
+    match = _PASS.match(name)
     if match is None:
-        return PassName(column, column, "", "")
-    return PassName(column, match["edit"], match["sign"] or "", match["variant"] or "")
+        return PassName(name, name, "", "")
+    return PassName(name, match["edit"], match["sign"] or "", match["variant"] or "")
 
 
 def capitalised(text: str) -> str:

@@ -31,7 +31,7 @@ class Column:
     @property
     def name(self) -> str:
         """Full name: "smile+:fid@paper-1"."""
-        return f"{self.pass_name.column}:{self.metric.name}@{self.protocol}"
+        return f"{self.pass_name.name}:{self.metric.name}@{self.protocol}"
 
     @property
     def label(self) -> str:

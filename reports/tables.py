@@ -57,10 +57,11 @@ def build_table(
     summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str, selection: Selection
 ) -> Table:
     """One table under `protocol`. It has no blocks when there is nothing of that selection."""
-    names = [split_pass(column) for column in pass_order(summaries, passes)]
-    headings = dict.fromkeys(name.block for name in names)
+    split = [split_pass(name) for name in pass_order(summaries, passes)]
+    headings = dict.fromkeys(item.block for item in split)
     blocks = [
-        _block(summaries, facts, protocol, selection, [n for n in names if n.block == title]) for title in headings
+        _block(summaries, facts, protocol, selection, [item for item in split if item.block == title])
+        for title in headings
     ]
     full = tuple(block for block in blocks if block.columns)
     notes = Notes()
@@ -99,9 +100,9 @@ def protocols(summaries: Summaries, facts: Facts) -> list[str]:
 def pass_order(summaries: Summaries, passes: Sequence[Pass]) -> list[str]:
     """Pass names in the plan's order, the reconstruction first, unplanned ones at the end by name."""
     planned = [item.pass_name for item in passes]
-    found = sorted({column for _, column in summaries if column != ORIGINAL})
+    found = sorted({pass_name for _, pass_name in summaries if pass_name != ORIGINAL})
     ordered = dict.fromkeys([*planned, *found])
-    return sorted(ordered, key=lambda column: column != RECONSTRUCTION)
+    return sorted(ordered, key=lambda name: name != RECONSTRUCTION)
 
 
 def method_rows(summaries: Summaries, facts: Facts) -> list[str]:
@@ -115,11 +116,11 @@ def reference_rows(summaries: Summaries, facts: Facts) -> list[str]:
     return sorted({method for method, _ in summaries if is_reference(method, facts.references)})
 
 
-def _block(summaries: Summaries, facts: Facts, protocol: str, selection: Selection, names: list[PassName]) -> Block:
-    reconstruction = names[0].column == RECONSTRUCTION
+def _block(summaries: Summaries, facts: Facts, protocol: str, selection: Selection, passes: list[PassName]) -> Block:
+    reconstruction = passes[0].name == RECONSTRUCTION
     metrics: set[str] = set()
-    for (method, column), cells in summaries.items():
-        own = column in {name.column for name in names} and not is_reference(method, facts.references)
+    for (method, pass_name), cells in summaries.items():
+        own = pass_name in {each.name for each in passes} and not is_reference(method, facts.references)
         metrics |= {split_column(c)[0] for c in cells if own and split_column(c)[1] == protocol}
     absent = {split_column(c)[0] for c in facts.absent_columns if split_column(c)[1] == protocol}
     shown = [facts.metric(metric, protocol) for metric in metrics | absent]
@@ -127,32 +128,32 @@ def _block(summaries: Summaries, facts: Facts, protocol: str, selection: Selecti
     shown = [item for item in shown if item.group in wanted and item.shown_for(reconstruction)]
     shown.sort(key=lambda item: (item.place, item.name))
     columns = tuple(
-        Column(name, item, protocol)
+        Column(each, item, protocol)
         for item in shown
-        for name in names
-        if item.name in absent or _has(summaries, facts, name.column, f"{item.name}@{protocol}")
+        for each in passes
+        if item.name in absent or _has(summaries, facts, each.name, f"{item.name}@{protocol}")
     )
-    return Block(names[0].block, columns, image_counts(summaries, facts, columns) if columns else ())
+    return Block(passes[0].block, columns, image_counts(summaries, facts, columns) if columns else ())
 
 
-def _has(summaries: Summaries, facts: Facts, column: str, name: str) -> bool:
+def _has(summaries: Summaries, facts: Facts, pass_name: str, column: str) -> bool:
     """Whether a method has this cell, and not only for want of pictures no number in it."""
     return any(
-        name in cells and needed_count(cells[name]) is None
+        column in cells and needed_count(cells[column]) is None
         for (method, own), cells in summaries.items()
-        if own == column and not is_reference(method, facts.references)
+        if own == pass_name and not is_reference(method, facts.references)
     )
 
 
 def image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> tuple[int, ...]:
     """Pictures that went into each pass of these columns, in the order of the passes."""
     counts = []
-    for name in dict.fromkeys(column.pass_name for column in columns):
-        wanted = {f"{c.metric.name}@{c.protocol}" for c in columns if c.pass_name == name}
+    for shown in dict.fromkeys(column.pass_name for column in columns):
+        wanted = {f"{c.metric.name}@{c.protocol}" for c in columns if c.pass_name == shown}
         sizes = [
             cell.n + (cell.failed if cell.rule != "zero" else 0)
-            for (method, column), cells in summaries.items()
-            if column == name.column and not is_reference(method, facts.references)
+            for (method, pass_name), cells in summaries.items()
+            if pass_name == shown.name and not is_reference(method, facts.references)
             for key, cell in cells.items()
             if key in wanted
         ]
@@ -164,15 +165,15 @@ def image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) 
 def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes: Notes) -> Entry:
     """The cell of one method and column, with a footnote where it has no number."""
     key = f"{column.metric.name}@{column.protocol}"
-    cells = summaries.get((method, column.pass_name.column))
-    if cells is None and is_reference(method, facts.references) and column.pass_name.column == RECONSTRUCTION:
+    cells = summaries.get((method, column.pass_name.name))
+    if cells is None and is_reference(method, facts.references) and column.pass_name.name == RECONSTRUCTION:
         cells = summaries.get((method, ORIGINAL))
     cell = (cells or {}).get(key)
     if cell is not None and (cell.failed or number(cell) is not None or part_text(cell)):
         return _from_cell(cell, notes)
     if is_reference(method, facts.references):
         return Entry(word=DASH)
-    if unfit := facts.absent_cells.get((method, column.pass_name.column)):
+    if unfit := facts.absent_cells.get((method, column.pass_name.name)):
         return _absent(unfit, method_title(method, facts.titles), notes)
     if (cell is None or not cell.n) and (why := facts.absent_methods.get(method) or facts.absent_columns.get(key)):
         return _absent(why, method_title(method, facts.titles) if method in facts.absent_methods else key, notes)

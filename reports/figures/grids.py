@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from reports.figures.flow_view import flow_image, full_length, wheel
-from reports.figures.run_images import Shot, passes_of
+from reports.figures.run_images import RunImage, passes_of
 from reports.inputs import Facts
 from reports.naming import in_reading_order, is_reference, method_title, split_pass
 
@@ -34,18 +34,18 @@ class Grid:
     size: tuple[int, int]
 
 
-def draw_grids(shots: Sequence[Shot], passes: Sequence[str], facts: Facts) -> list[Grid]:
+def draw_grids(images: Sequence[RunImage], passes: Sequence[str], facts: Facts) -> list[Grid]:
     """One grid an image (methods down, passes across) and one a pass (images down, methods across)."""
     methods = [
         name
-        for name in in_reading_order(method for shot in shots for method, _ in shot.made)
+        for name in in_reading_order(method for image in images for method, _ in image.made)
         if not is_reference(name, facts.references)
     ]
-    columns = passes_of(shots, passes)
+    passes = passes_of(images, passes)
     if not methods:
         return []
-    sheets = [_image_sheet(shot, columns, methods, facts) for shot in shots]
-    return [*sheets, *(_pass_grid(shots, column, methods, facts) for column in columns)]
+    sheets = [_image_sheet(image, passes, methods, facts) for image in images]
+    return [*sheets, *(_pass_grid(images, pass_name, methods, facts) for pass_name in passes)]
 
 
 @dataclass(frozen=True)
@@ -57,57 +57,57 @@ class Field:
     longest: float = 1.0
 
 
-def _pass_grid(shots: Sequence[Shot], column: str, methods: Sequence[str], facts: Facts) -> Grid:
-    name = split_pass(column)
-    with_true = any(column in shot.true for shot in shots)
-    flowing = [method for method in methods if any((method, column) in shot.flows for shot in shots)]
-    with_true_flow = bool(flowing) and any(column in shot.true_flows for shot in shots)
+def _pass_grid(images: Sequence[RunImage], pass_name: str, methods: Sequence[str], facts: Facts) -> Grid:
+    name = split_pass(pass_name)
+    with_true = any(pass_name in image.true for image in images)
+    flowing = [method for method in methods if any((method, pass_name) in image.flows for image in images)]
+    with_true_flow = bool(flowing) and any(pass_name in image.true_flows for image in images)
     heads = ["Input", *(method_title(method, facts.titles) for method in methods), *["True edit, as asked"] * with_true]
     heads += [_flow_title(method, facts) for method in flowing] + ["True flow"] * with_true_flow
-    longest = _common_length(shots, [column])
+    longest = _common_length(images, [pass_name])
     rows = []
-    for shot in shots:
-        row = [Field(shot.input), *(Field(shot.made.get((method, column))) for method in methods)]
-        row += [Field(shot.true.get(column))] * with_true
-        row += [Field(flow=shot.flows.get((method, column)), longest=longest) for method in flowing]
-        row += [Field(flow=shot.true_flows.get(column), longest=longest)] * with_true_flow
+    for image in images:
+        row = [Field(image.input), *(Field(image.made.get((method, pass_name))) for method in methods)]
+        row += [Field(image.true.get(pass_name))] * with_true
+        row += [Field(flow=image.flows.get((method, pass_name)), longest=longest) for method in flowing]
+        row += [Field(flow=image.true_flows.get(pass_name), longest=longest)] * with_true_flow
         rows.append(row)
     caption = f"{name.title}: the input, what each method makes of it" + (
         ", and the true edit as it was asked for." if with_true else "."
     )
     legend = longest if flowing else None
-    return compose(f"pass-{column}", caption, name.title, heads, [shot.name for shot in shots], rows, legend)
+    return compose(f"pass-{pass_name}", caption, name.title, heads, [image.name for image in images], rows, legend)
 
 
-def _image_sheet(shot: Shot, columns: Sequence[str], methods: Sequence[str], facts: Facts) -> Grid:
+def _image_sheet(image: RunImage, passes: Sequence[str], methods: Sequence[str], facts: Facts) -> Grid:
     """The first row is the truth: the input stands where its reconstruction is to be, true edits follow."""
-    longest = _common_length([shot], columns)
-    rows = [[Field(shot.true.get(c) or (shot.input if c == columns[0] else None)) for c in columns]]
-    names = ["Input, true edits as asked" if shot.true else "Input"]
+    longest = _common_length([image], passes)
+    rows = [[Field(image.true.get(c) or (image.input if c == passes[0] else None)) for c in passes]]
+    names = ["Input, true edits as asked" if image.true else "Input"]
     for method in methods:
-        rows.append([Field(shot.made.get((method, c))) for c in columns])
+        rows.append([Field(image.made.get((method, c))) for c in passes])
         names.append(method_title(method, facts.titles))
-    flowing = [method for method in methods if any((method, c) in shot.flows for c in columns)]
+    flowing = [method for method in methods if any((method, c) in image.flows for c in passes)]
     for method in flowing:
-        rows.append([Field(flow=shot.flows.get((method, c)), longest=longest) for c in columns])
+        rows.append([Field(flow=image.flows.get((method, c)), longest=longest) for c in passes])
         names.append(_flow_title(method, facts))
-    if flowing and shot.true_flows:
-        rows.append([Field(flow=shot.true_flows.get(c), longest=longest) for c in columns])
+    if flowing and image.true_flows:
+        rows.append([Field(flow=image.true_flows.get(c), longest=longest) for c in passes])
         names.append("True flow")
-    title = f"Picture {shot.name}"
-    heads = [split_pass(column).title for column in columns]
+    title = f"Picture {image.name}"
+    heads = [split_pass(pass_name).title for pass_name in passes]
     legend = longest if flowing else None
     caption = f"{title}: every method, every pass."
-    return compose(f"picture-{shot.name}", caption, title, heads, names, rows, legend)
+    return compose(f"picture-{image.name}", caption, title, heads, names, rows, legend)
 
 
 def _flow_title(method: str, facts: Facts) -> str:
     return f"{method_title(method, facts.titles)}'s flow"
 
 
-def _common_length(shots: Sequence[Shot], columns: Sequence[str]) -> float:
-    made = [flow for shot in shots for (_, column), flow in shot.flows.items() if column in columns]
-    true = [flow for shot in shots for column, flow in shot.true_flows.items() if column in columns]
+def _common_length(images: Sequence[RunImage], passes: Sequence[str]) -> float:
+    made = [flow for image in images for (_, pass_name), flow in image.flows.items() if pass_name in passes]
+    true = [flow for image in images for pass_name, flow in image.true_flows.items() if pass_name in passes]
     return full_length(*made, *true)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from bench.core.errors import UsageError, unknown_name
 from reports.figures.flow_view import full_length
 from reports.figures.grids import Field, Grid, compose
-from reports.figures.run_images import Shot, passes_of
+from reports.figures.run_images import RunImage, passes_of
 from reports.inputs import Facts
 from reports.naming import RECONSTRUCTION, in_reading_order, is_reference, method_title, split_pass
 
@@ -42,14 +42,14 @@ class Selection:
     why: str
 
 
-def select_images(shots: Sequence[Shot], count: int, rule: Rule = "first", asked: Sequence[str] = ()) -> Selection:
+def select_images(images: Sequence[RunImage], count: int, rule: Rule = "first", asked: Sequence[str] = ()) -> Selection:
     """The images asked for, or `count` by a rule that looks at no result.
 
     "first": the first that the run kept; "spread": evenly over those it kept.
 
     Raises UsageError for a name the run kept no image of.
     """
-    known = [shot.name for shot in shots]
+    known = [image.name for image in images]
     if asked:
         for name in asked:
             if name not in known:
@@ -64,7 +64,7 @@ def select_images(shots: Sequence[Shot], count: int, rule: Rule = "first", asked
 
 def draw_figure(
     number: int,
-    shots: Sequence[Shot],
+    images: Sequence[RunImage],
     passes: Sequence[str],
     facts: Facts,
     selection: Selection,
@@ -76,7 +76,7 @@ def draw_figure(
 
     Args:
         number: 1, 3, 4, 5, 6 or 7.
-        shots, passes: What the run kept, and its passes in order.
+        images, passes: What the run kept, and its passes in order.
         selection: The images to show.
         methods: Methods to show, in order; by default all that made images (Fig. 1 and 7: the last of them that can).
         costs: Method -> a line on its speed and memory, printed below.
@@ -85,8 +85,8 @@ def draw_figure(
     """
     if number not in FIGURES:
         raise UsageError(f"figure {number} is not drawn from images", f"one of {', '.join(map(str, FIGURES))}")
-    chosen = [shot for name in selection.names for shot in shots if shot.name == name]
-    made = in_reading_order(method for shot in chosen for method, _ in shot.made)
+    chosen = [image for name in selection.names for image in images if image.name == name]
+    made = in_reading_order(method for image in chosen for method, _ in image.made)
     made = [name for name in made if not is_reference(name, facts.references)]
     shown = list(methods) or made
     for name in shown:
@@ -96,13 +96,13 @@ def draw_figure(
         raise UsageError("the run kept no images to draw a figure of", "run it with run.grid_pictures above 0")
     if number in (1, 7):
         # One method's figure: the last that can, for the flow one that estimates some.
-        able = [m for m in shown if number == 1 or any(method == m for shot in chosen for method, _ in shot.flows)]
+        able = [m for m in shown if number == 1 or any(method == m for image in chosen for method, _ in image.flows)]
         shown = able[-1:]
-    columns = passes_of(chosen, passes)
+    passes = passes_of(chosen, passes)
     layout = {1: _edits_of_one, 6: _views, 7: _flows}.get(number, _methods_across)
-    heads, names, rows, legend = layout(chosen, columns, shown, facts)
+    heads, names, rows, legend = layout(chosen, passes, shown, facts)
     foot = [f"Images: {', '.join(selection.names)} ({selection.why})."]
-    foot += _strengths(shown, columns, facts) + [
+    foot += _strengths(shown, passes, facts) + [
         f"{method_title(m, facts.titles)}: {c}" for m, c in (costs or {}).items()
     ]
     caption = f"{FIGURES[number]}. {foot[0]}"
@@ -113,65 +113,65 @@ def draw_figure(
 _Layout = tuple[list[str], list[str], list[list[Field]], float | None]
 
 
-def _edits_of_one(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
+def _edits_of_one(images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
     """Fig. 1: input, inversion and every edit of one method."""
     (method,) = methods
-    heads = ["Input", *(_title(column) for column in columns)]
-    rows = [[Field(shot.input), *(Field(shot.made.get((method, c))) for c in columns)] for shot in shots]
-    return heads, [shot.name for shot in shots], rows, None
+    heads = ["Input", *(_title(pass_name) for pass_name in passes)]
+    rows = [[Field(image.input), *(Field(image.made.get((method, c))) for c in passes)] for image in images]
+    return heads, [image.name for image in images], rows, None
 
 
-def _methods_across(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
+def _methods_across(images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
     """Fig. 3 to 5: one row an edit of a photograph, the methods across."""
     heads = ["Input", *(method_title(method, facts.titles) for method in methods)]
     names, rows = [], []
-    for shot in shots:
-        for column in columns:
-            names.append(f"{shot.name}, {_title(column)}")
-            rows.append([Field(shot.input), *(Field(shot.made.get((method, column))) for method in methods)])
+    for image in images:
+        for pass_name in passes:
+            names.append(f"{image.name}, {_title(pass_name)}")
+            rows.append([Field(image.input), *(Field(image.made.get((method, pass_name))) for method in methods)])
     return heads, names, rows, None
 
 
-def _views(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
+def _views(images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
     """Fig. 6: input, then of each method its inversion and the edits that are its own."""
-    pairs = [(m, c) for m in methods for c in columns if any((m, c) in shot.made for shot in shots)]
+    pairs = [(m, c) for m in methods for c in passes if any((m, c) in image.made for image in images)]
     heads = ["Input", *(f"{method_title(m, facts.titles)}: {_title(c)}" for m, c in pairs)]
-    rows = [[Field(shot.input), *(Field(shot.made.get(pair)) for pair in pairs)] for shot in shots]
-    return heads, [shot.name for shot in shots], rows, None
+    rows = [[Field(image.input), *(Field(image.made.get(pair)) for pair in pairs)] for image in images]
+    return heads, [image.name for image in images], rows, None
 
 
-def _flows(shots: Sequence[Shot], columns: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
+def _flows(images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
     """Fig. 7: each edit's picture and flow. Raises UsageError where no method of the run estimates one."""
     if not methods:
         raise UsageError("no method of this run estimates a flow", "name a run with warpres")
     (method,) = methods
-    edits = [column for column in columns if column != RECONSTRUCTION]
-    heads = ["Input", *(head for column in edits for head in (_title(column), "Flow"))]
+    edits = [pass_name for pass_name in passes if pass_name != RECONSTRUCTION]
+    heads = ["Input", *(head for pass_name in edits for head in (_title(pass_name), "Flow"))]
     longest = full_length(
-        *(flow for shot in shots for (m, c), flow in shot.flows.items() if m == method and c in edits)
+        *(flow for image in images for (m, c), flow in image.flows.items() if m == method and c in edits)
     )
     rows = []
-    for shot in shots:
-        row = [Field(shot.input)]
-        for column in edits:
-            flow = Field(flow=shot.flows.get((method, column)), longest=longest)
-            row += [Field(shot.made.get((method, column))), flow]
+    for image in images:
+        row = [Field(image.input)]
+        for pass_name in edits:
+            flow = Field(flow=image.flows.get((method, pass_name)), longest=longest)
+            row += [Field(image.made.get((method, pass_name))), flow]
         rows.append(row)
-    return heads, [shot.name for shot in shots], rows, longest
+    return heads, [image.name for image in images], rows, longest
 
 
-def _title(column: str) -> str:
-    return "Inversion" if column == RECONSTRUCTION else split_pass(column).title
+def _title(pass_name: str) -> str:
+    return "Inversion" if pass_name == RECONSTRUCTION else split_pass(pass_name).title
 
 
-def _strengths(methods: Sequence[str], columns: Sequence[str], facts: Facts) -> list[str]:
+def _strengths(methods: Sequence[str], passes: Sequence[str], facts: Facts) -> list[str]:
     """Every method's strengths, as given: they are part of what a picture shows."""
     found: dict[str, list[str]] = {}
     for method in methods:
         own = [
-            (c, facts.strengths[method, c]) for c in columns if c != RECONSTRUCTION and (method, c) in facts.strengths
+            (c, facts.strengths[method, c]) for c in passes if c != RECONSTRUCTION and (method, c) in facts.strengths
         ]
         if own:
-            text = ", ".join(f"{column} {strength:+g}" for column, strength in own)
+            text = ", ".join(f"{pass_name} {strength:+g}" for pass_name, strength in own)
             found.setdefault(text, []).append(method_title(method, facts.titles))
     return [f"Strengths of {', '.join(names)}: {text}." for text, names in found.items()]

@@ -64,14 +64,14 @@ class _Run:
     methods: tuple[str, ...]
     looks: Mapping[str, Look]
 
-    def cell(self, method: str, column: str, metric: str) -> Any:
-        return self.summaries.get((method, column), {}).get(f"{metric}@{self.protocol}")
+    def cell(self, method: str, pass_name: str, metric: str) -> Any:
+        return self.summaries.get((method, pass_name), {}).get(f"{metric}@{self.protocol}")
 
-    def strength(self, method: str, column: str) -> float:
-        return self.facts.strengths.get((method, column), self.strengths.get(column, 0.0))
+    def strength(self, method: str, pass_name: str) -> float:
+        return self.facts.strengths.get((method, pass_name), self.strengths.get(pass_name, 0.0))
 
-    def has(self, column: str, metric: str) -> bool:
-        return any(number(self.cell(method, column, metric)) is not None for method in self.methods)
+    def has(self, pass_name: str, metric: str) -> bool:
+        return any(number(self.cell(method, pass_name, metric)) is not None for method in self.methods)
 
     def metric(self, name: str) -> Metric:
         return self.facts.metric(name, self.protocol)
@@ -83,9 +83,9 @@ class _Run:
     def edits(self) -> dict[str, list[PassName]]:
         """Edit -> its passes, in the plan's order."""
         found: dict[str, list[PassName]] = {}
-        for name in self.passes:
-            if name.column != RECONSTRUCTION:
-                found.setdefault(name.edit, []).append(name)
+        for item in self.passes:
+            if item.name != RECONSTRUCTION:
+                found.setdefault(item.edit, []).append(item)
         return found
 
 
@@ -113,7 +113,7 @@ def _collect(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protoco
         summaries,
         facts,
         protocol,
-        tuple(split_pass(column) for column in pass_order(summaries, passes)),
+        tuple(split_pass(pass_name) for pass_name in pass_order(summaries, passes)),
         {item.pass_name: float(item.strength) for item in passes},
         tuple(present),
         looks(everyone),
@@ -183,7 +183,7 @@ def _spread(cell: Any) -> list[list[float]] | None:
 
 def _panels(run: _Run, name: str, caption: str, panels: Sequence[tuple[str, str, str]]) -> Drawing | None:
     """Bars side by side, one panel a (title, pass, metric), one bar a method, the reference as a dashed line."""
-    shown = [(title, column, metric) for title, column, metric in panels if run.has(column, metric)]
+    shown = [(title, pass_name, metric) for title, pass_name, metric in panels if run.has(pass_name, metric)]
     if not shown:
         return None
     across = min(4, len(shown)) if len(shown) != 6 else 3
@@ -192,19 +192,19 @@ def _panels(run: _Run, name: str, caption: str, panels: Sequence[tuple[str, str,
     room = _Margins(left=0.2 + 0.063 * longest, bottom=0.28, across=0.2, down=0.52)
     height = room.top + room.bottom + down * (0.1 + 0.22 * len(run.methods)) + (down - 1) * room.down
     figure, axes = _figure(across, 7.0, height, down, room)
-    for at, (axis, (title, column, metric)) in enumerate(zip(axes, shown, strict=False)):
-        _bars(run, axis, column, metric, title, names=at % across == 0)
+    for at, (axis, (title, pass_name, metric)) in enumerate(zip(axes, shown, strict=False)):
+        _bars(run, axis, pass_name, metric, title, names=at % across == 0)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
     _stamp(run, figure)
     return _finish(figure, f"{name}@{run.protocol}", caption)
 
 
-def _bars(run: _Run, axis: Any, column: str, metric: str, title: str, names: bool) -> None:
+def _bars(run: _Run, axis: Any, pass_name: str, metric: str, title: str, names: bool) -> None:
     item = run.metric(metric)
     top = 0.0
     for place, method in enumerate(run.methods):
-        cell = run.cell(method, column, metric)
+        cell = run.cell(method, pass_name, metric)
         value = number(cell)
         if value is None:
             axis.text(0, place, " –", va="center", color=REFERENCE_COLOUR)
@@ -216,7 +216,7 @@ def _bars(run: _Run, axis: Any, column: str, metric: str, title: str, names: boo
         reach = value + (spread[1][0] if spread else 0.0)
         axis.annotate(f"{value:.{item.decimals}f}", (reach, place), (3, 0), textcoords="offset points", va="center")
         top = max(top, reach)
-    _reference_line(run, axis, column, metric, vertical=True)
+    _reference_line(run, axis, pass_name, metric, vertical=True)
     axis.set_yticks(range(len(run.methods)), [run.title(m) for m in run.methods] if names else [])
     axis.set_ylim(len(run.methods) - 0.45, -0.55)
     axis.set_title(f"{title} {item.arrow}", loc="left")
@@ -227,8 +227,8 @@ def _bars(run: _Run, axis: Any, column: str, metric: str, title: str, names: boo
         axis.set_xlim(0, top * 1.32)
 
 
-def _reference_line(run: _Run, axis: Any, column: str, metric: str, vertical: bool) -> None:
-    value = number(run.cell("real", column, metric))
+def _reference_line(run: _Run, axis: Any, pass_name: str, metric: str, vertical: bool) -> None:
+    value = number(run.cell("real", pass_name, metric))
     if value is None:
         return
     draw = axis.axvline if vertical else axis.axhline
@@ -244,7 +244,7 @@ def _reconstruction(run: _Run) -> Drawing | None:
 
 def _truth(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | None:
     panels = [
-        (f"{run.metric(metric).label}{p.sign.replace('-', '−')}", p.column, metric)
+        (f"{run.metric(metric).label}{p.sign.replace('-', '−')}", p.name, metric)
         for p in passes
         if not p.variant
         for metric in _TRUTH
@@ -255,8 +255,8 @@ def _truth(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | None:
 
 def _trade_off(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | None:
     """Quality against identity: one panel a sign, variants of a sign joined by a line."""
-    quality = next((s for s in _QUALITY for p in passes if run.has(p.column, s)), None)
-    identity = next((s for s in _IDENTITY for p in passes if run.has(p.column, s)), None)
+    quality = next((s for s in _QUALITY for p in passes if run.has(p.name, s)), None)
+    identity = next((s for s in _IDENTITY for p in passes if run.has(p.name, s)), None)
     if quality is None or identity is None:
         return None
     signs = list(dict.fromkeys(p.sign for p in passes))
@@ -264,10 +264,10 @@ def _trade_off(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | No
     for axis, sign in zip(axes, signs, strict=True):
         own = [p for p in passes if p.sign == sign]
         for method in run.methods:
-            cells = [(run.cell(method, p.column, identity), run.cell(method, p.column, quality)) for p in own]
+            cells = [(run.cell(method, p.name, identity), run.cell(method, p.name, quality)) for p in own]
             _points(axis, run.looks[method], cells)
         for p in own[:1]:
-            _reference_line(run, axis, p.column, quality, vertical=False)
+            _reference_line(run, axis, p.name, quality, vertical=False)
         axis.set_title(PassName("", edit, sign, "").title, loc="left")
         axis.set_xlabel(_label(run.metric(identity)))
         axis.set_ylabel(_label(run.metric(quality)))
@@ -299,16 +299,14 @@ def _at_change(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | No
 
     The reconstruction stands at no change, where the truth is the input itself.
     """
-    columns = [item.column for item in passes]
-    metrics = {
-        metric: plain for metric, plain in _AT_CHANGE.items() if any(run.has(column, metric) for column in columns)
-    }
-    if not metrics or not any(run.has(column, "achieved") for column in columns):
+    names = [item.name for item in passes]
+    metrics = {metric: plain for metric, plain in _AT_CHANGE.items() if any(run.has(name, metric) for name in names)}
+    if not metrics or not any(run.has(name, "achieved") for name in names):
         return None
     figure, axes = _figure(len(metrics), 7.0, 2.6, 1, _Margins())
     for axis, (metric, plain) in zip(axes, metrics.items(), strict=True):
         for method in run.methods:
-            cells = [(run.cell(method, column, "achieved"), run.cell(method, column, metric)) for column in columns]
+            cells = [(run.cell(method, name, "achieved"), run.cell(method, name, metric)) for name in names]
             cells.append((_NO_CHANGE, run.cell(method, RECONSTRUCTION, plain)))
             _points(axis, run.looks[method], sorted(cells, key=lambda cell: number(cell[0]) or 0.0))
         axis.set_title(f"{run.metric(metric).label} {run.metric(metric).arrow}", loc="left")
@@ -323,7 +321,7 @@ def _at_change(run: _Run, edit: str, passes: Sequence[PassName]) -> Drawing | No
 
 def _achieved(run: _Run) -> Drawing | None:
     """Measured change of the attribute against the strength asked for, one panel an edit."""
-    edits = {e: p for e, p in run.edits.items() if any(run.has(item.column, "achieved") for item in p)}
+    edits = {e: p for e, p in run.edits.items() if any(run.has(item.name, "achieved") for item in p)}
     if not edits:
         return None
     figure, axes = _figure(len(edits), 3.5 * len(edits), 2.8, 1, _Margins())
@@ -344,9 +342,9 @@ def _change(run: _Run, axis: Any, method: str, passes: Sequence[PassName]) -> No
     look = run.looks[method]
     points = {}
     for item in passes:
-        cell = run.cell(method, item.column, "achieved")
+        cell = run.cell(method, item.name, "achieved")
         if (value := number(cell)) is not None:
-            x = run.strength(method, item.column)
+            x = run.strength(method, item.name)
             points[x] = value
             axis.errorbar(x, value, yerr=_spread(cell), color=look.colour, capsize=2, linewidth=0.9)
     if points:
@@ -375,11 +373,11 @@ def _stamp(run: _Run, figure: Any) -> None:
     figure.text(0.995, 1 - 0.05 / height, run.protocol, ha="right", va="top", fontsize=7, color="#666666")
 
 
-def _metrics(run: _Run, column: str) -> set[str]:
+def _metrics(run: _Run, pass_name: str) -> set[str]:
     return {
         metric
         for (method, own), cells in run.summaries.items()
-        if own == column and not is_reference(method, run.facts.references)
+        if own == pass_name and not is_reference(method, run.facts.references)
         for metric, protocol in map(split_column, cells)
         if protocol == run.protocol
     }

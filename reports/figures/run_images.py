@@ -19,7 +19,7 @@ _FLOW = ".flow.npy"
 
 
 @dataclass
-class Shot:
+class RunImage:
     """What a run kept of one image.
 
     Attributes:
@@ -39,31 +39,31 @@ class Shot:
     true_flows: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def read_shots(run: Path, first: int, manifest: Mapping[str, Any] | None = None) -> list[Shot]:
+def read_images(run: Path, first: int, manifest: Mapping[str, Any] | None = None) -> list[RunImage]:
     """The first images of a run, sorted by name (numbers by their value), with all that was made of them.
 
     With a manifest, only what its plan has: an earlier plan may have left images of other methods and passes.
     """
     folder = run / "pictures"
-    shots: dict[str, Shot] = {}
+    images: dict[str, RunImage] = {}
     files = [path for path in sorted(folder.glob("*/*/*")) if path.suffix in (".png", ".npy")]
     files = [path for path in files if _planned(path, manifest or {})]
     names = sorted({_name(path) for path in files}, key=_by_number)[:first]
     for path in files:
         if (name := _name(path)) in names:
-            _take(shots.setdefault(name, Shot(name)), path)
-    return [shots[name] for name in names]
+            _take(images.setdefault(name, RunImage(name)), path)
+    return [images[name] for name in names]
 
 
 def _planned(path: Path, manifest: Mapping[str, Any]) -> bool:
-    method, column = path.parts[-3:-1]
+    method, pass_name = path.parts[-3:-1]
     methods, passes = manifest.get("methods") or (), {edit["column"] for edit in manifest.get("passes") or ()}
     names = {Path(name.replace("/", "_")).stem for name in manifest.get("pictures") or ()}
     if names and _name(path) not in names:
         return False
-    if (method, column) == INPUT:
+    if (method, pass_name) == INPUT:
         return True
-    return (not methods or method in methods or method == TRUTH) and (not passes or column in passes)
+    return (not methods or method in methods or method == TRUTH) and (not passes or pass_name in passes)
 
 
 def _name(path: Path) -> str:
@@ -74,21 +74,21 @@ def _by_number(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (1 << 62, name)
 
 
-def _take(shot: Shot, path: Path) -> None:
-    method, column = path.parts[-3:-1]
+def _take(kept: RunImage, path: Path) -> None:
+    method, pass_name = path.parts[-3:-1]
     if path.name.endswith(_FLOW):
         flow = _read_flow(path)
         if flow is not None and method == TRUTH:
-            shot.true_flows[column] = flow
+            kept.true_flows[pass_name] = flow
         elif flow is not None:
-            shot.flows[method, column] = flow
+            kept.flows[method, pass_name] = flow
     elif path.suffix == ".png" and (image := _read_image(path)) is not None:
-        if (method, column) == INPUT:
-            shot.input = image
+        if (method, pass_name) == INPUT:
+            kept.input = image
         elif method == TRUTH:
-            shot.true[column] = image
+            kept.true[pass_name] = image
         else:
-            shot.made[method, column] = image
+            kept.made[method, pass_name] = image
 
 
 def _read_image(path: Path) -> Image.Image | None:
@@ -108,7 +108,7 @@ def _read_flow(path: Path) -> np.ndarray | None:
     return flow if good else None
 
 
-def passes_of(shots: Sequence[Shot], planned: Sequence[str]) -> list[str]:
+def passes_of(images: Sequence[RunImage], planned: Sequence[str]) -> list[str]:
     """Passes that have images, in the plan's order, others after them by name."""
-    found = {column for shot in shots for _, column in shot.made}
-    return [column for column in planned if column in found] + sorted(found - set(planned))
+    found = {pass_name for image in images for _, pass_name in image.made}
+    return [pass_name for pass_name in planned if pass_name in found] + sorted(found - set(planned))

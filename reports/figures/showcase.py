@@ -17,7 +17,7 @@ from bench.core.files import write_atomic
 from bench.results.store import read_manifest
 from reports.facts import gather_facts
 from reports.figures.grids import draw_grids
-from reports.figures.run_images import read_shots
+from reports.figures.run_images import read_images
 
 _GAP = 18
 
@@ -29,15 +29,15 @@ def showcase(run: Path, names: Sequence[str] = (), count: int = 2) -> bytes:
         MissingError: The run, or an image of that name, is not there.
     """
     manifest = read_manifest(run)
-    shots = read_shots(run, first=1 << 20 if names else count)
+    images = read_images(run, first=1 << 20 if names else count)
     if names:
-        by_name = {shot.name: shot for shot in shots}
+        by_name = {image.name: image for image in images}
         absent = [name for name in names if Path(name).stem not in by_name]
         if absent:
             raise MissingError(f"{run} kept no picture {absent[0]}", f"it has: {', '.join(sorted(by_name)) or 'none'}")
-        shots = [by_name[Path(name).stem] for name in names]
+        images = [by_name[Path(name).stem] for name in names]
     passes = [str(item["column"]) for item in manifest.get("passes", ())]
-    grids = draw_grids(shots, passes, gather_facts(manifest))[: len(shots)]
+    grids = draw_grids(images, passes, gather_facts(manifest))[: len(images)]
     if not grids:
         raise MissingError(f"{run} kept no pictures", "run it again with --fresh")
     sheets = [Image.open(io.BytesIO(grid.png)) for grid in grids]

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from reports.figures.run_images import Shot
+from reports.figures.run_images import RunImage
 from reports.inputs import Facts
 from reports.naming import in_reading_order, is_reference, method_title, split_pass
 
@@ -17,28 +17,28 @@ LONGEST_SIDE = 320
 _QUALITY = 82
 
 
-def explorer_data(shots: Sequence[Shot], columns: Sequence[str], facts: Facts) -> dict[str, Any] | None:
+def explorer_data(images: Sequence[RunImage], passes: Sequence[str], facts: Facts) -> dict[str, Any] | None:
     """What the explorer shows, as JSON data; None where a run kept no images of a method.
 
     `pictures` maps "input IMAGE", "true PASS IMAGE" and "METHOD PASS IMAGE" (parts joined by a tab) to data URIs. Only
     small copies travel in the page; the images themselves lie beside it in `pictures/`.
     """
-    made = in_reading_order(method for shot in shots for method, _ in shot.made)
+    made = in_reading_order(method for image in images for method, _ in image.made)
     methods = [name for name in made if not is_reference(name, facts.references)]
     if not methods:
         return None
     pictures: dict[str, str] = {}
-    for shot in shots:
-        _add(pictures, ("input", shot.name), shot.input)
-        for column, image in shot.true.items():
-            _add(pictures, ("true", column, shot.name), image)
-        for (method, column), image in shot.made.items():
+    for kept in images:
+        _add(pictures, ("input", kept.name), kept.input)
+        for pass_name, image in kept.true.items():
+            _add(pictures, ("true", pass_name, kept.name), image)
+        for (method, pass_name), image in kept.made.items():
             if method in methods:
-                _add(pictures, (method, column, shot.name), image)
+                _add(pictures, (method, pass_name, kept.name), image)
     return {
-        "images": [shot.name for shot in shots],
+        "images": [image.name for image in images],
         "methods": [{"name": name, "title": method_title(name, facts.titles)} for name in methods],
-        "passes": [{"name": column, "title": split_pass(column).title} for column in columns],
+        "passes": [{"name": pass_name, "title": split_pass(pass_name).title} for pass_name in passes],
         "pictures": pictures,
     }
 

@@ -121,8 +121,8 @@ def _method(facts: Facts) -> Any:
     return lambda name: method_title(name, titles)
 
 
-def _edit(column: str) -> str:
-    return split_pass(column).title
+def _edit(pass_name: str) -> str:
+    return split_pass(pass_name).title
 
 
 def _explained(table: Table) -> list[Metric]:

@@ -111,7 +111,7 @@ def paper_table(
     """
     source = published_table(which)
     layout = _layout()[str(which)]
-    known = {(column, c) for (_, column), cells in summaries.items() for c in cells}
+    known = {(pass_name, c) for (_, pass_name), cells in summaries.items() for c in cells}
     ids = [c for c in source.columns if c != "runtime_s"]
     if not stands_beside(protocol):
         ids += [c for c in layout.get("truth", ()) if set(_wanted(c, protocol)) & known]
@@ -190,13 +190,13 @@ def _column(name: str, summaries: Summaries, facts: Facts, protocol: str) -> Col
     about = _layout()["columns"][name]
     if not about["passes"]:
         return Column(split_pass(""), CLOCK[about["stems"][0]], protocol)
-    found = {(column, c) for (_, column), cells in summaries.items() for c in cells}
+    found = {(pass_name, c) for (_, pass_name), cells in summaries.items() for c in cells}
     wanted = [(p, s) for s in about["stems"] for p in [*about["passes"], *about.get("mean_of", ())]]
     present = [(p, s) for p, s in wanted if (p, f"{s}@{protocol}") in found]
-    column, metric = present[0] if present else (about["passes"][0], about["stems"][0])
-    if column in about.get("mean_of", ()):
-        column = about["passes"][0]
-    return Column(split_pass(column), facts.metric(metric, protocol), protocol)
+    pass_name, metric = present[0] if present else (about["passes"][0], about["stems"][0])
+    if pass_name in about.get("mean_of", ()):
+        pass_name = about["passes"][0]
+    return Column(split_pass(pass_name), facts.metric(metric, protocol), protocol)
 
 
 def _blocks(ids: Sequence[str], columns: Sequence[Column], summaries: Summaries, facts: Facts) -> Iterator[Block]:

@@ -57,21 +57,21 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
     """One row a number of one protocol, sorted by method, pass and metric; also the metrics no table shows."""
     strengths = {ORIGINAL: 0.0} | {item.pass_name: item.strength for item in passes}
     rows: list[list[str]] = []
-    for (method, column), cells in summaries.items():
+    for (method, pass_name), cells in summaries.items():
         for name, cell in cells.items():
             metric, _, own = name.partition("@")
             if own != protocol:
                 continue
             low, high = interval(cell) or (None, None)
             value = number(cell)
-            strength = exact(facts.strengths.get((method, column), strengths.get(column)))
+            strength = exact(facts.strengths.get((method, pass_name), strengths.get(pass_name)))
             status = "ok" if value is not None else "failed" if cell.failed else "empty"
             part = part_text(cell)
             status, note = ("unfinished", f"{part} planned") if part else (status, "")
             real = reference_count(cell)
             counts = [str(cell.n), "" if real is None else str(real), str(cell.failed)]
             numbers = [exact(value), exact(low), exact(high), *counts]
-            rows.append([protocol, method, column, strength, metric, *numbers, cell.rule, status, note])
+            rows.append([protocol, method, pass_name, strength, metric, *numbers, cell.rule, status, note])
     for method, why in facts.absent_methods.items():
         rows.append([protocol, method, *[""] * 10, why.status, why.sentence()])
     for name, why in facts.absent_columns.items():

@@ -9,7 +9,7 @@ from PIL import Image
 from bench.core.errors import UsageError
 from reports.figures import paper
 from reports.figures.paper import draw_figure, select_images
-from reports.figures.run_images import Shot
+from reports.figures.run_images import RunImage
 from reports.inputs import Facts
 
 PASSES = ["reconstruction", "smile+", "pose-3"]
@@ -17,14 +17,14 @@ STRENGTHS = {("warpres", "smile+"): 3.0, ("e4e", "smile+"): 3.0, ("warpres", "po
 FACTS = Facts(strengths=STRENGTHS)
 
 
-def shots(count: int = 5) -> list[Shot]:
+def images(count: int = 5) -> list[RunImage]:
     found = []
     for number in range(count):
         image = Image.new("RGB", (16, 16), (40 * number, 0, 0))
         made = {(method, column): image for method in ("e4e", "warpres") for column in PASSES}
         del made["e4e", "pose-3"]
         flows = {("warpres", column): np.ones((2, 8, 8), np.float32) for column in PASSES}
-        found.append(Shot(str(number), image, made, {}, flows))
+        found.append(RunImage(str(number), image, made, {}, flows))
     return found
 
 
@@ -43,17 +43,17 @@ def drawn(monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
 
 
 def test_images_are_chosen_by_rule_or_by_name() -> None:
-    assert select_images(shots(), 2).names == ("0", "1")
-    assert select_images(shots(), 3, "spread").names == ("0", "2", "4")
-    assert select_images(shots(), 99).names == ("0", "1", "2", "3", "4")
-    asked = select_images(shots(), 2, asked=["3", "1"])
+    assert select_images(images(), 2).names == ("0", "1")
+    assert select_images(images(), 3, "spread").names == ("0", "2", "4")
+    assert select_images(images(), 99).names == ("0", "1", "2", "3", "4")
+    asked = select_images(images(), 2, asked=["3", "1"])
     assert asked.names == ("3", "1") and asked.why == "asked for by name"
     with pytest.raises(UsageError, match="unknown image of this run '9'"):
-        select_images(shots(), 2, asked=["9"])
+        select_images(images(), 2, asked=["9"])
 
 
 def test_figure_1_is_a_row_a_photograph(drawn: dict) -> None:
-    draw_figure(1, shots(), PASSES, FACTS, select_images(shots(), 2))
+    draw_figure(1, images(), PASSES, FACTS, select_images(images(), 2))
     heads, names, rows, legend, foot = drawn["figure1"]
     assert heads == ["Input", "Inversion", "Smile +", "Pose −3"]
     assert names == ["0", "1"] and all(field.image for row in rows for field in row) and legend is None
@@ -63,7 +63,7 @@ def test_figure_1_is_a_row_a_photograph(drawn: dict) -> None:
 
 @pytest.mark.parametrize("number", [3, 4, 5])
 def test_figures_3_to_5_have_the_methods_across(number: int, drawn: dict) -> None:
-    draw_figure(number, shots(), PASSES, FACTS, select_images(shots(), 1))
+    draw_figure(number, images(), PASSES, FACTS, select_images(images(), 1))
     heads, names, rows, _, _ = drawn[f"figure{number}"]
     assert heads == ["Input", "e4e", "WarpRes"]
     assert names == ["0, Inversion", "0, Smile +", "0, Pose −3"]
@@ -71,23 +71,23 @@ def test_figures_3_to_5_have_the_methods_across(number: int, drawn: dict) -> Non
 
 
 def test_figure_6_shows_each_methods_own_views_and_costs(drawn: dict) -> None:
-    draw_figure(6, shots(), PASSES, FACTS, select_images(shots(), 1), costs={"e4e": "1.9 s a picture."})
+    draw_figure(6, images(), PASSES, FACTS, select_images(images(), 1), costs={"e4e": "1.9 s a picture."})
     heads, _, _, _, foot = drawn["figure6"]
     assert heads[1:] == ["e4e: Inversion", "e4e: Smile +", "WarpRes: Inversion", "WarpRes: Smile +", "WarpRes: Pose −3"]
     assert "e4e: 1.9 s a picture." in foot
 
 
 def test_figure_7_shows_flows_and_needs_some(drawn: dict) -> None:
-    grid = draw_figure(7, shots(), PASSES, FACTS, select_images(shots(), 2))
+    grid = draw_figure(7, images(), PASSES, FACTS, select_images(images(), 2))
     heads, _, rows, legend, _ = drawn["figure7"]
     assert heads == ["Input", "Smile +", "Flow", "Pose −3", "Flow"] and legend > 0
     assert rows[0][2].flow is not None and grid.png.startswith(b"\x89PNG")
     with pytest.raises(UsageError, match="no method of this run estimates a flow"):
-        draw_figure(7, shots(), PASSES, FACTS, select_images(shots(), 2), methods=["e4e"])
+        draw_figure(7, images(), PASSES, FACTS, select_images(images(), 2), methods=["e4e"])
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(UsageError, match="figure 2 is not drawn from images"):
-        draw_figure(2, shots(), PASSES, FACTS, select_images(shots(), 1))
+        draw_figure(2, images(), PASSES, FACTS, select_images(images(), 1))
     with pytest.raises(UsageError, match="unknown method with images in this run 'hfgi'"):
-        draw_figure(4, shots(), PASSES, FACTS, select_images(shots(), 1), methods=["hfgi"])
+        draw_figure(4, images(), PASSES, FACTS, select_images(images(), 1), methods=["hfgi"])

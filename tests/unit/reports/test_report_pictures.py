@@ -14,7 +14,7 @@ from reports.figures.flow_view import flow_colours, flow_image, full_length, whe
 from reports.figures.grids import Grid, draw_grids
 from reports.figures.palette import looks
 from reports.figures.plots import draw_all
-from reports.figures.run_images import read_shots
+from reports.figures.run_images import read_images
 from reports.inputs import Facts
 
 
@@ -67,7 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def grids(run: Path) -> dict[str, Grid]:
-    found = draw_grids(read_shots(run, 8), PASSES, Facts.from_manifest(manifest()))
+    found = draw_grids(read_images(run, 8), PASSES, Facts.from_manifest(manifest()))
     return {grid.name: grid for grid in found}
 
 
@@ -95,14 +95,14 @@ def test_images_stand_in_the_grid_enlarged_without_blur(grids: dict[str, Grid]) 
 
 
 def test_grids_do_without_what_is_not_there(run: Path, tmp_path: Path) -> None:
-    assert draw_grids(read_shots(tmp_path, 8), PASSES, Facts()) == []
+    assert draw_grids(read_images(tmp_path, 8), PASSES, Facts()) == []
     folder = tmp_path / "pictures" / "mine" / "smile+"
     folder.mkdir(parents=True)
     (folder / "7.png").write_bytes(b"no picture")
-    assert draw_grids(read_shots(tmp_path, 8), PASSES, Facts()) == []
+    assert draw_grids(read_images(tmp_path, 8), PASSES, Facts()) == []
     Image.new("RGB", (512, 384), "red").save(folder / "8.png")
     np.save(folder / "8.flow.npy", np.zeros((3, 4, 4), np.float32))
-    found = draw_grids(read_shots(tmp_path, 8), PASSES, Facts())
+    found = draw_grids(read_images(tmp_path, 8), PASSES, Facts())
     assert [grid.name for grid in found] == ["picture-7", "picture-8", "pass-smile+"]
     assert max(found[0].size) < 600
 
@@ -112,8 +112,8 @@ def test_images_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("10", "2", "abc"):
         Image.new("RGB", (8, 8)).save(folder / f"{name}.png")
-    assert [shot.name for shot in read_shots(tmp_path, 8)] == ["2", "10", "abc"]
-    assert [shot.name for shot in read_shots(tmp_path, 2)] == ["2", "10"]
+    assert [image.name for image in read_images(tmp_path, 8)] == ["2", "10", "abc"]
+    assert [image.name for image in read_images(tmp_path, 2)] == ["2", "10"]
 
 
 def test_a_method_looks_the_same_in_every_company() -> None:
