@@ -16,7 +16,7 @@ from bench.plan.build import Assembly
 from bench.plan.config import Config
 from bench.plan.dry_run import PlannedCell, bytes_left, planned_cells, statuses
 from bench.plan.eta import seconds_left, words
-from bench.plan.missing import Gap, fetch_names, gaps_of
+from bench.plan.missing import MissingItem, fetch_names, missing_items
 from bench.plan.work import NOT_APPLICABLE
 from bench.run.workers import possible
 from bench.weights.registry import human_bytes
@@ -26,31 +26,31 @@ WIDTH = 80
 
 def print_plan(config: Config, assembly: Assembly, folder: Path, *, as_json: bool) -> int:
     """Print what a run would do; `folder` is the run's."""
-    cells, gaps = planned_cells(assembly, folder), gaps_of(assembly.needs)
+    cells, items = planned_cells(assembly, folder), missing_items(assembly.missing)
     problems = quick(assembly.work.images)
     if as_json:
-        print(json.dumps(_plain(config, assembly, folder, cells, gaps) | {"unusable": problems}, ensure_ascii=False))
+        print(json.dumps(_plain(config, assembly, folder, cells, items) | {"unusable": problems}, ensure_ascii=False))
         return int(ExitCode.OK)
     lines = [*_head(config, assembly, folder, cells, problems), "", *_cells_table(cells), "", *_states(assembly)]
-    lines += ["", *_missing(gaps), "", *_steps(gaps)] if gaps else ["", "missing   nothing"]
+    lines += ["", *_missing(items), "", *_steps(items)] if items else ["", "missing   nothing"]
     lines += ["", *_beyond(config), "", *_costs(config, assembly, cells)]
     print("\n".join(lines))
     return int(ExitCode.OK)
 
 
 def _plain(
-    config: Config, assembly: Assembly, folder: Path, cells: Sequence[PlannedCell], gaps: Sequence[Gap]
+    config: Config, assembly: Assembly, folder: Path, cells: Sequence[PlannedCell], items: Sequence[MissingItem]
 ) -> dict[str, Any]:
     """The plan as data."""
     seconds, unknown = _seconds(config, assembly, cells)
-    names = fetch_names(gaps)
+    names = fetch_names(items)
     return {
         "run": str(folder),
         "cells": [_plain_cell(cell) for cell in cells],
         "methods": statuses(assembly),
-        "missing": [asdict(need) for need in assembly.needs],
-        "gaps": [asdict(gap) for gap in gaps],
-        "fetch": {"command": f"{FETCH} {' '.join(names)}" if names else "", "bytes": _fetch_bytes(gaps)},
+        "missing": [asdict(one) for one in assembly.missing],
+        "gaps": [asdict(item) for item in items],
+        "fetch": {"command": f"{FETCH} {' '.join(names)}" if names else "", "bytes": _fetch_bytes(items)},
         "notes": assembly.notes,
         "beyond": [asdict(further) for further in further_methods(config)],
         "disk_bytes": bytes_left(cells, assembly.work.evaluators),
@@ -114,17 +114,17 @@ def _states(assembly: Assembly) -> Iterator[str]:
 
 def _lacks(name: str, assembly: Assembly) -> str:
     own = {"methods": "a checkpoint", "edits": "a direction"}
-    lacking = [need for need in assembly.needs if need.kind in own and need.status != NOT_APPLICABLE]
-    needs = [need for need in lacking if name in (need.method, need.name)]
-    return ", ".join(dict.fromkeys(file for need in needs for file in need.files or (own[need.kind],)))
+    lacking = [one for one in assembly.missing if one.kind in own and one.status != NOT_APPLICABLE]
+    missing = [one for one in lacking if name in (one.method, one.name)]
+    return ", ".join(dict.fromkeys(file for one in missing for file in one.files or (own[one.kind],)))
 
 
-def _missing(gaps: Sequence[Gap]) -> Iterator[str]:
-    size = max(len("missing"), *(len(gap.name) for gap in gaps))
+def _missing(items: Sequence[MissingItem]) -> Iterator[str]:
+    size = max(len("missing"), *(len(item.name) for item in items))
     yield f"{'missing':<{size}}  {'size':>7}  needed for"
-    for gap in gaps:
-        uses = ", ".join(gap.needed_for) if gap.needed_for != (gap.name,) else gap.reason
-        yield from _filled(f"{gap.name:<{size}}  {human_bytes(gap.bytes) if gap.bytes else '':>7}  ", uses)
+    for item in items:
+        uses = ", ".join(item.needed_for) if item.needed_for != (item.name,) else item.reason
+        yield from _filled(f"{item.name:<{size}}  {human_bytes(item.bytes) if item.bytes else '':>7}  ", uses)
 
 
 def _beyond(config: Config) -> Iterator[str]:
@@ -137,17 +137,17 @@ def _beyond(config: Config) -> Iterator[str]:
         yield from _filled(f"  {item.name:<{size}}  {item.state:<7}  ", (item.licence or "ours") + lacks)
 
 
-def _steps(gaps: Sequence[Gap]) -> Iterator[str]:
+def _steps(items: Sequence[MissingItem]) -> Iterator[str]:
     """What to do, a step each; all that can be fetched in one command at the end, with its size."""
     yield "what gets it"
-    for gap in gaps:
-        if gap.command and not gap.fetchable:
+    for item in items:
+        if item.command and not item.fetchable:
             # A file of the registry that has no address: its note says why, and how to take it over by hand.
-            about = f"{gap.reason if gap.kind == 'direction' else gap.name}: {gap.command}"
+            about = f"{item.reason if item.kind == 'direction' else item.name}: {item.command}"
             yield from wrap(about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-    names = fetch_names(gaps)
+    names = fetch_names(items)
     if names:
-        yield f"  these {len(names)} files, about {human_bytes(_fetch_bytes(gaps))} together:"
+        yield f"  these {len(names)} files, about {human_bytes(_fetch_bytes(items))} together:"
         yield from _command(names)
 
 
@@ -158,8 +158,8 @@ def _command(names: Sequence[str]) -> Iterator[str]:
         yield ("  " if number == 0 else "    ") + line + (" \\" if number < len(lines) - 1 else "")
 
 
-def _fetch_bytes(gaps: Sequence[Gap]) -> int:
-    return sum(gap.bytes for gap in gaps if gap.fetchable)
+def _fetch_bytes(items: Sequence[MissingItem]) -> int:
+    return sum(item.bytes for item in items if item.fetchable)
 
 
 def _costs(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> Iterator[str]:

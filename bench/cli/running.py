@@ -21,7 +21,7 @@ from bench.plan.build import Assembly, assemble
 from bench.plan.config import Config
 from bench.plan.eta import remember
 from bench.plan.manifest import dropped, manifest
-from bench.plan.missing import gaps_of, next_steps
+from bench.plan.missing import missing_items, next_steps
 from bench.plan.work import Work, disk_bytes
 from bench.results import store
 from bench.results.wholeness import load_results
@@ -46,9 +46,9 @@ def run(config: Config, options: argparse.Namespace) -> int:
     assembly.refuse_if_incomplete()
     for note in assembly.notes:
         tell(f"note: {note}")
-    for need in assembly.needs:
-        tell(f"not measured: {need.name}: {need.reason}")
-    for step in next_steps(gaps_of(assembly.needs)):
+    for one in assembly.missing:
+        tell(f"not measured: {one.name}: {one.reason}")
+    for step in next_steps(missing_items(assembly.missing)):
         tell(f"  next: {step}")
     if options.fresh:
         _forget(folder, shard)

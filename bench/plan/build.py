@@ -13,10 +13,10 @@ from bench.core.machine import machine_of
 from bench.plan.checkpoints import network_path
 from bench.plan.config import Config
 from bench.plan.methods import specs_of, with_matched_strengths
-from bench.plan.missing import gaps_of, next_steps
+from bench.plan.missing import missing_items, next_steps
 from bench.plan.plugins import load_plugins
 from bench.plan.sources import networks_of, open_data, planned_data
-from bench.plan.work import NOT_APPLICABLE, Need, Work
+from bench.plan.work import NOT_APPLICABLE, Missing, Work
 from bench.run.shard import Shard
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Assembly:
     """
 
     work: Work
-    needs: tuple[Need, ...]
+    missing: tuple[Missing, ...]
     domain: Domain
     columns: Mapping[str, tuple[EditPass, ...]]
     counted: bool = True
@@ -43,14 +43,14 @@ class Assembly:
 
         What nobody released is no obstacle, nor is a column whose network is absent: tables say so in their cells.
         """
-        blocking = [need for need in self.needs if need.blocking]
+        blocking = [one for one in self.missing if one.blocking]
         if not blocking:
             return
-        gaps = gaps_of(blocking)
-        lines = [f"{', '.join(gap.needed_for)}: {gap.reason}" for gap in gaps]
+        items = missing_items(blocking)
+        lines = [f"{', '.join(item.needed_for)}: {item.reason}" for item in items]
         here = [spec.name for spec in self.work.specs]
-        advice = next_steps(gaps)
-        if here and all(need.kind in ("methods", "edits") for need in blocking):
+        advice = next_steps(items)
+        if here and all(one.kind in ("methods", "edits") for one in blocking):
             advice.append(f"or run those that are here: --methods {','.join(here)}")
         raise MissingError("something is missing\n  " + "\n  ".join(lines), "\n        ".join(advice))
 
@@ -61,9 +61,9 @@ class Assembly:
         for edit in (edit for columns in self.columns.values() for edit in columns if edit.note):
             names = notes.setdefault(edit.note, [])
             names += [edit.pass_name] if edit.pass_name not in names else []
-        for need in self.needs:
-            if need.status == NOT_APPLICABLE:
-                notes.setdefault(need.reason, []).append(f"{need.name} of {need.method}")
+        for one in self.missing:
+            if one.status == NOT_APPLICABLE:
+                notes.setdefault(one.reason, []).append(f"{one.name} of {one.method}")
         return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
 
 
@@ -71,7 +71,7 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
     """Check everything a configuration names and put the work together.
 
     No image is read and no method loaded, but to find matched strengths that are not known yet. When `dry`, no
-    network is loaded at all, and absent data are a need like any other.
+    network is loaded at all, and absent data are missing like any other thing.
 
     Raises:
         UsageError: A name that does not exist, an edit that does not fit.
@@ -81,13 +81,13 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
 
     _set_threads(config)
     load_plugins(config.plugins)
-    needs: list[Need] = []
-    dataset = planned_data(config, needs) if dry else open_data(config)
+    missing: list[Missing] = []
+    dataset = planned_data(config, missing) if dry else open_data(config)
     device = device_of(config, shard or Shard())
-    specs, columns = specs_of(config, dataset, device, needs)
+    specs, columns = specs_of(config, dataset, device, missing)
     if config.edits.mode == "matched" and specs:
         specs = with_matched_strengths(config, dataset, device, specs, search=not dry)
-    evaluators = _evaluators(config, dataset, device, needs, dry=dry)
+    evaluators = _evaluators(config, dataset, device, missing, dry=dry)
     work = Work(
         dataset=dataset,
         images=tuple(dataset.images[: config.data.limit]),
@@ -103,7 +103,7 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
         machine=machine_of(device),
         code=_code(dataset),
     )
-    return Assembly(work, tuple(needs), dataset.domain, columns, counted=dataset.counted)
+    return Assembly(work, tuple(missing), dataset.domain, columns, counted=dataset.counted)
 
 
 def _set_threads(config: Config) -> None:
@@ -135,7 +135,7 @@ def device_of(config: Config, shard: Shard) -> str:
     return choose_device(config.run.device, shard.local_rank)
 
 
-def _evaluators(config: Config, dataset: Dataset, device: str, needs: list[Need], *, dry: bool) -> list[Evaluator]:
+def _evaluators(config: Config, dataset: Dataset, device: str, missing: list[Missing], *, dry: bool) -> list[Evaluator]:
     from metrics.evaluator import load_evaluator, plan_evaluator
 
     if not config.protocols:
@@ -152,8 +152,10 @@ def _evaluators(config: Config, dataset: Dataset, device: str, needs: list[Need]
             )
         for metric, why in evaluator.missing.items():
             files = why.files
-            needs.append(Need("columns", f"{metric}@{evaluator.protocol}", why.what, why.next_step, "missing", files))
+            missing.append(
+                Missing("columns", f"{metric}@{evaluator.protocol}", why.what, why.next_step, "missing", files)
+            )
         if not evaluator.pair_metrics and not evaluator.set_metrics:
-            needs.append(Need("run", evaluator.protocol, "none of its columns can be measured here"))
+            missing.append(Missing("run", evaluator.protocol, "none of its columns can be measured here"))
         evaluators.append(evaluator)
     return evaluators

@@ -71,11 +71,11 @@ def planned_cells(assembly: Assembly, folder: Path) -> list[PlannedCell]:
 def statuses(assembly: Assembly) -> dict[str, str]:
     """Method asked for -> "ready", "missing" or "not released"."""
     found = dict.fromkeys(assembly.columns, "ready")
-    for need in assembly.needs:
-        if need.kind == "methods":
-            found[need.name] = need.status
-        elif need.kind == "edits" and need.status != NOT_APPLICABLE:
-            found[need.method] = need.status
+    for one in assembly.missing:
+        if one.kind == "methods":
+            found[one.name] = one.status
+        elif one.kind == "edits" and one.status != NOT_APPLICABLE:
+            found[one.method] = one.status
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.data.splits import checksum
-from bench.plan.work import NOT_APPLICABLE, Need, Work, edit_digest, subset_labels
+from bench.plan.work import NOT_APPLICABLE, Missing, Work, edit_digest, subset_labels
 
 if TYPE_CHECKING:
     from bench.core.contract import Evaluator
@@ -37,8 +37,8 @@ def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, 
         "passes": _passes_record(work),
         "protocols": {evaluator.protocol: _protocol_record(config, work, evaluator) for evaluator in work.evaluators},
         "missing": {
-            kind: {need.name: {"status": need.status, "reason": need.reason, "command": need.command} for need in found}
-            for kind, found in _by_kind(assembly.needs).items()
+            kind: {one.name: {"status": one.status, "reason": one.reason, "command": one.command} for one in found}
+            for kind, found in _by_kind(assembly.missing).items()
         },
         "filled_weights": config.filled_weights,
         "pictures": {
@@ -65,8 +65,8 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
     for name in config.methods:
         spec = present.get(name)
         record[name] = _printed(config, name)
-        if unfit := [need for need in assembly.needs if need.method == name and need.status == NOT_APPLICABLE]:
-            record[name]["not_applicable"] = {column: need.reason for need in unfit for column in need.columns}
+        if unfit := [one for one in assembly.missing if one.method == name and one.status == NOT_APPLICABLE]:
+            record[name]["not_applicable"] = {column: one.reason for one in unfit for column in one.columns}
         if spec is not None:
             record[name] |= {
                 "digest": spec.digest,
@@ -142,8 +142,8 @@ def dropped(earlier: Mapping[str, Any], assembly: Assembly) -> list[str]:
     return words + ([f"{len(gone['picture'])} of {len(shown['picture'])} pictures"] if gone["picture"] else [])
 
 
-def _by_kind(needs: tuple[Need, ...]) -> Mapping[str, list[Need]]:
-    return {kind: [need for need in needs if need.kind == kind] for kind in ("methods", "columns")}
+def _by_kind(missing: tuple[Missing, ...]) -> Mapping[str, list[Missing]]:
+    return {kind: [one for one in missing if one.kind == kind] for kind in ("methods", "columns")}
 
 
 def versions() -> dict[str, str]:

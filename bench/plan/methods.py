@@ -12,7 +12,7 @@ from bench.core.errors import MissingError, NotApplicableError, UsageError, unkn
 from bench.plan.checkpoints import checkpoint_files, direction_files, latent_rows
 from bench.plan.config import Config
 from bench.plan.sources import networks_of, rows_of_family
-from bench.plan.work import NOT_APPLICABLE, MethodSpec, Need
+from bench.plan.work import NOT_APPLICABLE, MethodSpec, Missing
 from methods.checkpoint_files import AbsentError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def specs_of(
-    config: Config, dataset: Dataset, device: str, needs: list[Need]
+    config: Config, dataset: Dataset, device: str, missing: list[Missing]
 ) -> tuple[list[MethodSpec], dict[str, tuple[EditPass, ...]]]:
     """The methods that can run, and the columns of all of them."""
     from methods.registry import find, method_names
@@ -47,18 +47,20 @@ def specs_of(
             rows = latent_rows(files, rows)
         except AbsentError as error:
             status = error.status
-            needs.append(Need("methods", name, error.what, error.next_step, status, error.files))
+            missing.append(Missing("methods", name, error.what, error.next_step, status, error.files))
         planned, unfit[name] = _planned(config, dataset, method, rows)
         columns[name] = tuple(edit for _, edit in planned)
         edits |= _columns_of(planned)
         passes, absent = _passes(config, dataset, method, rows, planned)
         if status == "not released":
             continue
-        needs += [Need("edits", e, why.what, why.next_step, "missing", why.files, name) for e, why in absent.items()]
+        missing += [
+            Missing("edits", e, why.what, why.next_step, "missing", why.files, name) for e, why in absent.items()
+        ]
         if files is not None and not absent:
             title = variant.title if variant else ""
             specs.append(_spec(name, title, method, files, dataset.domain, device, passes, config.run.steps))
-    needs += _unfit(config, unfit, edits)
+    missing += _unfit(config, unfit, edits)
     return specs, columns
 
 
@@ -73,14 +75,14 @@ def _columns_of(planned: Sequence[Planned]) -> dict[str, tuple[str, ...]]:
 
 def _unfit(
     config: Config, unfit: Mapping[str, Mapping[str, NotApplicableError]], edits: Mapping[str, tuple[str, ...]]
-) -> list[Need]:
+) -> list[Missing]:
     """What does not apply to which method. Raises NotApplicableError for an edit that applies to none of them."""
     for edit in config.edits.names:
         errors = [found[edit] for found in unfit.values() if edit in found]
         if errors and len(errors) == len(config.methods):
             raise errors[0]
     return [
-        Need("edits", edit, error.what, "", NOT_APPLICABLE, (), method, edits.get(edit.rstrip("+-"), ()))
+        Missing("edits", edit, error.what, "", NOT_APPLICABLE, (), method, edits.get(edit.rstrip("+-"), ()))
         for method, found in unfit.items()
         for edit, error in found.items()
     ]

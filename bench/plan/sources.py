@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.core.domains import Domain, find_domain, rows_of
 from bench.core.errors import MissingError
 from bench.plan.config import Config
-from bench.plan.work import Need
+from bench.plan.work import Missing
 from methods.checkpoint_files import RELEASED, family
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def open_data(config: Config) -> Dataset:
     return open_dataset(data.name, data.root, data.split, data.limit)
 
 
-def planned_data(config: Config, needs: list[Need]) -> Dataset:
-    """The data set, or where it is not (all) here a need and what can be told of it."""
+def planned_data(config: Config, missing: list[Missing]) -> Dataset:
+    """The data set, or where it is not (all) here what is missing and what can be told of it."""
     try:
         return open_data(config)
     except MissingError as error:
@@ -33,7 +33,7 @@ def planned_data(config: Config, needs: list[Need]) -> Dataset:
 
         data = config.data
         source = f"{error.next_step}; {kind_of(data.name).source}" if not data.root else error.next_step
-        needs.append(Need("data", data.name, error.what, source))
+        missing.append(Missing("data", data.name, error.what, source))
         return expect_dataset(data.name, data.root, data.split, data.limit)
 
 

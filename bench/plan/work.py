@@ -20,7 +20,7 @@ NOT_APPLICABLE = "n/a"
 
 
 @dataclass(frozen=True)
-class Need:
+class Missing:
     """Something a run lacks.
 
     Attributes:
