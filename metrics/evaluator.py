@@ -1,9 +1,9 @@
 """A protocol with its networks loaded: images in, numbers out (`bench.core.contract.Evaluator`).
 
-    judge = load_judge("paper-1", domain="faces", weights=registry.path, device="cpu")
-    kept = [judge.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
-    made = [judge.store(pixels) for pixels in judge.to_uint8(images)]
-    for scored in judge.score(judge.extract(made), judge.extract(kept)): ...
+    evaluator = load_evaluator("paper-1", domain="faces", weights=registry.path, device="cpu")
+    kept = [evaluator.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
+    made = [evaluator.store(pixels) for pixels in evaluator.to_uint8(images)]
+    for scored in evaluator.score(evaluator.extract(made), evaluator.extract(kept)): ...
 
 Every network sees every stored image once, in batches; comparing what was seen in two runs none.
 """
@@ -26,7 +26,7 @@ from bench.core.contract import Domain, Features, InputSource, Scored
 from bench.core.digest import code_of
 from bench.core.errors import MissingError, all_missing
 
-from . import images as pictures
+from . import images as image_files
 from .columns import Batch, Extractor, NoFace, Pair, Resources, World
 from .protocol import Column, ProtocolFile, load_protocol
 
@@ -59,11 +59,11 @@ class ProtocolEvaluator:
 
     @property
     def lossy(self) -> bool:
-        return self.rules.pictures.storage == "jpeg"
+        return self.rules.images.storage == "jpeg"
 
     @property
     def input_source(self) -> InputSource:
-        return self.rules.pictures.input
+        return self.rules.images.input
 
     @property
     def rules_digest(self) -> str:
@@ -75,18 +75,18 @@ class ProtocolEvaluator:
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A full-size uint8 (H, W, 3) image as the protocol keeps it. Raises ImageError for anything else."""
-        return pictures.store(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
+        return image_files.store(pixels, self.rules.images.size(self.domain), self.rules.images)
 
     def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
         """As `store`, but never through JPEG: one side of the floor row "real JPEG against real PNG"."""
-        return pictures.resized(pixels, self.rules.pictures.size(self.domain), self.rules.pictures)
+        return image_files.resized(pixels, self.rules.images.size(self.domain), self.rules.images)
 
     def to_uint8(self, images: Tensor) -> np.ndarray:
         """Generated float images (N, 3, H, W) as uint8 (N, H, W, 3), rounded where they are, then copied.
 
         Raises ImageError when one holds NaN or infinity.
         """
-        return pictures.to_uint8(images, self.rules.pictures.uint8)
+        return image_files.to_uint8(images, self.rules.images.uint8)
 
     @torch.inference_mode()
     def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:
@@ -112,8 +112,8 @@ class ProtocolEvaluator:
                     values[at][metric] = answer
         return [Scored(values[at], self._features(each), failures[at]) for at, each in enumerate(generated)]
 
-    def _features(self, description: Features) -> dict[str, np.ndarray]:
-        return {metric: np.asarray(description[look], dtype=np.float32) for metric, look in self._sets.items()}
+    def _features(self, features: Features) -> dict[str, np.ndarray]:
+        return {metric: np.asarray(features[key], dtype=np.float32) for metric, key in self._sets.items()}
 
 
 def _compared(pair: Pair, generated: Sequence[Any], original: Sequence[Any]) -> list[float | NoFace]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from bench.core.errors import ImageError
 
-from .protocol import Pictures
+from .protocol import ImageRules
 
 # Rows of an image rounded at a time on a CPU: what lies between the steps stays in its cache.
 _ROWS = 32
@@ -54,7 +54,7 @@ def _levels(images: Tensor, rule: str) -> Tensor:
     return levels.to(torch.uint8)
 
 
-def resized(pixels: np.ndarray, size: tuple[int, int], images: Pictures) -> np.ndarray:
+def resized(pixels: np.ndarray, size: tuple[int, int], images: ImageRules) -> np.ndarray:
     """uint8 (H, W, 3) to uint8 (h, w, 3) by the protocol's filter; unchanged when the size fits already."""
     if pixels.shape[:2] == size:
         return pixels
@@ -72,7 +72,7 @@ def through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def store(pixels: np.ndarray, size: tuple[int, int], images: Pictures) -> np.ndarray:
+def store(pixels: np.ndarray, size: tuple[int, int], images: ImageRules) -> np.ndarray:
     """A full-size uint8 (H, W, 3) image as the protocol keeps it, uint8 (h, w, 3)."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ImageError(f"expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")

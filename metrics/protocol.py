@@ -29,8 +29,8 @@ _IDENTITY = ("identity", "world_identity")
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """How an image is kept, `[images]` of the file; both sides of every comparison go through this.
+class ImageRules:
+    """How an image is kept, `[pictures]` of the file; both sides of every comparison go through this.
 
     Attributes:
         input: What a method is fed: "stored" (the image as kept here) or "original" (as the data set has it).
@@ -144,7 +144,7 @@ class ProtocolFile:
 
     name: str
     title: str
-    pictures: Pictures
+    images: ImageRules
     failures: Failures
     numbers: Bootstrap
     columns: tuple[Column, ...]
@@ -229,7 +229,7 @@ def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
     return ProtocolFile(
         name=content["name"],
         title=content["title"],
-        pictures=_pictures(content["pictures"], path.name),
+        images=_image_rules(content["pictures"], path.name),
         failures=from_table(Failures, content["failures"], f"[failures] of {path.name}"),
         numbers=from_table(Bootstrap, content.get("numbers", {}), f"[numbers] of {path.name}"),
         columns=columns,
@@ -237,14 +237,14 @@ def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
     )
 
 
-def _pictures(table: Mapping[str, Any], file: str) -> Pictures:
+def _image_rules(table: Mapping[str, Any], file: str) -> ImageRules:
     sizes = {key: value for key, value in table.items() if key in domains()}
     if not sizes:
         raise UsageError(
             f"[pictures] of {file} lacks a size", f"give one, (height, width), for {' or '.join(domains())}"
         )
     rest = {key: value for key, value in table.items() if key not in sizes}
-    return from_table(Pictures, {**rest, "sizes": sizes}, f"[pictures] of {file}")
+    return from_table(ImageRules, {**rest, "sizes": sizes}, f"[pictures] of {file}")
 
 
 def _column(table: Mapping[str, Any], file: str) -> Column:
@@ -295,8 +295,8 @@ __all__ = [
     "Bootstrap",
     "Column",
     "Failures",
+    "ImageRules",
     "PairKind",
-    "Pictures",
     "ProtocolFile",
     "SetKind",
     "load_protocol",

@@ -59,9 +59,9 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
     images, order = read_images(run, _IMAGES, manifest), pass_order(summaries, passes)
     # Encoding images lets other threads run, so figures are drawn meanwhile.
     with ThreadPoolExecutor(1) as beside:
-        pictured = beside.submit(_pictures, images, order, facts)
+        gridded = beside.submit(_grids, images, order, facts)
         drawings = draw_all(summaries, passes, facts)
-        grids, sheets, explorer = pictured.result()
+        grids, sheets, explorer = gridded.result()
     for drawing in drawings:
         files[f"plots/{drawing.name}.png"], files[f"plots/{drawing.name}.pdf"] = drawing.png, drawing.pdf
     files.update((f"grids/{grid.name}.png", grid.png) for grid in grids)
@@ -105,7 +105,7 @@ def paper_figure(
     return draw_figure(number, kept, passes, facts, selection, methods=methods, costs=cost_lines(run))
 
 
-def _pictures(
+def _grids(
     images: Sequence[RunImage], order: Sequence[str], facts: Facts
 ) -> tuple[list[Grid], dict[str, str], dict[str, Any] | None]:
     """The grids, their form for the page by name, and what the explorer shows."""

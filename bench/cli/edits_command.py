@@ -110,14 +110,14 @@ def _text(options: argparse.Namespace) -> int:
 
 
 def _fit(options: argparse.Namespace, device: str) -> dict[str, Any]:
-    from bench.edits.fit import fit_directions as finding
+    from bench.edits.fit import fit_directions
     from bench.edits.fit.samples import draw
 
     generator, crop, origin = _generator(options, device)
     samples = draw(generator, options.samples, options.seed, device, crop)
     if options.pictures:
-        return {"pictures": finding.write_images(samples, options.pictures), "folder": str(options.pictures)}
-    request = finding.Request(
+        return {"pictures": fit_directions.write_images(samples, options.pictures), "folder": str(options.pictures)}
+    request = fit_directions.Request(
         domain=options.domain,
         kind=options.kind,
         labels=options.labels or "",
@@ -127,7 +127,7 @@ def _fit(options: argparse.Namespace, device: str) -> dict[str, Any]:
         output=options.output,
         origin=origin,
     )
-    return finding.find(samples, request, tell)
+    return fit_directions.find(samples, request, tell)
 
 
 def _generator(options: argparse.Namespace, device: str) -> tuple[Any, Any, str]:

@@ -166,10 +166,10 @@ def _costs(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> 
     size = bytes_left(cells, assembly.work.evaluators)
     known = "" if size is None else f"about {human_bytes(size)} for the results that are missing"
     yield from _wrapped("disk", known or "not known without the data: it grows with their number")
-    yield from _wrapped("time", _forecast(config, assembly, cells))
+    yield from _wrapped("time", _eta(config, assembly, cells))
 
 
-def _forecast(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> str:
+def _eta(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> str:
     """Time left, from earlier runs of the same methods on this machine."""
     seconds, unknown = _seconds(config, assembly, cells)
     if seconds is None:

@@ -1,4 +1,4 @@
-"""From a configuration's methods and edits to contestants: files found, columns planned, directions loaded."""
+"""From a configuration's methods and edits to method specs: files found, columns planned, directions loaded."""
 
 from __future__ import annotations
 

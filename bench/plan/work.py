@@ -88,7 +88,7 @@ class Work:
 
     Attributes:
         images: In order of evaluation, the limit applied.
-        judges: One a protocol.
+        evaluators: One a protocol.
         observers: Further measurements, on data sets that know the truth.
         group: Images a network sees at once; an image's place in its group is fixed by the data set's order.
         batch: Images read and held at a time.

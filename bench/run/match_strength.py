@@ -57,7 +57,7 @@ def matched_strengths(
     """Column -> matched strength, for each method by name.
 
     Args:
-        contestants: With their cards' own strengths; the first one sets how far is far enough.
+        specs: With their cards' own strengths; the first one sets how far is far enough.
         images: The first of these are measured on.
         regressor: Images (N, 3, H, W) -> attribute -> (N,).
         folder: The run's; keeps what was found.

@@ -60,7 +60,7 @@ EDIT = {
 
 
 class UpperBound:
-    """The shipped WarpRes, with the judges and the observer of a run."""
+    """The shipped WarpRes, with the evaluators and the observer of a run."""
 
     def __init__(self) -> None:
         method = load_method("warpres", checkpoint=files_of("warpres", "faces", (), "synthetic"))

@@ -11,15 +11,15 @@ from PIL import Image
 
 from bench.core.errors import ImageError
 from metrics.images import finite, store, to_uint8
-from metrics.protocol import Pictures, load_protocol
+from metrics.protocol import ImageRules, load_protocol
 from tests.unit.metrics.reference import images_u8, u8
 
-PAPER = load_protocol("paper-1").pictures
-STANDARD = load_protocol("standard-1").pictures
+PAPER = load_protocol("paper-1").images
+STANDARD = load_protocol("standard-1").images
 
 
-def with_resize(resize: str) -> Pictures:
-    return Pictures("stored", resize, (64, 64), (48, 64), "memory", "round")  # type: ignore[arg-type]
+def with_resize(resize: str) -> ImageRules:
+    return ImageRules("stored", resize, (64, 64), (48, 64), "memory", "round")  # type: ignore[arg-type]
 
 
 def test_rounding_rules() -> None:

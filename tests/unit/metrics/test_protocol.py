@@ -42,11 +42,11 @@ def test_every_column_explains_itself() -> None:
 
 def test_paper_and_standard_differ_where_they_should() -> None:
     paper, standard, synthetic, _ = (load_protocol(name) for name in NAMES)
-    assert (paper.pictures.storage, paper.pictures.jpeg_quality, paper.pictures.uint8) == ("jpeg", 75, "truncate")
-    assert (paper.pictures.input, standard.pictures.input) == ("stored", "original")
-    assert (standard.pictures.storage, standard.pictures.uint8) == ("memory", "round")
+    assert (paper.images.storage, paper.images.jpeg_quality, paper.images.uint8) == ("jpeg", 75, "truncate")
+    assert (paper.images.input, standard.images.input) == ("stored", "original")
+    assert (standard.images.storage, standard.images.uint8) == ("memory", "round")
     assert (paper.failures.rule, standard.failures.rule) == ("skip", "zero")
-    assert paper.pictures.size("cars") == (192, 256)
+    assert paper.images.size("cars") == (192, 256)
     assert paper.column("fid").options.extractor == "inception-imagenet"
     assert standard.column("fid").options.extractor == "inception-fid"
     assert (paper.column("ssim").kind, standard.column("ssim").kind) == ("ms_ssim", "ssim")
@@ -81,7 +81,7 @@ def test_a_protocol_extends_another(tmp_path: Path) -> None:
     base, mine = load_protocol("paper-1"), load_protocol(path)
     assert [column.metric for column in mine.columns] == [*(column.metric for column in base.columns), "mse_again"]
     assert mine.column("lpips").title == "VGG" and mine.column("fid") == base.column("fid")
-    assert mine.pictures.jpeg_quality == 90 and mine.pictures.resize == base.pictures.resize
+    assert mine.images.jpeg_quality == 90 and mine.images.resize == base.images.resize
     assert (mine.name, mine.title) == ("mine-1", base.title)
     path.write_text(f'extends = "{path}"\nname = "mine-1"\n')
     with pytest.raises(UsageError, match="extends itself"):
