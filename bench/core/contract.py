@@ -133,6 +133,31 @@ class StyleMethod(Method, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class TwinInversion(Inversion):
+    """An inversion with a second encoder's codes, which only say what an edit changes.
+
+    Attributes:
+        shadow: float32 (N, L, 512), as `codes`. An edit that depends on codes is worked out for either.
+    """
+
+    shadow: Tensor
+
+
+class TwinMethod(Method, Protocol):
+    """A method whose inversions are `TwinInversion`s."""
+
+    def edit(
+        self,
+        inversion: Inversion,
+        delta: Tensor | None = None,
+        style_delta: Mapping[int, Tensor] | None = None,
+        shadow_delta: Tensor | None = None,
+    ) -> Tensor:
+        """As `StyleMethod.edit`; `shadow_delta` is added to the second codes, which get `delta` too where None."""
+        ...
+
+
 @runtime_checkable
 class ChoosesFilter(Protocol):
     """A method that says how images of another size are brought to its own; any other's are resized bilinearly."""

@@ -98,7 +98,7 @@ class ChangeMeter:
         """Mean change of the attribute, in its unit, at one strength."""
         edit = EditPass(direction.name, direction, strength)
         edited = [
-            change_of(dict.fromkeys(range(len(item)), edit), item.codes).apply(self._method, item)
+            change_of(dict.fromkeys(range(len(item)), edit), item).apply(self._method, item)
             for item in self._inversions
         ]
         after = torch.cat([self._read(images) for images in edited])

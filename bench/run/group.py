@@ -205,7 +205,7 @@ class GroupRunner:
         for queues in kinds.values():
             while any(queues.values()):
                 lane = [queue.pop(0) for queue in queues.values() if queue]
-                yield change_of({self._place(task): task.edit for task in lane}, inversion.codes), lane
+                yield change_of({self._place(task): task.edit for task in lane}, inversion), lane
 
     def _score_each(
         self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], images: Tensor, announced: dict[str, Tensor]

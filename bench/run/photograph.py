@@ -45,7 +45,7 @@ def edit_photograph(method: Method, pixels: np.ndarray, passes: Sequence[EditPas
     inversion = method.invert(to_input(pixels, method)[None].to(device))
     yield _made(method, inversion, "reconstruction", Change())
     for edit in passes:
-        yield _made(method, inversion, pass_name(edit.pass_name, edit.strength), change_of({0: edit}, inversion.codes))
+        yield _made(method, inversion, pass_name(edit.pass_name, edit.strength), change_of({0: edit}, inversion))
 
 
 def _made(method: Method, inversion: Inversion, name: str, change: Change) -> Output:

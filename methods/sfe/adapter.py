@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.core.checkpoint import load_part, load_strict, state_dict_of, take
-from bench.core.contract import Domain, Inversion, stage
+from bench.core.contract import Domain, Inversion, TwinInversion, stage
 from bench.core.errors import MissingError
 from methods.checkpoint_parts import one_of_each
 from methods.generators import built, find_generator
@@ -29,17 +29,15 @@ _EDITOR, _INVERTER = "encoder.", "inverter."
 
 
 @dataclass(frozen=True)
-class SfeInversion(Inversion):
-    """Codes of both encoders, and the maps an edit needs.
+class SfeInversion(TwinInversion):
+    """Codes of both encoders (`shadow` are e4e's), and the maps an edit needs.
 
     Attributes:
-        shadow: (N, L, D), e4e's codes; they only say what an edit changes.
         fused: F_fused (N, C, s, s).
         rgb: The RGB skip of the own codes below the insertion, (N, 3, s, s).
         tap: Generator feature of e4e's codes there, (N, C, s, s).
     """
 
-    shadow: Tensor
     fused: Tensor
     rgb: Tensor | None
     tap: Tensor
@@ -83,15 +81,25 @@ class Sfe(LatentMethod):
             tap = self._tap(shadow).x
         return SfeInversion(codes, shadow, fused, own.rgb, tap)
 
-    def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
-        """Picture (N, 3, H, W); `delta` is added to both code sets. The editor runs for a reconstruction too."""
+    def edit(
+        self,
+        inversion: Inversion,
+        delta: Tensor | None = None,
+        style_delta: StyleDelta | None = None,
+        shadow_delta: Tensor | None = None,
+    ) -> Tensor:
+        """Image (N, 3, H, W); the editor runs for a reconstruction too.
+
+        `delta` is added to the own codes, `shadow_delta` to e4e's, or `delta` to both where it is None. They differ for
+        edits that depend on the codes, such as GANSpace's, which set a coordinate (card, section 7).
+        """
         assert isinstance(inversion, SfeInversion)
         codes, rgb = inversion.codes, inversion.rgb
         change = torch.zeros_like(inversion.fused)
         if delta is not None or style_delta is not None:
             codes = edited(codes, delta)
             with stage("shadow"):
-                change = self.change(inversion, delta, style_delta)
+                change = self.change(inversion, delta if shadow_delta is None else shadow_delta, style_delta)
                 rgb = self._tap(codes, style_delta).rgb
         with stage("edit"):
             features = self.editor(inversion.fused, change)
