@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,10 +22,10 @@ from metrics.intervals import mean_interval
 from metrics.protocol import Bootstrap
 from reports.inputs import Facts
 from reports.naming import RECONSTRUCTION, method_title
+from reports.seeds import first_seed, seed_of
 
 Verdict = Literal["holds", "does not hold", "not separable"]
 _FILE = Path(__file__).parent / "claims.toml"
-_SEED = re.compile(r"-s\d+$")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class _Numbers:
 
     def seeds(self, name: str) -> list[str]:
         """The method and its further seeds, as far as they are here."""
-        return sorted(own for own in self.rows if _SEED.sub("", own) == name)
+        return sorted(own for own in self.rows if first_seed(own) == name)
 
 
 def findings(
@@ -130,7 +129,7 @@ def _compared(ones: Sequence[str], others: Sequence[str]) -> list[tuple[str, str
     both = [(one, other) for one in ones for other in others]
     if min(len(ones), len(others)) < 2:
         return both
-    return [pair for pair in both if len({match.group() if (match := _SEED.search(n)) else "" for n in pair}) == 1]
+    return [(one, other) for one, other in both if seed_of(one) == seed_of(other)]
 
 
 def _gains(claim: Claim, metric: str, one: str, other: str, known: _Numbers) -> dict[str, float]:
