@@ -35,6 +35,7 @@ class FeatureFiles:
         self._files = {file.name.rsplit(".", 2)[0]: file for file in found}
         self._records = {file: file.stat().st_size // (4 * record_size(file)) for file in found}
         self._maps: dict[Path, np.ndarray] = {}
+        self._ends: dict[tuple[str, str, str, str], int] = {}
 
     def file(self, row: Row, metric: str) -> Path | None:
         """The file of a row's features, whether it reaches this record or not."""
@@ -44,6 +45,18 @@ class FeatureFiles:
         """The file that holds this row's record, None where it does not reach that far."""
         file = self.file(row, metric)
         return file if file is not None and 0 <= row.features[metric] < self._records[file] else None
+
+    def reach(self, row: Row) -> bool:
+        """Whether the files reach as far as a row's records; their content is not looked at."""
+        for metric, index in row.features.items():
+            place = (row.shard, metric, row.protocol, row.protocol_digest)
+            end = self._ends.get(place)
+            if end is None:
+                file = self.file(row, metric)
+                end = self._ends[place] = self._records[file] if file else 0
+            if not 0 <= index < end:
+                return False
+        return True
 
     def read(self, row: Row, metric: str) -> np.ndarray:
         """One record, float32 (size,), as it was written. Raises MissingError naming file and place."""

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from operator import itemgetter
 from typing import Any
 
 IDENTITY = (
@@ -29,6 +30,8 @@ INPUT = "input: "
 # A line is {"sum": "<16 hex digits of BLAKE2b over the rest>", ...}: it is checked before it is read as JSON.
 HEAD, AFTER = b'{"sum": "', b'", '
 _SUM = 16
+_SUM_END = len(HEAD) + _SUM
+_START = _SUM_END + len(AFTER)
 
 
 class Compact(Mapping[str, Any]):
@@ -137,54 +140,64 @@ def row_key(**identity: Any) -> str:
     return hashlib.sha256(json.dumps(ordered, ensure_ascii=False).encode()).hexdigest()
 
 
-def parse(line: bytes, shard: str, texts: dict[str, str]) -> Row | None:
+def parse(line: bytes, shard: str, texts: Texts) -> Row | None:
     """The row of a line without its newline; None where the line is not what was written.
 
-    `texts` keeps one copy of names that many rows share.
+    `texts` keeps one copy of what many rows share.
     """
-    start = len(HEAD) + _SUM + len(AFTER)
-    if not line.startswith(HEAD) or line[start - len(AFTER) : start] != AFTER:
+    if not line.startswith(HEAD) or line[_SUM_END:_START] != AFTER:
         return None
-    body = line[start:]
-    if _sum(body) != line[len(HEAD) : len(HEAD) + _SUM].decode("ascii", "replace"):
+    body = line[_START:]
+    if _sum(body).encode() != line[len(HEAD) : _SUM_END]:
         return None
     try:
-        return _row(json.loads(b"{" + body), shard, texts)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        text = "{" + body.decode()
+        record, end = _read(text, 0)
+        return _row(record, shard, texts) if end == len(text) else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, StopIteration):
         return None
 
 
-def _row(record: dict[str, Any], shard: str, texts: dict[str, str]) -> Row:
+# What many rows share, each once: names, and what rows of one block have in common.
+Texts = dict[Any, Any]
+# As `json.loads`, without its looks at the encoding and at white space, of which our lines have none.
+_read = json.JSONDecoder().scan_once
+_names_of = itemgetter("picture", "picture_digest", "key")
+_block_of = itemgetter("method", "method_digest", "pass", "edit_digest", "protocol", "protocol_digest", "status")
+_rest_of = itemgetter("strength", "reason", "values", "failures", "features")
+
+
+def _row(record: dict[str, Any], shard: str, texts: Texts) -> Row:
     # 250,000 of these are read in a few seconds: types are looked at a set at a time.
-    image, image_digest, method, method_digest, pass_name, edit_digest, strength, protocol, protocol_digest = (
-        record[name] for name in IDENTITY
-    )
-    status, reason, key = record["status"], record["reason"], record["key"]
-    names = (image, image_digest, method, method_digest, pass_name, edit_digest, protocol, protocol_digest, key)
-    if {*map(type, names)} != _TEXT or status not in ("ok", "failed") or len(key) != 64:
+    image, image_digest, key = names = _names_of(record)
+    block = _block_of(record)
+    strength, reason, values, failures, features = _rest_of(record)
+    if {*map(type, names), *map(type, block)} != _TEXT or len(key) != 64:
         raise TypeError("a name that is no text")
     if type(strength) not in _NUMBERS or not (reason is None or type(reason) is str):
         raise TypeError("a strength that is no number, or a reason that is no text")
     share = texts.setdefault
-    features = record["features"]
+    method, method_digest, pass_name, edit_digest, protocol, protocol_digest, status = share(block, block)
+    if status not in ("ok", "failed"):
+        raise TypeError("a status that is none")
     indices, sums = zip(*features.values(), strict=True) if features else ((), ())
     row = Row(
         share(image, image),
         share(image_digest, image_digest),
-        share(method, method),
-        share(method_digest, method_digest),
-        share(pass_name, pass_name),
-        share(edit_digest, edit_digest),
+        method,
+        method_digest,
+        pass_name,
+        edit_digest,
         float(strength),
-        share(protocol, protocol),
-        share(protocol_digest, protocol_digest),
-        share(status, status),
+        protocol,
+        protocol_digest,
+        status,
         None if reason is None else share(reason, reason),
-        _numbers(record["values"].keys(), record["values"].values(), "d"),
-        _texts(record["failures"], texts),
-        _numbers(features.keys(), indices, "q"),
-        _numbers(features.keys(), sums, "q"),
-        share(shard, shard),
+        _numbers(values, values.values(), "d"),
+        _texts(failures, texts),
+        _numbers(features, indices, "q"),
+        _numbers(features, sums, "q"),
+        shard,
     )
     object.__setattr__(row, "_key", key)
     return row
@@ -201,7 +214,7 @@ def _numbers(names: Iterable[str], found: Collection[Any], kind: str) -> Mapping
     return Compact(names, found, kind)
 
 
-def _texts(found: Mapping[str, Any], texts: dict[str, str]) -> Mapping[str, str]:
+def _texts(found: Mapping[str, Any], texts: Texts) -> Mapping[str, str]:
     if not found:
         return _NOTHING
     if {*map(type, found.values())} != _TEXT:

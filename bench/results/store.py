@@ -32,6 +32,7 @@ from bench.results.row import (
     REAL_JPEG,
     TRUTH,
     Row,
+    Texts,
     in_table_order,
     parse,
     row_key,
@@ -242,11 +243,11 @@ def _lines_of(path: Path) -> Iterator[Row | Damage | None]:
     """Rows of a shard in order, damage where a line is no row; None where lines must be put in order again (a kill
     leaves a torn end).
     """
-    texts: dict[str, str] = {}
-    offset = 0
+    texts: Texts = {}
+    offset, shard = 0, path.stem
     with path.open("rb") as stream:
         while line := stream.readline(_LONGEST):
-            row = parse(line[:-1], path.stem, texts) if line.endswith(b"\n") else None
+            row = parse(line[:-1], shard, texts) if line.endswith(b"\n") else None
             if row is not None:
                 yield row
             elif line.strip():
@@ -254,7 +255,7 @@ def _lines_of(path: Path) -> Iterator[Row | Damage | None]:
             offset += len(line)
 
 
-def _pieces(path: Path, offset: int, line: bytes, texts: dict[str, str]) -> Iterator[Row | Damage | None]:
+def _pieces(path: Path, offset: int, line: bytes, texts: Texts) -> Iterator[Row | Damage | None]:
     """What is left of a bad line: rows that lost the newline between them, damage, or nothing of a torn end."""
     yield None
     ended = line.endswith(b"\n")
@@ -317,7 +318,7 @@ def _scan(folder: Path, manifest: Mapping[str, Any] | None, *, verify: bool) -> 
 
 def _features_problem(folder: Path, files: FeatureFiles, row: Row, *, verify: bool) -> Damage | None:
     if not verify:
-        if all(files.find(row, metric) for metric in row.features):
+        if files.reach(row):
             return None
         return Damage(folder / f"{row.shard}.jsonl", 0, f"the features of {row.image} are gone")
     problem = files.problem(row)
