@@ -21,8 +21,9 @@ def load_run(run: str | Path) -> pd.DataFrame:
     before its "@" ("lpips"), NaN where this result has no value (why: the frame's `attrs["failures"]`, a frame of
     method, pass, image, protocol, metric and reason). Metrics of sets (FID) have no value an image and are not here.
 
-    `attrs` also has "run" (the folder), "whole" and "banner" (what lacks, in a sentence; "" for a whole run): a run
-    that lacks results warns.
+    `attrs` also has "run" (the folder), and how the rows stand to the plan in the run's manifest: "whole" (whether
+    every planned result is there), "banner" (else how many are, in a sentence) and "lacking" (a frame of method, pass,
+    protocol, there and planned: a line where results lack). A run that lacks results warns.
 
     Raises:
         MissingError: There is no run, or its manifest is damaged.
@@ -50,5 +51,7 @@ def results_frame(results: Results) -> pd.DataFrame:
         for metric, reason in row.failures.items()
     ]
     frame.attrs |= {"run": str(results.run), "whole": results.whole, "banner": results.banner}
+    lacking = [(*block, there, planned) for block, (there, planned) in results.lacking.items()]
+    frame.attrs["lacking"] = pd.DataFrame(lacking, columns=["method", "pass", "protocol", "there", "planned"])
     frame.attrs["failures"] = pd.DataFrame(failures, columns=[*ABOUT[:4], "metric", "reason"])
     return frame

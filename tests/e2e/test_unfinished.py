@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
 
+from bench.api import load_run
 from bench.results.row import Row
 from tests.e2e.conftest import Desk
 
@@ -64,6 +66,21 @@ def test_every_reader_says_that_a_run_is_unfinished(runs: Path, desk: Desk, caps
     cells = {(c["method"], c["pass"], c["column"]): c for c in answer["cells"]}
     assert cells["dull", "reconstruction", "psnr@plain-1"]["planned"] == 10
     assert cells["blocks", "smile+", "psnr@plain-1"]["value"] is None
+    assert desk.here("compare", str(cut), "blocks", "dull") == 3  # no image that both have
+    assert desk.here("compare", str(cut), "dull", "dull") == 4
+    assert capsys.readouterr().out.startswith("!! Unfinished")
+    for words in ((runs / "whole", cut), (cut, runs / "whole")):
+        assert desk.here("gate", *map(str, words)) == 4
+        assert "cut: Unfinished" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match=r"cut: Unfinished: \d+ of \d+ results are there"):
+        frame = load_run(cut)
+    assert not frame.attrs["whole"] and frame.attrs["banner"].startswith("Unfinished")
+    lacking = frame.attrs["lacking"].set_index(["method", "pass"])
+    assert tuple(lacking.loc[("dull", "reconstruction"), ["there", "planned"]]) == (4, 10)
+    assert tuple(lacking.loc[("blocks", "reconstruction"), ["there", "planned"]]) == (0, 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(load_run(runs / "whole").attrs["lacking"]) == 0
 
 
 def test_the_gate_refuses_an_unfinished_run_and_names_what_lacks(
