@@ -279,4 +279,4 @@ def parity_cards() -> dict[str, dict[str, Any]]:
     import json
 
     folder = _ROOT.parent / "tests" / "parity" / "cards"
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}

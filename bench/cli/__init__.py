@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("bench", *OURS):
             raise
-        say(MissingError(f"the Python package {error.name} is not installed here", "make setup, then .venv/bin/python"))
+        say(_absent(error.name or str(error)))
         return int(ExitCode.MISSING)
     except Exception as error:
         if os.environ.get("WARPRES_BENCH_DEBUG"):
@@ -146,6 +146,16 @@ def _version() -> str:
         return f"warpres-bench {version('warpres-bench')}"
     except PackageNotFoundError:
         return "warpres-bench (not installed)"
+
+
+def _absent(module: str) -> MissingError:
+    """What to do about a module that is not here: a package to install, or a part of Python that this system lacks."""
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return MissingError(
+            f"this needs Python's own module {module}, which Linux and macOS have and this system has not",
+            "on Windows, run the same command inside WSL",
+        )
+    return MissingError(f"the Python package {module} is not installed here", "make setup, then .venv/bin/python")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

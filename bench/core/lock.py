@@ -20,7 +20,8 @@ class Held(Exception):  # noqa: N818  (an answer, not an error)
 def hold(path: Path, patience: float = 0.0, say: Callable[[str], None] | None = None) -> Callable[[], None]:
     """Take the lock at `path`, waiting `patience` seconds for it; returns what releases it.
 
-    Where the file system has no locks, work goes on without one, and `say` is told what is lost.
+    Where the file system has no locks, work goes on with a file that names the holder, or without any, and `say` is
+    told what is lost, once a folder.
 
     Raises:
         Held: Another process has it.
@@ -43,10 +44,17 @@ def hold(path: Path, patience: float = 0.0, say: Callable[[str], None] | None = 
     return lock.release
 
 
+_told: set[Path] = set()
+
+
 def _without(path: Path, say: Callable[[str], None] | None) -> None:
+    if path.parent in _told:
+        return
+    _told.add(path.parent)
     text = (
         f"note: the file system of {path.parent} has no locks: a second run on this folder at the same time is not "
-        "noticed everywhere and would do work twice; damaged results are still found by their checksums"
+        "noticed everywhere; it would do work twice, and what both write at once is damaged, which checksums find "
+        "and the next run makes again"
     )
     if say is None:
         print(text, file=sys.stderr, flush=True)

@@ -8,7 +8,6 @@ other.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,8 @@ from types import TracebackType
 from typing import TypeVar
 
 import torch
+
+from bench.core.cores import cores
 
 # Calls of the network that may wait to be scored: their images are held in memory.
 WAITING = 2
@@ -27,7 +28,7 @@ class Beside:
     """The threads beside a network's own; a context manager, which waits for what is in hand."""
 
     def __init__(self) -> None:
-        helpers = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        helpers = min(4, len(cores()))
         self._scorer = ThreadPoolExecutor(1, "score", _one_thread)
         self._helpers = ThreadPoolExecutor(helpers, "images", _one_thread)
         self._waiting: deque[Future[None]] = deque()

@@ -14,13 +14,16 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench.core.cores import cores
 from bench.core.errors import BenchError, ExitCode
 from bench.run.shard import Shard
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkProcess  # not there on Windows
 
 Progress = Callable[[int, str], None]
 # What a child does: its shard and where to report progress; returns plain data for the parent.
@@ -50,9 +53,9 @@ class _Child:
 
 def possible(device: str, count: int) -> int:
     """How many processes may be used: 0 asks for one a core. One where forking is not safe, or a GPU does the work."""
-    if device != "cpu" or not sys.platform.startswith("linux"):
+    if device != "cpu" or not sys.platform.startswith("linux") or not hasattr(os, "fork"):
         return 1
-    return count if count > 0 else len(os.sched_getaffinity(0))
+    return count if count > 0 else len(cores())
 
 
 def run_workers(job: Job, count: int, progress: Progress) -> list[dict[str, Any]]:

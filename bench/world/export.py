@@ -84,7 +84,7 @@ def export(folder: Path, *, split: str | None = "test", limit: int | None = None
     (folder / "CelebA-HQ-to-CelebA-mapping.txt").write_text(
         "idx        orig_idx   orig_file\n" + "\n".join(mapping) + "\n"
     )
-    (folder / "list_eval_partition.txt").write_text("\n".join(_partition_rows()) + "\n")
+    (folder / "list_eval_partition.txt").write_text("\n".join(_partition_rows()) + "\n", encoding="utf-8")
     return len(labels)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
+from bench.core.cores import cores
 from bench.core.errors import BenchError, ExitCode, MissingError, UsageError
-from methods.training.chain import Settings, cores, run_chain
+from methods.training.chain import Settings, run_chain
 from methods.training.chain_plan import Chain
 from methods.training.chain_report import plan
 from methods.training.loop import train

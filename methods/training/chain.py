@@ -21,7 +21,8 @@ from typing import IO
 
 import torch
 
-from bench.core.errors import BenchError, ExitCode
+from bench.core.cores import cores
+from bench.core.errors import BenchError, ExitCode, UsageError
 from methods.training.chain_plan import Chain, Node
 from methods.training.chain_report import report, standing
 from methods.training.checkpoints import newest_note
@@ -61,15 +62,16 @@ class Running:
     began: float = field(default_factory=time.monotonic)
 
 
-def cores() -> list[int]:
-    """The processor's cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
 def run_chain(chain: Chain, wanted: Sequence[Node], settings: Settings) -> int:
-    """Run the wanted steps (of `chain.to_make`); print a table at the end. Returns the exit code."""
+    """Run the wanted steps (of `chain.to_make`); print a table at the end. Returns the exit code.
+
+    Raises UsageError where the system cannot end a step together with the processes it started.
+    """
+    if not hasattr(os, "killpg"):
+        raise UsageError(
+            "a chain of trainings stops its processes as Linux and macOS do, which this system cannot",
+            "on Windows, run the same command inside WSL; a single recipe (world/e4e) trains here too",
+        )
     runner = _Runner(chain, wanted, settings)
     with runner.listening():
         runner.run()

@@ -38,7 +38,9 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
     note.unlink(missing_ok=True)
     partial.replace(path)
     unfinished = note.with_suffix(".partial")
-    unfinished.write_text(json.dumps({"step": state["step"], "key": state.get("key", ""), "sha256": digest}))
+    unfinished.write_text(
+        json.dumps({"step": state["step"], "key": state.get("key", ""), "sha256": digest}), encoding="utf-8"
+    )
     unfinished.replace(note)
     return path
 
@@ -79,7 +81,7 @@ def _read(path: Path, digest: str | None) -> dict[str, Any]:
 
 def _noted(folder: Path, name: str) -> dict[str, Any]:
     try:
-        note: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+        note: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return note

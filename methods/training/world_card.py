@@ -209,7 +209,7 @@ def grid(generator: Generator) -> Image.Image:
 
 def write(folder: Path, text: str) -> None:
     """Write the card and its drawings."""
-    (folder / "CARD.md").write_text(text)
+    (folder / "CARD.md").write_text(text, encoding="utf-8")
     grid(load_shipped_generator()).save(folder / "generator.png", optimize=True)
     if logs := sorted((folder / "logs").glob("*.jsonl")):
         draw_training(logs, folder / TRAINING)

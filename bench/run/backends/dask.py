@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from distributed import Client, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 
+from bench.core.cores import cores
 from bench.core.errors import MissingError
 from bench.plan.config import Config
 from bench.run.job import Progress, RemoteJob, count_made
@@ -19,7 +19,7 @@ from bench.run.shard import Shard
 def parts(config: Config) -> int:
     """As many as there are workers; one a core on this machine."""
     if not config.run.scheduler:
-        return len(os.sched_getaffinity(0))
+        return len(cores())
     with Client(config.run.scheduler) as client:
         return max(1, len(client.scheduler_info()["workers"]))
 

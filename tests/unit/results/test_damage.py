@@ -6,6 +6,8 @@ import contextlib
 import errno
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -175,3 +177,40 @@ def test_a_shard_in_use_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="another process"):
             ShardWriter(tmp_path, "1")
     assert len(repair(tmp_path)) == 1
+
+
+def test_two_writers_without_locks_cost_work_but_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fill(tmp_path / "whole")
+    monkeypatch.setattr(lock, "hold", lambda *_, **__: lambda: None)
+    monkeypatch.setattr("bench.results.store.hold", lambda *_, **__: lambda: None)
+    run, whole = tmp_path / "run", _content(tmp_path / "whole")
+    moments = random.Random(7)
+    writers: list[ShardWriter] = []
+    for index in moments.sample(range(COUNT), COUNT):
+        if len(writers) < 2 or moments.random() < 0.2:
+            writers.append(ShardWriter(run))  # repairs under the others' hands
+        row = replace(ROW, image=f"{index}.jpg", values={"id": index / 7, "psnr": 20.0 + index})
+        moments.choice(writers).append([(row, {"fid": np.full(5, index, np.float32)})])
+        assert _content(run).items() <= whole.items()
+    for writer in writers:
+        writer.close()
+    _fill(run)
+    assert _content(run) == whole
+
+
+def test_a_holder_that_was_killed_lets_go_where_locks_are_files(tmp_path: Path) -> None:
+    script = (
+        "import errno, fcntl, os, signal, sys\n"
+        "from pathlib import Path\n"
+        "def refuse(*_): raise OSError(errno.ENOSYS, 'none')\n"
+        "fcntl.flock = refuse\n"
+        "from bench.core.lock import hold\n"
+        "hold(Path(sys.argv[1]))\n"
+        "print('held', flush=True)\n"
+        "if sys.argv[2] == 'killed': os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for ending in ("killed", "ended", "ended"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / "0.lock"), ending], capture_output=True, text=True
+        )
+        assert done.stdout == "held\n" and "has no locks" in done.stderr, done.stderr
