@@ -152,16 +152,16 @@ def parse(line: bytes, shard: str, texts: Texts) -> Row | None:
         return None
     try:
         text = "{" + body.decode()
-        record, end = _read(text, 0)
+        record, end = _read(text)
         return _row(record, shard, texts) if end == len(text) else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, StopIteration):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 
 # What many rows share, each once: names, and what rows of one block have in common.
 Texts = dict[Any, Any]
 # As `json.loads`, without its looks at the encoding and at white space, of which our lines have none.
-_read = json.JSONDecoder().scan_once
+_read = json.JSONDecoder().raw_decode
 _names_of = itemgetter("picture", "picture_digest", "key")
 _block_of = itemgetter("method", "method_digest", "pass", "edit_digest", "protocol", "protocol_digest", "status")
 _rest_of = itemgetter("strength", "reason", "values", "failures", "features")
