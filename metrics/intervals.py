@@ -10,7 +10,8 @@ with other images at the same N; the upward bias of FID at small N is not in it,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import bootstrap
@@ -19,6 +20,8 @@ from .columns import Estimate
 from .protocol import Bootstrap
 
 Interval = tuple[float, float] | tuple[None, None]
+# Draws of so many images at once; what is larger is drawn anew each time, in pieces.
+_MOST_DRAWS = 6_000_000
 
 
 def mean_interval(values: Sequence[float], numbers: Bootstrap) -> Interval:
@@ -27,6 +30,39 @@ def mean_interval(values: Sequence[float], numbers: Bootstrap) -> Interval:
         return None, None
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     return _percentiles((ordered,), numbers)
+
+
+def drawn_interval(values: np.ndarray, numbers: Bootstrap) -> Interval:
+    """(low, high) of the mean of float64 (n,) values, as `mean_interval`; all calls with n values draw the same images.
+
+    For many intervals over the same images: the draws are made once. (None, None) for fewer than two values.
+    """
+    if len(values) < 2:
+        return None, None
+    ordered = np.sort(values)
+    means = np.concatenate([counts @ ordered for counts in _draws(len(values), numbers)]) / len(values)
+    low, high = np.quantile(means, [(1 - numbers.confidence) / 2, (1 + numbers.confidence) / 2])
+    return float(low), float(high)
+
+
+def _draws(n: int, numbers: Bootstrap) -> Iterator[np.ndarray]:
+    """How often each of n images is in each resample, float64 (resamples, n), in pieces that fit into memory."""
+    if n * numbers.resamples <= _MOST_DRAWS:
+        yield _counts(n, numbers.resamples, numbers.seed)
+        return
+    at_once = max(1, _MOST_DRAWS // n)
+    for piece, start in enumerate(range(0, numbers.resamples, at_once)):
+        yield _draw(n, min(at_once, numbers.resamples - start), np.random.default_rng([numbers.seed, piece]))
+
+
+@lru_cache(maxsize=6)
+def _counts(n: int, resamples: int, seed: int) -> np.ndarray:
+    return _draw(n, resamples, np.random.default_rng(seed))
+
+
+def _draw(n: int, resamples: int, random: np.random.Generator) -> np.ndarray:
+    taken = random.integers(0, n, (resamples, n)) + n * np.arange(resamples)[:, None]
+    return np.bincount(taken.ravel(), minlength=n * resamples).reshape(resamples, n).astype(np.float64)
 
 
 def estimate_interval(estimate: Estimate, numbers: Bootstrap, *, paired: bool = False) -> Interval:

@@ -77,6 +77,8 @@ class Bootstrap:
         smallest_set: Fewest images on either side for a set metric; below it the cell has no value.
         smallest_unpaired_set: The same where the two sides show different people (smile: those who do not smile,
             edited, against those who do): what the people bring then swamps what a method does.
+        smallest_marked: Fewest images from which one method is called better than another: resampling fewer knows too
+            little of the tails.
         confidence: Of the intervals.
         resamples: Bootstrap resamples of the images.
         seed: Of the resampling.
@@ -85,6 +87,7 @@ class Bootstrap:
     pictures: Literal["all"] = "all"
     smallest_set: int = 2
     smallest_unpaired_set: int = 2
+    smallest_marked: int = 30
     confidence: float = 0.95
     resamples: int = 2000
     seed: int = 2020

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports.differences import difference_tables
 from reports.facts import gather_facts
 from reports.files import write_all
 from reports.inputs import Facts, Pass, Summaries
 from reports.published.rows import paper_tables
-from reports.results_file.record import NAME as RESULTS
-from reports.results_file.record import results_record, results_text
+from reports.standing import Standing
 from reports.table import Table
 from reports.tables import build_tables, pass_order, protocols
 from reports.writers import csv as csv_writer
@@ -20,6 +20,7 @@ from reports.writers import md as markdown
 from reports.writers import tex as latex
 
 if TYPE_CHECKING:
+    from bench.results.paired import Pairs
     from bench.results.store import Row
     from reports.figures.grids import Grid
     from reports.figures.paper import Rule
@@ -29,11 +30,18 @@ if TYPE_CHECKING:
 _IMAGES, _MOST_IMAGES = 8, 1000
 
 
-def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manifest: Mapping[str, Any]) -> list[Path]:
-    """Write results.json, tables/, plots/, grids/ and index.html of a run; each file whole or not at all.
+def write_reports(
+    run: Path,
+    summaries: Summaries,
+    passes: Sequence[Pass],
+    manifest: Mapping[str, Any],
+    pairs: Pairs | None = None,
+) -> list[Path]:
+    """Write tables/, plots/, grids/ and index.html of a run; each file whole or not at all.
 
     The tables depend on the summaries, the passes and the manifest alone, byte for byte; runtimes (`timing.json`) are
     shown on the page and in `tables/timed/` only. Files of an earlier report that are no longer made are removed.
+    `pairs` are the run's values image by image, by which methods are told apart.
 
     Returns:
         Paths of all files written, the page last.
@@ -51,13 +59,12 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
 
     facts = gather_facts(manifest)
     timings = read_timings(run)
-    tables, paper = build_tables(summaries, passes, facts), paper_tables(summaries, facts)
-    full = build_tables(summaries, passes, facts, every=True)
-    files = dict(_table_files([*tables, *full, *paper], summaries, passes, facts))
-    files.update(_timed_files(summaries, facts, timings))
+    tables, paper = build_tables(summaries, passes, facts, pairs=pairs), paper_tables(summaries, facts, pairs)
+    full = build_tables(summaries, passes, facts, every=True, pairs=pairs)
+    compared = difference_tables(tables, Standing(facts, pairs))
+    files = dict(_table_files([*tables, *full, *paper, *compared], summaries, passes, facts))
+    files.update(_timed_files(summaries, facts, timings, pairs))
     rows = _rows(run, manifest)
-    if record := results_record(manifest, summaries, rows, facts):
-        files[RESULTS] = results_text(record).encode()
     checks = check_rows(run, rows, passes, facts, manifest, timings.seconds if timings else None)
     files.update(file for check in checks for file in check.files())
     images, order = read_images(run, _IMAGES, manifest), pass_order(summaries, passes)
@@ -73,7 +80,7 @@ def write_reports(run: Path, summaries: Summaries, passes: Sequence[Pass], manif
         figure = paper_figure(run, facts.paper_figure, facts, count=_IMAGES)
         grids, files[f"figures/{figure.name}.png"] = [figure, *grids], figure.png
     content = Content(
-        tables=[*tables, *paper, *full],
+        tables=[*paper, *tables, *compared, *full],
         drawings=drawings,
         grids=grids,
         explorer=explorer,
@@ -142,7 +149,9 @@ def _three_forms(name: str, table: Table) -> Iterator[tuple[str, bytes]]:
     yield f"{name}.tex", latex.latex(table).encode()
 
 
-def _timed_files(summaries: Summaries, facts: Facts, timings: Timings | None) -> Iterator[tuple[str, bytes]]:
+def _timed_files(
+    summaries: Summaries, facts: Facts, timings: Timings | None, pairs: Pairs | None
+) -> Iterator[tuple[str, bytes]]:
     """Table 2 with the paper's runtime column, apart from the score tables since a clock changes from run to run."""
     if facts.paper_table != 2 or timings is None:
         return
@@ -152,7 +161,7 @@ def _timed_files(summaries: Summaries, facts: Facts, timings: Timings | None) ->
     for name, seconds in published_runtimes(summaries, facts).items():
         clocks.setdefault(name, {})["runtime_published"] = seconds
     for protocol in protocols(summaries, facts):
-        table = paper_table(2, summaries, facts, protocol, runtimes=clocks)
+        table = paper_table(2, summaries, facts, protocol, runtimes=clocks, pairs=pairs)
         yield from _three_forms(f"tables/timed/{table.slug}", table)
 
 

@@ -117,6 +117,8 @@ def _tested(claim: Claim, pair: Sequence[str], known: _Numbers) -> Iterator[Find
         yield from _runtime(claim, first, second, known)
         return
     for metric in claim.metrics:
+        if claim.kind != "above" and known.facts.metric(metric, known.protocol).better == "none":
+            continue  # nobody can say which of two is nearer
         ones, others = known.seeds(first) if first else [""], known.seeds(second)
         gained = [_gains(claim, metric, one, other, known) for one, other in _compared(ones, others)]
         apart = [gains for gains in gained if gains]

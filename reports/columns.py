@@ -23,22 +23,22 @@ class Metric:
     Attributes:
         name: The metric's name, as in `metric@protocol`.
         label: Heading.
-        better: Which way is better.
         decimals: Digits after the point in tables for people; CSV has all digits.
         where: Passes that show it: "all", "reconstruction" or "edits".
         group: Table it belongs to; "details" is shown on request alone (`--columns all`).
         help: One or two sentences for the reader.
         place: Position among the columns.
+        better: Which way is better: the protocol's word, or for what no protocol lists that of `columns.toml`.
     """
 
     name: str
     label: str
-    better: Better
     decimals: int
     where: Literal["all", "reconstruction", "edits"]
     group: Group
     help: str
     place: int
+    better: Better = "none"
 
     @property
     def arrow(self) -> str:
@@ -74,7 +74,7 @@ def metric(name: str, about: Mapping[str, Any] | None = None) -> Metric:
 def _unlisted(name: str, place: int) -> Metric:
     group: Group = "details" if name.startswith(("asked_", "truth_", "flow_")) else "scores"
     where: Literal["all", "edits"] = "edits" if group == "details" else "all"
-    return Metric(name, name, "none", 3, where, group, f"No description on file for {name!r}.", place)
+    return Metric(name, name, 3, where, group, f"No description on file for {name!r}.", place)
 
 
 def split_column(column: str) -> tuple[str, str]:

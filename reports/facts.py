@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports.inputs import Facts
+
+if TYPE_CHECKING:
+    from metrics.protocol import ProtocolFile
 
 
 def gather_facts(manifest: Mapping[str, Any]) -> Facts:
@@ -19,20 +22,32 @@ def gather_facts(manifest: Mapping[str, Any]) -> Facts:
     facts = Facts.from_manifest(manifest)
     if facts.paper_table is None and is_table_2(facts):
         facts = replace(facts, paper_table=2)
-    return replace(facts, columns={**_protocol_words(manifest), **facts.columns})
+    known = _protocols(manifest)
+    return replace(
+        facts,
+        columns={**_words(known), **facts.columns},
+        marked_from={name: protocol.numbers.smallest_marked for name, protocol in known.items()},
+    )
 
 
-def _protocol_words(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Title, direction and explanation of each column, from the protocol files themselves."""
+def _protocols(manifest: Mapping[str, Any]) -> dict[str, ProtocolFile]:
+    """The run's protocols, read from their files; those that are no longer here are left out."""
     from bench.core.errors import BenchError
     from metrics.protocol import load_protocol
 
-    words: dict[str, Mapping[str, Any]] = {}
+    found = {}
     for name, about in (manifest.get("protocols") or {}).items():
         try:
-            protocol = load_protocol((about or {}).get("file") or name)
+            found[name] = load_protocol((about or {}).get("file") or name)
         except BenchError:
-            continue  # a protocol that is no longer here; its columns keep their plain names
-        for column in protocol.columns:
-            words[f"{column.metric}@{name}"] = {"title": column.title, "better": column.better, "what": column.what}
-    return words
+            continue  # its columns keep their plain names, and no method is called better in them
+    return found
+
+
+def _words(protocols: Mapping[str, ProtocolFile]) -> dict[str, Mapping[str, Any]]:
+    """Title, direction and explanation of each column."""
+    return {
+        f"{column.metric}@{name}": {"title": column.title, "better": column.better, "what": column.what}
+        for name, protocol in protocols.items()
+        for column in protocol.columns
+    }

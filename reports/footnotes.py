@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from reports.inputs import Facts, Summaries, needed_count, reference_count
 from reports.naming import REFERENCE_NOTES, is_reference, method_title, split_pass
 
 if TYPE_CHECKING:
-    from reports.table import Column, Row
+    from reports.table import Block, Column, Row
 
 
 class Notes:
@@ -27,44 +27,103 @@ class Notes:
         return self.sentences.index(sentence) + 1
 
 
+# What a block of columns is noted with: column -> numbers of its footnotes.
+ColumnNotes = dict["Column", list[int]]
+
+
+def noted_blocks(blocks: Sequence[Block], noted: Mapping[Column, Sequence[int]]) -> tuple[Block, ...]:
+    """Blocks with the footnotes of their columns, so that each footnote has a place that points to it."""
+    found = []
+    for block in blocks:
+        numbers = dict.fromkeys(number for column in block.columns for number in noted.get(column, ()))
+        found.append(replace(block, notes=tuple(sorted(numbers))))
+    return tuple(found)
+
+
 def noted_floors(floors: Sequence[Row], columns: Sequence[Column], notes: Notes) -> list[Row]:
-    """The reference rows that have a number, each with the footnote that says what it measures."""
-    shown = [floor for floor in floors if any(entry.value is not None for entry in floor.entries)]
-    return [replace(floor, note=_reference_note(floor, columns, notes)) for floor in shown]
+    """Reference rows, each with the footnote that says what it measures."""
+    return [replace(floor, note=_reference_note(floor, columns, notes)) for floor in floors]
 
 
-def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], notes: Notes) -> None:
-    """Footnotes on the images of the columns' passes: those taken for want of a label, and the sizes of the sets."""
-    titles = {column.pass_name.name: column.pass_name.title for column in columns}
-    said: dict[str, list[str]] = {}
-    for name, title in titles.items():
-        if note := facts.pass_notes.get(name):
-            said.setdefault(note, []).append(title)
-    for note, passes in said.items():
-        notes.number(f"{', '.join(passes)}: {note}.")
-    if sizes := _set_sizes(summaries, facts, columns):
-        notes.number(f"Pictures made / real pictures that sets are compared by: {sizes}.")
+def has_number(row: Row) -> bool:
+    """Whether any cell of a row has one."""
+    return any(entry.value is not None for entry in row.entries)
 
 
-def note_small_sets(summaries: Summaries, facts: Facts, protocol: str, notes: Notes) -> None:
+def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], notes: Notes) -> ColumnNotes:
+    """Footnotes on the images of the columns' passes: those taken for want of a label, the sizes of the sets, and
+    columns of too few images to mark anything."""
+    noted: ColumnNotes = {}
+    said: dict[str, list[Column]] = {}
+    for column in columns:
+        if note := facts.pass_notes.get(column.pass_name.name):
+            said.setdefault(note, []).append(column)
+    for note, own in said.items():
+        titles = dict.fromkeys(column.pass_name.title for column in own)
+        _attach(noted, own, notes.number(f"{', '.join(titles)}: {note}."))
+    sizes, sets = _set_sizes(summaries, facts, columns)
+    if sizes:
+        _attach(noted, sets, notes.number(f"Pictures made / real pictures that sets are compared by: {sizes}."))
+    _note_few(summaries, facts, columns, notes, noted)
+    return noted
+
+
+def _attach(noted: ColumnNotes, columns: Sequence[Column], number: int) -> None:
+    for column in columns:
+        noted.setdefault(column, []).append(number)
+
+
+def _note_few(summaries: Summaries, facts: Facts, columns: Sequence[Column], notes: Notes, noted: ColumnNotes) -> None:
+    for column in columns:
+        key, smallest = f"{column.metric.name}@{column.protocol}", facts.smallest_marked(column.protocol)
+        sizes = [
+            cells[key].n
+            for (method, own), cells in summaries.items()
+            if own == column.pass_name.name and key in cells and not is_reference(method, facts.references)
+        ]
+        most = max(sizes, default=0)
+        if most == 1:
+            sentence = (
+                "n = 1: a single picture has no interval and no distance of sets; the best is marked from "
+                f"n = {smallest} on."
+            )
+        elif 0 < most < smallest and len(sizes) > 1 and column.metric.better != "none":
+            sentence = f"Too few pictures to call a method better: the best is marked from n = {smallest} on."
+        else:
+            continue
+        _attach(noted, [column], notes.number(sentence))
+
+
+def small_set_note(label: str, title: str, count: int, needed: int, protocol: str) -> str:
+    """Why a set metric has no number here: its sets are too small."""
+    if count < 2:
+        return f"{label}: a distance between sets needs more than one picture."
+    return (
+        f"{label} of {title} compares different people and is left out: with {count:,} pictures it cannot tell a "
+        f"perfect edit from none; {protocol} gives it from {needed:,}."
+    )
+
+
+def note_small_sets(
+    summaries: Summaries, facts: Facts, protocol: str, columns: Sequence[Column], notes: Notes, noted: ColumnNotes
+) -> None:
     """A footnote on the set metrics that the protocol gives no number here, since their sets are too small."""
-    found: dict[tuple[str, int, int], list[str]] = {}
-    for (method, pass_name), cells in summaries.items():
+    found: dict[tuple[str, int, int], dict[str, str]] = {}
+    for (method, column), cells in summaries.items():
         for key, cell in cells.items():
             metric, own = split_column(key)
             needed = needed_count(cell)
             if own == protocol and needed is not None and not is_reference(method, facts.references):
-                passes = found.setdefault((facts.metric(metric, protocol).label, cell.n, needed), [])
-                title = split_pass(pass_name).title
-                passes += [title] if title not in passes else []
+                passes = found.setdefault((facts.metric(metric, protocol).label, cell.n, needed), {})
+                passes[column] = split_pass(column).title
     for (label, count, needed), passes in found.items():
-        notes.number(
-            f"{label} of {', '.join(passes)} compares different people and is left out: with {count:,} pictures it "
-            f"cannot tell a perfect edit from none; {protocol} gives it from {needed:,}."
-        )
+        own_columns = [column for column in columns if column.pass_name.name in passes]
+        if own_columns:
+            sentence = small_set_note(label, ", ".join(passes.values()), count, needed, protocol)
+            _attach(noted, own_columns, notes.number(sentence))
 
 
-def note_matched(facts: Facts, columns: Sequence[Column], notes: Notes) -> None:
+def note_matched(facts: Facts, columns: Sequence[Column], notes: Notes, noted: ColumnNotes) -> None:
     """A footnote on matched strengths: what share of each method's range the common change is."""
     for name in dict.fromkeys(column.pass_name.name for column in columns):
         shares = {method: share for (method, pass_name), share in facts.range_shares.items() if pass_name == name}
@@ -72,18 +131,20 @@ def note_matched(facts: Facts, columns: Sequence[Column], notes: Notes) -> None:
             said = ", ".join(
                 f"{method_title(method, facts.titles)} {100 * share:.0f} %" for method, share in shares.items()
             )
-            notes.number(
+            number = notes.number(
                 f"{split_pass(name).title}: matched strengths. The change compared is this share of the largest one "
                 f"that each method reaches: {said}."
             )
+            _attach(noted, [column for column in columns if column.pass_name.name == name], number)
 
 
-def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> str:
-    """ "Reconstruction 2,824 / 2,824; Smile + 1,485 / 1,339", for the set metrics among the columns.
+def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> tuple[str, list[Column]]:
+    """ "Reconstruction 2,824 / 2,824; Smile + 1,485 / 1,339", for the set metrics among the columns, and those.
 
     Empty where every pass compares sets of one size: the headings' n says it.
     """
     sizes: dict[tuple[int, int], list[str]] = {}
+    sets = []
     for column in dict.fromkeys(columns):
         key = f"{column.metric.name}@{column.protocol}"
         cells = [
@@ -93,11 +154,12 @@ def _set_sizes(summaries: Summaries, facts: Facts, columns: Sequence[Column]) ->
         ]
         counts = [(cell.n, real) for cell in cells if cell.n and (real := reference_count(cell)) is not None]
         if counts:
+            sets.append(column)
             passes = sizes.setdefault(max(counts), [])
             passes += [column.pass_name.title] if column.pass_name.title not in passes else []
     if all(made == real for made, real in sizes):
-        return ""
-    return "; ".join(f"{', '.join(passes)} {made:,} / {real:,}" for (made, real), passes in sizes.items())
+        return "", []
+    return "; ".join(f"{', '.join(passes)} {made:,} / {real:,}" for (made, real), passes in sizes.items()), sets
 
 
 def _reference_note(floor: Row, columns: Sequence[Column], notes: Notes) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from metrics.protocol import Bootstrap
 from reports.columns import Metric, metric
 
 
@@ -141,6 +142,7 @@ class Facts:
         pass_notes: Pass -> what is unusual about its images ("passes": [{"column": ..., "note": ...}]).
         filled: Networks whose weights are a test pattern ("filled_weights": true or names): numbers mean nothing.
         unfinished: What is said of a run that lacks results; empty for a whole one.
+        marked_from: Protocol -> fewest images from which it calls a method better ("smallest_marked" of its file).
     """
 
     run: str = ""
@@ -161,6 +163,11 @@ class Facts:
     pass_notes: Mapping[str, str] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
     unfinished: str = ""
+    marked_from: Mapping[str, int] = field(default_factory=dict)
+
+    def smallest_marked(self, protocol: str) -> int:
+        """Fewest images from which a method is called better under a protocol."""
+        return self.marked_from.get(protocol, Bootstrap.smallest_marked)
 
     @property
     def warning(self) -> str:

@@ -15,13 +15,22 @@ REFERENCE_TITLES = {
 }
 # What the floors of a run measure; tables print it once below, with their number of images.
 REFERENCE_NOTES = {
-    "real": "the pass's input pictures as they are: what doing nothing scores. A set against itself has no distance.",
-    "truth": "the true edit that was asked for, rendered: what a perfect method would score.",
+    "real": (
+        "the pass's input pictures as they are: what doing nothing scores. A dash: a set against itself has no distance"
+    ),
+    "truth": (
+        "the true edit that was asked for, rendered: what a perfect method would score. A dash: it is not held against "
+        "itself"
+    ),
     "real-halves": (
         "one random half of the pass's real pictures against the other. With fewer pictures a Fréchet distance is "
-        "larger, and a reconstruction, made of the very pictures it is compared with, may lie below"
+        "larger, and a reconstruction, made of the very pictures it is compared with, may lie below. A dash: halves "
+        "have no picture in common to compare"
     ),
-    "real-jpeg": "the pass's real pictures before JPEG against the same after it: what storing alone costs",
+    "real-jpeg": (
+        "the pass's real pictures before JPEG against the same after it: what storing alone costs. A dash: not "
+        "measured without an edit"
+    ),
 }
 _METHOD_TITLES = {
     "psp": "pSp",
@@ -75,17 +84,11 @@ def capitalised(text: str) -> str:
 
 
 def method_title(name: str, titles: Mapping[str, str]) -> str:
-    """Printed name of a method or reference row; combinations keep their plus ("pSp+WarpRes").
-
-    Of two runs' methods of one name each says whose it is: "warpres@monday" is "WarpRes (monday)".
-    """
+    """Printed name of a method or reference row; combinations keep their plus ("pSp+WarpRes")."""
     if name in titles:
         return titles[name]
     if name in REFERENCE_TITLES:
         return REFERENCE_TITLES[name]
-    name, _, run = name.partition("@")
-    if run:
-        return f"{method_title(name, titles)} ({run})"
     return "+".join(_METHOD_TITLES.get(part, part) for part in name.split("+"))
 
 
@@ -98,7 +101,7 @@ def in_reading_order(names: Iterable[str], places: Mapping[str, int] | None = No
     """Methods in the paper's order, or at the places that they say themselves; the others after them by name."""
 
     def place(name: str) -> tuple[int, int, str]:
-        parts = name.partition("@")[0].split("+")
+        parts = name.split("+")
         if places and name in places:
             return places[name], 0, name
         return _ORDER.get(parts[0], len(_ORDER)), _ORDER.get(parts[-1], len(_ORDER)), name

@@ -107,7 +107,10 @@ def _of_pass(
         for truth, true in truths.items():
             if ranked is None or true is None:
                 continue
-            sign = -1.0 if facts.metric(proxy, protocol).better != facts.metric(truth, protocol).better else 1.0
+            ways = [facts.metric(name, protocol).better for name in (proxy, truth)]
+            if "none" in ways:
+                continue
+            sign = -1.0 if ways[0] != ways[1] else 1.0
             correlations = sign * _spearman(ranked, true)
             low, high = np.quantile(correlations[1:], [(1 - numbers.confidence) / 2, (1 + numbers.confidence) / 2])
             found.append(

@@ -10,7 +10,7 @@ from reports.naming import PassName
 
 ORIGINAL = "original"
 DASH = "–"
-Mark = Literal["", "best", "second"]
+Mark = Literal["", "best", "second", "apart"]
 Kind = Literal["method", "reference", "published"]
 
 
@@ -46,11 +46,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring columns under one heading; `counts` are images a pass, in the order of its signs."""
+    """Neighbouring columns under one heading; `counts` are images a pass, in the order of its signs, and `notes` the
+    numbers of the footnotes on its images."""
 
     title: str
     columns: tuple[Column, ...]
     counts: tuple[int, ...] = ()
+    notes: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The title with the numbers of its footnotes, for plain text: "Smile (3)"."""
+        return f"{self.title} ({self.note_text})" if self.notes else self.title
+
+    @property
+    def note_text(self) -> str:
+        """ "3, 4", or an empty text."""
+        return ", ".join(map(str, self.notes))
 
     @property
     def count_text(self) -> str:
@@ -68,7 +80,8 @@ class Entry:
         n, failed, rule: See `inputs.Cell`.
         word: "missing", "not released", "n/a", "failed" or a dash when there is no number.
         note: Number of the footnote; 0 for none.
-        mark: "best" and "second" only where intervals say so (see `marked`).
+        mark: "best" and "second" only where told from every other method (see `standing`); "apart": a
+            difference that tells a method from the best.
         decimals: Digits after the point, where they are not the column's (a published number is shown as printed).
         part: Of an unfinished cell, what is there: "64 of 200"; such a column has no marks.
     """
@@ -123,6 +136,10 @@ class Table:
         blocks, rows, notes: What it shows; footnote k is `notes[k - 1]`.
         warning: Why its numbers mean nothing or are not all, where that is so; writers put it first.
         unfinished: The part of it that says that the run lacks results; for CSV, which has no head.
+        smallest: Fewest images from which anything is marked.
+        verdicts: Who leads in what, a sentence a block.
+        remarks: What must be known before its numbers are compared.
+        compared: Whether its entries are differences to the best of their column.
     """
 
     slug: str
@@ -133,6 +150,10 @@ class Table:
     notes: tuple[str, ...] = ()
     warning: str = ""
     unfinished: str = ""
+    smallest: int = 30
+    verdicts: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    compared: bool = False
 
     @property
     def columns(self) -> tuple[Column, ...]:

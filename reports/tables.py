@@ -1,18 +1,27 @@
 """Summaries -> tables, as pure data: which blocks, which rows, what each cell says. The writers only spell it out.
 
 A table holds one protocol. Rows are methods in the paper's order, then reference rows (floors), which take no part in
-the ranking. A cell without a number always says why: "missing" or "not released" with a footnote, "failed" with the
-count, or a dash where the column does not apply to the method.
+the ranking. A cell without a number always says why: "missing", "not released" or a dash with a footnote, "failed" with
+the count; the dash of a reference row is explained by the row's own footnote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from reports.columns import Metric, split_column
-from reports.footnotes import Notes, add_notes, note_matched, note_small_sets, noted_floors
+from reports.columns import split_column
+from reports.footnotes import (
+    Notes,
+    add_notes,
+    has_number,
+    note_matched,
+    note_small_sets,
+    noted_blocks,
+    noted_floors,
+    small_set_note,
+)
 from reports.inputs import Absence, Cell, Facts, Pass, Summaries, interval, needed_count, number, part_text
 from reports.naming import (
     RECONSTRUCTION,
@@ -22,7 +31,12 @@ from reports.naming import (
     method_title,
     split_pass,
 )
+from reports.standing import Standing, ranking
 from reports.table import DASH, ORIGINAL, Block, Column, Entry, Kind, Mark, Row, Table
+from reports.verdict import unequal_changes, verdicts
+
+if TYPE_CHECKING:
+    from bench.results.paired import Pairs
 
 # What a table shows: the telling columns of a group, or everything that was measured.
 Selection = Literal["scores", "truth", "all"]
@@ -35,18 +49,22 @@ _TITLES: dict[Selection, str] = {
 }
 
 
-def build_tables(summaries: Summaries, passes: Sequence[Pass], facts: Facts, *, every: bool = False) -> list[Table]:
+def build_tables(
+    summaries: Summaries, passes: Sequence[Pass], facts: Facts, *, every: bool = False, pairs: Pairs | None = None
+) -> list[Table]:
     """The tables of a run: per protocol the scores and, where the truth is known, what was made of the edit asked for.
 
     Args:
         every: One table a protocol with all columns, in place of those with the telling ones.
+        pairs: Differences image by image, by which methods are told apart; without them intervals decide.
 
     Raises:
         ValueError: A column names no protocol.
     """
     selections: tuple[Selection, ...] = ("all",) if every else ("scores", "truth")
+    standing = Standing(facts, pairs)
     tables = (
-        build_table(summaries, passes, facts, protocol, selection)
+        build_table(summaries, passes, standing, protocol, selection)
         for protocol in protocols(summaries, facts)
         for selection in selections
     )
@@ -54,40 +72,46 @@ def build_tables(summaries: Summaries, passes: Sequence[Pass], facts: Facts, *, 
 
 
 def build_table(
-    summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str, selection: Selection
+    summaries: Summaries, passes: Sequence[Pass], standing: Standing, protocol: str, selection: Selection
 ) -> Table:
     """One table under `protocol`. It has no blocks when there is nothing of that selection."""
-    split = [split_pass(name) for name in pass_order(summaries, passes)]
-    headings = dict.fromkeys(item.block for item in split)
+    facts = standing.facts
+    names = [split_pass(column) for column in pass_order(summaries, passes)]
+    headings = dict.fromkeys(name.block for name in names)
     blocks = [
-        _block(summaries, facts, protocol, selection, [item for item in split if item.block == title])
+        _block(summaries, facts, protocol, selection, [name for name in names if name.block == title])
         for title in headings
     ]
     full = tuple(block for block in blocks if block.columns)
     notes = Notes()
     columns = [column for block in full for column in block.columns]
 
-    def row(name: str, title: str, kind: Kind) -> Row:
-        return Row(name, title, tuple(entry(summaries, facts, name, column, notes) for column in columns), kind)
+    def row(name: str, titles: Mapping[str, str], kind: Kind, notes: Notes) -> Row:
+        cells = tuple(entry(summaries, facts, name, column, notes) for column in columns)
+        return Row(name, method_title(name, titles), cells, kind)
 
-    rows = [row(name, method_title(name, facts.titles), "method") for name in method_rows(summaries, facts)]
+    rows = [row(name, facts.titles, "method", notes) for name in method_rows(summaries, facts)]
     titles = {**facts.titles, **facts.references}
-    floors = [row(name, method_title(name, titles), "reference") for name in reference_rows(summaries, facts)]
-    shown = noted_floors(floors, columns, notes)
-    add_notes(summaries, facts, columns, notes)
-    if selection == "scores":
-        note_small_sets(summaries, facts, protocol, notes)
+    # Floors without a number are not shown, so their footnotes must not be either.
+    known = [n for n in reference_rows(summaries, facts) if has_number(row(n, titles, "reference", Notes()))]
+    floors = noted_floors([row(name, titles, "reference", notes) for name in known], columns, notes)
+    noted = add_notes(summaries, facts, columns, notes)
+    if selection != "truth":
+        note_small_sets(summaries, facts, protocol, columns, notes, noted)
     if selection != "scores":
-        note_matched(facts, columns, notes)
+        note_matched(facts, columns, notes, noted)
     return Table(
         slug=f"{selection}@{protocol}",
         title=f"{_TITLES[selection]}, protocol {protocol}",
         protocol=protocol,
-        blocks=full,
-        rows=(*marked(rows, columns), *shown),
+        blocks=noted_blocks(full, noted),
+        rows=(*marked(rows, columns, standing), *floors),
+        verdicts=verdicts(rows, full, standing),
+        remarks=unequal_changes(rows, columns, standing),
         notes=tuple(notes.sentences),
         warning=facts.warning,
         unfinished=facts.unfinished,
+        smallest=facts.smallest_marked(protocol),
     )
 
 
@@ -177,7 +201,16 @@ def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes
         return _absent(unfit, method_title(method, facts.titles), notes)
     if (cell is None or not cell.n) and (why := facts.absent_methods.get(method) or facts.absent_columns.get(key)):
         return _absent(why, method_title(method, facts.titles) if method in facts.absent_methods else key, notes)
-    return Entry(word=DASH)
+    return Entry(n=cell.n if cell else 0, word=DASH, note=notes.number(_why_dash(cell, column)))
+
+
+def _why_dash(cell: Cell | None, column: Column) -> str:
+    label = column.metric.label
+    if cell is not None and (needed := needed_count(cell)) is not None:
+        return small_set_note(label, column.pass_name.title, cell.n, needed, column.protocol)
+    if column.metric.name.startswith("flow_"):
+        return f"{label}: this method estimates no flow."
+    return f"{label}: no picture of this method has a value."
 
 
 def _from_cell(cell: Cell, notes: Notes) -> Entry:
@@ -197,15 +230,15 @@ def _absent(why: Absence, what: str, notes: Notes) -> Entry:
     return Entry(word=why.status, note=notes.number(f"{what}: {why.sentence()}"))
 
 
-def marked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
-    """Mark best and second best, column by column, only where the 95 % intervals say so.
+def marked(rows: Sequence[Row], columns: Sequence[Column], standing: Standing) -> list[Row]:
+    """Mark best and second best, column by column, only where they are told from every other method.
 
-    Best: its interval meets no other method's. Second: at least three methods, and its interval meets no other's.
-    A column without direction, or with an interval missing, has no marks. Rows of one name are one method.
+    Second: at least three methods. A column without direction, or of an unfinished run, has no marks. Rows of one name
+    are one method.
     """
     methods = {row.name: row for row in rows}
     marks = [
-        _column_marks({name: row.entries[at] for name, row in methods.items()}, column.metric)
+        _column_marks({name: row.entries[at] for name, row in methods.items()}, column, standing)
         for at, column in enumerate(columns)
     ]
     return [
@@ -214,22 +247,14 @@ def marked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
     ]
 
 
-def _column_marks(entries: Mapping[str, Entry], item: Metric) -> dict[str, Mark]:
-    if item.better == "none" or any(entry.part for entry in entries.values()):
-        return {}
-    sign = 1.0 if item.better == "down" else -1.0
-    ranked = sorted((sign * e.value, name) for name, e in entries.items() if e.value is not None)
-    names = [name for _, name in ranked]
+def _column_marks(entries: Mapping[str, Entry], column: Column, standing: Standing) -> dict[str, Mark]:
+    names = ranking(entries, column)
     places: tuple[Mark, ...] = ("best", "second") if len(names) > 2 else ("best",)
     return {
         name: place
         for name, place in zip(names, places, strict=False)
-        if len(names) > 1 and all(apart(entries[name], entries[other]) for other in names if other != name)
+        if len(names) > 1
+        and all(
+            standing.apart(column, (name, entries[name]), (other, entries[other])) for other in names if other != name
+        )
     }
-
-
-def apart(one: Entry, other: Entry) -> bool:
-    """Whether both have an interval and the two do not meet."""
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return False
-    return one.high < other.low or other.high < one.low

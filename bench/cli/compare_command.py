@@ -16,6 +16,7 @@ from bench.core.errors import ExitCode, MissingError, unknown_name
 
 if TYPE_CHECKING:
     from bench.results.paired import Difference
+    from reports.columns import Metric
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +28,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from bench.cli.reporting import tell_state
-    from bench.results.paired import differences
-    from bench.results.summaries import rules_of
+    from bench.results.paired import Pairs
     from bench.results.wholeness import load_results
-    from reports.columns import metric
+    from reports.columns import split_column
+    from reports.facts import gather_facts
 
     results = load_results(options.run)
     manifest = results.manifest
@@ -38,22 +39,21 @@ def run(options: argparse.Namespace) -> int:
         if name not in manifest["methods"]:
             raise unknown_name("method of this run", name, list(manifest["methods"]))
     results = results.only((options.first, options.second))
-    numbers = {name: rules_of(options.run, name, about).numbers for name, about in manifest["protocols"].items()}
-    found = differences(
-        results.rows,
-        options.first,
-        options.second,
-        numbers.__getitem__,
-        lambda name: metric(name).better,
-    )
+    facts = gather_facts(manifest)
+
+    def metric_of(item: Difference) -> Metric:
+        return facts.metric(*split_column(item.column))
+
+    pairs = Pairs.of_run(options.run, manifest, results.rows)
+    found = pairs.all_differences(options.first, options.second, lambda c: facts.metric(*split_column(c)).better)
     order = {edit["column"]: place for place, edit in enumerate(manifest["passes"])}
-    shown = [item for item in found if metric(metric_of(item)).shown_for(item.edit == "reconstruction")]
+    shown = [item for item in found if metric_of(item).shown_for(item.edit == "reconstruction")]
     if not shown:
         raise MissingError(
             f"{options.run} has no picture that both {options.first} and {options.second} made",
             f"python run_bench.py report {options.run} says what they lack",
         )
-    shown.sort(key=lambda item: (order[item.edit], item.column.partition("@")[2], metric(metric_of(item)).place))
+    shown.sort(key=lambda item: (order[item.edit], item.column.partition("@")[2], metric_of(item).place))
     if options.json:
         show([vars(item) for item in shown], (), as_json=True)
     else:
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     return int(ExitCode.OK if results.whole else ExitCode.FAILED_CELLS)
 
 
-def metric_of(item: Difference) -> str:
+def metric_name(item: Difference) -> str:
     return item.column.partition("@")[0]
 
 
@@ -74,7 +74,9 @@ def _print(items: Sequence[Difference], first: str, second: str) -> None:
         own = list(group)
         print(f"\n{edit}, {protocol}, n = {max(item.n for item in own)}")
         show([_texts(item, first, second) for item in own], ("column", first, second, "verdict", "difference"))
-        if any(metric_of(item) == "achieved" and _another_edit(item) for item in own):
+        if any(item.verdict == "too few" for item in own):
+            print("Too few: below the protocol's smallest number of pictures, no method is called better.")
+        if any(metric_name(item) == "achieved" and _another_edit(item) for item in own):
             print("They changed the attribute by different amounts: this is not one edit.")
 
 
@@ -87,7 +89,7 @@ def _texts(item: Difference, first: str, second: str) -> dict[str, str]:
     digits = 2 if max(abs(item.first), abs(item.second)) >= 2 else 4
     interval = "" if item.low is None else f" [{item.low:+.{digits}f}, {item.high:+.{digits}f}]"
     return {
-        "column": metric_of(item),
+        "column": metric_name(item),
         first: f"{item.first:.{digits}f}",
         second: f"{item.second:.{digits}f}",
         "difference": f"{item.value:+.{digits}f}{interval}",

@@ -24,16 +24,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from bench.results.paired import Difference, Pairs, difference
     from bench.results.regression import check_comparable, compare
     from bench.results.wholeness import load_results
-    from reports.columns import metric, split_column
+    from reports.columns import split_column
+    from reports.facts import gather_facts
 
     runs = [load_results(folder) for folder in (options.first, options.second)]
     check_comparable(*(run.manifest for run in runs))
     for whole in runs:
         whole.refuse_unfinished()
     first, second = (cells_of_results(whole) for whole in runs)
-    findings = compare(first, second, lambda column: metric(split_column(column)[0]).better, options.tolerance)
+    facts = gather_facts(runs[1].manifest)
+    before, after = (Pairs.of_run(own.run, own.manifest, own.rows) for own in runs)
+
+    def paired(method: str, edit: str, column: str) -> Difference | None:
+        one, other = (own.values(edit, column, method) for own in (before, after))
+        return difference(edit, column, one, other, after.rules[split_column(column)[1]].numbers)
+
+    findings = compare(
+        first,
+        second,
+        lambda column: facts.metric(*split_column(column)).better,
+        options.tolerance,
+        paired,
+        lambda column: facts.smallest_marked(split_column(column)[1]),
+    )
     closed = [finding for finding in findings if finding.verdict in ("worse", "missing")]
     if options.json:
         print(json.dumps({"worse": bool(closed), "cells": [vars(finding) for finding in findings]}))

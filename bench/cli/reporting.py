@@ -17,7 +17,7 @@ from bench.timing.clock import read_timing, timing_is_damaged
 
 # What a report is made by; a change there makes it again.
 _ROOT = Path(__file__).parents[2]
-_SOURCES = ("reports", "metrics", "bench/results/summaries.py")
+_SOURCES = ("reports", "metrics", "bench/results/summaries.py", "bench/results/paired.py")
 _RECORD = ".report.json"
 
 
@@ -37,14 +37,15 @@ def report(results: Results, *, columns: str = "few", again: bool = False) -> tu
     if record.get("made_of") == made_of and all(_sum(folder / name) == own for name, own in record["files"].items()):
         return record["text"][columns], record["answer"]
     from bench.core.contract import EditPass
+    from bench.results.paired import Pairs
     from bench.results.summaries import summarise_run
     from reports import write_reports
     from reports.writers.terminal import table
 
-    summaries = summarise_run(folder, manifest, rows)
+    summaries, pairs = summarise_run(folder, manifest, rows), Pairs.of_run(folder, manifest, rows)
     passes = [EditPass(p["column"], None, p["strength"], p["inputs"], p["reals"]) for p in manifest["passes"]]
-    files = write_reports(folder, summaries, passes, manifest)
-    text = {name: table(summaries, passes, manifest, every=name == "all") for name in COLUMNS}
+    files = write_reports(folder, summaries, passes, manifest, pairs)
+    text = {name: table(summaries, passes, manifest, every=name == "all", pairs=pairs) for name in COLUMNS}
     plain = answer(folder, manifest, summaries)
     sums = {file.relative_to(folder).as_posix(): _sum(file) for file in files}
     write_sealed(folder / _RECORD, {"made_of": made_of, "files": sums, "text": text, "answer": plain})

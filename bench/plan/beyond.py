@@ -46,7 +46,7 @@ def further_methods(config: Config) -> list[Further]:
             continue
         state, lacks = "ready", tuple[str, ...]()
         try:
-            checkpoint_files(config, name, domain)
+            checkpoint_files(config, name, domain, entry)
         except AbsentError as error:
             if error.status == "not released" or not error.files:
                 continue

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.core.errors import UsageError
+from bench.results.paired import Difference
 
 Verdict = Literal["same", "better", "worse", "missing", "unjudged"]
 Better = Callable[[str], Literal["up", "down", "none"]]
+# (method, pass, column) -> the second run minus the first, image by image; None for a metric of sets.
+Paired = Callable[[str, str, str], Difference | None]
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,35 @@ def compare(
     second: Mapping[tuple[str, str], Mapping[str, Any]],
     better: Better,
     tolerance: float = 0.02,
+    paired: Paired = lambda method, edit, column: None,
+    smallest: Callable[[str], int] = lambda column: 30,
 ) -> list[Finding]:
     """Compare every cell of the first run with the second's.
 
-    A value is worse (or better) when it moved by more than `tolerance` of its size and out of the first run's 95 %
-    interval; more failures than before are worse in any case, and so is a cell that is gone.
+    A value is worse (or better) when it moved by more than `tolerance` of its size and the two can be told apart: by
+    their difference image by image, and for metrics of sets by 95 % intervals that do not overlap. More failures than
+    before are worse in any case, and so is a cell that is gone. Below `smallest` images (of a column's protocol) no
+    gain is called one; a loss still closes the gate, since over the same images it is the program that moved.
     """
     findings = []
     for (method, edit), cells in sorted(first.items()):
         for column, cell in sorted(cells.items()):
-            other = second.get((method, edit), {}).get(column)
-            findings.append(_finding(method, edit, column, cell, other, better, tolerance))
+            other: Any = second.get((method, edit), {}).get(column)
+            found = _without_judgement(method, edit, column, cell, other, better(column))
+            if found is None:
+                found = _judged(
+                    Finding(method, edit, column, cell.value, other.value, "same"),
+                    moved=abs(other.value - cell.value) > tolerance * abs(cell.value),
+                    apart=_told_apart(cell, other, paired(method, edit, column)),
+                    improved=(other.value > cell.value) == (better(column) == "up"),
+                    enough=min(cell.n, other.n) >= smallest(column),
+                )
+            findings.append(found)
     return findings
 
 
-def _finding(method: str, edit: str, column: str, cell: Any, other: Any, better: Better, tolerance: float) -> Finding:
+def _without_judgement(method: str, edit: str, column: str, cell: Any, other: Any, direction: str) -> Finding | None:
+    """The finding where no size of a change decides it."""
     before, after = cell.value, other.value if other is not None else None
     if before is None:
         return Finding(method, edit, column, before, after, "unjudged", "the first run has no value")
@@ -86,12 +103,24 @@ def _finding(method: str, edit: str, column: str, cell: Any, other: Any, better:
         return Finding(method, edit, column, before, None, "missing", "the second run has no value")
     if other.failed > cell.failed:
         return Finding(method, edit, column, before, after, "worse", f"{other.failed} failed, before {cell.failed}")
-    direction = better(column)
     if direction == "none":
         return Finding(method, edit, column, before, after, "unjudged", "neither way is better")
-    moved = abs(after - before) > tolerance * abs(before)
-    outside = cell.low is None or cell.high is None or not cell.low <= after <= cell.high
-    if not (moved and outside):
-        return Finding(method, edit, column, before, after, "same")
-    improved = (after > before) == (direction == "up")
-    return Finding(method, edit, column, before, after, "better" if improved else "worse")
+    return None
+
+
+def _told_apart(cell: Any, other: Any, paired: Difference | None) -> bool:
+    if paired is not None:
+        return paired.leaves_out_zero or paired.low is None
+    if None in (cell.low, cell.high, other.low, other.high):
+        return True
+    return bool(cell.high < other.low or other.high < cell.low)
+
+
+def _judged(found: Finding, *, moved: bool, apart: bool, improved: bool, enough: bool) -> Finding:
+    if not (moved and apart):
+        return found
+    if not improved:
+        return replace(found, verdict="worse")
+    if not enough:
+        return replace(found, verdict="unjudged", detail="a gain, over too few pictures to be called one")
+    return replace(found, verdict="better")

@@ -24,7 +24,6 @@ from reports.numbers import count_text, interval_text, value_text
 from reports.page.explorer import webp_uri
 from reports.table import Table
 from reports.timing_table import Timings
-from reports.verdict import verdicts
 
 SHEET_SIDE = 1600
 _LONG_LISTS = ("pictures",)
@@ -90,9 +89,9 @@ def render(content: Content) -> str:
             content=content,
             facts=content.facts,
             verdicts=[
-                (table.title, sentences)
+                (table.title, [*table.verdicts, *table.remarks])
                 for table in content.tables
-                if not table.slug.startswith(("all@", "table")) and (sentences := verdicts(table))
+                if not table.slug.startswith("all@") and table.verdicts
             ],
             record=_record(content.manifest),
             manifest_text=_manifest_text(content.manifest),

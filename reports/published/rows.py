@@ -9,15 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports.columns import Metric
-from reports.footnotes import Notes, add_notes, noted_floors
+from reports.footnotes import Notes, add_notes, has_number, noted_blocks, noted_floors
 from reports.inputs import Cell, Facts, Summaries, interval, number, part_text
-from reports.naming import method_title, split_pass
+from reports.naming import is_reference, method_title, split_pass
+from reports.standing import Standing
 from reports.table import DASH, Block, Column, Entry, Row, Table
 from reports.tables import entry, image_counts, marked, method_rows, protocols, reference_rows
+from reports.verdict import unequal_changes
 from reports.writers.csv import exact
+
+if TYPE_CHECKING:
+    from bench.results.paired import Pairs
 
 FOLDER = Path(__file__).parent
 # Columns that no score table has, since a clock changes from run to run.
@@ -27,33 +32,17 @@ CLOCK = {
         Metric(
             "runtime",
             "Runtime",
-            "down",
             4,
             "all",
             "details",
             "Seconds a picture, encoding and generating, batch of one.",
             0,
+            "down",
         ),
-        Metric("runtime_published", "Published", "none", 4, "all", "details", "The paper's own, on a GTX 1080 Ti.", 1),
+        Metric("runtime_published", "Published", 4, "all", "details", "The paper's own, on a GTX 1080 Ti.", 1),
+        Metric("efficiency", "Efficiency", 2, "all", "details", "Multiply-accumulates / time / the machine's peak.", 2),
         Metric(
-            "efficiency",
-            "Efficiency",
-            "none",
-            2,
-            "all",
-            "details",
-            "Multiply-accumulates / time / the machine's peak.",
-            2,
-        ),
-        Metric(
-            "second_edit",
-            "Second edit",
-            "none",
-            2,
-            "all",
-            "details",
-            "Time of a further edit, as a share of the first.",
-            3,
+            "second_edit", "Second edit", 2, "all", "details", "Time of a further edit, as a share of the first.", 3
         ),
     )
 }
@@ -101,6 +90,7 @@ def paper_table(
     protocol: str,
     with_published: bool = True,
     runtimes: Clocks | None = None,
+    pairs: Pairs | None = None,
 ) -> Table:
     """Table `which` of the paper in its own layout, with our numbers under one protocol.
 
@@ -126,37 +116,46 @@ def paper_table(
     # The ablation shows what the paper's rows are; the other two tables welcome further methods.
     others = [] if which == 1 else [name for name in method_rows(summaries, facts) if name not in listed]
     extra = [(name, filling.row(name, ids, columns)) for name in others]
-    rows = marked([replace(row, group=_group(which, title)) for title, row in [*ours, *extra]], columns)
+    rows = marked(
+        [replace(row, group=_group(which, title)) for title, row in [*ours, *extra]], columns, Standing(facts, pairs)
+    )
     if with_published and stands_beside(protocol):
         printed = [(title, row) for (title, _), row in zip([*ours, *extra], rows, strict=True)]
-        rows = [shown for title, row in printed for shown in _with_published(source, title, ids, row)]
+        rows = [shown for title, row in printed for shown in _with_published(source, title, ids, row, notes)]
     rows += _floors(filling, ids, columns)
-    add_notes(summaries, facts, [column for name in ids for column in _sources(name, columns[ids.index(name)])], notes)
-    blocks = tuple(_blocks(ids, columns, summaries, facts))
-    title = f"{_layout()[str(which)]['title']}, protocol {protocol}"
+    sources = {column: _sources(name, column) for name, column in zip(ids, columns, strict=True)}
+    on_sources = add_notes(summaries, facts, [one for own in sources.values() for one in own], notes)
+    noted = {column: [n for one in own for n in on_sources.get(one, ())] for column, own in sources.items()}
+    blocks = noted_blocks(list(_blocks(ids, columns, summaries, facts)), noted)
     return Table(
         f"table{which}@{protocol}",
-        title,
+        f"{_layout()[str(which)]['title']}, protocol {protocol}",
         protocol,
         blocks,
         tuple(rows),
         tuple(notes.sentences),
         facts.warning,
         facts.unfinished,
+        facts.smallest_marked(protocol),
+        remarks=unequal_changes(rows, columns, Standing(facts, pairs)),
     )
 
 
-def paper_tables(summaries: Summaries, facts: Facts) -> list[Table]:
+def paper_tables(summaries: Summaries, facts: Facts, pairs: Pairs | None = None) -> list[Table]:
     """The table of the paper that a run follows, under each of its protocols; none where it follows none."""
     if facts.paper_table is None:
         return []
-    return [paper_table(facts.paper_table, summaries, facts, protocol) for protocol in protocols(summaries, facts)]
+    return [
+        paper_table(facts.paper_table, summaries, facts, protocol, pairs=pairs)
+        for protocol in protocols(summaries, facts)
+    ]
 
 
 def _floors(filling: _Filling, ids: Sequence[str], columns: Sequence[Column]) -> list[Row]:
     """The reference rows of this layout's columns; they take no part in the ranking."""
-    names = reference_rows(filling.summaries, filling.facts)
     titles = {**filling.facts.titles, **filling.facts.references}
+    scratch = replace(filling, notes=Notes())
+    names = [n for n in reference_rows(filling.summaries, filling.facts) if has_number(scratch.row(n, ids, columns))]
     rows = [replace(filling.row(name, ids, columns), title=method_title(name, titles)) for name in names]
     return noted_floors([replace(row, kind="reference") for row in rows], columns, filling.notes)
 
@@ -249,6 +248,9 @@ class _Filling:
             return Entry(word="not run", note=self.notes.number("Not part of this run."))
         if column.metric.name in CLOCK:
             value = self.runtimes.get(name, {}).get(column.metric.name)
+            if value is None and not is_reference(name, self.facts.references):
+                note = "Not timed here." if column.metric.name != "runtime_published" else "The paper gives no time."
+                return Entry(word=DASH, note=self.notes.number(note))
             return Entry(word=DASH) if value is None else Entry(value)
         both = _layout()["columns"][column_id].get("mean_of", ())
         mean = _mean_entry([self.summaries.get((name, p), {}).get(_key(column)) for p in both], self.notes)
@@ -282,13 +284,16 @@ def _mean_entry(cells: Sequence[Cell | None], notes: Notes) -> Entry | None:
     return Entry(mean, low, high, *counts, rule=there[0].rule, note=note, part=part)
 
 
-def _with_published(source: PublishedTable, title: str, ids: Sequence[str], row: Row) -> list[Row]:
+def _with_published(source: PublishedTable, title: str, ids: Sequence[str], row: Row, notes: Notes) -> list[Row]:
     numbers = source.rows.get(title)
     if numbers is None:
         return [row]
     # As printed: two decimals, four for seconds.
     entries = tuple(
-        Entry(numbers[c], decimals=4 if c == "runtime_s" else 2) if c in numbers else Entry(word=DASH) for c in ids
+        Entry(numbers[c], decimals=4 if c == "runtime_s" else 2)
+        if c in numbers
+        else Entry(word=DASH, note=notes.number("The paper does not give this number."))
+        for c in ids
     )
     return [row, Row(row.name, "as published", entries, "published", row.group)]
 

@@ -14,15 +14,17 @@ _LONG = (
     "status", "note",
 )  # fmt: skip
 
+_PARTS = ("", ":low", ":high", ":n", ":failed", ":mark")
+
 
 def wide(table: Table) -> str:
-    """One row a method; five fields a column: the value, then :low, :high, :n and :failed.
+    """One row a method; six fields a column: the value, then :low, :high, :n, :failed and :mark ("best", "second").
 
     A field is empty where there is no number; the last field of the row says why.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    fields = [f"{column.name}{part}" for column in table.columns for part in ("", ":low", ":high", ":n", ":failed")]
+    fields = [f"{column.name}{part}" for column in table.columns for part in _PARTS]
     writer.writerow(["method", "kind", *fields, "notes"])
     for row in table.rows:
         cells = [text for entry in row.entries for text in _cell(entry)]
@@ -30,7 +32,7 @@ def wide(table: Table) -> str:
     return out.getvalue()
 
 
-def _cell(entry: Entry) -> tuple[str, str, str, str, str]:
+def _cell(entry: Entry) -> tuple[str, ...]:
     counted = entry.n or entry.failed
     return (
         exact(entry.value),
@@ -38,6 +40,7 @@ def _cell(entry: Entry) -> tuple[str, str, str, str, str]:
         exact(entry.high),
         str(entry.n) if counted else "",
         str(entry.failed) if counted else "",
+        entry.mark,
     )
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 
 from reports.numbers import count_text, interval_text, value_text
+from reports.standing import difference_text, rule_text
 from reports.table import Block, Column, Entry, Row, Table
-from reports.verdict import unequal_changes
 
 # An underscore inside a word ("run_bench.py") is no markup, and reads better without a backslash.
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>|#~]|(?<!\w)_|_(?!\w))")
-LEGEND = (
-    "Arrows show the better direction. **Bold** is best and _italic_ second best, marked only where the 95 % intervals "
-    "(in brackets) do not overlap with any other method's."
-)
 
 
 def escape(text: str) -> str:
@@ -28,10 +24,17 @@ def markdown(table: Table) -> str:
     for block in table.blocks:
         parts.append(_block(table, block, start))
         start += len(block.columns)
-    parts.append(LEGEND)
-    parts.extend(escape(remark) for remark in unequal_changes(table))
+    parts.append(legend(table))
+    parts.extend(escape(remark) for remark in table.remarks)
     parts.extend(f"{number}. {escape(note)}" for number, note in enumerate(table.notes, 1))
     return "\n\n".join(_join_notes(parts)) + "\n"
+
+
+def legend(table: Table) -> str:
+    """What arrows and marks mean."""
+    if table.compared:
+        return f"Each method less the best of its column. **Bold**: {difference_text(table.smallest)}."
+    return f"Arrows show the better direction. **Bold** is best and _italic_ second best, {rule_text(table.smallest)}."
 
 
 def _join_notes(parts: list[str]) -> list[str]:
@@ -41,7 +44,7 @@ def _join_notes(parts: list[str]) -> list[str]:
 
 
 def _block(table: Table, block: Block, start: int) -> str:
-    title = f"{block.title} ({block.count_text})" if block.count_text else block.title
+    title = f"{block.label} ({block.count_text})" if block.count_text else block.label
     head = [escape(title), *(escape(column.heading) for column in block.columns)]
     shown = [row for row in table.rows if row.kind == "method" or _says_something(row, block, start)]
     body = [[_row_title(row), *_cells(row, block, start)] for row in shown]
@@ -71,7 +74,7 @@ def cell(entry: Entry, column: Column, block: Block) -> str:
     """ "**6.59** [6.41, 6.77] (2 failed)"."""
     text = escape(value_text(entry, column))
     if entry.mark:
-        sign = "**" if entry.mark == "best" else "_"
+        sign = "_" if entry.mark == "second" else "**"
         text = f"{sign}{text}{sign}"
     if entry.note:
         text += f" ({entry.note})"

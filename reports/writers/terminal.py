@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports.facts import gather_facts
 from reports.inputs import Pass, Summaries
 from reports.numbers import digits, half_width, value_text
 from reports.published.rows import paper_tables
+from reports.standing import rule_text
 from reports.table import DASH, Block, Column, Entry, Row, Table
 from reports.tables import build_tables
-from reports.verdict import unequal_changes
+
+if TYPE_CHECKING:
+    from bench.results.paired import Pairs
 
 _GAP = 2
 
@@ -23,15 +26,18 @@ def table(
     width: int = 80,
     *,
     every: bool = False,
+    pairs: Pairs | None = None,
 ) -> str:
     """All tables of a run as text of at most `width` columns: blocks below one another, wide ones split.
 
     A run that follows a table of the paper begins with it, in the paper's own layout.
 
-    `every`: with all columns, not the telling ones alone.
+    `every`: with all columns, not the telling ones alone. `pairs`: differences by which methods are told apart.
     """
     facts = gather_facts(manifest or {})
-    tables = [*paper_tables(summaries, facts), *build_tables(summaries, passes, facts, every=every)]
+    tables = [
+        *paper_tables(summaries, facts, pairs), *build_tables(summaries, passes, facts, every=every, pairs=pairs)
+    ]  # fmt: skip
     parts = ["\n".join(_wrapped(f"!! {facts.warning}", width)) + "\n"] if facts.warning else []
     parts.extend(text(item, width) for item in tables)
     parts.append(_legend(tables, width))
@@ -45,12 +51,12 @@ def text(item: Table, width: int = 80) -> str:
     start = 0
     for block in item.blocks:
         for first, columns in _chunks(item, block, start, width - names):
-            part = Block(block.title, columns, block.counts)
+            part = Block(block.title, columns, block.counts, block.notes)
             lines.extend(_block_lines(item, part, first, names, continued=first > start))
             lines.append("")
         start += len(block.columns)
     lines.extend(line for at, note in enumerate(item.notes, 1) for line in _wrapped(f"({at}) {note}", width))
-    lines.extend(line for remark in unequal_changes(item) for line in _wrapped(remark, width))
+    lines.extend(line for remark in item.remarks for line in _wrapped(remark, width))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -82,7 +88,7 @@ def _column_width(item: Table, at: int) -> int:
 
 
 def _cell(entry: Entry, column: Column) -> str:
-    mark = {"best": "*", "second": "'", "": ""}[entry.mark]
+    mark = {"best": "*", "second": "'", "apart": "*", "": ""}[entry.mark]
     half = half_width(entry)
     spread = f" ±{digits(half, column.metric.decimals).removeprefix('0')}" if half is not None else ""
     failed = f" !{entry.failed}" if entry.failed else ""
@@ -93,7 +99,7 @@ def _cell(entry: Entry, column: Column) -> str:
 
 def _block_lines(item: Table, block: Block, start: int, names: int, continued: bool) -> list[str]:
     widths = [_column_width(item, start + at) for at in range(len(block.columns))]
-    title = f"{block.title}, {block.count_text}" if block.count_text else block.title
+    title = f"{block.label}, {block.count_text}" if block.count_text else block.label
     head = f"{'':{names}}" + "".join(f"{'':{_GAP}}{c.heading:>{w}}" for c, w in zip(block.columns, widths, strict=True))
     rows: list[str] = []
     for before, row in zip([None, *item.rows], item.rows, strict=False):
@@ -111,7 +117,7 @@ def _line(row: Row, block: Block, start: int, names: int, widths: list[int], con
     if (absent := row.absent) is not None:
         part = f" [{absent.part}]" if absent.part else ""
         return "" if continued else f"{title}{absent.word}{part} ({absent.note})"
-    if all(entry.word == DASH for entry in own):
+    if row.kind != "method" and all(entry.word == DASH for entry in own):
         return ""
     cells = (f"{_cell(entry, c):>{width}}" for entry, c, width in zip(own, block.columns, widths, strict=True))
     return title + (" " * _GAP).join(cells)
@@ -123,7 +129,7 @@ def _legend(tables: Sequence[Table], width: int) -> str:
     entries = [entry for item in tables for row in item.rows for entry in row.entries]
     parts = ["±: half of the 95 % interval"]
     if any(entry.mark for entry in entries):
-        parts.append("*: best and ': second, where intervals do not overlap")
+        parts.append(f"*: best and ': second, {rule_text(tables[0].smallest)}")
     if any(entry.part for entry in entries):
         parts.append("[k of n]: results that are there, of those planned")
     if any(entry.failed for entry in entries):

@@ -75,7 +75,7 @@ def cell(entry: Entry, column: Column) -> str:
     r""" "\textbf{6.59}\,{\scriptsize$\pm$0.18}"; the count of failures stands as a superscript !k."""
     text = escape(value_text(entry, column))
     if entry.mark:
-        command = r"\textbf" if entry.mark == "best" else r"\underline"
+        command = r"\underline" if entry.mark == "second" else r"\textbf"
         text = f"{command}{{{text}}}"
     if (half := half_width(entry)) is not None:
         text += rf"\,{{\scriptsize$\pm${escape(digits(half, column.metric.decimals))}}}"
@@ -90,7 +90,8 @@ def cell(entry: Entry, column: Column) -> str:
 
 def _heading(block: Block) -> str:
     count = rf" {{\scriptsize({escape(block.count_text)})}}" if block.count_text else ""
-    return escape(block.title) + count
+    notes = rf"\textsuperscript{{{block.note_text}}}" if block.notes else ""
+    return escape(block.title) + notes + count
 
 
 def _row_title(row: Row) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 from bench.core.sealed import write_sealed
+from reports.facts import gather_facts
+from reports.inputs import Facts
 
 PROTOCOL = "synthetic-2"
 METHODS = ("e4e", "styleres", "warpres")
@@ -103,6 +105,12 @@ def manifest(**more: Any) -> dict[str, Any]:
         "protocols": {PROTOCOL: {"digest": "ab" * 32}},
         **more,
     }
+
+
+def facts(**more: Any) -> Facts:
+    """What tables read of that manifest, with the words of the protocols that tests use."""
+    known = {name: {} for name in (PROTOCOL, "paper-1", "standard-1")}
+    return gather_facts(manifest(**{"protocols": known, **more}))
 
 
 def write_run(run: Path) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reports_fake_run import facts
 
 from bench.core.contract import EditPass
 from bench.results.store import Row
@@ -46,24 +47,24 @@ def test_a_claim_is_decided_by_differences_person_by_person() -> None:
     """A lead of .01 under a spread of .2 between people: their means tell nothing, their differences everything."""
     styleres = rows("styleres", lambda i, name: hard(i))
     lead = rows("warpres", lambda i, name: hard(i) + (0.03 if name in POSES else 0.01))
-    found = findings([*styleres, *lead], Facts(), PROTOCOL, NUMBERS)
+    found = findings([*styleres, *lead], facts(), PROTOCOL, NUMBERS)
     better = said(found, "keeps identity better")
     assert better.verdict == "holds"
     assert better.value == pytest.approx((2 * 0.03 + 0.01) / 3)
     assert (better.n, better.seeds) == (40, 1)
     assert said(found, "larger under pose").verdict == "holds"
     assert said(found, "larger under pose").value == pytest.approx(0.02)
-    worse = findings([*rows("styleres", lambda i, name: hard(i) + 0.05), *lead], Facts(), PROTOCOL, NUMBERS)
+    worse = findings([*rows("styleres", lambda i, name: hard(i) + 0.05), *lead], facts(), PROTOCOL, NUMBERS)
     assert said(worse, "keeps identity better").verdict == "does not hold"
     noise = rows("warpres", lambda i, name: hard(i) + (0.1 if i % 2 else -0.1))
-    assert said(findings([*styleres, *noise], Facts(), PROTOCOL, NUMBERS), "keeps").verdict == "not separable"
+    assert said(findings([*styleres, *noise], facts(), PROTOCOL, NUMBERS), "keeps").verdict == "not separable"
 
 
 def test_a_metric_where_less_is_better_is_turned_round() -> None:
     e4e = rows("e4e", lambda i, name: 0.5 + hard(i), ("reconstruction",), "lpips")
     found = findings(
         [*e4e, *rows("warpres", lambda i, name: 0.1 + hard(i), ("reconstruction",), "lpips")],
-        Facts(),
+        facts(),
         PROTOCOL,
         NUMBERS,
     )
@@ -77,7 +78,7 @@ def test_seeds_are_compared_with_each_other_and_counted() -> None:
     for suffix, lead in (("", 0.02), ("-s43", 0.04), ("-s44", -0.01)):
         own += rows(f"styleres{suffix}", lambda i, name: hard(i))
         own += rows(f"warpres{suffix}", lambda i, name, lead=lead: hard(i) + lead)  # type: ignore[misc]
-    finding = said(findings(own, Facts(), PROTOCOL, NUMBERS), "keeps identity better")
+    finding = said(findings(own, facts(), PROTOCOL, NUMBERS), "keeps identity better")
     assert (finding.seeds, finding.agree) == (3, 2)
     assert finding.value == pytest.approx(0.05 / 3)
 
@@ -85,7 +86,7 @@ def test_seeds_are_compared_with_each_other_and_counted() -> None:
 def test_the_flow_s_direction_and_the_runtimes() -> None:
     flow = [row("warpres", "smile+", i, flow_slope=-0.2 + 0.001 * i) for i in range(20)]
     seconds = {"styleres": 0.1, "warpres": 0.2, "hyperstyle": 0.1}
-    found = findings(flow, Facts(), PROTOCOL, NUMBERS, seconds)
+    found = findings(flow, facts(), PROTOCOL, NUMBERS, seconds)
     assert said(found, "points outward").verdict == "does not hold"
     assert said(found, "StyleRes is faster than WarpRes").verdict == "holds"
     assert said(found, "WarpRes is faster than HyperStyle").verdict == "does not hold"
@@ -122,13 +123,13 @@ def test_a_proxy_that_ranks_as_the_truth_does_is_told_from_one_that_does_not(
         raise LookupError
 
     own = [*_ranked(order, [turn]), row("real", "pose+", 0, id=1.0, asked_lpips=0.0)]
-    (finding,) = agreements(own, [turn], Facts(), PROTOCOL, NUMBERS, without, without)
+    (finding,) = agreements(own, [turn], facts(), PROTOCOL, NUMBERS, without, without)
     assert finding.verdict == verdict
     assert abs(finding.value) == pytest.approx(1)
-    assert (finding.methods, finding.people, finding.proxy) == (5, 60, "Id")
+    assert (finding.methods, finding.people, finding.proxy) == (5, 60, "ID")
     assert verdict in agreements_csv([finding])
     few = [item for item in own if item.method in ("m0", "m1", "m2")]
-    assert agreements(few, [turn], Facts(), PROTOCOL, NUMBERS, without, without) == []
+    assert agreements(few, [turn], facts(), PROTOCOL, NUMBERS, without, without) == []
 
 
 def test_a_frechet_distance_is_ranked_by_its_features() -> None:
@@ -142,7 +143,7 @@ def test_a_frechet_distance_is_ranked_by_its_features() -> None:
         return real + 1.0 - 0.2 * int(own[0].method[1:])  # further off the lower the number
 
     own = [row(f"m{at}", "pose+", i, asked_lpips=0.5 - 0.1 * at) for at in range(5) for i in range(60)]
-    (finding,) = agreements(own, [turn], Facts(), PROTOCOL, NUMBERS, features, lambda *_: real)
+    (finding,) = agreements(own, [turn], facts(), PROTOCOL, NUMBERS, features, lambda *_: real)
     assert (finding.proxy, finding.verdict) == ("FD", "tells the order")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports_fake_run import METHODS, FakeCell, manifest, passes, summaries, write_run
+from reports_fake_run import METHODS, FakeCell, facts, manifest, passes, summaries, write_run
 
 import reports.figures.plots
 from bench.core.errors import MissingError
@@ -23,7 +23,6 @@ from reports.page.render import Content, render
 from reports.published.rows import paper_table
 from reports.tables import build_tables
 from reports.timing_table import read_timings
-from reports.verdict import verdicts
 from reports.writers.md import markdown
 from reports.writers.terminal import text
 
@@ -143,26 +142,26 @@ def test_failures_are_grouped_with_their_images() -> None:
 
 
 def test_filled_weights_raise_a_banner_and_silence_the_verdict(tmp_path: Path) -> None:
-    facts = Facts.from_manifest(manifest(filled_weights=True))
-    tables = build_tables(summaries(), passes(), facts)
-    text = render(Content(tables, [], [], None, [], [], None, facts, manifest(), []))
+    filled = facts(filled_weights=True)
+    tables = build_tables(summaries(), passes(), filled)
+    text = render(Content(tables, [], [], None, [], [], None, filled, manifest(), []))
     assert 'role="alert"' in text and "In short" not in text
-    plain = render(Content(build_tables(summaries(), passes(), Facts()), [], [], None, [], [], None, Facts(), {}, []))
+    plain = render(Content(build_tables(summaries(), passes(), facts()), [], [], None, [], [], None, facts(), {}, []))
     assert 'role="alert"' not in plain and "In short" in plain
 
 
 def test_verdicts_name_only_what_the_intervals_carry() -> None:
     cells = summaries()
     cells["styleres", "smile+"]["id@synthetic-2"] = cells["warpres", "smile+"]["id@synthetic-2"]
-    sentences = verdicts(build_tables(cells, passes(), Facts())[0])
-    assert sentences[1] == ("Smile: WarpRes is best in FD+, FD− and Id−; StyleRes and WarpRes share the lead in Id+.")
+    sentences = build_tables(cells, passes(), facts())[0].verdicts
+    assert sentences[1] == ("Smile: WarpRes is best in FD+, FD− and ID−; StyleRes and WarpRes share the lead in ID+.")
     for cell in cells.values():
         cell.pop("fd@synthetic-2", None)
         if "id@synthetic-2" in cell:
             cell["id@synthetic-2"] = cells["warpres", "smile+"]["id@synthetic-2"]
-    assert verdicts(build_tables(cells, passes(), Facts())[0])[1] == "Smile: no method stands apart in Id+ and Id−."
+    assert build_tables(cells, passes(), facts())[0].verdicts[1] == "Smile: no method stands apart in ID+ and ID−."
     alone = {key: value for key, value in cells.items() if key[0] == "warpres"}
-    assert verdicts(build_tables(alone, passes(), Facts())[0]) == []
+    assert build_tables(alone, passes(), facts())[0].verdicts == ()
 
 
 def test_unequal_changes_are_said_wherever_the_numbers_are_read() -> None:
@@ -170,12 +169,12 @@ def test_unequal_changes_are_said_wherever_the_numbers_are_read() -> None:
     for method, column in cells:
         if method in METHODS and column != "reconstruction":
             cells[method, column]["share@synthetic-2"] = FakeCell(3.0, 2.5, 3.5, 120)
-    equal = build_tables(cells, passes(), Facts())[1]
-    assert not any("different shares" in said for said in (text(equal), markdown(equal), *verdicts(equal)))
+    equal = build_tables(cells, passes(), facts())[1]
+    assert not any("different shares" in said for said in (text(equal), markdown(equal), *equal.remarks))
     cells["warpres", "pose+"]["share@synthetic-2"] = FakeCell(15.0, 14.5, 15.5, 120)
-    table = build_tables(cells, passes(), Facts())[1]
+    table = build_tables(cells, passes(), facts())[1]
     remark = "Pose: the methods did different shares of what was asked"
-    assert remark in text(table) and remark in markdown(table) and remark in verdicts(table)[-1]
+    assert remark in text(table) and remark in markdown(table) and remark in table.remarks[-1]
 
 
 def test_tables_do_not_know_the_clock_the_run_or_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,9 +234,8 @@ def test_timings_are_read_in_the_forms_they_have(tmp_path: Path) -> None:
 
 
 def test_paper_table_on_the_page_shows_groups_and_published_rows() -> None:
-    facts = Facts.from_manifest(manifest())
-    table = paper_table(1, summaries("paper-1"), facts, "paper-1")
-    text = render(Content([table], [], [], None, [], [], None, facts, manifest(), []))
+    table = paper_table(1, summaries("paper-1"), facts(), "paper-1")
+    text = render(Content([table], [], [], None, [], [], None, facts(), manifest(), []))
     blocks = len(table.blocks)
     assert text.count('<tr class="group">') == 4 * blocks and text.count('<tr class="published"') == 13 * blocks
 

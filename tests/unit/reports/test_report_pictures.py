@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from reports_fake_run import IMAGES, METHODS, PASSES, draw_face, manifest, passes, summaries, write_run
+from reports_fake_run import IMAGES, METHODS, PASSES, draw_face, facts, manifest, passes, summaries, write_run
 
+from reports.facts import gather_facts
 from reports.figures.flow_view import flow_colours, flow_image, full_length, wheel
 from reports.figures.grids import Grid, draw_grids
 from reports.figures.palette import looks
 from reports.figures.plots import draw_all
 from reports.figures.run_images import read_images
-from reports.inputs import Facts
 
 
 def _uniform(x: float, y: float) -> np.ndarray:
@@ -67,7 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def grids(run: Path) -> dict[str, Grid]:
-    found = draw_grids(read_images(run, 8), PASSES, Facts.from_manifest(manifest()))
+    found = draw_grids(read_images(run, 8), PASSES, gather_facts(manifest()))
     return {grid.name: grid for grid in found}
 
 
@@ -95,14 +95,14 @@ def test_images_stand_in_the_grid_enlarged_without_blur(grids: dict[str, Grid]) 
 
 
 def test_grids_do_without_what_is_not_there(run: Path, tmp_path: Path) -> None:
-    assert draw_grids(read_images(tmp_path, 8), PASSES, Facts()) == []
+    assert draw_grids(read_images(tmp_path, 8), PASSES, facts()) == []
     folder = tmp_path / "pictures" / "mine" / "smile+"
     folder.mkdir(parents=True)
     (folder / "7.png").write_bytes(b"no picture")
-    assert draw_grids(read_images(tmp_path, 8), PASSES, Facts()) == []
+    assert draw_grids(read_images(tmp_path, 8), PASSES, facts()) == []
     Image.new("RGB", (512, 384), "red").save(folder / "8.png")
     np.save(folder / "8.flow.npy", np.zeros((3, 4, 4), np.float32))
-    found = draw_grids(read_images(tmp_path, 8), PASSES, Facts())
+    found = draw_grids(read_images(tmp_path, 8), PASSES, facts())
     assert [grid.name for grid in found] == ["picture-7", "picture-8", "pass-smile+"]
     assert max(found[0].size) < 600
 
@@ -128,7 +128,7 @@ def test_plots_are_the_same_bytes_twice_and_leave_no_trace() -> None:
     before = dict(mpl.rcParams)
     cells = {key: value for key, value in summaries().items() if key[1] in ("reconstruction", "smile+")}
     steps = [item for item in passes() if item.pass_name in ("reconstruction", "smile+")]
-    first, second = (draw_all(cells, steps, Facts()) for _ in range(2))
+    first, second = (draw_all(cells, steps, facts()) for _ in range(2))
     assert first == second and dict(mpl.rcParams) == before
     names = [drawing.name.partition("@")[0] for drawing in first]
     assert names == ["reconstruction", "tradeoff-smile", "truth-smile", "change-smile", "achieved"]
@@ -138,5 +138,5 @@ def test_plots_are_the_same_bytes_twice_and_leave_no_trace() -> None:
 
 
 def test_plots_without_numbers_are_left_out() -> None:
-    assert draw_all({}, passes(), Facts()) == []
-    assert draw_all({("e4e", "smile+"): {}}, passes(), Facts()) == []
+    assert draw_all({}, passes(), facts()) == []
+    assert draw_all({("e4e", "smile+"): {}}, passes(), facts()) == []

@@ -6,12 +6,14 @@ import csv
 import io
 
 import pytest
-from reports_fake_run import FakeCell, manifest, summaries
+from reports_fake_run import FakeCell, summaries
+from reports_fake_run import facts as known_facts
 
 from metrics.summary import Cell
 from reports.facts import gather_facts
-from reports.inputs import Facts
+from reports.inputs import Facts, Summaries
 from reports.published.rows import difference_csv, paper_table, published_runtimes, published_table
+from reports.standing import Standing
 from reports.table import Table
 from reports.tables import build_table
 from reports.writers.csv import long
@@ -25,7 +27,7 @@ def _paper_numbers(protocol: str) -> dict[tuple[str, str], dict[str, FakeCell]]:
 
 
 def _table(which: int, protocol: str = "paper-1", **more: object) -> Table:
-    facts = Facts.from_manifest(manifest(**more))
+    facts = known_facts(**more)
     return paper_table(which, _paper_numbers(protocol), facts, protocol)
 
 
@@ -52,7 +54,7 @@ def test_each_row_is_followed_by_the_published_one() -> None:
 def test_published_numbers_stand_beside_no_other_protocol() -> None:
     table = _table(2, "standard-1")
     assert {row.kind for row in table.rows} == {"method", "reference"}
-    assert difference_csv(2, _paper_numbers("standard-1"), Facts(), "standard-1") == ""
+    assert difference_csv(2, _paper_numbers("standard-1"), known_facts(), "standard-1") == ""
 
 
 def test_published_numbers_are_not_ranked() -> None:
@@ -84,7 +86,7 @@ def test_viewpoint_is_the_mean_of_both_directions() -> None:
         ("warpres", "viewpoint-"): {"fid@paper-1": FakeCell(13.0, 12.0, 14.0, 8041)},
         ("warpres", "grass"): {"fid@paper-1": FakeCell(8.5, 8.0, 9.0, 8041)},
     }
-    table = paper_table(3, cells, Facts(), "paper-1", with_published=False)
+    table = paper_table(3, cells, known_facts(), "paper-1", with_published=False)
     row = next(row for row in table.rows if row.name == "warpres")
     viewpoint = row.entries[[block.title for block in table.blocks].index("Viewpoint") + 2]
     assert (viewpoint.value, viewpoint.low, viewpoint.high) == (11.5, 10.5, 12.5)
@@ -103,6 +105,10 @@ def test_the_floors_close_the_papers_tables(protocol: str) -> None:
     assert not any(entry.mark for entry in floor.entries)
 
 
+def _scores(cells: Summaries, facts: Facts) -> Table:
+    return build_table(cells, [], Standing(facts), "paper-1", "scores")
+
+
 def test_tables_say_how_many_real_images_a_set_is_compared_with() -> None:
     cells = {
         ("e4e", "smile+"): {"fid@paper-1": Cell(38.0, 37.0, 39.0, 1485, 0, "skip", 1339)},
@@ -111,11 +117,14 @@ def test_tables_say_how_many_real_images_a_set_is_compared_with() -> None:
         ("real-halves", "pose+"): {"fid@paper-1": Cell(3.0, 2.0, 4.0, 1412, 0, "skip", 1412)},
     }
     sentence = "Smile + 1,485 / 1,339; Smile − 1,339 / 1,485; Pose + 2,824 / 2,824."
-    tables = [paper_table(2, cells, Facts(), "paper-1"), build_table(cells, [], Facts(), "paper-1", "scores")]
+    tables = [
+        paper_table(2, cells, known_facts(), "paper-1"),
+        build_table(cells, [], Standing(known_facts()), "paper-1", "scores"),
+    ]
     for table in tables:
         (note,) = [note for note in table.notes if "real pictures that sets are compared by" in note]
         assert set(note.removesuffix(".").partition(": ")[2].split("; ")) == set(sentence.removesuffix(".").split("; "))
-    lines = list(csv.DictReader(io.StringIO(long(cells, [], Facts(), "paper-1"))))
+    lines = list(csv.DictReader(io.StringIO(long(cells, [], known_facts(), "paper-1"))))
     assert {(line["pass"], line["n"], line["reference_n"]) for line in lines if line["method"] == "e4e"} == {
         ("smile+", "1485", "1339"),
         ("smile-", "1339", "1485"),
@@ -125,14 +134,17 @@ def test_tables_say_how_many_real_images_a_set_is_compared_with() -> None:
 
 def test_a_pass_over_other_images_than_asked_is_told_in_both_layouts() -> None:
     note = "all pictures are taken, since not all have the label Smiling"
-    facts = Facts.from_manifest(manifest(passes=[{"column": "smile+", "note": note}, {"column": "pose+"}]))
+    facts = known_facts(passes=[{"column": "smile+", "note": note}, {"column": "pose+"}])
     cells = _paper_numbers("paper-1")
-    for table in (paper_table(2, cells, facts, "paper-1"), build_table(cells, [], facts, "paper-1", "scores")):
+    for table in (
+        paper_table(2, cells, facts, "paper-1"),
+        _scores(cells, facts),
+    ):
         assert f"Smile +: {note}." in table.notes
 
 
 def test_runtime_is_a_column_only_when_given() -> None:
-    facts, cells = Facts.from_manifest(manifest()), _paper_numbers("paper-1")
+    facts, cells = known_facts(), _paper_numbers("paper-1")
     assert "Runtime" not in [block.title for block in paper_table(2, cells, facts, "paper-1").blocks]
     timed = paper_table(2, cells, facts, "paper-1", runtimes={"warpres": {"runtime": 0.25, "efficiency": 0.7}})
     row = next(row for row in timed.rows if row.name == "warpres" and row.kind == "method")
@@ -144,7 +156,7 @@ def test_runtime_is_a_column_only_when_given() -> None:
 def test_difference_is_ours_minus_published() -> None:
     cells = _paper_numbers("paper-1")
     cells["warpres", "pose+"]["id@paper-1"] = FakeCell(0.75, 0.73, 0.77, 2824)
-    lines = csv.DictReader(io.StringIO(difference_csv(2, cells, Facts.from_manifest(manifest()), "paper-1")))
+    lines = csv.DictReader(io.StringIO(difference_csv(2, cells, known_facts(), "paper-1")))
     found = {(line["row"], line["column"]): line for line in lines}
     assert len(found) == 9 * 11
     line = found["WarpRes", "pose_id_plus"]
@@ -166,7 +178,7 @@ def test_a_run_that_follows_a_table_of_the_paper_prints_it_first() -> None:
 
 
 def test_on_a_world_the_table_has_what_the_paper_could_not_have_and_only_rows_of_the_run() -> None:
-    facts = Facts.from_manifest(manifest())
+    facts = known_facts()
     table = paper_table(2, summaries("synthetic-2"), facts, "synthetic-2")
     assert [row.title for row in table.rows if row.kind == "method"] == ["e4e", "StyleRes", "WarpRes"]
     assert [block.title for block in table.blocks][-2:] == [
@@ -179,7 +191,7 @@ def test_on_a_world_the_table_has_what_the_paper_could_not_have_and_only_rows_of
 
 
 def test_the_paper_s_own_runtimes_are_a_column_by_our_names() -> None:
-    facts = Facts.from_manifest(manifest())
+    facts = known_facts()
     published = published_runtimes({}, facts)
     assert published["warpres"] == 0.1254 and published["psp"] == 0.0337
     clocks = {name: {"runtime_published": seconds} for name, seconds in published.items()}

@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from reports_fake_run import FakeCell, manifest, passes, summaries
+from reports_fake_run import FakeCell, facts, manifest, passes, summaries
 
-from reports.inputs import Facts
+from reports.facts import gather_facts
 from reports.numbers import count_text, digits
 from reports.table import Block, Entry, Table
 from reports.tables import build_tables
@@ -29,7 +29,7 @@ MISSING = {
 
 
 def _tables(**more: object) -> list[Table]:
-    return build_tables(summaries(), passes(), Facts.from_manifest(manifest(missing=MISSING, **more)))
+    return build_tables(summaries(), passes(), gather_facts(manifest(missing=MISSING, **more)))
 
 
 def test_wide_csv_keeps_every_digit() -> None:
@@ -44,7 +44,7 @@ def test_wide_csv_keeps_every_digit() -> None:
 
 
 def test_long_csv_has_every_number_once() -> None:
-    text = csv_writer.long(summaries(), passes(), Facts.from_manifest(manifest(missing=MISSING)), "synthetic-2")
+    text = csv_writer.long(summaries(), passes(), gather_facts(manifest(missing=MISSING)), "synthetic-2")
     lines = list(csv.DictReader(io.StringIO(text)))
     assert sum(line["status"] == "ok" for line in lines) == sum(map(len, summaries().values()))
     assert [line["note"] for line in lines if line["metric"] == "kid"] == ["no network"]
@@ -53,7 +53,7 @@ def test_long_csv_has_every_number_once() -> None:
 
 def test_a_methods_own_strength_is_written() -> None:
     methods = {"warpres": {"passes": {"pose-": {"strength": -2.25}}}}
-    text = csv_writer.long(summaries(), passes(), Facts.from_manifest(manifest(methods=methods)), "synthetic-2")
+    text = csv_writer.long(summaries(), passes(), gather_facts(manifest(methods=methods)), "synthetic-2")
     lines = [line for line in csv.DictReader(io.StringIO(text)) if line["pass"] == "pose-"]
     assert {line["strength"] for line in lines if line["method"] == "warpres"} == {"-2.25"}
     assert {line["strength"] for line in lines if line["method"] == "e4e"} == {"-3.0"}
@@ -64,9 +64,9 @@ def test_no_text_ever_says_nan() -> None:
     cells["e4e", "smile+"]["id@synthetic-2"] = FakeCell(float("nan"), float("nan"), float("inf"), 0, 0)
     cells["e4e", "smile-"]["id@synthetic-2"] = FakeCell(0.4, float("nan"), float("nan"), 5, 0)
     texts = [terminal.table(cells, passes(), manifest())]
-    for table in build_tables(cells, passes(), Facts()):
+    for table in build_tables(cells, passes(), facts()):
         texts += [csv_writer.wide(table), markdown.markdown(table), latex.latex(table)]
-    texts.append(csv_writer.long(cells, passes(), Facts(), "synthetic-2"))
+    texts.append(csv_writer.long(cells, passes(), facts(), "synthetic-2"))
     assert not [text for text in texts if re.search(r"\b(nan|inf|None)\b", text, re.IGNORECASE)]
 
 
@@ -136,7 +136,7 @@ def test_latex_compiles(tmp_path: Path) -> None:
 
 def test_filled_weights_are_said_in_every_form() -> None:
     filled = {"filled_weights": True}
-    table = build_tables(summaries(), passes(), Facts.from_manifest(manifest(**filled)))[0]
+    table = build_tables(summaries(), passes(), gather_facts(manifest(**filled)))[0]
     shown = [markdown.markdown(table), latex.latex(table), terminal.table(summaries(), passes(), manifest(**filled))]
     assert all("Filled weights" in " ".join(text.split()) for text in shown)
     assert "Filled weights" not in markdown.markdown(_tables()[0])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 
 from bench.core.errors import UsageError
+from bench.results.paired import difference
 from bench.results.regression import check_comparable, compare
+from metrics.protocol import load_protocol
 from metrics.summary import Cell
 
 Cells = dict[tuple[str, str], dict[str, Cell]]
@@ -35,8 +38,9 @@ def _better(column: str) -> Literal["up", "down", "none"]:
         ("fid@paper-1", _cell(10.0, 2.0), _cell(11.0), "same"),  # more than 2 %, within the interval
         ("fid@paper-1", _cell(10.0), _cell(11.0), "worse"),
         ("fid@paper-1", _cell(10.0), _cell(9.0), "better"),
-        ("id@paper-1", _cell(0.5, 0.01), _cell(0.4), "worse"),
-        ("id@paper-1", _cell(0.5, 0.01), _cell(0.6), "better"),
+        ("id@paper-1", _cell(0.5, 0.01), _cell(0.4, 0.01), "worse"),
+        ("id@paper-1", _cell(0.5, 0.01), _cell(0.6, 0.01), "better"),
+        ("id@paper-1", _cell(0.5, 0.01), _cell(0.6, 0.1), "same"),  # intervals that overlap
         ("id@paper-1", _cell(0.5), _cell(0.5, failed=1), "worse"),
         ("id@paper-1", _cell(0.5), _cell(None), "missing"),
         ("id@paper-1", _cell(0.5), None, "missing"),
@@ -47,6 +51,27 @@ def _better(column: str) -> Literal["up", "down", "none"]:
 def test_verdicts(column: str, before: Cell, after: Cell | None, verdict: str) -> None:
     (finding,) = compare(_run(column, before), _run(column, after), _better)
     assert finding.verdict == verdict
+
+
+def test_what_has_values_by_image_is_judged_by_their_differences() -> None:
+    """The means' intervals overlap by far, and every image says the same."""
+    runs = _run("id@paper-1", _cell(0.5, 0.2)), _run("id@paper-1", _cell(0.45, 0.2))
+    before = {f"{i}": 0.3 + 0.01 * i for i in range(40)}
+    after = {name: value - 0.05 for name, value in before.items()}
+    rules = load_protocol("paper-1").numbers
+    assert compare(*runs, _better)[0].verdict == "same"
+    judged = compare(*runs, _better, paired=lambda m, e, c: difference(e, c, before, after, rules))
+    assert judged[0].verdict == "worse"
+    noisy = {name: value + (0.3 if int(name) % 2 else -0.4) for name, value in before.items()}
+    judged = compare(*runs, _better, paired=lambda m, e, c: difference(e, c, before, noisy, rules))
+    assert judged[0].verdict == "same"
+
+
+def test_few_images_close_the_gate_but_never_open_it_wider() -> None:
+    first, worse, better = (_run("id@paper-1", replace(_cell(v, 0.01), n=16)) for v in (0.5, 0.4, 0.6))
+    assert compare(first, worse, _better)[0].verdict == "worse"
+    (gain,) = compare(first, better, _better)
+    assert gain.verdict == "unjudged" and "too few" in gain.detail
 
 
 def test_the_tolerance_is_a_share_of_the_value() -> None:
