@@ -11,9 +11,10 @@ Every network sees every stored image once, in batches; comparing what was seen 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class ProtocolEvaluator:
     set_metrics: tuple[str, ...]
     feature_metrics: tuple[str, ...]
     missing: Mapping[str, MissingError]
+    column_digests: Mapping[str, str]
     _pairs: Mapping[str, Pair] = field(default_factory=dict, repr=False)
     _sets: Mapping[str, Hashable] = field(default_factory=dict, repr=False)
     _extractors: Mapping[Hashable, Extractor] = field(default_factory=dict, repr=False)
@@ -72,6 +74,20 @@ class ProtocolEvaluator:
     @property
     def planned_features(self) -> tuple[str, ...]:
         return tuple(column.metric for column in self.rules.of(self.domain) if owns_features(column))
+
+    def only(self, metrics: Collection[str]) -> ProtocolEvaluator:
+        """The same protocol, measuring these metrics alone, with the networks of these alone."""
+        pairs = {metric: pair for metric, pair in self._pairs.items() if metric in metrics}
+        sets = {metric: key for metric, key in self._sets.items() if metric in metrics}
+        keys = {*(pair.features for pair in pairs.values()), *sets.values()}
+        return replace(
+            self,
+            pair_metrics=tuple(metric for metric in self.pair_metrics if metric in metrics),
+            feature_metrics=tuple(metric for metric in self.feature_metrics if metric in metrics),
+            _pairs=pairs,
+            _sets=sets,
+            _extractors={key: extractor for key, extractor in self._extractors.items() if key in keys},
+        )
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A full-size uint8 (H, W, 3) image as the protocol keeps it. Raises ImageError for anything else."""
@@ -214,6 +230,11 @@ def _evaluate(
         set_metrics=tuple(column.metric for column in present if column.is_set),
         feature_metrics=tuple(column.metric for column in present if owns_features(column)),
         missing=missing,
+        column_digests={
+            column.metric: _column_digest(column, rules, resources)
+            for column in present
+            if not column.is_set or owns_features(column)
+        },
         **ready,
     )
 
@@ -256,6 +277,19 @@ def _code(rules: ProtocolFile, resources: Resources) -> str:
     kinds = {type(column.options) for column in rules.of(resources.domain)}
     world = [resources.need_world()] if _uses_world(rules, resources) else []
     return code_of(ProtocolEvaluator, *kinds, *world)
+
+
+def _column_digest(column: Column, rules: ProtocolFile, resources: Resources) -> str:
+    """Of all that decides what a column puts into a row: how images are kept, its options, its networks, its code."""
+    about = [column.kind, asdict(column.options), asdict(rules.images), resources.domain]
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
+    world = [resources.need_world()] if "world" in column.options.needs() else []
+    for name in sorted({*column.options.needs()} - {"world"}):
+        digest.update(f"\n{name} {_path_digest(resources.path(name))}".encode())
+    for networks in world:
+        digest.update(f"\nworld {networks.digest}".encode())
+    digest.update(code_of(ProtocolEvaluator, type(column.options), *world).encode())
+    return digest.hexdigest()
 
 
 def _uses_world(rules: ProtocolFile, resources: Resources) -> bool:

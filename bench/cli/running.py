@@ -24,9 +24,11 @@ from bench.plan.manifest import dropped, manifest
 from bench.plan.missing import missing_items, next_steps
 from bench.plan.work import Work, disk_bytes
 from bench.results import store
+from bench.results.columns import record_columns
 from bench.results.wholeness import load_results
 from bench.run.backends import run_parts
 from bench.run.job import RemoteJob, do_part
+from bench.run.known import Known, complete_rows, find_known
 from bench.run.pool import take_over
 from bench.run.shard import Shard, from_environment
 from bench.run.workers import possible, run_workers
@@ -54,8 +56,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
         _forget(folder, shard)
     record = manifest(config, assembly, options.words)
     _tell_other_machine(folder, record, shard)
+    work = assembly.work
     with store.ShardWriter(folder, shard.name) as writer:  # fails early where the folder is not ours to write
         store.write_manifest(folder, record)
+        record_columns(folder, {work.protocol_digest(item): work.column_digests(item) for item in work.evaluators})
     for damage in (*writer.damage, *store.repair(folder)):
         tell(f"set aside: {damage}; it is made again")
     _compute(config, assembly, folder, shard, options)
@@ -99,13 +103,16 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
     work = assembly.work
     there = store.read_rows(folder)
     done = {row.key for row in there if row.final}
-    missing = {row.key: i for i, row in work.rows() if row.key not in done and shard.owns(i // work.group)}
-    if missing and not options.fresh:
-        taken = take_over(folder, shard.name, work, missing)
+    own = {row.key: (i, row) for i, row in work.rows() if row.key not in done and shard.owns(i // work.group)}
+    if own and not options.fresh:
+        taken = take_over(folder, shard.name, work, own)
         if taken:
             tell(f"{len(taken)} results taken over from other runs in {folder.parent}")
         done |= taken
-    todo = [index for key, index in missing.items() if key not in done]
+    missing = [row for key, (_, row) in own.items() if key not in done]
+    known = find_known(folder, work, missing, beside=not options.fresh)
+    done |= _complete(folder, shard, work, known, missing)
+    todo = [index for key, (index, _) in own.items() if key not in done]
     if not todo:
         tell("nothing to compute: all results are there")
         return
@@ -122,16 +129,32 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
     tell(f"{folder}: {len(todo)} results to compute, {len(work.images)} pictures, on {work.device}{shared}")
     with _Bar(len(todo)) as bar:
         if backend != "local" and shard.size == 1:
-            spent = run_parts(backend, RemoteJob(config, folder.resolve(), work.machine), config.run.parts, bar)
+            remote = RemoteJob(config, folder.resolve(), work.machine, share=not options.fresh)
+            spent = run_parts(backend, remote, config.run.parts, bar)
         elif workers > 1:
-            spent = run_workers(partial(do_part, work, folder), workers, bar)
+            spent = run_workers(partial(do_part, work, folder, known=known), workers, bar)
         else:
-            spent = [do_part(work, folder, shard, bar)]
+            spent = [do_part(work, folder, shard, bar, known)]
     phases = together([part.pop(PHASES, {}) for part in spent])
     tell(outside(phases))
     for line in lines(phases) if options.profile else ():
         tell(line)
     _keep_timing(folder, spent, work)
+
+
+def _complete(folder: Path, shard: Shard, work: Work, known: Known, missing: Sequence[store.Row]) -> set[str]:
+    """Write what rows of other protocols know whole, and say what they know in part. Returns the keys written."""
+    if not known:
+        return set()
+    written = complete_rows(folder, shard.name, work, known, missing)
+    if written:
+        tell(f"{len(written)} results taken over from other protocols, which measure the same")
+    evaluators = {evaluator.protocol: evaluator for evaluator in work.evaluators}
+    left = [known.lacking(row, evaluators[row.protocol]) for row in missing if row.key in known.keys - written]
+    if left:
+        names = ", ".join(sorted(set().union(*left))) or "their images"
+        tell(f"{len(left)} results lack {names} alone: other protocols have measured the rest")
+    return written
 
 
 def _finish(folder: Path, shard: Shard, options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ Ground floor of the house: imports nothing of ours from outside `bench.core`. Th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
@@ -380,6 +380,9 @@ class Evaluator(Protocol):
         input_source: What methods are fed.
         rules_digest: SHA-256 of the protocol file alone: whoever makes tables of the rows must read the same one.
         planned_features: As `feature_metrics`, with those whose network is not here yet.
+        column_digests: Metric -> SHA-256 of all that decides what it puts into a row (how images are kept, options,
+            networks, code), for those that put anything there: two protocols whose digests of a metric are equal
+            measure it alike.
     """
 
     protocol: str
@@ -390,6 +393,7 @@ class Evaluator(Protocol):
     set_metrics: tuple[str, ...]
     feature_metrics: tuple[str, ...]
     missing: Mapping[str, MissingError]
+    column_digests: Mapping[str, str]
 
     @property
     def lossy(self) -> bool:
@@ -409,6 +413,10 @@ class Evaluator(Protocol):
     @property
     def planned_features(self) -> tuple[str, ...]:
         """Metrics with features of their own, those whose network is not here yet included."""
+        ...
+
+    def only(self, metrics: Collection[str]) -> Evaluator:
+        """The same evaluator, which measures these metrics alone; its digests stay."""
         ...
 
     def store(self, pixels: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -159,9 +159,23 @@ class Work:
 
     def protocol_digest(self, evaluator: Evaluator) -> str:
         """Of all that measures: the evaluator's digest, the observers', the code around them, and the conditions."""
-        parts = [evaluator.digest, *(item.digest for item in self.observers), self.code]
+        return self._with_conditions(evaluator.digest)
+
+    def column_digests(self, evaluator: Evaluator) -> dict[str, str]:
+        """Metric -> the same of what measures it alone."""
+        return {metric: self._with_conditions(digest) for metric, digest in evaluator.column_digests.items()}
+
+    def _with_conditions(self, digest: str) -> str:
+        parts = [digest, *(item.digest for item in self.observers), self.code]
         parts += [f"{name} {value}" for name, value in sorted(self.conditions.items())]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+    def measuring(self, metrics: Mapping[str, Collection[str]]) -> Work:
+        """The same work, with evaluators that measure these metrics alone (by protocol); every key stays."""
+        evaluators = tuple(evaluator.only(metrics[evaluator.protocol]) for evaluator in self.evaluators)
+        narrowed = replace(self, evaluators=evaluators)
+        narrowed.__dict__["digests"] = self.digests  # every file was read for them
+        return narrowed
 
     @property
     def conditions(self) -> dict[str, str]:

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
+from bench.core.contract import Evaluator
 from bench.plan.work import MethodSpec, Work
-from bench.results.store import ShardWriter
+from bench.results.store import Row, ShardWriter
 from bench.run.beside import Beside
 from bench.run.group import GroupRunner, Loaded, Task
+from bench.run.known import Known
 from bench.run.real_images import Reads, RealGroup, group_of, lacks_rows, read_group, real_entries, start_reading
 from bench.run.references import lacks_references, reference_entries
 from bench.run.rows import Entry
@@ -36,11 +38,20 @@ class Engine:
     Args:
         done: Keys that exist in any shard; they are not made again.
         progress: Called with a number of finished rows and what is being done.
+        known: What need not be measured again of rows that are missing.
     """
 
     def __init__(
-        self, work: Work, writer: ShardWriter, done: set[str], shard: Shard, samples: SampleImages, progress: Progress
+        self,
+        work: Work,
+        writer: ShardWriter,
+        done: set[str],
+        shard: Shard,
+        samples: SampleImages,
+        progress: Progress,
+        known: Known | None = None,
     ) -> None:
+        self.known = known or Known()
         self.work, self.writer, self.done, self.shard = work, writer, done, shard
         self.samples, self.progress = samples, progress
         self.clocks: dict[str, StageClock] = {}
@@ -65,14 +76,13 @@ class Engine:
         chunks, ahead = list(self._chunks()), Reads()
         with torch.inference_mode(), Beside() as beside:
             for at, numbers in enumerate(chunks):
+                work = self.known.narrowed(self.work, self._missing_rows(numbers))
                 with self.phases.time(READING):
-                    groups = [self._read(number, beside, ahead) for number in numbers]
+                    groups = [self._read(work, number, beside, ahead) for number in numbers]
                 for number in chunks[at + 1] if at + 1 < len(chunks) else ():
                     start_reading(self.work, number, beside, ahead)
-                runner = GroupRunner(
-                    self.work, self.samples, self._append, self._say, beside, share=len(self.work.specs) > 1
-                )
-                for spec in self.work.specs:
+                runner = GroupRunner(work, self.samples, self._append, self._say, beside, share=len(work.specs) > 1)
+                for spec in work.specs:
                     self._make(spec, groups, runner)
                 self.writer.sync()
 
@@ -93,32 +103,45 @@ class Engine:
         real = group_of(self.work, number)
         if lacks_rows(self.work, real, self.done) or lacks_references(self.work, real, self.done):
             return True
-        return any(self._missing(spec, real) for spec in self.work.specs)
+        return any(self._missing(self.work, spec, real) for spec in self.work.specs)
 
-    def _missing(self, spec: MethodSpec, real: RealGroup) -> list[Task]:
+    def _missing_rows(self, numbers: Sequence[int]) -> Iterator[tuple[Row, Evaluator]]:
+        """The missing rows of groups, empty, each with its protocol's evaluator."""
+        for index in (index for number in numbers for index in group_of(self.work, number).indices):
+            for evaluator in self.work.evaluators:
+                rows = self.work.real_rows(index, evaluator)
+                for edit in self.work.reference_passes:
+                    if index in self._members[edit.inputs]:
+                        rows += self.work.reference_rows(index, edit, evaluator)
+                for spec in self.work.specs:
+                    own = (edit for edit in spec.passes if index in self._members[edit.inputs])
+                    rows += [self.work.row(index, spec, edit, evaluator) for edit in own]
+                yield from ((row, evaluator) for row in rows if row.key not in self.done)
+
+    def _missing(self, work: Work, spec: MethodSpec, real: RealGroup) -> list[Task]:
         """A method's tasks in a group that some protocol lacks."""
         tasks = []
         for edit in spec.passes:
             for index in real.indices:
                 if index in self._members[edit.inputs]:
-                    rows = ((item, self.work.row(index, spec, edit, item)) for item in self.work.evaluators)
+                    rows = ((item, work.row(index, spec, edit, item)) for item in work.evaluators)
                     evaluators = tuple(item for item, row in rows if row.key not in self.done)
                     tasks += [Task(index, edit, evaluators)] if evaluators else []
         return tasks
 
-    def _read(self, number: int, beside: Beside, ahead: Reads) -> RealGroup:
+    def _read(self, work: Work, number: int, beside: Beside, ahead: Reads) -> RealGroup:
         """A group's real images; their rows and samples are kept."""
         self._say("reading")
-        real = read_group(self.work, number, beside, ahead)
-        for index, stored in real.stored[self.work.evaluators[0].protocol].items():
+        real = read_group(work, number, beside, ahead)
+        for index, stored in real.stored[work.evaluators[0].protocol].items():
             self.samples.real(index, stored)
-        self._append(real_entries(self.work, real, self.done), "real")
-        self._append(reference_entries(self.work, real, self.done, self.samples), "real")
+        self._append(real_entries(work, real, self.done), "real")
+        self._append(reference_entries(work, real, self.done, self.samples), "real")
         return real
 
     def _make(self, spec: MethodSpec, groups: Sequence[RealGroup], runner: GroupRunner) -> None:
         """A method's missing rows of a chunk; the method is loaded when the first of them needs it."""
-        missing = [(real, tasks) for real in groups if (tasks := self._missing(spec, real))]
+        missing = [(real, tasks) for real in groups if (tasks := self._missing(runner.work, spec, real))]
         if not missing:
             return
         began = time.perf_counter()
@@ -134,7 +157,7 @@ class Engine:
 
     def _append(self, entries: Sequence[Entry], what: str) -> None:
         with self._turn:
-            self.writer.append(entries)
+            self.writer.append([self.known.completed(entry) for entry in entries])
             self.done.update(entry.row.key for entry in entries)
             self.made[what] = self.made.get(what, 0) + len(entries)
             self.progress(len(entries), what)

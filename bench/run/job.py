@@ -12,7 +12,9 @@ from bench.core.machine import words
 from bench.plan.config import Config
 from bench.plan.work import Work
 from bench.results import store
+from bench.results.store import Row
 from bench.run.engine import Engine
+from bench.run.known import Known, find_known
 from bench.run.sample_images import SampleImages
 from bench.run.shard import Shard
 from bench.timing.profile import PHASES
@@ -20,15 +22,15 @@ from bench.timing.profile import PHASES
 Progress = Callable[[int, str], None]
 
 
-def do_part(work: Work, folder: Path, shard: Shard, progress: Progress) -> dict[str, Any]:
+def do_part(work: Work, folder: Path, shard: Shard, progress: Progress, known: Known | None = None) -> dict[str, Any]:
     """Make the shard's missing rows; returns what each method took: {"made", "seconds", "stages"} by name.
 
-    Under `PHASES` stands where the process's time went, phase -> seconds.
+    Under `PHASES` stands where the process's time went, phase -> seconds. `known` is what need not be measured again.
     """
     done = {row.key for row in store.read_rows(folder) if row.final}
     with store.ShardWriter(folder, shard.name) as writer:
         samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
-        engine = Engine(work, writer, done, shard, samples, progress)
+        engine = Engine(work, writer, done, shard, samples, progress, known)
         engine.run()
     spent: dict[str, Any] = {
         name: {"made": engine.made.get(name, 0), "seconds": engine.spent.get(name, 0.0), "stages": clock.seconds}
@@ -36,6 +38,12 @@ def do_part(work: Work, folder: Path, shard: Shard, progress: Progress) -> dict[
     }
     networks = sum(sum(clock.seconds.values()) for clock in engine.clocks.values())
     return spent | {PHASES: engine.phases.record(networks)}
+
+
+def missing_rows(work: Work, folder: Path, shard: Shard) -> list[Row]:
+    """The shard's rows that are not there, empty."""
+    done = {row.key for row in store.read_rows(folder) if row.final}
+    return [row for index, row in work.rows() if row.key not in done and shard.owns(index // work.group)]
 
 
 def count_made(spent: Mapping[str, Any]) -> int:
@@ -51,11 +59,13 @@ class RemoteJob:
         config: The run's; everything it names must be reachable under the same path there.
         folder: The run's.
         machine: The kind that the plan was made on.
+        share: Whether what other runs have measured may be taken over.
     """
 
     config: Config
     folder: Path
     machine: Mapping[str, str]
+    share: bool = True
 
     def __call__(self, shard: Shard) -> dict[str, Any]:
         """Plan the work here and make the shard's missing rows, see `do_part`."""
@@ -68,4 +78,6 @@ class RemoteJob:
                 f"run's plan ({words(self.machine)})",
                 "start the run on a machine of the workers' kind, or choose workers of one kind",
             )
-        return do_part(work, self.folder, shard, lambda count, what: None)
+        missing = missing_rows(work, self.folder, shard)
+        known = find_known(self.folder, work, missing, beside=self.share)
+        return do_part(work, self.folder, shard, lambda count, what: None, known)

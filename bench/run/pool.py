@@ -49,16 +49,20 @@ def take_over(run: Path, shard: str, work: Work, wanted: Collection[str]) -> set
     return taken
 
 
+def other_runs(run: Path) -> list[Path]:
+    """Folders of the runs beside `run`."""
+    folders = [path.parent for path in sorted(run.parent.glob("*/manifest.json"))]
+    return [folder for folder in folders if folder.resolve() != run.resolve()]
+
+
 def _neighbours(run: Path, work: Work) -> Iterator[_Neighbour]:
     """Whole manifests beside `run` whose protocols are ours; a run that cannot be read gives nothing."""
     digests = {work.protocol_digest(evaluator) for evaluator in work.evaluators}
-    for path in sorted(run.parent.glob("*/manifest.json")):
-        if path.parent.resolve() == run.resolve():
-            continue
+    for folder in other_runs(run):
         try:
-            manifest = read_manifest(path.parent)
+            manifest = read_manifest(folder)
             if digests & {about["digest"] for about in manifest["protocols"].values()}:
-                yield _Neighbour(path.parent, manifest, tuple(scan(path.parent, manifest).rows))
+                yield _Neighbour(folder, manifest, tuple(scan(folder, manifest).rows))
         except (MissingError, OSError, KeyError, TypeError, AttributeError):
             continue
 
@@ -67,11 +71,11 @@ def _usable(neighbour: _Neighbour, work: Work, wanted: Collection[str]) -> list[
     """Wanted rows that say what they would say again; those in the grids only with the images that belong there."""
     same = next(iter(neighbour.manifest["protocols"]), "") == work.evaluators[0].protocol
     wanted_rows = [row for row in neighbour.rows if row.key in wanted and row.status == "ok"]
-    shown = _shown(work, wanted_rows)
-    return [row for row in wanted_rows if row.key not in shown or (same and _sample(neighbour.run, row).is_file())]
+    pictured = shown(work, wanted_rows)
+    return [row for row in wanted_rows if row.key not in pictured or (same and _sample(neighbour.run, row).is_file())]
 
 
-def _shown(work: Work, rows: Iterable[Row]) -> set[str]:
+def shown(work: Work, rows: Iterable[Row]) -> set[str]:
     """Keys of the rows whose images the grids show: the first protocol's, of the first images."""
     images = {image.name for image in work.images[: work.grid_pictures]}
     first = work.evaluators[0].protocol
@@ -85,7 +89,7 @@ def _is_kept(row: Row) -> bool:
 
 def _copy(neighbour: _Neighbour, rows: list[Row], writer: ShardWriter, run: Path, work: Work) -> set[str]:
     files = FeatureFiles(rows_folder(neighbour.run))
-    shown = _shown(work, rows)
+    pictured = shown(work, rows)
     taken: set[str] = set()
     for start in range(0, len(rows), _AT_A_TIME):
         entries: list[tuple[Row, dict[str, np.ndarray]]] = []
@@ -94,7 +98,7 @@ def _copy(neighbour: _Neighbour, rows: list[Row], writer: ShardWriter, run: Path
                 entries.append((row, {metric: files.read(row, metric) for metric in row.features}))
             except MissingError:
                 continue  # damaged there: made anew here
-            if row.key in shown:
+            if row.key in pictured:
                 _copy_samples(neighbour.run, run, row)
         writer.append(entries)
         taken.update(row.key for row, _ in entries)

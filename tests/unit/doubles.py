@@ -5,9 +5,10 @@ python -m tests.unit.doubles RUN_FOLDER PICTURES [DELAY]     runs them into a fo
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bench.core.errors import ImageError, MissingError
 from bench.plan.work import MethodSpec, Work
 from bench.results.store import ShardWriter, read_rows
 from bench.run.engine import Engine
+from bench.run.known import Known
 from bench.run.sample_images import SampleImages
 from bench.run.shard import from_environment
 
@@ -93,7 +95,20 @@ class MeanEvaluator:
     ) -> None:
         self.protocol, self.fails, self.lossy, self.input_source = protocol, fails, lossy, source
         self.digest = hashlib.sha256(protocol.encode()).hexdigest()
+        # Another protocol shares no column, unless a test says so.
+        self.column_digests = {
+            metric: f"{metric} of {protocol}" for metric in (*self.pair_metrics, *self.feature_metrics)
+        }
         self.described = 0
+        self.metrics: Collection[str] = frozenset(self.column_digests)
+        self.measured: list[str] = []
+
+    def only(self, metrics: Collection[str]) -> MeanEvaluator:
+        """The same, measuring these alone; `measured` is shared with it."""
+        narrowed = copy.copy(self)
+        narrowed.metrics = frozenset(metrics)
+        narrowed.pair_metrics = tuple(name for name in self.pair_metrics if name in metrics)  # type: ignore[assignment]
+        return narrowed
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """As they are, or where it is lossy without the lower four bits."""
@@ -119,7 +134,11 @@ class MeanEvaluator:
         if generated.mean() < 0.5:
             del values["id"]
             failures["id"] = "no face found in the generated picture"
-        return Scored(values, {"fd": generated.mean((0, 1)).numpy()}, failures)
+        features = {"fd": generated.mean((0, 1)).numpy()}
+        self.measured += self.metrics
+        return Scored(
+            *({name: found[name] for name in found if name in self.metrics} for found in (values, features, failures))
+        )
 
 
 def direction(name: str) -> Direction:
@@ -154,13 +173,13 @@ def make_work(dataset: FewImages, methods: Sequence[PoolingMethod], limit: int |
     )
 
 
-def run_work(work: Work, folder: Path, environment: dict[str, str] | None = None) -> Engine:
+def run_work(work: Work, folder: Path, environment: dict[str, str] | None = None, known: Known | None = None) -> Engine:
     """Run what is missing of a work into a folder, as the `run` command does."""
     shard = from_environment(environment or {})
     with ShardWriter(folder, shard.name) as writer:
         done = {row.key for row in read_rows(folder) if row.final}
         samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
-        engine = Engine(work, writer, done, shard, samples, lambda count, what: None)
+        engine = Engine(work, writer, done, shard, samples, lambda count, what: None, known)
         engine.run()
     return engine
 
