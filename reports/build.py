@@ -12,6 +12,8 @@ from reports.facts import gather_facts
 from reports.files import write_all
 from reports.inputs import Facts, Pass, Summaries
 from reports.published.rows import paper_tables
+from reports.results_file.record import NAME as RESULTS
+from reports.results_file.record import results_record, results_text
 from reports.standing import Standing
 from reports.table import Table
 from reports.tables import build_tables, pass_order, protocols
@@ -37,7 +39,7 @@ def write_reports(
     manifest: Mapping[str, Any],
     pairs: Pairs | None = None,
 ) -> list[Path]:
-    """Write tables/, plots/, grids/ and index.html of a run; each file whole or not at all.
+    """Write results.json, tables/, plots/, grids/ and index.html of a run; each file whole or not at all.
 
     The tables depend on the summaries, the passes and the manifest alone, byte for byte; runtimes (`timing.json`) are
     shown on the page and in `tables/timed/` only. Files of an earlier report that are no longer made are removed.
@@ -65,6 +67,8 @@ def write_reports(
     files = dict(_table_files([*tables, *full, *paper, *compared], summaries, passes, facts))
     files.update(_timed_files(summaries, facts, timings, pairs))
     rows = _rows(run, manifest)
+    if record := results_record(manifest, summaries, rows, facts):
+        files[RESULTS] = results_text(record).encode()
     checks = check_rows(run, rows, passes, facts, manifest, timings.seconds if timings else None)
     files.update(file for check in checks for file in check.files())
     images, order = read_images(run, _IMAGES, manifest), pass_order(summaries, passes)

@@ -84,11 +84,17 @@ def capitalised(text: str) -> str:
 
 
 def method_title(name: str, titles: Mapping[str, str]) -> str:
-    """Printed name of a method or reference row; combinations keep their plus ("pSp+WarpRes")."""
+    """Printed name of a method or reference row; combinations keep their plus ("pSp+WarpRes").
+
+    Of two runs' methods of one name each says whose it is: "warpres@monday" is "WarpRes (monday)".
+    """
     if name in titles:
         return titles[name]
     if name in REFERENCE_TITLES:
         return REFERENCE_TITLES[name]
+    name, _, run = name.partition("@")
+    if run:
+        return f"{method_title(name, titles)} ({run})"
     return "+".join(_METHOD_TITLES.get(part, part) for part in name.split("+"))
 
 
@@ -101,7 +107,7 @@ def in_reading_order(names: Iterable[str], places: Mapping[str, int] | None = No
     """Methods in the paper's order, or at the places that they say themselves; the others after them by name."""
 
     def place(name: str) -> tuple[int, int, str]:
-        parts = name.split("+")
+        parts = name.partition("@")[0].split("+")
         if places and name in places:
             return places[name], 0, name
         return _ORDER.get(parts[0], len(_ORDER)), _ORDER.get(parts[-1], len(_ORDER)), name

@@ -29,9 +29,10 @@ COMMANDS = {
     "weights": ("weights_command", "list, fetch, verify or locate checkpoints"),
     "edits": ("edits_command", "list edits or fit new directions"),
     "time": ("time_command", "time methods, stage by stage"),
-    "report": ("report_command", "make a run's tables and pages again from its rows"),
+    "report": ("report_command", "make a run's tables and pages again; merge several runs"),
     "compare": ("compare_command", "two methods of a run, picture by picture"),
     "gate": ("gate_command", "compare two runs and exit 1 when the second is worse"),
+    "leaderboard": ("leaderboard_command", "one page of many results files; check a submission"),
     "synthetic": ("synthetic_command", "write the synthetic world to disk"),
     "env": ("env_command", "versions, devices and folders"),
 }
@@ -125,7 +126,7 @@ def command_module(name: str) -> ModuleType:
 
 
 def _overview() -> Parser:
-    lines = [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<11} {text}" for name, (_, text) in COMMANDS.items()]
     parser = Parser(
         prog=program(),
         usage=f"{program()} [command] [options]",

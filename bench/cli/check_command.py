@@ -27,16 +27,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from bench.plan.checkpoints import files_of
+    from bench.plan.checkpoints import load_one
     from bench.plan.plugins import load_plugins
-    from methods import load_method
     from methods.conformance import check
 
     device = choose_device(options.device)
     load_plugins(options.plugin)
-    files = files_of(options.method, options.domain, options.checkpoint, options.preset)
-    method = load_method(options.method, domain=options.domain, checkpoint=files, device=device)
-    findings = check(method)
+    findings = check(load_one(options.method, options.domain, options.checkpoint, options.preset, device))
     if options.json:
         print(json.dumps([vars(finding) for finding in findings], ensure_ascii=False))
     else:

@@ -47,10 +47,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from bench.plan.build import device_of
-    from bench.plan.checkpoints import checkpoint_files
+    from bench.plan.checkpoints import load_planned
     from bench.run.shard import Shard
-    from methods import load_method
-    from methods.registry import find
 
     single, sweeps = _edits(options.edit), _sweeps(options.sweep)
     missing = [path for path in options.photographs if not path.is_file()]
@@ -58,8 +56,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{missing[0]}: no such file")
     config = _config(options)
     device = device_of(config, Shard())
-    files = checkpoint_files(config, options.method, options.domain, find(options.method))
-    method = load_method(options.method, domain=options.domain, checkpoint=files, device=device)
+    method = load_planned(config, options.method, options.domain, device)
     passes = _passes(config, method, single)
     swept = {name: _passes(config, method, [(name, strength) for strength in steps]) for name, steps in sweeps.items()}
     failed = 0

@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cli.printing import tell
 from bench.core.device import choose_device
 from bench.core.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.core.contract import SampledGenerator
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,10 +136,12 @@ def _fit(options: argparse.Namespace, device: str) -> dict[str, Any]:
     return fit_directions.find(samples, request, tell)
 
 
-def _generator(options: argparse.Namespace, device: str) -> tuple[Any, Any, str]:
+def _generator(
+    options: argparse.Namespace, device: str
+) -> tuple[SampledGenerator, Callable[[Tensor], Tensor] | None, str]:
     """The generator, what crops its images, and where it comes from in words."""
-    from bench.edits.fit.samples import generator_of_method
-    from bench.plan.checkpoints import files_of
+    from bench.edits.fit.samples import drawn_from
+    from bench.plan.checkpoints import load_one
     from bench.plan.plugins import load_plugins
 
     if options.generator:
@@ -141,10 +149,6 @@ def _generator(options: argparse.Namespace, device: str) -> tuple[Any, Any, str]
 
         generator, _ = load_generator(options.generator, device)
         return generator, None, f"the generator of {options.generator.name}"
-    from methods import load_method
-
     load_plugins(options.plugin)
-    files = files_of(options.method, options.domain, options.checkpoint, options.preset)
-    method: Any = load_method(options.method, domain=options.domain, checkpoint=files, device=device)
-    canvas = getattr(method, "canvas", None)
-    return generator_of_method(method), getattr(canvas, "crop", None), f"the generator of {options.method}"
+    method = drawn_from(load_one(options.method, options.domain, options.checkpoint, options.preset, device))
+    return method.sampled_generator, method.crop, f"the generator of {method.name}"

@@ -1,5 +1,6 @@
 """Make a run's tables, plots and page again from its rows; no network is
-loaded. Rows of several shards are merged.
+loaded. Rows of several shards are merged, and so are several runs over the
+same images under the same protocols: their merge is a run of its own.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ import json
 from pathlib import Path
 
 from bench.cli.printing import COLUMNS, tell
-from bench.core.errors import ExitCode, MissingError
+from bench.core.errors import ExitCode, MissingError, unknown_name
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a run's folder (runs/<name>)")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder (runs/<name>), or several")
     parser.add_argument("--columns", choices=COLUMNS, default="few", help="what the table here shows: few, or all")
     parser.add_argument("--json", action="store_true")
+    merge = parser.add_argument_group("several runs as one")
+    merge.add_argument("-o", "--output", type=Path, metavar="DIR", help="the merge's folder (beside the first run)")
+    merge.add_argument("--keep-both", action="store_true", help="unlike methods of one name: warpres@monday, ...")
+    merge.add_argument("--across", metavar="A,B", help="runs may differ in: machine, code (in neither by default)")
     figure = parser.add_argument_group("a figure of the paper instead, from the images the run kept")
     figure.add_argument("--figure", type=int, metavar="N", help="1, 3, 4, 5, 6 or 7; written to RUN/figures/")
     figure.add_argument("--images", metavar="A,B", help="which images (stems of their names)")
@@ -25,16 +30,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    folder = options.runs[0] if len(options.runs) == 1 else _merge(options)
     if options.figure is not None:
-        return _figure(options)
+        return _figure(folder, options)
     from bench.cli.reporting import report, tell_state
     from bench.results.wholeness import load_results
 
-    results = load_results(options.folder)
+    results = load_results(folder)
     if not results.rows:
-        raise MissingError(f"{options.folder} has no results yet", results.next_step)
+        raise MissingError(f"{folder} has no results yet", results.next_step)
     text, answer = report(results, columns=options.columns, again=True)
-    print(json.dumps(answer, ensure_ascii=False) if options.json else f"{text}\n{options.folder}")
+    print(json.dumps(answer, ensure_ascii=False) if options.json else f"{text}\n{folder}")
     failed = sum(row.status == "failed" for row in results.rows)
     if failed:
         tell(f"{failed} of {len(results.rows)} results failed")
@@ -42,18 +48,35 @@ def run(options: argparse.Namespace) -> int:
     return int(ExitCode.OK if results.whole else ExitCode.FAILED_CELLS)
 
 
-def _figure(options: argparse.Namespace) -> int:
+def _merge(options: argparse.Namespace) -> Path:
+    """The folder of the runs as one, written anew."""
+    from bench.cli.run_command import names
+    from bench.results.merge import ACROSS, merged_manifest, parts_of
+    from bench.results.merged_run import write_merge
+    from bench.results.wholeness import load_results
+
+    across = names(options.across, "--across") or []
+    for name in across:
+        if name not in ACROSS:
+            raise unknown_name("difference", name, list(ACROSS))
+    parts = parts_of([load_results(run) for run in options.runs], keep_both=options.keep_both, across=across)
+    folder: Path = options.output or options.runs[0].parent / "+".join(part.label for part in parts)
+    write_merge(parts, merged_manifest(parts, folder.name, ["python", "run_bench.py", *options.words]), folder)
+    return folder
+
+
+def _figure(folder: Path, options: argparse.Namespace) -> int:
     from bench.cli.run_command import names
     from bench.core.files import write_atomic
     from bench.results.store import read_manifest
     from reports.build import paper_figure
     from reports.facts import gather_facts
 
-    facts = gather_facts(read_manifest(options.folder))
+    facts = gather_facts(read_manifest(folder))
     images, methods = (names(text, option) or [] for text, option in
                        ((options.images, "--images"), (options.methods, "--methods")))  # fmt: skip
-    grid = paper_figure(options.folder, options.figure, facts, options.count, options.rule, images, methods)
-    path = options.folder / "figures" / f"{grid.name}.png"
+    grid = paper_figure(folder, options.figure, facts, options.count, options.rule, images, methods)
+    path = folder / "figures" / f"{grid.name}.png"
     path.parent.mkdir(exist_ok=True)
     write_atomic(path, grid.png)
     print(json.dumps({"file": str(path), "caption": grid.caption}) if options.json else f"{path}\n{grid.caption}")

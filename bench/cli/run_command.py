@@ -15,6 +15,7 @@ from bench.cli.printing import COLUMNS
 from bench.core.errors import UsageError
 from bench.plan.config import Config, load_config, preset_names
 from bench.plan.names import spelled_out
+from bench.plan.own_data import data_layer, preset_for, retitled
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--methods", metavar=LIST, help="methods (ls methods), patterns (*+warpres), all, or ready")
     what.add_argument("--edits", metavar=LIST, help="edits (ls edits), patterns, all, ready, or none")
     what.add_argument("--protocols", metavar=LIST, help="how it is measured (ls protocols)")
-    what.add_argument("--data", metavar="DIR|NAME", help="folder of the data set, or a data set's name")
+    what.add_argument(
+        "--data", metavar="DIR|KIND:DIR", help="folder of the data set; images of your own: folder:DIR (ls data)"
+    )
+    what.add_argument("--align", action="store_true", help="cut photographs of faces as FFHQ does (extra align)")
+    what.add_argument("--face", type=int, metavar="N", help="align this face of each, the largest is 1")
     what.add_argument("--split", help="split of the data set")
     what.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
     what.add_argument(
@@ -74,12 +79,19 @@ def configuration(options: argparse.Namespace) -> Config:
     _put(layer["edits"], "cards", options.card or None)
     for key in ("split", "limit"):
         _put(layer["data"], key, getattr(options, key))
-    _put(layer["data"], _data_key(options.data), options.data)
+    _put(layer["data"], "align", options.align or None)
+    _put(layer["data"], "face", options.face)
     for key in ("output", "name", "seed", "device", "batch", "steps", "backend", "parts", "scheduler"):
         _put(layer["run"], key, getattr(options, key))
     _put(layer, "checkpoints", checkpoints(options.checkpoint))
     _put(layer, "plugins", options.plugin or None)
-    return spelled_out(load_config(options.preset, options.config, layer))
+    preset = options.preset
+    if options.data is not None:
+        layer["data"] |= (given := data_layer(options.data))
+        if options.config is None:
+            preset = preset or preset_for(given)
+            layer |= retitled(preset, given)
+    return spelled_out(load_config(preset, options.config, layer))
 
 
 def _put(layer: dict[str, Any], key: str, value: object) -> None:
@@ -97,11 +109,6 @@ def names(text: str | None, option: str, *, empty: bool = False) -> list[str] | 
     if not names and not empty:
         raise UsageError(f"{option} names nothing", f"{option} a,b")
     return names
-
-
-def _data_key(value: str | None) -> str:
-    """A data set's name where it is one and no folder is called so; else its folder."""
-    return "root" if value is None or any(mark in value for mark in "/\\.~") or Path(value).exists() else "name"
 
 
 def _pairs(items: list[str], example: str) -> list[tuple[str, str]]:

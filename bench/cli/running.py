@@ -22,6 +22,7 @@ from bench.plan.config import Config
 from bench.plan.eta import remember
 from bench.plan.manifest import dropped, manifest
 from bench.plan.missing import missing_items, next_steps
+from bench.plan.sources import terms_of
 from bench.plan.work import Work, disk_bytes
 from bench.results import store
 from bench.results.columns import record_columns
@@ -46,7 +47,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.dry_run:
         return print_plan(config, assembly, folder, as_json=options.json)
     assembly.refuse_if_incomplete()
-    for note in assembly.notes:
+    for note in (*assembly.notes, *terms_of(config)):
         tell(f"note: {note}")
     for one in assembly.missing:
         tell(f"not measured: {one.name}: {one.reason}")

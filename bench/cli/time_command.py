@@ -7,17 +7,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.cli.parser import LIST
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints, names
 from bench.core.device import choose_device
 from bench.core.errors import ExitCode
-
-if TYPE_CHECKING:
-    from bench.core.contract import Domain, Method
-    from bench.plan.config import Config
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import torch
 
+    from bench.plan.checkpoints import load_planned
     from bench.plan.config import load_config
     from bench.plan.names import domain_of, spelled_out
     from bench.plan.plugins import load_plugins
@@ -55,7 +52,10 @@ def run(options: argparse.Namespace) -> int:
     given = {key: value for key, value in layer.items() if value}
     config = spelled_out(load_config(options.preset, command_line=given))
     domain = options.domain or domain_of(config)
-    methods = {name: _load(config, name, domain, device) for name in config.methods}
+    methods = {}
+    for name in config.methods:
+        tell(f"loading {name}")
+        methods[name] = load_planned(config, name, domain, device)
     settings = Settings(options.samples, options.warm_up, 3, options.bf16, options.legacy_async)
     cuda = device.startswith("cuda")
     hardware = torch.cuda.get_device_name(device) if cuda else cpu_name()
@@ -64,18 +64,6 @@ def run(options: argparse.Namespace) -> int:
         _keep(options.into, result)
     print(json.dumps(result) if options.json else table(result))
     return int(ExitCode.OK)
-
-
-def _load(config: Config, name: str, domain: Domain, device: str) -> Method:
-    from bench.plan.checkpoints import checkpoint_files
-    from methods import load_method
-    from methods.registry import find
-
-    variant = config.variants.get(name)
-    method = variant.method if variant else name
-    tell(f"loading {name}")
-    files = checkpoint_files(config, name, domain, find(method))
-    return load_method(method, domain=domain, checkpoint=files, device=device)
 
 
 def _keep(folder: Path, result: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from bench.core.contract import Dataset
+from bench.core.domains import find_domain
 from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.data.listing import ExpectedDataset, FileDataset, Kind, Listing, some
 
@@ -70,7 +71,9 @@ def list_images(name: str, root: Path | str, split: str = "test") -> Listing:
     return kind.listing(folder, split)
 
 
-def open_dataset(name: str, root: Path | str, split: str = "test", limit: int | None = None) -> Dataset:
+def open_dataset(
+    name: str, root: Path | str, split: str = "test", limit: int | None = None, face: int | None = None
+) -> Dataset:
     """Open a data set: names, labels and files are checked, no image is read.
 
     Args:
@@ -78,6 +81,8 @@ def open_dataset(name: str, root: Path | str, split: str = "test", limit: int | 
         root: Its folder; "" for a kind that draws its images.
         split: A split of that kind, usually "test"; "all" is whatever images are there.
         limit: Take the first `limit` images of the split only.
+        face: Align the faces of photographs as they are read: the one of this number, the largest first; 0 the only
+            one. None takes images as they are.
 
     Raises UsageError for a name or split that does not exist, MissingError for files that are absent or contradict
     the data set.
@@ -85,19 +90,48 @@ def open_dataset(name: str, root: Path | str, split: str = "test", limit: int | 
     kind = kind_of(name)
     _check_split(kind, split)
     if not root and kind.draw is not None:
+        if face is not None:
+            raise UsageError(f"{kind.name}'s images are drawn aligned", "leave out --align")
         return kind.draw(split, limit)
     if not root:
         raise MissingError(f"the folder of the data set {name} is not given", "add --data DIR")
     listing = list_images(name, root, split)
     entries = listing.entries[:limit]
     missing = [entry.name for entry in entries if entry.path is None]
+    if len(missing) == len(entries):
+        _refuse_others(kind, Path(root))
     if missing:
         check = f"python run_bench.py data check --data {kind.name} --root {root}"
         fault = f"{root}: {len(missing)} of {len(entries)} {split} pictures are missing: {some(missing)}"
-        raise MissingError(fault, f"{check}, or --split all for the pictures that are there")
+        own = _own_folder(kind)
+        otherwise = f", or --data {own.name}:{root} where they are your own" if own else ""
+        raise MissingError(fault, f"{check}, or --split all for the pictures that are there{otherwise}")
     if not entries:
         raise MissingError(f"{root}: no pictures of {kind.name}, split {split}", kind.source)
-    return FileDataset(kind.name, kind.domain, entries)
+    strict = kind.strict and face is None
+    files = FileDataset(kind.name, kind.domain, entries, find_domain(kind.domain).aspect if strict else None)
+    if face is None:
+        return files
+    from bench.data.align.dataset import AlignedDataset
+
+    return AlignedDataset(files, face)
+
+
+def _refuse_others(kind: Kind, root: Path) -> None:
+    """Raise MissingError, with the way to take them, where a folder holds images and none of them is the kind's."""
+    own = _own_folder(kind)
+    if own is not None and own.listing is not None and (there := own.listing(root, "all").entries):
+        raise MissingError(
+            f"{root} holds {len(there)} pictures, none of {kind.name}'s",
+            f"to run on them as a folder of your own: --data {own.name}:{root}",
+        )
+
+
+def _own_folder(kind: Kind) -> Kind | None:
+    """The kind that takes any folder of images of this one's domain; None for itself."""
+    return next(
+        (other for other in kinds().values() if other.own and other.domain == kind.domain and not kind.own), None
+    )
 
 
 def expect_dataset(name: str, root: Path | str, split: str, limit: int | None = None) -> ExpectedDataset:

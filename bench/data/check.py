@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.contract import ImageRecord
+from bench.core.domains import find_domain
 from bench.core.errors import BenchError
 from bench.data import kind_of, list_images
 from bench.data.celeba_files import ANNOTATIONS, MAPPING
 from bench.data.images import FileImage, problem
-from bench.data.listing import Entry, image_files, some
+from bench.data.listing import image_files, some
 
 MOST_LINES = 20
 
@@ -49,7 +50,8 @@ def inspect(name: str, root: Path | str, split: str = "test", *, thorough: bool 
         problems.append(f"missing: {len(listing.missing)} pictures: {some(listing.missing)}")
     if not listing.entries:
         problems.append(f"missing: no picture in {folder}")
-    unreadable = _unreadable(present, thorough)
+    aspect = find_domain(kind.domain).aspect if kind.strict else None
+    unreadable = _unreadable([(entry.path, aspect) for entry in present if entry.path], thorough)
     problems += [f"unreadable: {line}" for line in unreadable[:MOST_LINES]]
     if len(unreadable) > MOST_LINES:
         problems.append(f"unreadable: {len(unreadable) - MOST_LINES} more")
@@ -72,7 +74,7 @@ def quick(images: Iterable[ImageRecord]) -> list[str]:
     Thousands of files take a second: none is read beyond its header. Images that are no files (a drawn world's) have
     none.
     """
-    files = [Entry(image.name, image.path) for image in images if isinstance(image, FileImage)]
+    files = [(image.path, image.aspect) for image in images if isinstance(image, FileImage)]
     return _unreadable(files, thorough=False)
 
 
@@ -96,8 +98,7 @@ def guess(root: Path) -> str:
     return "stanford-cars" if len(numbered) > 1 and all(len(path.stem) == 5 for path in numbered) else "folder"
 
 
-def _unreadable(entries: Iterable[Entry], thorough: bool) -> list[str]:
-    paths = [entry.path for entry in entries if entry.path is not None]
+def _unreadable(files: Iterable[tuple[Path, tuple[int, int] | None]], thorough: bool) -> list[str]:
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda path: problem(path, thorough=thorough), paths)
+        found = pool.map(lambda file: problem(file[0], thorough=thorough, aspect=file[1]), files)
         return [line for line in found if line is not None]

@@ -49,6 +49,6 @@ def _labels(path: Path) -> dict[str, dict[str, int]]:
 
 
 KINDS = (
-    Kind("folder", "faces", ("all", "test"), SOURCE, listing, aliases=("folder-faces",)),
-    Kind("folder-cars", "cars", ("all", "test"), SOURCE, listing),
+    Kind("folder", "faces", ("all", "test"), SOURCE, listing, aliases=("folder-faces",), own=True, strict=True),
+    Kind("folder-cars", "cars", ("all", "test"), SOURCE, listing, own=True),
 )

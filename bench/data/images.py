@@ -32,20 +32,32 @@ MAX_BYTES = 1 << 30
 MIN_SIDE = 16
 MAX_RATIO = 20.0
 MAX_PIXELS = 100_000_000
+ASPECT_TOLERANCE = 0.02
+# EXIF's tag of the orientation, and its values for a picture whose sides are swapped.
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
 _HTML = (b"<!doctype html", b"<html")
 
 
 class FileImage(ImageRecord):
     """An image that is a file; its digest (SHA-256 of the file's bytes) is computed when first asked for.
 
-    Opening a data set of thousands of images therefore reads none of them.
+    Opening a data set of thousands of images therefore reads none of them. `aspect`: (height, width) that its sides
+    must be in proportion to; None for any.
     """
 
     path: Path
+    aspect: tuple[int, int] | None
 
-    def __init__(self, name: str, path: Path, attributes: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        attributes: dict[str, int] | None = None,
+        aspect: tuple[int, int] | None = None,
+    ) -> None:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "path", path)
+        object.__setattr__(self, "aspect", aspect)
         object.__setattr__(self, "attributes", attributes or {})
 
     @cached_property
@@ -54,9 +66,14 @@ class FileImage(ImageRecord):
         return hashlib.sha256(_bytes(self.path)).hexdigest()
 
 
-def decode(path: Path) -> np.ndarray:
-    """Read an image file as uint8 (H, W, 3) RGB by the rules of this module. Raises ImageError with the reason."""
-    return decode_bytes(_bytes(path), path)
+def decode(path: Path, aspect: tuple[int, int] | None = None) -> np.ndarray:
+    """Read an image file as uint8 (H, W, 3) RGB by the rules of this module.
+
+    Raises ImageError with the reason; one of them is a shape that is not in the proportion (height, width) of `aspect`.
+    """
+    pixels = decode_bytes(_bytes(path), path)
+    _check_aspect(pixels.shape[1], pixels.shape[0], path, aspect)
+    return pixels
 
 
 def decode_bytes(content: bytes, where: Path | str) -> np.ndarray:
@@ -74,16 +91,16 @@ def decode_bytes(content: bytes, where: Path | str) -> np.ndarray:
         image.close()
 
 
-def problem(path: Path, *, thorough: bool = False) -> str | None:
+def problem(path: Path, *, thorough: bool = False, aspect: tuple[int, int] | None = None) -> str | None:
     """What is wrong with an image file, in one sentence, or None.
 
     Reads the header only, not the file; `thorough` decodes all of it, which alone finds damage inside.
     """
     try:
         if thorough:
-            decode(path)
+            decode(path, aspect)
         else:
-            _look(path)
+            _look(path, aspect)
     except ImageError as error:
         return error.what
     return None
@@ -114,13 +131,17 @@ def _check_file(path: Path) -> None:
         raise ImageError(f"{path}: {status.st_size / 1e9:.1f} GB, more than an image may have")
 
 
-def _look(path: Path) -> None:
+def _look(path: Path, aspect: tuple[int, int] | None = None) -> None:
     """Raise ImageError for a file whose header shows that it is of no use; only what Pillow needs for it is read."""
     try:
         with path.open("rb") as file:
             if not file.read(1):
                 raise ImageError(f"{path}: is empty (0 bytes)")
-            _identify(file, path).close()
+            image = _identify(file, path)
+            width, height = image.size
+            turned = aspect is not None and image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+            image.close()
+            _check_aspect(*((height, width) if turned else (width, height)), path, aspect)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except OSError as error:
@@ -157,6 +178,13 @@ def _check_size(size: tuple[int, int], path: Path | str) -> None:
         raise ImageError(f"{path}: {width}x{height} pixels, sides differ by more than {MAX_RATIO:.0f} : 1")
     if min(size) < MIN_SIDE:
         raise ImageError(f"{path}: {width}x{height} pixels, a side is under {MIN_SIDE}")
+
+
+def _check_aspect(width: int, height: int, path: Path | str, aspect: tuple[int, int] | None) -> None:
+    """Raise ImageError for an image that a method would squash noticeably."""
+    if aspect is not None and abs(width * aspect[0] - height * aspect[1]) > ASPECT_TOLERANCE * width * aspect[0]:
+        shape = "square" if aspect[0] == aspect[1] else f"{aspect[1]} : {aspect[0]}"
+        raise ImageError(f"{path}: {width}x{height} pixels, not {shape}, and would be squashed; --align, or crop it")
 
 
 def _to_rgb(image: Image.Image, path: Path | str) -> np.ndarray:

@@ -66,6 +66,8 @@ class Kind:
         weights: Folder of the checkpoints and directions that come with it, as a family of weights of its name.
         generator_size: Side of that family's generator.
         cameras: Whether its images say from where they were taken, as 3D methods need it.
+        own: Whether any folder of images is such a data set.
+        strict: Whether an image of another shape than the domain's is refused; else it is squashed, as the authors do.
     """
 
     name: str
@@ -81,6 +83,8 @@ class Kind:
     weights: Path | None = None
     generator_size: int = 0
     cameras: bool = False
+    own: bool = False
+    strict: bool = False
 
     def observers_on(self, device: str) -> tuple[Observer, ...]:
         """The observers of its images, loaded; () for a kind that has none."""
@@ -97,13 +101,18 @@ class FileDataset:
     Attributes:
         name, domain, images: As in the contract.
         checksum: zlib.crc32 of the names in order, the split's fingerprint.
+
+    `aspect`: (height, width) that images must be in proportion to; None for any.
     """
 
     counted = True
 
-    def __init__(self, name: str, domain: Domain, entries: Iterable[Entry]) -> None:
+    def __init__(
+        self, name: str, domain: Domain, entries: Iterable[Entry], aspect: tuple[int, int] | None = None
+    ) -> None:
         self.name = name
         self.domain = domain
+        self._aspect = aspect
         self._paths: dict[str, Path] = {}
         self._cameras: dict[str, tuple[float, ...]] = {}
         images: list[ImageRecord] = []
@@ -112,7 +121,7 @@ class FileDataset:
                 raise MissingError(f"{name}: the file of {entry.name} is missing")
             self._paths[entry.name] = entry.path
             self._cameras[entry.name] = entry.camera
-            images.append(FileImage(entry.name, entry.path, dict(entry.attributes)))
+            images.append(FileImage(entry.name, entry.path, dict(entry.attributes), aspect))
         self.images: Sequence[ImageRecord] = tuple(images)
         self.checksum = checksum(image.name for image in images)
 
@@ -136,7 +145,7 @@ class FileDataset:
 
     def read(self, image: ImageRecord) -> np.ndarray:
         """Pixels as uint8 (H, W, 3) RGB. Raises ImageError when the file cannot be used."""
-        return decode(self.path(image))
+        return decode(self.path(image), self._aspect)
 
 
 class ExpectedDataset:

@@ -46,7 +46,7 @@ def further_methods(config: Config) -> list[Further]:
             continue
         state, lacks = "ready", tuple[str, ...]()
         try:
-            checkpoint_files(config, name, domain, entry)
+            checkpoint_files(config, name, domain)
         except AbsentError as error:
             if error.status == "not released" or not error.files:
                 continue

@@ -13,15 +13,23 @@ from bench.plan.sources import family_of
 from methods.checkpoint_files import RELEASED, AbsentError, beside, facts, family_files, metadata, part_of
 
 if TYPE_CHECKING:
-    from bench.core.contract import Domain
+    from bench.core.contract import Domain, Method
     from methods.registry import MethodEntry
 
 
-def checkpoint_files(config: Config, name: str, domain: Domain, entry: MethodEntry) -> tuple[Path, ...]:
-    """The checkpoint files of a method: those given, else the family's own.
+def entry_of(config: Config, name: str) -> MethodEntry:
+    """The registry's entry of a method, or of what a variant is one of. Raises UsageError with close names."""
+    from methods.registry import find
+
+    return find(config.variants[name].method if name in config.variants else name)
+
+
+def checkpoint_files(config: Config, name: str, domain: Domain) -> tuple[Path, ...]:
+    """The checkpoint files of a method or variant: those given, else the family's own.
 
     Raises AbsentError where there is none, UsageError where files were given that are too few or too many.
     """
+    entry = entry_of(config, name)
     given = config.checkpoints.get(name) or (config.variants[name].checkpoint if name in config.variants else ())
     if given:
         return _given(name, entry, [Path(file) for file in given])
@@ -98,11 +106,19 @@ def direction_files(config: Config) -> Callable[[str], Path]:
     return resolve
 
 
-def files_of(method: str, domain: Domain, given: Sequence[str], preset: str | None) -> tuple[Path, ...]:
-    """Checkpoint files of one method for commands outside a run: those given, else the preset's family's."""
+def load_planned(config: Config, name: str, domain: Domain, device: str = "cpu") -> Method:
+    """A method or variant of a configuration, loaded with its files. Raises as `checkpoint_files` and `load_method`."""
+    from methods import load_method
+
+    files, entry = checkpoint_files(config, name, domain), entry_of(config, name)
+    return load_method(entry.name, domain=domain, checkpoint=files, device=device, steps=config.run.steps)
+
+
+def load_one(name: str, domain: Domain, given: Sequence[str], preset: str | None, device: str = "cpu") -> Method:
+    """One method for commands outside a run, with the files given, else the preset's family's. Raises as above."""
     from bench.plan.config import load_config
     from methods.registry import find
 
-    entry = find(method)
-    config = load_config(preset, command_line={"checkpoints": {method: list(given)}} if given else None)
-    return checkpoint_files(config, method, domain, entry)
+    name = find(name).name
+    config = load_config(preset, command_line={"checkpoints": {name: list(given)}} if given else None)
+    return load_planned(config, name, domain, device)

@@ -37,12 +37,23 @@ _NOT_IN_NAME = (
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images: data set, its folder (none for the synthetic world), split, and how many of the first."""
+    """Which images.
+
+    Attributes:
+        name: Kind of data set.
+        root: Its folder; none for the synthetic world.
+        split: Which part of it.
+        limit: How many of the first; None for all.
+        align: Cut photographs of faces as FFHQ does.
+        face: Which face of a photograph is cut, the largest first; 0 the only one.
+    """
 
     name: str = "synthetic"
     root: str = ""
     split: str = "test"
     limit: int | None = None
+    align: bool = False
+    face: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +159,8 @@ class Config:
             return self.run.name
         asked = asdict(_in_one_form(self))
         asked["run"] = {key: value for key, value in asked["run"].items() if key not in _NOT_IN_NAME}
+        # Runs from before there was alignment keep their names.
+        asked["data"] = {key: value for key, value in asked["data"].items() if value or key not in ("align", "face")}
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
         return f"{self.preset}-{digest[:8]}"
 
@@ -221,6 +234,8 @@ def _check(config: Config) -> None:
     for what, value in (("--limit", limit), ("--batch", run.batch), ("run.group", run.group)):
         if value is not None and value < 1:
             raise UsageError(f"{what} must be at least 1, not {value}")
+    if config.data.face < 0:
+        raise UsageError(f"--face counts from 1, it is {config.data.face}", "--face 1 is the largest")
     if run.steps < 0:
         raise UsageError(f"--steps must not be negative, it is {run.steps}")
     if run.device not in ("auto", "cpu", "cuda", "mps") and not run.device.startswith("cuda:"):

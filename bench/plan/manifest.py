@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.data.splits import checksum
+from bench.plan.checkpoints import entry_of
 from bench.plan.work import NOT_APPLICABLE, Missing, Work, edit_digest, subset_labels
 
 if TYPE_CHECKING:
@@ -82,10 +83,9 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
 
 def _printed(config: Config, name: str) -> dict[str, Any]:
     """What tables call a method and where it stands in them, where that is not the usual."""
-    from methods.registry import MethodEntry, find
+    from methods.registry import MethodEntry
 
-    variant = config.variants.get(name)
-    entry = find(variant.method if variant else name)
+    entry, variant = entry_of(config, name), config.variants.get(name)
     place = {"place": entry.place} if entry.place != MethodEntry.place else {}
     title = variant.title if variant else entry.title
     return ({"title": title} if title or variant else {}) | place

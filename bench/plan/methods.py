@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import MissingError, NotApplicableError, UsageError, unknown_name
-from bench.plan.checkpoints import checkpoint_files, direction_files, latent_rows
+from bench.plan.checkpoints import checkpoint_files, direction_files, entry_of, latent_rows
 from bench.plan.config import Config
 from bench.plan.sources import networks_of, rows_of_family
 from bench.plan.work import NOT_APPLICABLE, MethodSpec, Missing
@@ -25,7 +25,7 @@ def specs_of(
     config: Config, dataset: Dataset, device: str, missing: list[Missing]
 ) -> tuple[list[MethodSpec], dict[str, tuple[EditPass, ...]]]:
     """The methods that can run, and the columns of all of them."""
-    from methods.registry import find, method_names
+    from methods.registry import method_names
 
     for name in config.methods:
         if name not in config.variants and name not in method_names():
@@ -37,13 +37,13 @@ def specs_of(
     unfit: dict[str, dict[str, NotApplicableError]] = {}
     edits: dict[str, tuple[str, ...]] = {}
     for name in config.methods:
-        variant = config.variants.get(name)
-        method = variant.method if variant else name
-        rows = find(method).latent_rows or rows_of_family(config, dataset.domain)
+        entry, variant = entry_of(config, name), config.variants.get(name)
+        method = entry.name
+        rows = entry.latent_rows or rows_of_family(config, dataset.domain)
         status = "missing"
         files: tuple[Path, ...] | None = None
         try:
-            files = checkpoint_files(config, name, dataset.domain, find(method))
+            files = checkpoint_files(config, name, dataset.domain)
             rows = latent_rows(files, rows)
         except AbsentError as error:
             status = error.status

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.core.errors import BenchError, UsageError, unknown_name
 from bench.core.names import in_any_case
-from bench.plan.checkpoints import checkpoint_files, direction_files
+from bench.plan.checkpoints import checkpoint_files, direction_files, entry_of
 from bench.plan.config import Config, load_config, preset_names
 from bench.plan.plugins import load_plugins
 from bench.plan.sources import family_of, rows_of_family
@@ -143,7 +143,7 @@ def _methods(config: Config) -> _Known:
 
 def _is_one_of_all(config: Config, name: str) -> bool:
     """Not the same networks once more, nothing that takes minutes an image, nothing over a generator of its own."""
-    entry = _entry(config, name)
+    entry = entry_of(config, name)
     return not (name.startswith(_TWICE) or entry.optimises or entry.generator)
 
 
@@ -155,16 +155,10 @@ def _could_run(config: Config, name: str) -> bool:
 def _absence(config: Config, name: str) -> AbsentError | None:
     """Why a method's files are not here; None where they are."""
     try:
-        checkpoint_files(config, name, domain_of(config), _entry(config, name))
+        checkpoint_files(config, name, domain_of(config))
     except AbsentError as error:
         return error
     return None
-
-
-def _entry(config: Config, name: str) -> MethodEntry:
-    from methods.registry import find
-
-    return find(config.variants[name].method if name in config.variants else name)
 
 
 def _exists(config: Config, name: str, error: AbsentError) -> bool:

@@ -21,7 +21,8 @@ def open_data(config: Config) -> Dataset:
     from bench.data import open_dataset
 
     data = config.data
-    return open_dataset(data.name, data.root, data.split, data.limit)
+    face = data.face if data.align or data.face else None
+    return open_dataset(data.name, data.root, data.split, data.limit, face)
 
 
 def planned_data(config: Config, missing: list[Missing]) -> Dataset:
@@ -35,6 +36,15 @@ def planned_data(config: Config, missing: list[Missing]) -> Dataset:
         source = f"{error.next_step}; {kind_of(data.name).source}" if not data.root else error.next_step
         missing.append(Missing("data", data.name, error.what, source))
         return expect_dataset(data.name, data.root, data.split, data.limit)
+
+
+def terms_of(config: Config) -> list[str]:
+    """Terms of what prepares the images, a sentence each."""
+    if not config.data.align and not config.data.face:
+        return []
+    from bench.data.align.faces import TERMS
+
+    return [TERMS]
 
 
 def family_of(config: Config) -> Kind | None:

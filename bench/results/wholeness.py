@@ -93,9 +93,13 @@ class Results:
 
     @property
     def next_step(self) -> str:
-        """The command that makes what lacks."""
+        """The command that makes what lacks; of a merge those of its sources, then the merge's own."""
         import shlex
 
+        if sources := self.manifest.get("sources"):
+            commands = [shlex.join(map(str, source["command"])) for source in sources]
+            again = shlex.join(map(str, self.manifest["command"]))
+            return f"carry on with the runs' own commands, then merge again: {'; '.join([*commands, again])}"
         command = shlex.join(map(str, self.manifest.get("command") or ["python", "run_bench.py"]))
         return f"carry on with the run's own command: {command}"
 

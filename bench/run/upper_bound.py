@@ -24,7 +24,7 @@ from bench.core.observer import Output
 from bench.core.subset import belongs
 from bench.edits.cards import generator_of
 from bench.edits.directions import plan_passes
-from bench.plan.checkpoints import direction_files, files_of, network_path
+from bench.plan.checkpoints import direction_files, load_one, network_path
 from bench.plan.config import load_config
 from bench.run.input import to_input
 from bench.run.truth import TruthObserver, attribute_of, flow_errors
@@ -34,7 +34,6 @@ from bench.world.flow_teacher import load_flow_teacher
 from bench.world.networks import load_world_networks
 from bench.world.truth import edited, true_flow
 from methods.nets.flow.network import normalise
-from methods.registry import load_method
 from methods.styleres.adapter import ResidualMethod
 from methods.styleres.pipeline import Prefix, Prepared
 from methods.warpres.network import WarpRes
@@ -63,7 +62,7 @@ class UpperBound:
     """The shipped WarpRes, with the evaluators and the observer of a run."""
 
     def __init__(self) -> None:
-        method = load_method("warpres", checkpoint=files_of("warpres", "faces", (), "synthetic"))
+        method = load_one("warpres", "faces", (), "synthetic")
         self.method = cast(ResidualMethod, method)
         self.model, self.generator = cast(WarpRes, self.method.model), self.method.base.generator
         self.networks, self.teacher = load_world_networks(), load_flow_teacher()

@@ -65,6 +65,8 @@ class LatentMethod(nn.Module):
     input_filter: InputFilter = "bilinear"
     latent_avg: Tensor
 
+    generator: Generator
+
     def __init__(self, name: str, canvas: Canvas, generator: Generator, latent_avg: Tensor) -> None:
         super().__init__()
         self.name, self.canvas, self.generator = name, canvas, generator
@@ -72,6 +74,15 @@ class LatentMethod(nn.Module):
         self.input_size, self.output_size = canvas.input_size, canvas.output_size
         self.latent_rows = generator.config.rows
         self.register_buffer("latent_avg", average_rows(latent_avg, self.latent_rows).clone())
+
+    @property
+    def sampled_generator(self) -> Generator:
+        """The generator that samples are drawn from (`DrawsSamples`)."""
+        return self.generator
+
+    def crop(self, images: Tensor) -> Tensor:
+        """The method's image (N, 3, H, W) of the generator's square one."""
+        return self.canvas.crop(images)
 
     def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
         """Picture (N, 3, H, W) of an inversion, with `delta` (L, D) or (N, L, D) added to its codes.

@@ -72,6 +72,15 @@ class ResidualMethod(nn.Module):
         self.stages = ("encode", *model.stages)
 
     @property
+    def sampled_generator(self) -> Generator:
+        """The base encoder's generator (`DrawsSamples`)."""
+        return self.base.generator
+
+    def crop(self, images: Tensor) -> Tensor:
+        """The method's image (N, 3, H, W) of the generator's square one."""
+        return self.canvas.crop(images)
+
+    @property
     def base_digest(self) -> str | None:
         """The base encoder's (see `PyramidMethod`); None for a base that does not offer its results."""
         return self.base.base_digest if isinstance(self.base, SharesEncoder) else None

@@ -79,9 +79,14 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    folder = tmp_path / "räum 1"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("signal.signal", lambda *_: None)
+    return lay_desk(tmp_path)
+
+
+def lay_desk(where: Path) -> Desk:
+    """Put everything on a desk in this folder."""
+    folder = where / "räum 1"
     faces = folder / "faces"
     faces.mkdir(parents=True)
     for index in range(10):

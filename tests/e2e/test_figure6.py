@@ -15,6 +15,7 @@ from PIL import Image
 
 from bench.cli import main
 from methods.nets.eg3d.camera import look_at
+from reports.figures.costs import cost_lines
 from tests import filling
 from tests.e2e.test_paper_tables import ALL, NETWORKS, _checkpoints, _config, _directions, _quiet, _warpres, networks
 
@@ -43,14 +44,14 @@ def test_cameras_turn_one_method_and_codes_the_other(
     tmp_path: Path, networks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WARPRES_BENCH_HOME", str(networks))
-    files = {"eg3d-goae": "goae_ffhq", "e4e": "e4e_ffhq"}
-    given = _checkpoints(files, tmp_path)
+    given = _checkpoints({"eg3d-goae": "goae_ffhq", "e4e": "e4e_ffhq"}, tmp_path)
     directions = _directions(tmp_path)
     torch.save(torch.load(directions / "smile.pt").flip(1)[None].expand(1, 18, 512).clone(), directions / "pose.pt")
+    files = ["--preset", "paper-figure6", *given[:2], *_warpres(tmp_path, "e4e_ffhq")]
     words = [
-        "--preset", "paper-figure6", "--data", str(_crops(tmp_path / "crops")), "--limit", "2", "--name", "six",
+        *files, "--data", str(_crops(tmp_path / "crops")), "--limit", "2", "--name", "six",
         "--directions", str(directions), "--config", str(_config(tmp_path)), "--device", "cpu",
-        "--output", str(tmp_path / "runs"), *given[:2], *_warpres(tmp_path, "e4e_ffhq"),
+        "--output", str(tmp_path / "runs"),
     ]  # fmt: skip
     assert main(words) == 0
     run = tmp_path / "runs/six"
@@ -59,3 +60,6 @@ def test_cameras_turn_one_method_and_codes_the_other(
     assert {name for method, name in made if method == "eg3d-goae"} == {"reconstruction", "yaw-12.5", "yaw+12.5"}
     assert {name for method, name in made if method == "warpres"} == {"reconstruction", "pose-3", "pose+3"}
     assert [path.suffix for path in (run / "figures").iterdir()] == [".png"]
+    # What both cost stands below the figure once they were timed.
+    assert main(["time", *files, "--device", "cpu", "--samples", "1", "--warm-up", "1", "--into", str(run)]) == 0
+    assert set(cost_lines(run)) == {"eg3d-goae", "warpres"}

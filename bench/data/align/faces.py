@@ -46,24 +46,40 @@ class Face:
 @lru_cache(maxsize=1)
 def _models() -> tuple[Any, Any]:
     """dlib's detector and landmark predictor. Raises MissingError where the extra is not installed."""
-    try:
-        import dlib
-    except ImportError:
-        raise MissingError("aligning a photograph needs dlib, which is not installed", _INSTALL) from None
+    import dlib
+
+    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(_model_file()))
+
+
+@lru_cache(maxsize=1)
+def aligner_digest() -> str:
+    """Of dlib's version and the landmark model. Raises MissingError where the extra is not installed."""
+    from bench.core.checkpoint import file_digest
+
+    file = _model_file()
+    import dlib
+
+    return f"dlib {dlib.__version__} {file_digest(file)}"
+
+
+def _model_file() -> Path:
+    """The landmark model's file. Raises MissingError where the extra is not installed."""
+    if find_spec("dlib") is None:
+        raise MissingError("aligning a photograph needs dlib, which is not installed", _INSTALL)
     # Looked up, not imported: the package's own code wants setuptools' long-gone pkg_resources.
     spec = find_spec("face_recognition_models")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     file = Path(folders[0]) / "models" / _MODEL if folders else None
     if file is None or not file.is_file():
         raise MissingError(f"aligning a photograph needs {_MODEL}, which is not installed", _INSTALL)
-    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(file))
+    return file
 
 
 def find_faces(image: np.ndarray) -> list[Face]:
     """The faces of a uint8 (H, W, 3) RGB image, the largest first. Raises MissingError without the extra."""
+    detector, predictor = _models()
     import dlib
 
-    detector, predictor = _models()
     # A face of 40 px is found at this size; landmarks are then placed in the photograph itself.
     factor = max(1.0, max(image.shape[:2]) / DETECTION_SIDE)
     small = image if factor == 1 else _reduced(image, factor)

@@ -11,11 +11,11 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from bench.core.contract import DrawsSamples, Method, SampledGenerator
 from bench.core.errors import MissingError, UsageError
 from bench.core.modules import import_module
 
@@ -31,13 +31,13 @@ class Samples:
 
     Attributes:
         codes: float32 (N, D), on the CPU.
-        generator: With `broadcast`, `config` and a call that turns codes (N, L, D) into images.
+        generator: What they are drawn from.
         crop: What a method cuts off the generator's image (the bars of cars).
         device: Where images are made.
     """
 
     codes: Tensor
-    generator: Any
+    generator: SampledGenerator
     crop: Callable[[Tensor], Tensor]
     device: str
 
@@ -51,24 +51,23 @@ class Samples:
             yield start, self.crop(self.generator(self.generator.broadcast(codes))).clamp(-1, 1).float()
 
 
-def generator_of_method(method: Any) -> Any:
-    """The StyleGAN2 generator of a loaded method, its own or its base encoder's.
-
-    Raises UsageError where it has none with a mapping network to sample from.
-    """
-    for owner in (method, getattr(method, "base", None)):
-        found = getattr(owner, "generator", None)
-        if found is not None and hasattr(found, "mapping"):
-            return found
+def drawn_from(method: Method) -> DrawsSamples:
+    """A loaded method that samples can be drawn from. Raises UsageError for one that offers no generator for it."""
+    if isinstance(method, DrawsSamples):
+        return method
     raise UsageError(
-        f"{getattr(method, 'name', 'this method')} has no generator with a mapping network to sample from",
+        f"{method.name} has no generator with a mapping network to sample from",
         "name a method with one, or --generator FILE",
     )
 
 
 @torch.inference_mode()
 def draw(
-    generator: Any, count: int, seed: int, device: str = "cpu", crop: Callable[[Tensor], Tensor] | None = None
+    generator: SampledGenerator,
+    count: int,
+    seed: int,
+    device: str = "cpu",
+    crop: Callable[[Tensor], Tensor] | None = None,
 ) -> Samples:
     """`count` samples of W; the same seed gives the same z, whatever the device."""
     if count < 1:

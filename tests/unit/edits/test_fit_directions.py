@@ -16,9 +16,10 @@ from bench.core.checkpoint import write_safetensors
 from bench.edits.cards import all_cards, read_card
 from bench.edits.direction_files import read_file, read_tensor
 from bench.edits.fit.estimators import ends
-from bench.edits.fit.samples import draw
+from bench.edits.fit.samples import draw, drawn_from
 from bench.world.generator import load_shipped_generator
 from bench.world.networks import load_world_networks
+from methods import load_method
 from methods.nets.configs import to_dict
 from methods.nets.pyramid import PyramidConfig, PyramidEncoder
 from methods.nets.stylegan2 import Generator, GeneratorConfig
@@ -179,3 +180,18 @@ def test_the_ends_of_scores() -> None:
     which, signs = ends(torch.tensor([5.0, 1.0, 3.0, 9.0, 4.0, 2.0, 7.0, 8.0, 6.0, 0.5]))
     assert sorted(which[signs > 0].tolist()) == [3, 6, 7]
     assert sorted(which[signs < 0].tolist()) == [1, 5, 9]
+
+
+def test_samples_are_drawn_from_whatever_offers_a_generator(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("e4e", "warpres"):
+        method = drawn_from(load_method(name, weights="synthetic"))
+        assert method.sampled_generator.config.size == 64
+        assert method.crop(torch.zeros(1, 3, 64, 64)).shape == (1, 3, 64, 64)
+    plug_in = (
+        "from methods.registry import MethodEntry\n"
+        "from tests.unit.doubles import PoolingMethod\n"
+        "METHODS = (MethodEntry('plain', lambda entry, domain, files: PoolingMethod(), files=()),)\n"
+    )
+    Path("plain.py").write_text(plug_in)
+    assert main(["edits", "fit", "--method", "plain", "--plugin", "plain.py", "--output", "a.safetensors"]) == 2
+    assert "no generator with a mapping network to sample from" in capsys.readouterr().err

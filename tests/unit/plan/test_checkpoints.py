@@ -15,7 +15,6 @@ from bench.plan.checkpoints import checkpoint_files
 from bench.plan.config import load_config
 from bench.world.networks import WEIGHTS
 from methods.checkpoint_files import AbsentError
-from methods.registry import find
 
 
 def save(path: Path, value: float = 0.0, **facts: Any) -> Path:
@@ -26,7 +25,7 @@ def save(path: Path, value: float = 0.0, **facts: Any) -> Path:
 
 def files_of(name: str, *given: Path) -> tuple[Path, ...]:
     config = load_config("synthetic", command_line={"checkpoints": {name: [str(file) for file in given]}})
-    return checkpoint_files(config, name, "faces", find(name))
+    return checkpoint_files(config, name, "faces")
 
 
 def test_a_trained_file_finds_its_parts_where_the_training_left_them(tmp_path: Path) -> None:

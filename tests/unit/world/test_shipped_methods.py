@@ -10,7 +10,7 @@ from bench.plan.config import load_config
 from bench.plan.names import spelled_out
 from bench.world.networks import WEIGHTS
 from methods.conformance import check
-from methods.registry import find, load_method
+from methods.registry import load_method
 from methods.training.world_card import metadata_of
 
 CONFIG = spelled_out(load_config("synthetic", command_line={"methods": ["ready", "e4e+*"]}))
@@ -19,7 +19,7 @@ FILES = {name: WEIGHTS / f"{name}.safetensors" for name in CONFIG.methods}
 
 @pytest.mark.parametrize("name", CONFIG.methods)
 def test_the_contract_is_kept(name: str) -> None:
-    files = checkpoint_files(CONFIG, name, "faces", find(name))
+    files = checkpoint_files(CONFIG, name, "faces")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

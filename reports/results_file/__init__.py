@@ -1,0 +1,1 @@
+"""`results.json`: a report's numbers in one file that travels, its JSON Schema, and what a submission must keep."""
