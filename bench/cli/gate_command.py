@@ -15,17 +15,22 @@ if TYPE_CHECKING:
     from bench.results.summaries import Summaries
     from bench.results.wholeness import Results
 
+CLOSING = ("worse", "missing", "moved")
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", type=Path, metavar="RUN_A", help="the run to hold against")
     parser.add_argument("second", type=Path, metavar="RUN_B", help="the run that must not be worse")
     parser.add_argument("--tolerance", type=float, default=0.02, help="allowed change, share of the value (0.02)")
+    parser.add_argument(
+        "--unchanged", action="store_true", help="close for any value that moved by more than that, for the better too"
+    )
     parser.add_argument("--json", action="store_true")
 
 
 def run(options: argparse.Namespace) -> int:
     from bench.results.paired import Difference, Pairs, difference
-    from bench.results.regression import check_comparable, compare
+    from bench.results.regression import check_comparable, compare, moved
     from bench.results.wholeness import load_results
     from reports.columns import split_column
     from reports.facts import gather_facts
@@ -50,16 +55,19 @@ def run(options: argparse.Namespace) -> int:
         paired,
         lambda column: facts.smallest_marked(split_column(column)[1]),
     )
-    closed = [finding for finding in findings if finding.verdict in ("worse", "missing")]
+    if options.unchanged:
+        findings = moved(findings, options.tolerance)
+    closed = [finding for finding in findings if finding.verdict in CLOSING]
     if options.json:
         print(json.dumps({"worse": bool(closed), "cells": [vars(finding) for finding in findings]}))
     else:
         for finding in findings:
-            if finding.verdict in ("worse", "missing", "better"):
+            if finding.verdict in (*CLOSING, "better"):
                 where = f"{finding.method}, {finding.edit}, {finding.column}"
                 change = f"{_number(finding.before)} -> {_number(finding.after)}"
                 print(f"{finding.verdict:<8}{where}: {change} {finding.detail}".rstrip())
-        print(f"{len(findings)} cells: {len(closed)} worse or missing")
+        closing = "worse, missing or moved" if options.unchanged else "worse or missing"
+        print(f"{len(findings)} cells: {len(closed)} {closing}")
     return int(ExitCode.GATE if closed else ExitCode.OK)
 
 

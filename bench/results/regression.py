@@ -9,7 +9,7 @@ from typing import Any, Literal
 from bench.core.errors import UsageError
 from bench.results.paired import Difference
 
-Verdict = Literal["same", "better", "worse", "missing", "unjudged"]
+Verdict = Literal["same", "better", "worse", "missing", "moved", "unjudged"]
 Better = Callable[[str], Literal["up", "down", "none"]]
 # (method, pass, column) -> the second run minus the first, image by image; None for a metric of sets.
 Paired = Callable[[str, str, str], Difference | None]
@@ -22,7 +22,7 @@ class Finding:
     Attributes:
         column: `metric@protocol`.
         before, after: Values; None where there is none.
-        verdict: "worse" and "missing" close the gate.
+        verdict: "worse", "missing" and "moved" close the gate.
     """
 
     method: str
@@ -92,6 +92,21 @@ def compare(
                 )
             findings.append(found)
     return findings
+
+
+def moved(findings: Iterable[Finding], tolerance: float) -> list[Finding]:
+    """The same cells judged by whether they are what they were, whichever way is better.
+
+    "moved" is a value that changed by more than `tolerance` of its size, or of 1 where it is smaller.
+    """
+    return [
+        replace(found, verdict="moved")
+        if found.before is not None
+        and found.after is not None
+        and abs(found.after - found.before) > tolerance * max(1.0, abs(found.before))
+        else replace(found, verdict="same" if found.verdict == "better" else found.verdict)
+        for found in findings
+    ]
 
 
 def _without_judgement(method: str, edit: str, column: str, cell: Any, other: Any, direction: str) -> Finding | None:

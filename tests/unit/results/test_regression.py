@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.errors import UsageError
 from bench.results.paired import difference
-from bench.results.regression import check_comparable, compare
+from bench.results.regression import check_comparable, compare, moved
 from metrics.protocol import load_protocol
 from metrics.summary import Cell
 
@@ -96,3 +96,17 @@ def test_runs_that_cannot_be_compared_are_refused(other: dict[str, Any]) -> None
     check_comparable(_manifest(), _manifest())
     with pytest.raises(UsageError, match="differ"):
         check_comparable(_manifest(), _manifest(**other))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(20.0, 20.05, "same"), (20.0, 21.0, "moved"), (20.0, 19.0, "moved"), (0.01, 0.012, "same"), (0.01, 0.02, "moved")],
+)
+def test_what_must_not_move_may_not_get_better_either(before: float, after: float, verdict: str) -> None:
+    found = compare(_run("id@paper-1", _cell(before, 0.001)), _run("id@paper-1", _cell(after, 0.001)), _better)
+    assert [finding.verdict for finding in moved(found, 0.005)] == [verdict]
+
+
+def test_a_missing_cell_is_not_merely_unmoved() -> None:
+    found = compare(_run("id@paper-1", _cell(0.5)), _run("id@paper-1", None), _better)
+    assert [finding.verdict for finding in moved(found, 0.005)] == ["missing"]
