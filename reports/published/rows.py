@@ -102,7 +102,7 @@ def paper_table(
     source = published_table(which)
     layout = _layout()[str(which)]
     known = {(pass_name, c) for (_, pass_name), cells in summaries.items() for c in cells}
-    ids = [c for c in source.columns if c != "runtime_s"]
+    ids = [c for c in source.columns if c != "runtime_s" and _is_asked_for(c, summaries, facts)]
     if not stands_beside(protocol):
         ids += [c for c in layout.get("truth", ()) if set(_wanted(c, protocol)) & known]
     ids = [*(layout.get("clock", ()) if runtimes is not None else ()), *ids]
@@ -178,6 +178,13 @@ def _wanted(name: str, protocol: str) -> list[tuple[str, str]]:
     """(pass, column) of every source of a column."""
     about = _layout()["columns"][name]
     return [(p, f"{s}@{protocol}") for s in about["stems"] for p in about["passes"]]
+
+
+def _is_asked_for(name: str, summaries: Summaries, facts: Facts) -> bool:
+    """Whether a column's edit is part of the run; of a run without any number yet, every column is."""
+    about = _layout()["columns"][name]
+    passes = {pass_name for _, pass_name in (*summaries, *facts.absent_cells)}
+    return not passes or bool(passes & {*about["passes"], *about.get("mean_of", ())})
 
 
 def _asked_for(title: str, summaries: Summaries, facts: Facts) -> bool:
