@@ -31,6 +31,7 @@ from reports.naming import (
     method_title,
     split_pass,
 )
+from reports.seeds import seed_rows
 from reports.standing import Standing, ranking
 from reports.table import DASH, ORIGINAL, Block, Column, Entry, Kind, Mark, Row, Table
 from reports.verdict import unequal_changes, verdicts
@@ -105,7 +106,7 @@ def build_table(
         title=f"{_TITLES[selection]}, protocol {protocol}",
         protocol=protocol,
         blocks=noted_blocks(full, noted),
-        rows=(*marked(rows, columns, standing), *floors),
+        rows=(*marked(rows, columns, standing), *floors, *seed_rows(rows)),
         verdicts=verdicts(rows, full, standing),
         remarks=unequal_changes(rows, columns, standing),
         notes=tuple(notes.sentences),
