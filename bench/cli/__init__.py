@@ -47,6 +47,18 @@ _ELSEWHERE = {
 }
 _TOP = ("-h", "--help", "--version")
 INTERNAL_FAULT = 70
+# Modules of packages that not everybody has -> the extra that brings them.
+EXTRAS = {
+    "argcomplete": "complete",
+    "dask": "dask",
+    "distributed": "dask",
+    "dlib": "align",
+    "face_recognition_models": "align",
+    "gdown": "fetch",
+    "open_clip": "text",
+    "submitit": "slurm",
+    "tensorboard": "train",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -156,7 +168,9 @@ def _absent(module: str) -> MissingError:
             f"this needs Python's own module {module}, which Linux and macOS have and this system has not",
             "on Windows, run the same command inside WSL",
         )
-    return MissingError(f"the Python package {module} is not installed here", "make setup, then .venv/bin/python")
+    extra = EXTRAS.get(module.partition(".")[0])
+    step = f"pip install 'warpres-bench[{extra}]'" if extra else "make setup, then .venv/bin/python"
+    return MissingError(f"the Python package {module} is not installed here", step)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

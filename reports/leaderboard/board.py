@@ -12,7 +12,7 @@ from bench.core.errors import MissingError, UsageError
 from metrics.summary import Cell
 from reports.inputs import Facts
 from reports.naming import in_reading_order
-from reports.results_file.check import problems, read_results
+from reports.results_file.check import known_rules, problems, read_results
 from reports.table import Table
 from reports.tables import build_tables
 
@@ -48,7 +48,8 @@ class Board:
     """What may be compared: the same images, rules and networks, and passes that mean the same.
 
     Attributes:
-        protocol, data, domain: Of every number.
+        protocol, data, domain, networks: Of every number.
+        smallest_marked: Fewest images from which the protocol calls a method better.
         passes: Pass -> its record.
         files: The files, in order of their names.
         entries: Its rows.
@@ -58,6 +59,7 @@ class Board:
     domain: str
     data: Mapping[str, Any]
     networks: str
+    smallest_marked: int
     passes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     files: list[tuple[Path, Mapping[str, Any]]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -119,6 +121,7 @@ class Board:
             methods=tuple(entry.row for entry in self.entries),
             references=references,
             columns=columns,
+            marked_from={self.protocol: self.smallest_marked},
             strengths={(e.row, name): value for e in self.entries for name, value in e.method["strengths"].items()},
         )
 
@@ -142,7 +145,9 @@ def read_folder(folder: Path, protocols: Sequence[str] = ()) -> list[Board]:
             board = next((board for board in boards if board.takes(record, protocol)), None)
             if board is None:
                 networks = record["protocols"][protocol]["networks"]
-                board = Board(protocol, record["domain"], record["data"], networks)
+                rules = known_rules(protocol, protocols)
+                assert rules is not None, "its file is sound, so its protocol is known"
+                board = Board(protocol, record["domain"], record["data"], networks, rules.numbers.smallest_marked)
                 boards.append(board)
             board.add(path, record)
     for board in boards:

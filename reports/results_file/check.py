@@ -49,7 +49,7 @@ def problems(record: Mapping[str, Any], protocols: Sequence[str] = ()) -> list[s
     """
     found = list(_whole(record))
     for name, about in record["protocols"].items():
-        rules = _rules(name, protocols)
+        rules = known_rules(name, protocols)
         if rules is None:
             found.append(f"protocol {name} is not known here (known: {', '.join(protocol_names())})")
         elif rules.digest != about["rules"]:
@@ -84,7 +84,8 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]} ..."
 
 
-def _rules(name: str, files: Sequence[str]) -> ProtocolFile | None:
+def known_rules(name: str, files: Sequence[str] = ()) -> ProtocolFile | None:
+    """The protocol of that name, of these files or of the suite; None where there is none."""
     own = next((file for file in files if Path(file).stem == name), name if name in protocol_names() else None)
     return load_protocol(own) if own else None
 

@@ -130,7 +130,7 @@ def test_a_leaderboard_of_results_files(desk: Desk, runs: Path, capsys: pytest.C
     assert desk.here("leaderboard", "add", str(runs / "both"), str(board), "--methods", "blocks", *own) == 0
     assert _read(board / "blocks.json")["methods"]["blocks"]["about"]["paper"] == "On <blocks>"
     if BROWSER:
-        assert "aria-sort" not in page and _sorted_order(board / "index.html") == ["blocks", "dull-blocks"]
+        assert _sorted_order(board / "index.html") == ["dull-blocks", "blocks"]
     # The same method twice is one too many; a protocol that is not known is named.
     shutil.copy(board / "blocks.json", board / "copy.json")
     assert desk.here("leaderboard", str(board), *own) == 2
@@ -140,10 +140,13 @@ def test_a_leaderboard_of_results_files(desk: Desk, runs: Path, capsys: pytest.C
 
 
 def _sorted_order(page: Path) -> list[str]:
-    """Methods of the first table after a press on its PSNR heading, in a copy of the page whose policy lets it."""
+    """Methods of the first table after two presses on its PSNR heading: the best first, then the worst.
+
+    In a copy of the page whose policy lets a script of ours act.
+    """
     act = """addEventListener("load", () => {
       const heading = [...document.querySelectorAll("th[data-better]")].find((th) => th.textContent.includes("PSNR"));
-      heading.querySelector("button").click();
+      for (const _ of [1, 2]) heading.querySelector("button").click();
       const rows = [...heading.closest("table").querySelectorAll("tr.method")].map((row) => row.dataset.method);
       document.documentElement.dataset.order = rows.join(" ");
     });"""

@@ -67,6 +67,7 @@ def test_mistyped_words_offer_close_ones(words: list[str], close: str, capsys: p
         (MissingError("no weights", "weights fetch e4e"), 3, "next: weights fetch e4e"),
         (BrokenPipeError(), 0, ""),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 3, "make setup"),
+        (ModuleNotFoundError("No module named 'dlib'", name="dlib"), 3, "pip install 'warpres-bench[align]'"),
         (ZeroDivisionError("division by zero"), cli.INTERNAL_FAULT, "internal fault: ZeroDivisionError"),
     ],
 )
