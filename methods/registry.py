@@ -131,26 +131,37 @@ def load_method(
     """
     keep_pages()
     entry = with_steps(find(name), steps)
-    name = entry.name
-    if domain not in entry.domains:
-        raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
     paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
     if weights and not paths:
         from methods.checkpoint_files import family_files
 
         paths = list(family_files(weights, name, domain, entry))
-    checkpoints = [Checkpoint(path, read_checkpoint(path)) for path in paths]
-    ours = bool(checkpoints) and all(file.metadata for file in checkpoints)
-    if ours and not entry.world:
-        checkpoints = [merged(checkpoints)]
-    elif not ours and not len(entry.files) <= len(paths) <= len(entry.files) + len(entry.optional):
-        raise UsageError(f"{name} needs {len(entry.files)} file(s), got {len(paths)}", f"give: {entry.wanted}")
-    method: Any = entry.build(entry, domain, checkpoints)
-    del checkpoints
+    method: Any = assembled(entry, domain, [Checkpoint(path, read_checkpoint(path)) for path in paths])
     if isinstance(method, torch.nn.Module):
         method = method.eval().requires_grad_(False).to(device)
     method.digest = method_digest(entry, paths)
     return method
+
+
+def assembled(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> Method:
+    """The method of files that are read, on the CPU. Raises as `load_method`."""
+    name = entry.name
+    if domain not in entry.domains:
+        raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
+    ours = bool(checkpoints) and all(file.metadata for file in checkpoints)
+    if ours and not entry.world:
+        checkpoints = [merged(checkpoints)]
+    elif not ours and not len(entry.files) <= len(checkpoints) <= len(entry.files) + len(entry.optional):
+        raise UsageError(f"{name} needs {len(entry.files)} file(s), got {len(checkpoints)}", f"give: {entry.wanted}")
+    try:
+        return entry.build(entry, domain, checkpoints)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        # A file that says of itself what it does not hold, or says it in another way.
+        files = ", ".join(str(file.path) for file in checkpoints) or "without files"
+        raise MissingError(
+            f"{name} cannot be built from {files}: {type(error).__name__}: {error}",
+            f"check that this is the right file; {name} takes: {entry.wanted or 'no files'}",
+        ) from error
 
 
 def with_steps(entry: MethodEntry, steps: int) -> MethodEntry:
@@ -167,7 +178,10 @@ def merged(files: Sequence[Checkpoint]) -> Checkpoint:
     tensors: dict[str, Any] = {}
     config: dict[str, Any] = {}
     for file in files:
-        for into, values in ((tensors, state_dict_of(file.content)), (config, file.metadata["config"])):
+        own = file.metadata.get("config")
+        if not isinstance(own, Mapping):
+            raise MissingError(f"the metadata of {file.path} has no config", "write it again, as our trainings do")
+        for into, values in ((tensors, state_dict_of(file.content)), (config, own)):
             if twice := sorted(into.keys() & values.keys()):
                 raise MissingError(f"{file.path} and another file both hold {twice[0]}", "give each part once")
             into.update(values)

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from bench.cli.parser import Parser, say
+from bench.cli.parser import Parser, check_words, say
 from bench.cli.program import as_typed, program
 from bench.core.errors import BenchError, ExitCode, MissingError, UsageError, unknown_name
 from bench.core.strangers import OURS, refuse_strangers
@@ -84,6 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         say(_absent(error.name or str(error)))
         return int(ExitCode.MISSING)
+    except (OSError, MemoryError) as error:
+        if os.environ.get("WARPRES_BENCH_DEBUG"):
+            raise
+        say(_of_system(error))
+        return int(ExitCode.MISSING)
     except Exception as error:
         if os.environ.get("WARPRES_BENCH_DEBUG"):
             raise
@@ -100,6 +105,14 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
+def _of_system(error: OSError | MemoryError) -> MissingError:
+    """What the machine lacks or refuses, where no command knows better."""
+    if isinstance(error, MemoryError):
+        return MissingError(f"out of memory: {error}", "free some, or ask for less")
+    file = f"{str(error.filename)[:200]}: " if error.filename else ""
+    return MissingError(f"{file}{error.strerror or error}", "check that the file is there and may be read or written")
+
+
 def _dispatch(words: list[str]) -> int:
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
@@ -113,6 +126,7 @@ def _dispatch(words: list[str]) -> int:
         _overview().parse_args(words)
         return int(ExitCode.OK)
     name = words.pop(0) if words and words[0] in COMMANDS else "run"
+    check_words(words)
     options = command_parser(name, program()).parse_args(words)
     options.words = [name, *words]
     return int(command_module(name).run(options))

@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints
+from bench.cli.values import whole
 from bench.core.domains import find_domain
 from bench.core.errors import ExitCode, ImageError, UsageError
 
@@ -41,13 +42,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--directions", metavar="DIR", help="folder of the edits' direction files")
     parser.add_argument("--card", action="append", default=[], metavar="FILE", help="a further edit card")
     parser.add_argument("--no-align", action="store_true", help="the photograph is aligned already")
-    parser.add_argument("--face", type=int, metavar="N", help="which face, the largest first")
+    parser.add_argument("--face", type=whole(1), metavar="N", help="which face, the largest first")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
 def run(options: argparse.Namespace) -> int:
     from bench.plan.build import device_of
     from bench.plan.checkpoints import load_planned
+    from bench.plan.limits import check_folders
     from bench.run.shard import Shard
 
     single, sweeps = _edits(options.edit), _sweeps(options.sweep)
@@ -55,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         raise UsageError(f"{missing[0]}: no such file")
     config = _config(options)
+    check_folders(replace(config, run=replace(config.run, output=str(options.output))))
     device = device_of(config, Shard())
     method = load_planned(config, options.method, options.domain, device)
     passes = _passes(config, method, single)
@@ -90,6 +93,8 @@ def _config(options: argparse.Namespace) -> Config:
 
 def _edits(items: Sequence[str]) -> list[tuple[str, float]]:
     """("smile", 3.0) for each NAME=S of "smile=3,pose=-2". Raises UsageError for anything else."""
+    from bench.edits.cards import check_strength
+
     found = []
     for item in (part.strip() for words in items for part in words.split(",") if part.strip()):
         name, equals, text = item.partition("=")
@@ -99,23 +104,28 @@ def _edits(items: Sequence[str]) -> list[tuple[str, float]]:
             strength = float("nan")
         if not name or not equals or not np.isfinite(strength):
             raise UsageError(f"--edit {item}: expected NAME=STRENGTH, a finite number", "--edit smile=3,pose=-2")
+        check_strength(strength, f"--edit {item}: the strength", zero=True)
         found.append((name, strength))
     return found
 
 
 def _sweeps(items: Sequence[str]) -> dict[str, list[float]]:
     """Edit -> strengths of "smile=-3:3:7". Raises UsageError for anything else."""
+    from bench.edits.cards import check_strength
+
     found = {}
     for item in items:
         name, _, span = item.partition("=")
         try:
             first, last, count = span.split(":")
-            steps = np.linspace(float(first), float(last), int(count))
+            ends, number = (float(first), float(last)), int(count)
         except ValueError:
-            steps = np.zeros(0)
-        if not name or not 2 <= len(steps) <= MOST_STEPS or not np.isfinite(steps).all():
+            ends, number = (0.0, 0.0), 0
+        if not name or not 2 <= number <= MOST_STEPS:
             raise UsageError(f"--sweep {item}: expected NAME=FROM:TO:STEPS, 2 to {MOST_STEPS} steps", "smile=-3:3:7")
-        found[name] = [float(step) for step in steps]
+        for end in ends:
+            check_strength(end, f"--sweep {item}: a strength", zero=True)
+        found[name] = [float(step) for step in np.linspace(*ends, number)]
     return found
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.printing import tell
+from bench.cli.values import number, seed, whole
 from bench.core.device import choose_device
 from bench.core.errors import ExitCode, UsageError
 
@@ -42,8 +43,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     text.add_argument("--fs3", type=Path, metavar="FILE", help="fs3.npy, StyleCLIP's vector of every style channel")
     text.add_argument("--statistics", type=Path, metavar="FILE", help="S_mean_std, its deviations")
     text.add_argument("--templates", type=Path, metavar="FILE", help="sentences with one {} each (default: the text)")
-    text.add_argument("--threshold", type=float, default=0.15, help="disentanglement, 0.08 to 0.3 (default: 0.15)")
-    text.add_argument("--strength", type=float, default=3.0, help="deviations of the most relevant channel")
+    text.add_argument(
+        "--threshold", type=number(0, 1e6), default=0.15, help="disentanglement, 0.08 to 0.3 (default: 0.15)"
+    )
+    text.add_argument("--strength", type=number(1e-4, 1e4), default=3.0, help="deviations of the most relevant channel")
     text.add_argument("--clip", default="openai", metavar="FILE", help="CLIP ViT-B/32's weights (default: openai's)")
     how = parser.add_argument_group("fit: how")
     how.add_argument(
@@ -56,9 +59,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "(default: the synthetic world's regressor)",
     )  # fmt: skip
     how.add_argument("--attributes", metavar="A,B", help="which of them (default: all)")
-    how.add_argument("--samples", type=int, default=2000, metavar="N", help="pictures generated")
-    how.add_argument("--components", type=int, default=80, metavar="K", help="components of a PCA")
-    how.add_argument("--seed", type=int, default=0, help="of the samples; their numbers in a CSV file go with it")
+    how.add_argument("--samples", type=whole(1), default=2000, metavar="N", help="pictures generated")
+    how.add_argument("--components", type=whole(1), default=80, metavar="K", help="components of a PCA")
+    how.add_argument("--seed", type=seed, default=0, help="of the samples; their numbers in a CSV file go with it")
     how.add_argument("--pictures", type=Path, metavar="DIR", help="only write the samples' pictures, to be scored")
     how.add_argument("--output", type=Path, metavar="FILE", help="safetensors file to write")
 

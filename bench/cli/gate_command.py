@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli.values import number
 from bench.core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ CLOSING = ("worse", "missing", "moved")
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", type=Path, metavar="RUN_A", help="the run to hold against")
     parser.add_argument("second", type=Path, metavar="RUN_B", help="the run that must not be worse")
-    parser.add_argument("--tolerance", type=float, default=0.02, help="allowed change, share of the value (0.02)")
+    parser.add_argument(
+        "--tolerance", type=number(0, 1e6), default=0.02, help="allowed change, share of the value (0.02)"
+    )
     parser.add_argument(
         "--unchanged", action="store_true", help="close for any value that moved by more than that, for the better too"
     )

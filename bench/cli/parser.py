@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from bench.cli.program import as_typed
-from bench.core.errors import BenchError, ExitCode, unknown_name
+from bench.core.errors import BenchError, ExitCode, UsageError, unknown_name
 
 # How options that take several names at once show it in their help.
 LIST = "A,B"
@@ -41,7 +42,7 @@ class Parser(argparse.ArgumentParser):
     def _explained(self, message: str) -> BenchError:
         if not message.startswith(_UNEXPECTED):
             return BenchError(message, f"{self.prog} --help")
-        word = message.removeprefix(_UNEXPECTED).split()[0]
+        word = (message.removeprefix(_UNEXPECTED).split() or [""])[0]
         if word.startswith("-"):
             options = [option for action in self._actions for option in action.option_strings]
             return unknown_name("option", word.partition("=")[0], [o for o in options if o.startswith("--")])
@@ -63,6 +64,22 @@ class Parser(argparse.ArgumentParser):
 def say(error: BenchError) -> None:
     """Print an error and its next step to stderr."""
     print(f"error: {as_typed(str(error))}", file=sys.stderr)
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise UsageError for an argument that can name nothing: empty, of bytes that are no text, or with control codes.
+
+    A shell makes an empty one of a variable that is not set.
+    """
+    for place, word in enumerate(words):
+        option = word[:-1] if word.startswith("--") and word.endswith("=") else ""
+        if not word or option:
+            before = option or (words[place - 1] if place and words[place - 1].startswith("-") else "an argument")
+            raise UsageError(f"{before} is given nothing", "is a variable of the shell not set?")
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise UsageError(f"the argument {ascii(word)[:60]} is no UTF-8", "rename what it names")
+        if any(letter < " " for letter in word):
+            raise UsageError(f"the argument {ascii(word)[:60]} holds control characters", "rename what it names")
 
 
 def list_of(text: str | None) -> list[str]:

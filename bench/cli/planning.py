@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from bench.cli.printing import tell
 from bench.core.errors import FETCH, ExitCode
 from bench.data.check import quick, warnings_of
 from bench.plan.beyond import further_methods
@@ -17,7 +18,7 @@ from bench.plan.config import Config
 from bench.plan.dry_run import PlannedCell, bytes_left, planned_cells, statuses
 from bench.plan.eta import seconds_left, words
 from bench.plan.missing import MissingItem, fetch_names, missing_items
-from bench.plan.work import NOT_APPLICABLE
+from bench.plan.work import NOT_APPLICABLE, UNUSABLE
 from bench.run.workers import possible
 from bench.weights.registry import human_bytes
 
@@ -28,14 +29,23 @@ def print_plan(config: Config, assembly: Assembly, folder: Path, *, as_json: boo
     """Print what a run would do; `folder` is the run's."""
     cells, items = planned_cells(assembly, folder), missing_items(assembly.missing)
     problems = quick(assembly.work.images)
+    code = _tell_unusable(assembly)
     if as_json:
         print(json.dumps(_plain(config, assembly, folder, cells, items) | {"unusable": problems}, ensure_ascii=False))
-        return int(ExitCode.OK)
+        return code
     lines = [*_head(config, assembly, folder, cells, problems), "", *_cells_table(cells), "", *_states(assembly)]
     lines += ["", *_missing(items), "", *_steps(items)] if items else ["", "missing   nothing"]
     lines += ["", *_beyond(config), "", *_costs(config, assembly, cells)]
     print("\n".join(lines))
-    return int(ExitCode.OK)
+    return code
+
+
+def _tell_unusable(assembly: Assembly) -> int:
+    """Say on stderr which files are here and are not what they are given for; the exit code of the plan."""
+    unusable = {need.reason: need.command for need in assembly.missing if need.status == UNUSABLE}
+    for reason, command in unusable.items():
+        tell(f"error: {reason}" + (f"\n  next: {command}" if command else ""))
+    return int(ExitCode.MISSING if unusable else ExitCode.OK)
 
 
 def _plain(

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from bench.cli.printing import COLUMNS, tell
+from bench.cli.values import whole
 from bench.core.errors import ExitCode, MissingError, unknown_name
 
 
@@ -24,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     figure = parser.add_argument_group("a figure of the paper instead, from the images the run kept")
     figure.add_argument("--figure", type=int, metavar="N", help="1, 3, 4, 5, 6 or 7; written to RUN/figures/")
     figure.add_argument("--images", metavar="A,B", help="which images (stems of their names)")
-    figure.add_argument("--count", type=int, default=6, metavar="N", help="how many, chosen by the rule")
+    figure.add_argument("--count", type=whole(1, 1000), default=6, metavar="N", help="how many, chosen by the rule")
     figure.add_argument("--rule", choices=("first", "spread"), default="first", help="how they are chosen")
     figure.add_argument("--methods", metavar="A,B", help="which methods, in order (default: all)")
 

@@ -7,15 +7,19 @@ stopped, and computes nothing that is there already.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cli.parser import LIST, list_of
+from bench.cli.parser import LIST
 from bench.cli.printing import COLUMNS
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, unknown_name
 from bench.plan.config import Config, load_config, preset_names
 from bench.plan.names import spelled_out
 from bench.plan.own_data import data_layer, preset_for, retitled
+
+# In the name of one file; more are no path's.
+_MOST_COMMAS = 16
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +95,18 @@ def configuration(options: argparse.Namespace) -> Config:
         if options.config is None:
             preset = preset or preset_for(given)
             layer |= retitled(preset, given)
-    return spelled_out(load_config(preset, options.config, layer))
+    config = spelled_out(load_config(preset, options.config, layer))
+    _check_strengths(layer["edits"].get("strengths", {}), config.edits.names)
+    return config
+
+
+def _check_strengths(given: Mapping[str, object], edits: Sequence[str]) -> None:
+    """Raise UsageError for the strength of an edit that the run does not have."""
+    run = sorted({name[:-1] if name[-1:] in "+-" else name for name in edits})
+    for name in given:
+        if name not in run:
+            error = unknown_name("edit of --strength", name, run)
+            raise UsageError(error.what, f"{error.next_step or 'the run has no edits'}; --edits names those of the run")
 
 
 def _put(layer: dict[str, Any], key: str, value: object) -> None:
@@ -103,7 +118,7 @@ def names(text: str | None, option: str, *, empty: bool = False) -> list[str] | 
     """Names separated by commas; "none" or nothing means no edits at all."""
     if text is None:
         return None
-    names = list_of(text)
+    names = [name for part in split_paths(text) if (name := part.strip())]
     if [name.casefold() for name in names] == ["none"] and empty:
         return []
     if not names and not empty:
@@ -123,8 +138,28 @@ def _pairs(items: list[str], example: str) -> list[tuple[str, str]]:
 def checkpoints(items: list[str]) -> dict[str, list[str]] | None:
     files: dict[str, list[str]] = {}
     for name, value in _pairs(items, "--checkpoint warpres=FILE"):
-        files.setdefault(name, []).extend(value.split(","))
+        files.setdefault(name, []).extend(split_paths(value))
     return files or None
+
+
+def split_paths(text: str) -> list[str]:
+    """Names separated by commas; a comma within the path of a file that is there belongs to it."""
+    parts, found = text.split(","), list[str]()
+    while parts:
+        # The longest path that exists; else the first part is a name of its own.
+        most = min(len(parts), _MOST_COMMAS)
+        sizes = [size for size in range(most, 1, -1) if _is_file(",".join(parts[:size]))]
+        size = sizes[0] if sizes else 1
+        found.append(",".join(parts[:size]))
+        parts = parts[size:]
+    return found
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # longer than any path
+        return False
 
 
 def _strengths(items: list[str]) -> dict[str, list[float]] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.cli.values import whole
 from bench.core.files import explain_write_errors
 
 
@@ -14,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("export",))
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--split", default="test", help="train, val or test")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    parser.add_argument("--limit", type=whole(1), metavar="N", help="only the first N pictures")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,8 +12,10 @@ from typing import Any
 from bench.cli.parser import LIST
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints, names
+from bench.cli.values import whole
 from bench.core.device import choose_device
-from bench.core.errors import ExitCode
+from bench.core.domains import find_domain
+from bench.core.errors import ExitCode, unknown_name
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--domain", metavar="NAME", help="default: the preset's")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FILE", help="checkpoint of a method")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the CPU")
-    parser.add_argument("--samples", type=int, default=10, metavar="N", help="timed pictures a method (paper: 2000)")
-    parser.add_argument("--warm-up", type=int, default=20, metavar="N", help="most pictures before them")
+    parser.add_argument("--threads", type=whole(1, 1024), metavar="N", help="threads of the CPU")
+    parser.add_argument(
+        "--samples", type=whole(1), default=10, metavar="N", help="timed pictures a method (paper: 2000)"
+    )
+    parser.add_argument("--warm-up", type=whole(0), default=20, metavar="N", help="most pictures before them")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast, with its deviation")
     parser.add_argument("--legacy-async", action="store_true", help="do not wait for the GPU (diagnosis only)")
     parser.add_argument("--into", type=Path, metavar="RUN", help="keep the times in a run's timing.json")
@@ -41,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from bench.plan.config import load_config
     from bench.plan.names import domain_of, spelled_out
     from bench.plan.plugins import load_plugins
+    from bench.results.store import read_manifest
     from bench.timing.clock import cpu_name
     from bench.timing.harness import Settings, measure
 
@@ -51,7 +56,14 @@ def run(options: argparse.Namespace) -> int:
     layer = {"methods": names(options.methods, "--methods"), "checkpoints": checkpoints(options.checkpoint)}
     given = {key: value for key, value in layer.items() if value}
     config = spelled_out(load_config(options.preset, command_line=given))
-    domain = options.domain or domain_of(config)
+    domain = find_domain(options.domain or domain_of(config)).name
+    if options.into:
+        read_manifest(options.into)
+    for name in config.checkpoints:
+        if name not in config.methods:
+            raise unknown_name("method of --checkpoint", name, list(config.methods))
+    for name in config.methods:
+        check_planned(config, name, domain)
     methods = {}
     for name in config.methods:
         tell(f"loading {name}")
@@ -68,10 +80,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _keep(folder: Path, result: dict[str, Any]) -> None:
     """Put the times beside the run's own, so that its page and the paper's runtime column show them."""
-    from bench.results.store import read_manifest
     from bench.timing.clock import read_timing, write_timing
 
-    read_manifest(folder)
     timing = read_timing(folder)
     for name, record in result["methods"].items():
         timing.setdefault("methods", {}).setdefault(name, {}).update(record)

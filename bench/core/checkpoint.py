@@ -46,8 +46,8 @@ _PAGES = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<title", b"<met
 _FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you already have)"
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Content of a checkpoint file, tensors on the CPU.
+def read_checkpoint(path: str | Path, *, values: bool = True) -> dict[str, Any]:
+    """Content of a checkpoint file, tensors on the CPU; without `values` on the meta device: names and shapes alone.
 
     Authors' files: the dictionary as saved, in one form (`bench.core.containers`); of NVIDIA's network pickles the
     tensors of G_ema. Ours (safetensors): {"state_dict": tensors by name, "metadata": values by key, parsed from JSON}.
@@ -64,8 +64,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise MissingError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors", _FETCH)
     check_shape(content, path)
     content = normalised(content)
+    if not values:
+        return {key: _without_values(value) for key, value in content.items()}
     check_finite(content, path.name)
     return content
+
+
+def _without_values(value: Any) -> Any:
+    """Tensors of a mapped file are read where they are touched; their shapes cost nothing."""
+    if isinstance(value, Tensor):
+        return value.detach().to("meta")
+    if isinstance(value, Mapping):
+        return {key: _without_values(item) for key, item in value.items()}
+    return [_without_values(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _read_any(path: Path, head: bytes) -> Any:
@@ -195,13 +206,19 @@ def check_finite(content: Mapping[str, Any], where: str) -> None:
     """Raise MissingError naming the first tensor that holds NaN or infinity; optimizer states are not looked at."""
     for name, tensor in _tensors(content):
         # A sum is one pass without a mask in memory; only a suspicious one is looked at again.
-        if tensor.is_floating_point() and tensor.numel() and not math.isfinite(float(tensor.detach().sum())):
+        if tensor.is_floating_point() and tensor.numel() and not math.isfinite(_sum(tensor)):
+            tensor = tensor.detach().float()
             if torch.isnan(tensor).any():
                 raise MissingError(
                     f"tensor {name!r} of {where} holds NaN: the file is damaged or a diverged training", _FETCH
                 )
             if torch.isinf(tensor).any():
                 raise MissingError(f"tensor {name!r} of {where} holds infinity: the file is damaged", _FETCH)
+
+
+def _sum(tensor: Tensor) -> float:
+    # The short floating-point types have no sum of their own.
+    return float((tensor.detach() if tensor.element_size() > 1 else tensor.detach().float()).sum())
 
 
 def _tensors(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -1,10 +1,11 @@
-"""Writing files: whole or not at all, and a failed write explained."""
+"""Files: text read as people have it, writing whole or not at all, and a failure of either explained."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,31 @@ def explain_write_errors(where: Path) -> Iterator[None]:
                 f"cannot write to {where}: {error.strerror}", "choose another folder with --output"
             ) from None
         raise MissingError(f"cannot write to {where}: {error.strerror}", "check the disk, then run it again") from None
+
+
+# Far above any configuration, card, label or annotation file (CelebA's own have 30 MB).
+_MOST_TEXT = 256 << 20
+
+
+def regular_size(path: Path) -> int:
+    """Bytes of a regular file. Raises OSError for any other thing, a pipe or a device included: those may never end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        folder = stat.S_ISDIR(status.st_mode)
+        raise OSError(errno.EISDIR if folder else errno.EINVAL, "is a folder" if folder else "is no regular file")
+    return status.st_size
+
+
+def read_text(path: Path) -> str:
+    """A text file somebody wrote: UTF-8, with or without a byte order mark.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or larger than text may be.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    if (size := regular_size(path)) > _MOST_TEXT:
+        raise OSError(errno.EFBIG, f"has {size / 1e6:.0f} MB, more than a text file may have")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def part_of(path: Path) -> Path:

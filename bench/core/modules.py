@@ -6,14 +6,17 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
-from bench.core.errors import MissingError
+from bench.core.errors import BenchError, MissingError, UsageError
 
 
 def import_module(name: str, what: str = "plug-in") -> ModuleType:
     """A module by name, or a .py file. Raises MissingError where it cannot be imported; `what` names it in messages."""
     path = Path(name)
+    if path.suffix != ".py" and not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"{what} {name!r} is no module's name", "give a module by its name, or a .py file")
     try:
         if path.suffix != ".py":
             return importlib.import_module(name)
@@ -26,5 +29,10 @@ def import_module(name: str, what: str = "plug-in") -> ModuleType:
         sys.modules[spec.name] = module  # where dataclasses and digests look for a class's module
         spec.loader.exec_module(module)
         return module
+    except BenchError:
+        raise
     except ImportError as error:
         raise MissingError(f"{what} {name} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever somebody's module does when it is run
+        at = f" (line {found[-1].lineno} of {found[-1].filename})" if (found := extract_tb(error.__traceback__)) else ""
+        raise MissingError(f"{what} {name} cannot be imported: {type(error).__name__}: {error}{at}") from error

@@ -14,9 +14,11 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bench.core.errors import BenchError, MissingError, UsageError, unknown_name
+from bench.core.files import read_text
 
 T = TypeVar("T")
 _WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text"}
@@ -37,7 +39,8 @@ class _Place:
         return UsageError(": ".join(filter(None, (self.where, self.key, error.what))), error.next_step)
 
     def wrong(self, value: object, wanted: str) -> UsageError:
-        return UsageError(f"{self.where}: {self.key} is {value!r}, but must be {wanted}")
+        shown = shorten(repr(value)[:200], 80, placeholder="...")
+        return UsageError(f"{self.where}: {self.key} is {shown}, but must be {wanted}")
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], where: str, beside: Sequence[str] = ()) -> T:
@@ -75,10 +78,18 @@ def read_toml(path: Path, what: str = "") -> dict[str, Any]:
     """
     name = f"{what} {path}".lstrip()
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_text(path), name)
     except OSError as error:
         raise MissingError(f"{name}: cannot be read ({error.strerror or error})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not TOML: {error}", "save it as UTF-8") from None
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """The table of a TOML text. Raises UsageError naming what it is called where it is none."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # whole numbers of thousands of digits are no TOMLDecodeError
         raise UsageError(f"{name} is not TOML: {error}") from None
 
 
@@ -206,10 +217,21 @@ def _key(hint: Any, key: Any, place: _Place) -> Any:
 
 
 def _scalar(hint: Any, value: Any, place: _Place) -> Any:
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value):
         return float(value)
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if hint in (bool, str) and isinstance(value, hint):
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is str and isinstance(value, str):
+        if not value.isprintable() and any(ord(letter) < 32 and letter not in "\t\n\r" for letter in value):
+            raise place.wrong(value, "text without control characters")
         return value
     raise place.wrong(value, _WORDS.get(hint, str(hint)))
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floating-point ones
+        return False

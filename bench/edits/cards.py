@@ -7,7 +7,6 @@ generator together find it. One more is one file, given with `--card FILE`.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,10 +17,15 @@ from typing import Any, Literal
 from bench.core.contract import Domain, Rule
 from bench.core.domains import domains, find_domain
 from bench.core.errors import NotApplicableError, UsageError, unknown_name
+from bench.core.files import read_text
+from bench.core.folder_names import check_name
 from bench.core.names import in_any_case
-from bench.core.schema import checked, from_table
+from bench.core.schema import checked, from_table, parse_toml
+from bench.core.subset import ALL
 
 Normalise = Literal["none", "unit_total", "unit_per_row"]
+# Directions of unit length take 1 to 30, those of other lengths more; beyond these nothing is an edit of a picture.
+SMALLEST_STRENGTH, LARGEST_STRENGTH = 1e-4, 1e4
 
 
 @dataclass(frozen=True)
@@ -115,25 +119,27 @@ def read_cards(text: str, where: str) -> tuple[Card, ...]:
 
     Raises UsageError naming `where`, the card and the field that does not fit.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not a TOML file ({error})") from error
+    table = parse_toml(text, where)
     if "card" not in table:
         return (_card(table, where),)
     if strangers := sorted(table.keys() - {"common", "card"}):
         raise UsageError(f"{where}: {strangers[0]} stands beside [[card]]", "fields of all cards belong under [common]")
-    common = table.get("common", {})
-    own = enumerate(table["card"], 1)
-    return tuple(_card({**common, **fields}, f"{where}, {fields.get('name', number)}") for number, fields in own)
+    common, own = table.get("common", {}), table["card"]
+    if not isinstance(common, dict) or not isinstance(own, list) or not all(isinstance(one, dict) for one in own):
+        raise UsageError(f"{where}: cards are tables: [common] and [[card]]", "or the fields of one card alone")
+    numbered = enumerate(own, 1)
+    return tuple(_card({**common, **fields}, f"{where}, {fields.get('name', number)}") for number, fields in numbered)
 
 
 def _card(table: Mapping[str, Any], where: str) -> Card:
     fields = dict(table)
-    overrides = {method: checked(Card, change, where) for method, change in fields.pop("override", {}).items()}
+    given = fields.pop("override", {})
+    if not isinstance(given, Mapping) or not all(isinstance(change, Mapping) for change in given.values()):
+        raise UsageError(f"{where}: override is {given!r}, but must be tables by method")
+    overrides = {method: checked(Card, change, where) for method, change in given.items()}
     if "strength" in fields and "columns" not in fields:
         # One column, called as the edit.
-        fields["columns"] = [{"name": fields.get("name", ""), "strength": float(fields.pop("strength"))}]
+        fields["columns"] = [{"name": fields.get("name", ""), "strength": fields.pop("strength")}]
     card = from_table(Card, {**fields, "overrides": overrides}, where)
     _check(card, where)
     for method in overrides:
@@ -192,6 +198,7 @@ def check_applies(card: Card, method: str, edits: Collection[Rule]) -> None:
 
 
 def _check(card: Card, where: str) -> None:
+    check_name(card.name, f"{where}: edit")
     if card.domain not in domains():
         error = unknown_name("domain", card.domain, list(domains()))
         raise UsageError(f"{where}: {error.what}", error.next_step)
@@ -203,15 +210,47 @@ def _check(card: Card, where: str) -> None:
         raise UsageError(f"{where}: no file")
     if card.layers and (len(card.layers) != 2 or not 0 <= card.layers[0] < card.layers[1]):
         raise UsageError(f"{where}: layers are {list(card.layers)}, expected [first, last + 1]")
+    if card.dim < 0 or (card.component or 0) < 0 or min(card.shape, default=1) < 1 or card.threshold < 0:
+        raise UsageError(f"{where}: dim, component, shape and threshold are not negative")
     if not card.columns:
         raise UsageError(f"{where}: no columns")
+    for column in card.columns:
+        check_name(column.name, f"{where}: column")
+        check_strength(column.strength, f"{where}: the strength of {column.name}")
+        _check_subsets(column, where)
+    for strength in card.sweep:
+        check_strength(strength, f"{where}: a strength of the sweep", zero=True)
+    if twice := _twice([column.name for column in card.columns]):
+        raise UsageError(f"{where}: two columns are called {twice!r}")
+
+
+def _check_subsets(column: Column, where: str) -> None:
+    for subset in (column.inputs, column.reals):
+        if subset != ALL and subset.partition("=")[2] not in ("1", "-1"):
+            raise UsageError(f"{where}: {subset!r} of {column.name} is no subset", 'all, or a label: "Smiling=-1"')
+
+
+def _twice(names: Sequence[str]) -> str:
+    return next((name for name in names if names.count(name) > 1), "")
+
+
+def check_strength(strength: float, what: str, *, zero: bool = False) -> None:
+    """Raise UsageError for a strength at which codes leave the numbers that networks compute with, or stay.
+
+    Args:
+        what: Whose it is, for the message.
+        zero: Nothing at all may be asked for, as a sweep does in its middle.
+    """
+    if not SMALLEST_STRENGTH <= abs(strength) <= LARGEST_STRENGTH and not (zero and strength == 0):
+        raise UsageError(f"{what} is {strength:g}", f"{SMALLEST_STRENGTH:g} to {LARGEST_STRENGTH:g}, of either sign")
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the edit card cannot be read ({error})") from error
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: the edit card cannot be read ({why})") from error
 
 
 def rows(cards: Sequence[Card]) -> list[dict[str, str]]:

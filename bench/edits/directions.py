@@ -22,6 +22,10 @@ from bench.edits.style_files import load_styles
 from bench.weights.registry import entries
 
 
+class NoDirectionError(MissingError):
+    """A direction file that is nowhere; any other MissingError is of a file that is there and does not fit."""
+
+
 def load_direction(
     card: Card,
     files: Callable[[str], Path],
@@ -29,6 +33,7 @@ def load_direction(
     generator: str,
     latent_rows: int,
     method: str | None = None,
+    width: int = 0,
 ) -> Direction:
     """Load and check the direction of a card.
 
@@ -38,6 +43,7 @@ def load_direction(
         generator: The generator the codes belong to; a card for another one is refused by name.
         latent_rows: L, rows of the W+ codes.
         method: Takes this method's own direction where the card has one.
+        width: D of the codes where it is known.
 
     Returns:
         A direction whose vector is float32 (L, D), zero outside the card's layers.
@@ -47,6 +53,12 @@ def load_direction(
         MissingError: The file is absent or damaged, or its tensor does not fit card and generator.
     """
     card = card.for_method(method)
+    if width and card.dim not in (0, width):
+        raise MissingError(
+            f"the edit {card.name!r} is for codes {card.dim} wide; those of {method or 'this method'} are {width} wide",
+            "use a card of this generator, or find its own: run_bench.py edits fit",
+        )
+    card = replace(card, dim=card.dim or width)
     if card.generator != generator:
         raise UsageError(f"the edit {card.name!r} is a direction for {card.generator}; this generator is {generator}")
     mask = _layer_mask(card, latent_rows)
@@ -114,9 +126,17 @@ def plan_passes(
 
 
 def load_directions(
-    planned: Sequence[Planned], files: Callable[[str], Path], *, generator: str, latent_rows: int, method: str | None
+    planned: Sequence[Planned],
+    files: Callable[[str], Path],
+    *,
+    generator: str,
+    latent_rows: int,
+    method: str | None,
+    width: int = 0,
 ) -> tuple[list[EditPass], dict[str, MissingError]]:
     """The passes with their directions, and by edit why one cannot be had; passes of such an edit are left out.
+
+    `width` is D of the method's codes, 0 where it is not known; a direction of another width does not fit.
 
     Raises UsageError as `load_direction`.
     """
@@ -130,7 +150,7 @@ def load_directions(
         if card.name not in found and card.name not in absent:
             try:
                 found[card.name] = load_direction(
-                    card, files, generator=generator, latent_rows=latent_rows, method=method
+                    card, files, generator=generator, latent_rows=latent_rows, method=method, width=width
                 )
             except MissingError as error:
                 absent[card.name] = error
@@ -152,7 +172,7 @@ def direction_folders(folders: Sequence[Path]) -> Callable[[str], Path]:
         places = ", ".join(map(str, folders)) or "no folder"
         known = name in entries()
         advice = f"{FETCH} {name}" if known else "put it in one of these folders"
-        raise MissingError(f"direction file {name} is in none of: {places}", advice, (name,) if known else ())
+        raise NoDirectionError(f"direction file {name} is in none of: {places}", advice, (name,) if known else ())
 
     return resolve
 

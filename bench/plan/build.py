@@ -12,6 +12,7 @@ from bench.core.errors import MissingError, UsageError
 from bench.core.machine import machine_of
 from bench.plan.checkpoints import network_path
 from bench.plan.config import Config
+from bench.plan.limits import check_folders
 from bench.plan.methods import specs_of, with_matched_strengths
 from bench.plan.missing import missing_items, next_steps
 from bench.plan.plugins import load_plugins
@@ -79,6 +80,7 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
     """
     from bench.data import kind_of
 
+    check_folders(config)
     _set_threads(config)
     load_plugins(config.plugins)
     missing: list[Missing] = []

@@ -10,6 +10,7 @@ from bench.core.domains import rows_of
 from bench.core.errors import UsageError
 from bench.plan.config import Config
 from bench.plan.sources import family_of
+from bench.plan.work import UNUSABLE
 from methods.checkpoint_files import RELEASED, AbsentError, beside, facts, family_files, metadata, part_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def _other_domain(entry: MethodEntry, domain: Domain) -> AbsentError:
 def _given(name: str, entry: MethodEntry, files: list[Path]) -> tuple[Path, ...]:
     for file in files:
         if not file.is_file():
-            raise AbsentError(f"{name}: there is no file {file}", f"check --checkpoint {name}=FILE")
+            what = "no regular file at" if file.exists() else "no file"
+            raise AbsentError(f"{name}: there is {what} {file}", f"check --checkpoint {name}=FILE", UNUSABLE)
     ours = all(file.suffix == ".safetensors" for file in files)
     if not ours and not len(entry.files) <= len(files) <= len(entry.files) + len(entry.optional):
         wanted = "; ".join(entry.files)

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.core.errors import UsageError, unknown_name
+from bench.core.errors import unknown_name
 from bench.core.names import in_any_case
 from bench.core.schema import overlay, read_toml
+from bench.plan.limits import check
 
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "synthetic"
@@ -225,24 +226,5 @@ def load_config(
     config = overlay(Config(preset=name), read_toml(PRESETS / f"{name}.toml"), f"preset {name}")
     config = overlay(config, layer, str(file))
     config = overlay(config, dict(command_line or {}), "command line")
-    _check(config)
+    check(config)
     return config
-
-
-def _check(config: Config) -> None:
-    run, limit = config.run, config.data.limit
-    for what, value in (("--limit", limit), ("--batch", run.batch), ("run.group", run.group)):
-        if value is not None and value < 1:
-            raise UsageError(f"{what} must be at least 1, not {value}")
-    if config.data.face < 0:
-        raise UsageError(f"--face counts from 1, it is {config.data.face}", "--face 1 is the largest")
-    if run.steps < 0:
-        raise UsageError(f"--steps must not be negative, it is {run.steps}")
-    if run.device not in ("auto", "cpu", "cuda", "mps") and not run.device.startswith("cuda:"):
-        raise unknown_name("device", run.device, ["auto", "cpu", "cuda", "mps"])
-    if run.name and (Path(run.name).name != run.name or run.name.startswith(".")):
-        raise UsageError(f"--name {run.name!r} is not a plain folder name", "use --output for the folder it lies in")
-    for what, names in (("method", config.methods), ("edit", config.edits.names), ("protocol", config.protocols)):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise UsageError(f"{what} named twice: {', '.join(twice)}")

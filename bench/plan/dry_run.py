@@ -69,7 +69,7 @@ def planned_cells(assembly: Assembly, folder: Path) -> list[PlannedCell]:
 
 
 def statuses(assembly: Assembly) -> dict[str, str]:
-    """Method asked for -> "ready", "missing" or "not released"."""
+    """Method asked for -> "ready", "missing", "unusable" or "not released"."""
     found = dict.fromkeys(assembly.columns, "ready")
     for one in assembly.missing:
         if one.kind == "methods":

@@ -12,7 +12,7 @@ from bench.core.errors import MissingError, NotApplicableError, UsageError, unkn
 from bench.plan.checkpoints import checkpoint_files, direction_files, entry_of, latent_rows
 from bench.plan.config import Config
 from bench.plan.sources import networks_of, rows_of_family
-from bench.plan.work import NOT_APPLICABLE, MethodSpec, Missing
+from bench.plan.work import NOT_APPLICABLE, UNUSABLE, MethodSpec, Missing
 from methods.checkpoint_files import AbsentError
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ def specs_of(
     config: Config, dataset: Dataset, device: str, missing: list[Missing]
 ) -> tuple[list[MethodSpec], dict[str, tuple[EditPass, ...]]]:
     """The methods that can run, and the columns of all of them."""
+    from methods.fitting import Fit, fit_of
     from methods.registry import method_names
 
     for name in config.methods:
         if name not in config.variants and name not in method_names():
             raise unknown_name("method", name, sorted({*method_names(), *config.variants}))
+    _check_strengths(config)
     for name in config.checkpoints:
         if name not in config.methods:
             raise unknown_name("method of --checkpoint", name, list(config.methods))
@@ -40,7 +42,7 @@ def specs_of(
         entry, variant = entry_of(config, name), config.variants.get(name)
         method = entry.name
         rows = entry.latent_rows or rows_of_family(config, dataset.domain)
-        status = "missing"
+        status, width = "missing", 0
         files: tuple[Path, ...] | None = None
         try:
             files = checkpoint_files(config, name, dataset.domain)
@@ -48,20 +50,41 @@ def specs_of(
         except AbsentError as error:
             status = error.status
             missing.append(Missing("methods", name, error.what, error.next_step, status, error.files))
+        try:
+            fit = fit_of(entry, dataset.domain, files) if files is not None else Fit()
+            rows, width = fit.latent_rows or rows, fit.width
+        except (MissingError, UsageError) as error:
+            status, files = UNUSABLE, None
+            missing.append(Missing("methods", name, error.what, error.next_step, status))
         planned, unfit[name] = _planned(config, dataset, method, rows)
         columns[name] = tuple(edit for _, edit in planned)
         edits |= _columns_of(planned)
-        passes, absent = _passes(config, dataset, method, rows, planned)
+        passes, absent = _passes(config, dataset, method, rows, width, planned)
         if status == "not released":
             continue
-        missing += [
-            Missing("edits", e, why.what, why.next_step, "missing", why.files, name) for e, why in absent.items()
-        ]
+        missing += [_need_of_edit(edit, name, why) for edit, why in absent.items()]
         if files is not None and not absent:
             title = variant.title if variant else ""
             specs.append(_spec(name, title, method, files, dataset.domain, device, passes, config.run.steps))
     missing += _unfit(config, unfit, edits)
     return specs, columns
+
+
+def _check_strengths(config: Config) -> None:
+    """Raise UsageError for a strength of an edit that no card has."""
+    from bench.edits.cards import all_cards
+
+    known = sorted({card.name for card in all_cards([Path(card) for card in config.edits.cards])})
+    for name in config.edits.strengths:
+        if name not in known:
+            raise unknown_name("edit of edits.strengths", name, known)
+
+
+def _need_of_edit(edit: str, method: str, why: MissingError) -> Missing:
+    from bench.edits.directions import NoDirectionError
+
+    status = "missing" if isinstance(why, NoDirectionError) or why.files else UNUSABLE
+    return Missing("edits", edit, why.what, why.next_step, status, why.files, method)
 
 
 def _columns_of(planned: Sequence[Planned]) -> dict[str, tuple[str, ...]]:
@@ -205,11 +228,11 @@ def _generator(dataset: Dataset, method: str, rows: int) -> str:
 
 
 def _passes(
-    config: Config, dataset: Dataset, method: str, rows: int, planned: Sequence[Planned]
+    config: Config, dataset: Dataset, method: str, rows: int, width: int, planned: Sequence[Planned]
 ) -> tuple[tuple[EditPass, ...], dict[str, MissingError]]:
     """A method's passes as far as their directions are here, and by edit why one is not."""
     from bench.edits.directions import load_directions
 
     files, generator = direction_files(config), _generator(dataset, method, rows)
-    passes, absent = load_directions(planned, files, generator=generator, latent_rows=rows, method=method)
+    passes, absent = load_directions(planned, files, generator=generator, latent_rows=rows, width=width, method=method)
     return tuple(passes), absent

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, TypeVar
 
-from bench.core.domains import register_domain
+from bench.core.domains import DomainSpec, register_domain
 from bench.core.errors import UsageError
+from bench.core.folder_names import check_name
 from bench.core.modules import import_module
+
+T = TypeVar("T")
 
 
 def load_plugins(names: Sequence[str]) -> None:
@@ -16,17 +21,31 @@ def load_plugins(names: Sequence[str]) -> None:
 
     Raises MissingError where a module cannot be imported, UsageError where it offers nothing or a name is taken.
     """
-    from bench.data import register_kind
+    from bench.data import Kind, register_kind
     from methods import registry
 
     for name in names:
         module = import_module(name)
-        offered = {what: getattr(module, what, ()) for what in ("DOMAINS", "KINDS", "METHODS", "METRICS")}
-        if not any(offered.values()):
+        domains = _offered(module, name, "DOMAINS", DomainSpec)
+        kinds = _offered(module, name, "KINDS", Kind)
+        methods = _offered(module, name, "METHODS", registry.MethodEntry)
+        if not (domains or kinds or methods or getattr(module, "METRICS", ())):
             raise UsageError(f"plug-in {name} has no METHODS", "METHODS = (methods.registry.MethodEntry(...),)")
-        for domain in offered["DOMAINS"]:
+        for domain in domains:
             register_domain(domain)
-        for kind in offered["KINDS"]:
+        for kind in kinds:
             register_kind(kind)
-        for entry in offered["METHODS"]:
+        for entry in methods:
+            check_name(entry.name, f"plug-in {name}: method")
             registry.register(entry, origin=name)
+
+
+def _offered(module: ModuleType, name: str, what: str, kind: type[T]) -> tuple[T, ...]:
+    """What a module offers under a name: one of a kind, or several."""
+    found: Any = getattr(module, what, ())
+    several = (found,) if isinstance(found, kind) else found
+    if not isinstance(several, tuple | list) or not all(isinstance(one, kind) for one in several):
+        raise UsageError(
+            f"{what} of plug-in {name} is no tuple of {kind.__name__}", f"{what} = ({kind.__name__}(...),)"
+        )
+    return tuple(several)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bench.core.observer import Observer
 
 NOT_APPLICABLE = "n/a"
+# Here, but not what it is given for.
+UNUSABLE = "unusable"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Missing:
         name: Which.
         reason: One sentence.
         command: What gets it; empty when nothing does.
-        status: "missing", "not released", or "n/a" for an edit that the method does not take.
+        status: "missing", "unusable" for a file that is here and is another, "not released", or "n/a" for an edit that
+            the method does not take.
         files: Registry names of what is not here.
         method: For "edits": the method whose direction it is.
         columns: For an edit that does not apply: its columns in the table.
@@ -47,7 +50,7 @@ class Missing:
     @property
     def blocking(self) -> bool:
         """Whether a run may not start before it is here."""
-        return self.kind != "columns" and self.status == "missing"
+        return self.kind != "columns" and self.status in ("missing", UNUSABLE)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bench.core.errors import UsageError
 from bench.edits.cards import Card, Column, generator_of
 from bench.edits.fit.card_files import plain_name, write_card
 from bench.edits.fit.estimators import Boundary, ends, fit_boundary, fit_pca, fit_regression, save_directions
-from bench.edits.fit.samples import Samples, labeller_of, measured, scores_of_file, world_labeller
+from bench.edits.fit.samples import Samples, is_file, labeller_of, measured, scores_of_file, world_labeller
 
 # What a strength of a card is made of: this many standard deviations of the samples along the direction.
 DEVIATIONS = 2.0
@@ -90,7 +90,7 @@ def write_images(samples: Samples, folder: Path) -> int:
 def _scores(samples: Samples, request: Request, generator: str, say: Callable[[str], None]) -> tuple[Scores, str]:
     """Attribute -> (sample numbers, scores), and what gave them."""
     everything = torch.arange(len(samples.codes))
-    if request.labels.lower().endswith(".csv"):
+    if is_file(request.labels):
         return scores_of_file(Path(request.labels), len(samples.codes)), Path(request.labels).name
     if request.labels:
         label, what = labeller_of(request.labels), request.labels

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bench.core.contract import DrawsSamples, Method, SampledGenerator
 from bench.core.errors import MissingError, UsageError
+from bench.core.files import read_text
 from bench.core.modules import import_module
 
 # Images (N, 3, H, W) in about [-1, 1] -> scores (N,), one attribute or several by name.
@@ -77,6 +78,11 @@ def draw(
     return Samples(torch.cat(codes).clone(), generator, crop or (lambda images: images), device)
 
 
+def is_file(labels: str) -> bool:
+    """Whether `--labels` names a file of scores and no function; a path of Windows has a colon as well."""
+    return Path(labels).suffix.lower() in (".csv", ".tsv", ".txt") or (bool(labels) and Path(labels).is_file())
+
+
 def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
     """Scores of a CSV file: attribute -> (sample numbers, scores).
 
@@ -85,9 +91,13 @@ def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
     Raises MissingError where the file cannot be read, UsageError for a row that does not fit, with its line.
     """
     try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        text = read_text(path)
+        lines = [
+            line for line in csv.reader(text.splitlines(), delimiter=_delimiter(text)) if any(map(str.strip, line))
+        ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MissingError(f"{path}: the labels cannot be read ({error})") from error
+        why = getattr(error, "strerror", None) or error
+        raise MissingError(f"{path}: the labels cannot be read ({why})") from error
     if not lines or len(lines[0]) < 2 or lines[0][0].strip() != "sample":
         raise UsageError(
             f"{path}: wrong header", "sample,smile in the first line, then a sample's number and its score"
@@ -110,6 +120,11 @@ def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
             if score is not None:
                 found[name][sample] = score
     return {name: (torch.tensor(list(own)), torch.tensor(list(own.values()))) for name, own in found.items()}
+
+
+def _delimiter(text: str) -> str:
+    header = text.partition("\n")[0]
+    return next((mark for mark in ("\t", ";") if mark in header and "," not in header), ",")
 
 
 def labeller_of(name: str) -> Labeller:

@@ -1,0 +1,52 @@
+"""Whether checkpoint files are a method's, from their names and shapes alone: before a run, and in its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.core.checkpoint import read_checkpoint
+from bench.core.contract import Domain
+from methods.registry import Checkpoint, MethodEntry, assembled
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What files say of the method they are for.
+
+    Attributes:
+        latent_rows: L of its codes; 0 where only the loaded method tells.
+        width: D of its codes; 0 where only the loaded method tells.
+    """
+
+    latent_rows: int = 0
+    width: int = 0
+
+
+def fit_of(entry: MethodEntry, domain: Domain, paths: Sequence[Path]) -> Fit:
+    """Build the method on tensors without values, as `load_method` would on the files' own.
+
+    Nothing of a file is read beyond what names its tensors, and nothing is computed.
+
+    Raises:
+        UsageError: The method has no network for the domain, or the files are too few or too many.
+        MissingError: A file is absent, damaged, or of something else.
+    """
+    checkpoints = [Checkpoint(path, read_checkpoint(path, values=False)) for path in paths]
+    try:
+        method: Any = assembled(entry, domain, checkpoints)
+    except (RuntimeError, NotImplementedError):
+        # A method that looks at values while it is built can be judged only when it is loaded.
+        return Fit()
+    return Fit(int(getattr(method, "latent_rows", 0)), _width(method))
+
+
+def _width(method: Any) -> int:
+    """D of a method over a StyleGAN2 generator, its own or its base encoder's; 0 for any other."""
+    for owner in (method, getattr(method, "base", None)):
+        config = getattr(getattr(owner, "generator", None), "config", None)
+        if isinstance(width := getattr(config, "style_dim", None), int):
+            return width
+    return 0
