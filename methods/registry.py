@@ -131,6 +131,7 @@ def load_method(
     """
     keep_pages()
     entry = with_steps(find(name), steps)
+    name = entry.name
     paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
     if weights and not paths:
         from methods.checkpoint_files import family_files

@@ -14,6 +14,7 @@ from typing import Any
 from bench.cli.parser import LIST
 from bench.cli.printing import COLUMNS
 from bench.core.errors import UsageError, unknown_name
+from bench.core.names import in_any_case
 from bench.plan.config import Config, load_config, preset_names
 from bench.plan.names import spelled_out
 from bench.plan.own_data import data_layer, preset_for, retitled
@@ -104,7 +105,7 @@ def _check_strengths(given: Mapping[str, object], edits: Sequence[str]) -> None:
     """Raise UsageError for the strength of an edit that the run does not have."""
     run = sorted({name[:-1] if name[-1:] in "+-" else name for name in edits})
     for name in given:
-        if name not in run:
+        if in_any_case(name, run) not in run:
             error = unknown_name("edit of --strength", name, run)
             raise UsageError(error.what, f"{error.next_step or 'the run has no edits'}; --edits names those of the run")
 

@@ -90,7 +90,11 @@ def spread(vector: Tensor, latent_rows: int, dim: int, path: Path, *, cut: bool 
     if cut and rows.shape[0] > latent_rows and bool((rows == rows[:1]).all()):
         rows = rows[:latent_rows]
     if rows.shape[0] != latent_rows:
-        raise MissingError(f"{path}: a direction of {rows.shape[0]} rows; the generator's codes have {latent_rows}")
+        wide = f", {dim} wide" if dim else ""
+        raise MissingError(
+            f"{path}: a direction of shape {shape}, {rows.shape[0]} rows{wide}; the generator's codes have "
+            f"{latent_rows}{wide}; accepted are {SHAPES}"
+        )
     return rows.clone()
 
 

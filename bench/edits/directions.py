@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.core.contract import Direction, EditPass
+from bench.core.contract import CODE_RULES, Direction, EditPass
 from bench.core.domains import find_domain
 from bench.core.errors import FETCH, MissingError, UsageError
 from bench.edits.cards import Card
@@ -53,7 +53,7 @@ def load_direction(
         MissingError: The file is absent or damaged, or its tensor does not fit card and generator.
     """
     card = card.for_method(method)
-    if width and card.dim not in (0, width):
+    if width and card.rule in CODE_RULES and card.dim not in (0, width):
         raise MissingError(
             f"the edit {card.name!r} is for codes {card.dim} wide; those of {method or 'this method'} are {width} wide",
             "use a card of this generator, or find its own: run_bench.py edits fit",

@@ -1,4 +1,4 @@
-"""Command lines and configuration files that nobody would write on purpose: made of the parsers' own options, seeded."""
+"""Command lines and configuration files that nobody would write on purpose, made of the parsers' own options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ NAMES = (
     "e4e", "styleres", "warpres", "pti", "all", "ready", "none", "*", "[", "[!a]", "?", "e4e,e4e", "e4e,,styleres", ",",
     "smile", "pose", "smile+", "pose-", "smile,pose", "synthetic-2", "paper-1", "cpu", "cuda:99", "cuda:-1", "fixed",
     "sweep", "matched", "local", "dask", "slurm", "test", "val", "folder", "celebahq", "cars", "faces", "real", "truth",
-    "con", "a:b", "ü", "漢", "a b", " ", "x" * 300, "y" * 5000, "%s%n", "$HOME", "{}", "'", '"', "-", "--", "=", "a=b=c",
+    "con", "a:b", "ü", "漢", "a b", " ", "x" * 300, "y" * 5000, "%s%n", "$HOME", "{}", "'", '"', "-", "--", "=",
+    "a=b=c",
 )  # fmt: skip
 PATHS = (
     ".", "..", "/", "~", "/dev/null", "/dev/zero", "/dev/full", "/proc/self/mem", "/nonexistent/x", "../../../../x",
@@ -63,7 +64,8 @@ _USUAL = {
     "protocols": ("synthetic-2", "paper-1"), "data": ("faces", "folder", "synthetic"), "split": ("test", "all"),
     "limit": ("1", "4"), "seed": ("0", "7"), "device": ("cpu", "auto"), "batch": ("8",), "steps": ("2",),
     "strength": ("smile=2", "pose=1,2"), "mode": ("fixed", "sweep"), "backend": ("local", "dask"), "parts": ("2",),
-    "output": ("runs",), "name": ("mine",), "config": ("bom.toml",), "root": ("faces", "."), "domain": ("faces", "cars"),
+    "output": ("runs",), "name": ("mine",), "config": ("bom.toml",), "root": ("faces", "."),
+    "domain": ("faces", "cars"),
     "photographs": ("faces/0.png",), "edit": ("smile=3",), "sweep": ("smile=-3:3:7",), "checkpoint": ("e4e=bytes.pt",),
     "samples": ("8",), "generator": ("bytes.pt",), "labels": ("file.txt", "plugin.py:f"), "plugin": ("os",),
 }  # fmt: skip

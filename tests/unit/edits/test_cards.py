@@ -128,7 +128,7 @@ def test_cards_of_the_user(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (("rule = ", "rule = oops "), "not a TOML file"),
+        (("rule = ", "rule = oops "), "is not TOML"),
         (('"add"', '"multiply"'), "rule: unknown value 'multiply'"),
         (('"add"', '"set_coordinate"'), "needs a component"),
         (('"faces"', '"cats"'), "frown.toml: unknown domain 'cats'"),

@@ -65,9 +65,9 @@ def test_rows_may_differ(tmp_path: Path) -> None:
     ("value", "fault"),
     [
         (torch.zeros(1, 500), r"shape \[1, 500\] for codes of width 512"),
-        (torch.zeros(17, D), "of 17 rows; the generator's codes have 18"),
+        (torch.zeros(17, D), "17 rows, 512 wide; the generator's codes have 18"),
         (torch.zeros(2, 18, D), r"shape \[2, 18, 512\]; accepted are"),
-        (torch.zeros(1, 14 * D), "of 14 rows; the generator's codes have 18"),
+        (torch.zeros(1, 14 * D), "14 rows, 512 wide; the generator's codes have 18"),
         (torch.tensor(1.0), "accepted are"),
         (torch.full((1, D), torch.nan), "512 of 512 values are NaN"),
         (torch.tensor([[torch.inf] + [0.0] * (D - 1)]), "1 of 512 values are NaN or infinite"),
