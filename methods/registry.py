@@ -132,6 +132,7 @@ def load_method(
     keep_pages()
     entry = with_steps(find(name), steps)
     name = entry.name
+    _check_domain(entry, domain)
     paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
     if weights and not paths:
         from methods.checkpoint_files import family_files
@@ -147,8 +148,7 @@ def load_method(
 def assembled(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> Method:
     """The method of files that are read, on the CPU. Raises as `load_method`."""
     name = entry.name
-    if domain not in entry.domains:
-        raise UsageError(f"{name} has no {domain} network", f"domains of {name}: {', '.join(entry.domains)}")
+    _check_domain(entry, domain)
     ours = bool(checkpoints) and all(file.metadata for file in checkpoints)
     if ours and not entry.world:
         checkpoints = [merged(checkpoints)]
@@ -163,6 +163,13 @@ def assembled(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoi
             f"{name} cannot be built from {files}: {type(error).__name__}: {error}",
             f"check that this is the right file; {name} takes: {entry.wanted or 'no files'}",
         ) from error
+
+
+def _check_domain(entry: MethodEntry, domain: Domain) -> None:
+    if domain not in entry.domains:
+        raise UsageError(
+            f"{entry.name} has no {domain} network", f"domains of {entry.name}: {', '.join(entry.domains)}"
+        )
 
 
 def with_steps(entry: MethodEntry, steps: int) -> MethodEntry:

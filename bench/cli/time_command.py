@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import torch
 
-    from bench.plan.checkpoints import load_planned
+    from bench.plan.checkpoints import check_planned, load_planned
     from bench.plan.config import load_config
     from bench.plan.names import domain_of, spelled_out
     from bench.plan.plugins import load_plugins

@@ -108,6 +108,13 @@ def direction_files(config: Config) -> Callable[[str], Path]:
     return resolve
 
 
+def check_planned(config: Config, name: str, domain: Domain) -> None:
+    """Raise as `load_planned`, as far as the names and shapes in a method's files tell; nothing is loaded."""
+    from methods.fitting import fit_of
+
+    fit_of(entry_of(config, name), domain, checkpoint_files(config, name, domain))
+
+
 def load_planned(config: Config, name: str, domain: Domain, device: str = "cpu") -> Method:
     """A method or variant of a configuration, loaded with its files. Raises as `checkpoint_files` and `load_method`."""
     from methods import load_method

@@ -42,6 +42,7 @@ def check(config: Config) -> None:
         _in_range("--limit", config.data.limit, 1, 10**9)
     for key, (low, high) in _RANGES.items():
         _in_range(f"--{key}" if key in _OPTIONS else f"run.{key}", getattr(run, key), low, high)
+    _in_range("--face", config.data.face, 0, 1000)
     if run.device not in ("auto", "cpu", "cuda", "mps") and not run.device.startswith("cuda:"):
         raise unknown_name("device", run.device, ["auto", "cpu", "cuda", "mps"])
     if run.name:
