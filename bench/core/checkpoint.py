@@ -1,7 +1,7 @@
 """Reading checkpoints: weights only, no code of the file ever runs, and a bad file is named for what it is.
 
 Authors' files are `torch.save` dictionaries of many layouts and come back as they are; ours are safetensors whose
-metadata carries the configuration. Ground floor: imports only `bench.core.errors`.
+metadata carries the configuration. Ground floor: imports nothing above it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from bench.core.containers import check_shape, normalised
 from bench.core.errors import MissingError
+from bench.core.files import replacing
 from bench.core.metadata import parsed
 from bench.core.nvidia_pickle import looks_like_one, read_nvidia_pickle
 
@@ -87,11 +88,9 @@ def _read_any(path: Path, head: bytes) -> Any:
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write one of our checkpoints atomically; metadata values are stored as JSON."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, partial, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
-    partial.replace(path)
+    with replacing(Path(path)) as part:
+        save_file(plain, part, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
 
 
 def file_digest(path: str | Path) -> str:

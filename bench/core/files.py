@@ -60,8 +60,9 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}.part")
 
 
-def write_atomic(path: Path, data: bytes | str, *, sync: bool = True) -> Path:
-    """Put `data` (text as UTF-8) at `path` in one step: a reader sees the old file or the new one, never half of it.
+@contextmanager
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Give a name to write to, and put what lies there at `path` in one step when all went well.
 
     Without `sync` a power cut, not a kill, may leave an empty file.
 
@@ -72,12 +73,20 @@ def write_atomic(path: Path, data: bytes | str, *, sync: bool = True) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = part_of(path)
         try:
-            with part.open("wb") as stream:
-                stream.write(data.encode() if isinstance(data, str) else data)
-                stream.flush()
-                if sync:
+            yield part
+            if sync:
+                with part.open("rb+") as stream:
                     os.fsync(stream.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes | str, *, sync: bool = True) -> Path:
+    """Put `data` (text as UTF-8) at `path` in one step: a reader sees the old file or the new one, never half of it.
+
+    Raises MissingError as `replacing`.
+    """
+    with replacing(path, sync=sync) as part:
+        part.write_bytes(data.encode() if isinstance(data, str) else data)
     return path

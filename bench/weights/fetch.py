@@ -17,6 +17,7 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from bench.core.errors import MissingError, UsageError
+from bench.core.files import write_atomic
 from bench.weights.registry import Entry, entries, entry, find, folder_of, home, missing, read_pins
 from bench.weights.transfer import Expected, Progress, RefusedError, digest_of, download, explain_page, finish
 
@@ -217,9 +218,7 @@ def _writing(path: Path) -> Iterator[dict[str, Any]]:
     with FileLock(path.with_name(f".{path.name}.lock")):
         content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         yield content
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
-        fresh.replace(path)
+        write_atomic(path, json.dumps(content, indent=1, sort_keys=True))
 
 
 def _make(folder: Path) -> None:

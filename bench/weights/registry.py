@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +17,7 @@ from platformdirs import user_cache_path
 
 from bench.core.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
 from bench.core.metadata import read_metadata
-from bench.core.schema import from_table
+from bench.core.schema import from_table, read_toml
 
 Kind = Literal["checkpoint", "part", "network", "direction"]
 Status = Literal["released", "not released", "ours"]
@@ -242,7 +240,7 @@ def rows() -> list[dict[str, str]]:
 
 @cache
 def _registered() -> Mapping[str, Entry]:
-    table = tomllib.loads((files("bench.weights") / "registry.toml").read_text(encoding="utf-8"))
+    table = read_toml(Path(__file__).with_name("registry.toml"))
     found: dict[str, Entry] = {}
     for raw in table["entry"]:
         item = from_table(Entry, raw, f"registry.toml: {raw.get('name')}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MissingError, UsageError, unknown_name
-from methods.training.options import read_options
+from bench.core.schema import from_table, read_toml
 from methods.training.provenance import chosen_recipe, inputs, made_of
 from methods.training.recipe import Recipe, load_recipe, shipped_recipes
 from methods.training.world import find
@@ -98,9 +97,9 @@ def _nodes_of(file: str) -> Iterable[Node]:
 
 def _read(name: str) -> list[Node]:
     """The steps of one recipe file: its own seed, then the further ones."""
-    data = tomllib.loads(shipped_recipes()[name].read_text(encoding="utf-8"))
+    data = read_toml(shipped_recipes()[name])
     if "program" in data:
-        return [Node(read_options(Program, data, name))]
+        return [Node(from_table(Program, data, name))]
     recipe = load_recipe(name)
     return [Node(recipe), *(Node(recipe.with_seed(seed)) for seed in recipe.seeds)]
 

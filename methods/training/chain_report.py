@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MissingError
+from bench.core.files import write_atomic
 from methods.training.chain_plan import Chain, Node
 from methods.training.provenance import made_of
 from methods.training.recipe import Recipe
@@ -26,10 +27,7 @@ def plan(chain: Chain, wanted: Sequence[Node], runs: Path) -> str:
 def report(nodes: Sequence[Node], outcomes: Mapping[str, str], runs: Path) -> str:
     """Every step with its outcome, size, speed and held-out figures; also written to `chain.json` in `runs`."""
     rows = [_row(node, outcomes, runs) for node in nodes]
-    path = runs / "chain.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    partial.replace(path)
+    write_atomic(runs / "chain.json", json.dumps(rows, indent=1))
     heads = ("recipe", "state", "steps", "pictures", "pictures/s", "seconds", "held-out figures")
     return _aligned([heads, *([str(row[head]) for head in heads] for row in rows)])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import sys
 import zipfile
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from bench.core.files import replacing, write_atomic
 
 _NAMES = ("checkpoint-0", "checkpoint-1")
 
@@ -26,22 +27,15 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
     noted = {name: _noted(folder, name) for name in _NAMES}
     name = min(_NAMES, key=lambda each: noted[each].get("step", -1))
     path = folder / f"{name}.pt"
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    with partial.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     note = path.with_suffix(".json")
-    # Without its note a checkpoint counts as damaged: at no moment do both of them.
-    note.unlink(missing_ok=True)
-    partial.replace(path)
-    unfinished = note.with_suffix(".partial")
-    unfinished.write_text(
-        json.dumps({"step": state["step"], "key": state.get("key", ""), "sha256": digest}), encoding="utf-8"
-    )
-    unfinished.replace(note)
+    with replacing(path) as part:
+        with part.open("wb") as file:
+            torch.save(dict(state), file)
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        # Without its note a checkpoint counts as damaged: at no moment do both of them.
+        note.unlink(missing_ok=True)
+    write_atomic(note, json.dumps({"step": state["step"], "key": state.get("key", ""), "sha256": digest}))
     return path
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from bench.core.files import write_atomic
 from methods.training.recipe import Recipe
 
 
@@ -88,9 +89,7 @@ class Journal:
         lines = self._log.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if _step_of(line) <= step]
         if len(kept) < len(lines):
-            partial = self._log.with_suffix(".partial")
-            partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-            partial.replace(self._log)
+            write_atomic(self._log, "".join(f"{line}\n" for line in kept))
 
 
 def tell(text: str) -> None:

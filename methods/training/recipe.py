@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MissingError, UsageError, unknown_name
-from methods.training.options import differing, read_options
+from bench.core.schema import differing, from_table, read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
 TASKS = Path(__file__).parent / "tasks"
@@ -122,10 +122,7 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
     path, seed = _find(str(name))
     if not path.is_file():
         raise MissingError(f"no recipe file {path}", f"shipped recipes: {RECIPES}")
-    try:
-        data = tomllib.loads(path.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no valid TOML: {error}") from error
+    data = read_toml(path)
     for change in changes:
         _apply(data, change)
     recipe = recipe_of(data, str(path))
@@ -141,7 +138,7 @@ def recipe_of(data: Mapping[str, Any], where: str) -> Recipe:
         raise UsageError(f"{where} is no training", f"python -m {data['program']}, or let the whole chain run it")
     if absent := sorted({"name", "task", "seed", "steps", "batch", "rate", "output"} - set(plain)):
         raise UsageError(f"{where} lacks {', '.join(absent)}")
-    recipe = read_options(Recipe, plain, where)
+    recipe = from_table(Recipe, plain, where)
     for name in ("steps", "batch", "rate"):
         if getattr(recipe, name) <= 0:
             raise UsageError(f"{where}: {name} is {getattr(recipe, name)}, but must be more than 0")
@@ -160,7 +157,7 @@ def _checked_options(recipe: Recipe, where: str) -> Any:
     if recipe.task not in known:
         raise unknown_name("task", recipe.task, known)
     kind = getattr(import_module(f"methods.training.tasks.{recipe.task}"), "Options", None)
-    return None if kind is None else read_options(kind, recipe.options, where, _own_keys())
+    return None if kind is None else from_table(kind, recipe.options, where, _own_keys())
 
 
 def _with_digest(recipe: Recipe) -> Recipe:

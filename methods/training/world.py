@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take, write_safetensors
 from bench.core.errors import MissingError
+from bench.core.schema import read_toml
 from bench.world.networks import WEIGHTS, load_critics
 from bench.world.render import render
 from bench.world.scene import Scene
@@ -56,7 +56,7 @@ def find(name: str, runs: Path) -> Path:
 def maker_of(name: str) -> str:
     """The shipped recipe that makes a file; the whole chain's name where none does."""
     for recipe, path in shipped_recipes().items():
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = read_toml(path)
         if name in (content.get("output"), *content.get("also", ())):
             return recipe
     return "world"

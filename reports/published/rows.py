@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.schema import read_toml
 from reports.columns import Metric
 from reports.footnotes import Notes, add_notes, has_number, noted_blocks, noted_floors
 from reports.inputs import Cell, Facts, Summaries, interval, number, part_text
@@ -63,8 +63,7 @@ class PublishedTable:
 
 @cache
 def _layout() -> dict[str, Any]:
-    with (FOLDER / "layout.toml").open("rb") as file:
-        return tomllib.load(file)
+    return read_toml(FOLDER / "layout.toml")
 
 
 @cache

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bench.core.schema import from_table
 from bench.timing.clock import cpu_name, peak_memory, reset_peak_memory, synchroniser
 from bench.weights import registry
 from methods.training.full_size.networks import needed_files
 from methods.training.full_size.options import Options
-from methods.training.options import read_options
 from methods.training.recipe import Recipe, load_recipe
 from methods.training.task import Context
 from methods.training.tasks.full_size import build
@@ -49,7 +49,7 @@ MANIFESTS = {
 
 def write_files(recipe: Recipe, home: Path, *, quick: bool = True) -> None:
     """All files that a recipe starts from, filled, where the registry finds them below `home`."""
-    for name in needed_files(read_options(Options, recipe.options, recipe.name)).values():
+    for name in needed_files(from_table(Options, recipe.options, recipe.name)).values():
         item = registry.entry(name)
         folder = home / "weights" / name
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.core.schema import from_table
 from methods.nets.base import Canvas
 from methods.nets.pyramid import PyramidEncoder, Wiring
 from methods.psp.adapter import PyramidMethod
@@ -27,7 +28,6 @@ from methods.training.frozen import FastCritics, FastGenerator
 from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
 from methods.training.optimisers import fastest
-from methods.training.options import read_options
 from methods.training.people import People
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
@@ -61,7 +61,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> EncoderTask:
-    return EncoderTask(recipe, read_options(Options, recipe.options, recipe.name), context)
+    return EncoderTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
 class LatentDiscriminator(nn.Sequential):

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.core.schema import from_table
 from methods.featurestyle.adapter import FeatureStyle
 from methods.featurestyle.network import FeatureStyleEncoder
 from methods.training import losses, world_baselines
 from methods.training.inversion import CANVAS, EncoderMethod, InversionTask, Weights
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 from methods.training.world import prefixed, write_part
@@ -48,7 +48,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> FeatureStyleTask:
-    return FeatureStyleTask(recipe, context, read_options(Options, recipe.options, recipe.name))
+    return FeatureStyleTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
 class FeatureStyleTask(InversionTask):

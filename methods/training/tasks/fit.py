@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.core.schema import from_table
 from bench.world.render import render
 from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Generator, State
@@ -25,7 +26,6 @@ from methods.training.frozen import FastCritics
 from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
 from methods.training.optimisers import fastest
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
 from methods.training.world import GENERATOR, load_loss_critics, prefixed, write_part
@@ -49,7 +49,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> FitTask:
-    return FitTask(recipe, read_options(Options, recipe.options, recipe.name), context)
+    return FitTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
 def image_loss(made: Tensor, real: Tensor) -> Tensor:

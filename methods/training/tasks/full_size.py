@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from bench.core.schema import from_table
 from methods.styleres.pipeline import StyleRes
 from methods.training import losses
 from methods.training.full_size import judging
@@ -28,7 +29,6 @@ from methods.training.full_size.passes import Edit, Pass, Passes
 from methods.training.full_size.result import write_result
 from methods.training.full_size.terms import Reference, Terms
 from methods.training.optimisers import TensorFlowAdam
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
 from methods.warpres.network import WarpRes
@@ -38,7 +38,7 @@ _NORMED_FROM = 8  # images a process, from which batch statistics are worth trai
 
 def build(recipe: Recipe, context: Context) -> FullSizeTask:
     """The task with everything loaded. Raises one MissingError that lists all files and images that are not here."""
-    options = read_options(Options, recipe.options, recipe.name)
+    options = from_table(Options, recipe.options, recipe.name)
     files = find_files(options, context.data, f"python -m methods.training {recipe.name}")
     assert context.data is not None
     networks = load_networks(options, files, context.device)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.schema import from_table
 from bench.world.render import render
 from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Discriminator
@@ -24,7 +25,6 @@ from methods.training.frozen import FastDiscriminator
 from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
 from methods.training.optimisers import fastest
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
 from methods.training.tasks.fit import draw, follow, image_loss, new_generator, psnr, unseen_latents
@@ -55,7 +55,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> GanTask:
-    return GanTask(recipe, read_options(Options, recipe.options, recipe.name), context)
+    return GanTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
 class GanTask(Task):

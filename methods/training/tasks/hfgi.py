@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.core.schema import from_table
 from methods.hfgi.adapter import Hfgi
 from methods.hfgi.names import ALIGNMENT, CONSULTATION
 from methods.hfgi.network import Alignment, Consultation, fuse, low_rate
@@ -25,7 +26,6 @@ from methods.training import world_baselines
 from methods.training.frozen import FastEncoder
 from methods.training.frozen.generator import Styles
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 from methods.training.world import BASE_FILES, prefixed, write_part
@@ -49,7 +49,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> HfgiTask:
-    return HfgiTask(recipe, context, read_options(Options, recipe.options, recipe.name))
+    return HfgiTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
 class HfgiTask(InversionTask):

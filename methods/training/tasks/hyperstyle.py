@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.schema import from_table
 from methods.hyperstyle.adapter import HyperStyle
 from methods.hyperstyle.network import HyperNet, OwnBlock, WEncoder
 from methods.training import world_baselines
 from methods.training.inversion import CANVAS, EncoderMethod, InversionTask, Weights
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 from methods.training.tasks.w_encoder import w_method
@@ -46,7 +46,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> HyperStyleTask:
-    return HyperStyleTask(recipe, context, read_options(Options, recipe.options, recipe.name))
+    return HyperStyleTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
 class HyperStyleTask(InversionTask):

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.core.checkpoint import write_safetensors
+from bench.core.schema import from_table
 from bench.world.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networks
 from bench.world.render import IMAGE_SIZE, render
 from bench.world.scene import DETAIL_FIELDS, FIELDS, SWITCHES, Scene, other_photo, sample_people
 from methods.training.frozen.copies import match_layout
 from methods.training.optimisers import fastest
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
 from methods.training.world import batch_of_people
@@ -35,7 +35,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> JudgesTask:
-    read_options(Options, recipe.options, recipe.name)
+    from_table(Options, recipe.options, recipe.name)
     return JudgesTask(recipe, context)
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from bench.core.checkpoint import write_safetensors
 from bench.core.errors import MissingError
+from bench.core.schema import from_table
 from methods.nets.base import Canvas
 from methods.nets.configs import to_dict
 from methods.nets.pyramid import PyramidEncoder, Wiring
@@ -27,7 +28,6 @@ from methods.training.edit_figures import psnr
 from methods.training.full_size.images import TrainingImages
 from methods.training.grids import grid
 from methods.training.loss_networks import feature_loss
-from methods.training.options import read_options
 from methods.training.own.networks import Perceptual, given_generator, perceptual_network
 from methods.training.own.sizes import BackboneName, encoder_config, input_size
 from methods.training.recipe import Recipe
@@ -71,7 +71,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> OwnEncoderTask:
-    return OwnEncoderTask(recipe, read_options(Options, recipe.options, recipe.name), context)
+    return OwnEncoderTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
 class OwnEncoderTask(Task):

@@ -15,6 +15,7 @@ import torch
 
 from bench.core.checkpoint import load_strict, read_checkpoint, write_safetensors
 from bench.core.errors import MissingError, UsageError
+from bench.core.schema import from_table
 from bench.weights.registry import locate
 from methods.nets.configs import to_dict
 from methods.nets.flow.network import FlowNet
@@ -26,7 +27,6 @@ from methods.training.full_size.networks import Networks
 from methods.training.full_size.options import CycleWeights, Weights
 from methods.training.full_size.options import Options as FullSizeOptions
 from methods.training.loss_networks import LossNetworks
-from methods.training.options import read_options
 from methods.training.own.networks import Identity, Perceptual, identity_network, perceptual_network
 from methods.training.own.sizes import discriminator_config, flow_config, has_released_flow, residual_config
 from methods.training.recipe import Recipe
@@ -92,7 +92,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> OwnResidualTask:
-    return OwnResidualTask(recipe, read_options(Options, recipe.options, recipe.name), context)
+    return OwnResidualTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
 class OwnResidualTask(FullSizeTask):

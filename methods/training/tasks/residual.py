@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.checkpoint import read_checkpoint, state_dict_of
+from bench.core.schema import from_table
 from bench.world.networks import WEIGHTS
 from methods.nets.flow.glunet import Maps
 from methods.training import losses
@@ -25,7 +26,6 @@ from methods.training.bases import parts_of
 from methods.training.edit_figures import EditFigures, Render
 from methods.training.frozen import FastDiscriminator, match_layout
 from methods.training.muon import Muon
-from methods.training.options import read_options
 from methods.training.paths import Passes, as_targets, edited_codes, simulated_edit
 from methods.training.people import People
 from methods.training.recipe import Recipe
@@ -67,7 +67,7 @@ class ResidualTask(Task):
 
     def __init__(self, recipe: Recipe, context: Context) -> None:
         self.recipe, self.context = recipe, context
-        self.options = read_options(Options, recipe.options, recipe.name)
+        self.options = from_table(Options, recipe.options, recipe.name)
         self.dtype = torch.bfloat16 if recipe.bfloat16 else torch.float32
         self.networks = load_networks(self.options, context, self.dtype)
         self.model = new_model(self.options, context)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from bench.core.schema import from_table
 from methods.nets.pyramid import Wiring
 from methods.psp.adapter import PyramidMethod
 from methods.restyle.adapter import Restyle
@@ -23,7 +24,6 @@ from methods.restyle.network import restyle_encoder
 from methods.training import world_baselines
 from methods.training.codes_critic import CodesCritic
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 from methods.training.world import prefixed, write_part
@@ -51,7 +51,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> RestyleTask:
-    return RestyleTask(recipe, context, read_options(Options, recipe.options, recipe.name))
+    return RestyleTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
 class RestyleTask(InversionTask):

@@ -16,12 +16,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from bench.core.schema import from_table
 from methods.nets.configs import to_dict
 from methods.styletransformer.adapter import StyleTransformer
 from methods.styletransformer.network import StyleTransformerEncoder, queries
 from methods.training import world_baselines
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 from methods.training.world import prefixed, write_part
@@ -43,7 +43,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> StyleTransformerTask:
-    return StyleTransformerTask(recipe, context, read_options(Options, recipe.options, recipe.name))
+    return StyleTransformerTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
 class StyleTransformerTask(InversionTask):

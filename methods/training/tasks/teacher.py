@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.core.schema import from_table
 from bench.world.render import IMAGE_SIZE, View, render
 from bench.world.scene import FACE_FIELDS, Scene
 from bench.world.truth import STILL, TrueFlow, edited, layers, true_flow
@@ -25,7 +26,6 @@ from methods.nets.flow.network import FlowNet, normalise
 from methods.training.edit_figures import LEAST_MOVE, flow_figures, full_size
 from methods.training.frozen import match_layout
 from methods.training.grids import grid
-from methods.training.options import read_options
 from methods.training.processes import Processes
 from methods.training.recipe import Recipe
 from methods.training.sample_grids import flow_colours
@@ -67,7 +67,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> TeacherTask:
-    return TeacherTask(recipe, read_options(Options, recipe.options, recipe.name), context)
+    return TeacherTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
 def pairs(counts: Mapping[str, int], random: torch.Generator, split: str = "train") -> tuple[Scene, Scene]:

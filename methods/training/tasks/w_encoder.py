@@ -14,10 +14,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from bench.core.schema import from_table
 from methods.hyperstyle.network import WEncoder
 from methods.training.codes_critic import CodesCritic
 from methods.training.inversion import EncoderMethod, InversionTask, Weights, load_pyramid, start_from
-from methods.training.options import read_options
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 from methods.training.world import BACKBONE, GENERATOR, prefixed, write_part
@@ -39,7 +39,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> WEncoderTask:
-    return WEncoderTask(recipe, context, read_options(Options, recipe.options, recipe.name))
+    return WEncoderTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
 class WEncoderTask(InversionTask):

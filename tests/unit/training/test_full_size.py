@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from bench.core.errors import MissingError, UsageError
+from bench.core.schema import from_table
 from bench.weights import registry
 from methods.nets.flow.glunet import FlowConfig
 from methods.nets.flow.network import FlowNet
@@ -34,7 +35,6 @@ from methods.training.full_size.options import Options
 from methods.training.full_size.passes import Edit
 from methods.training.loop import train
 from methods.training.loss_networks import LossNetworks, load_identity
-from methods.training.options import read_options
 from methods.training.processes import Processes
 from methods.training.recipe import Recipe, load_recipe, shipped_recipes
 from methods.training.task import Context
@@ -413,7 +413,7 @@ def test_all_that_is_missing_is_listed_at_once_with_its_command(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WARPRES_BENCH_HOME", str(tmp_path))
-    chosen = read_options(Options, load_recipe(name).options, name)
+    chosen = from_table(Options, load_recipe(name).options, name)
     with pytest.raises(MissingError) as caught:
         find_files(chosen, None, f"python -m methods.training {name}")
     error = caught.value
@@ -461,7 +461,7 @@ def test_what_nobody_released_is_missing_with_the_command_that_trains_it(item: r
     assert error.next_step.startswith(f"python -m methods.training {item.training}; ")
     given = _parser().parse_args(item.training.split())
     recipe = load_recipe(given.recipe, given.set)
-    chosen = read_options(Options, recipe.options, recipe.name)
+    chosen = from_table(Options, recipe.options, recipe.name)
     base = item.method.rpartition("+")[0] or "e4e"
     assert (chosen.domain, chosen.base, chosen.model) == (item.domain, base, item.method.rpartition("+")[2])
     made = (given.out / recipe.name / recipe.output).as_posix()

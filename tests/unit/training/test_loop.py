@@ -122,7 +122,7 @@ def test_bad_recipes_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no recipe file"):
         load_recipe(tmp_path / "mine.toml")
     (tmp_path / "broken.toml").write_text("name = ")
-    with pytest.raises(UsageError, match="no valid TOML"):
+    with pytest.raises(UsageError, match="is not TOML"):
         load_recipe(tmp_path / "broken.toml")
     (tmp_path / "short.toml").write_text('name = "short"')
     with pytest.raises(UsageError, match="lacks batch, output"):
