@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import ExitCode
+from bench.core.metadata import read_metadata
 from bench.world.networks import WEIGHTS
 from methods.training.chain_plan import Chain, Node
 from methods.training.recipe import Recipe
-from methods.training.world_card import metadata_of
 
 LOWER_IS_BETTER = ("mse", "epe_px")
 TOLERANCE = 0.01
@@ -40,7 +40,7 @@ def objections(node: Node, made: Path, before: Path, *, not_better: bool = False
     """
     if made.suffix != ".safetensors":
         return
-    metadata = metadata_of(made)
+    metadata = read_metadata(made)
     steps = metadata.get("made", {}).get("steps")
     if isinstance(node.content, Recipe) and steps is not None and steps < node.content.steps:
         yield f"stopped at step {steps} of {node.content.steps}"
@@ -50,7 +50,7 @@ def objections(node: Node, made: Path, before: Path, *, not_better: bool = False
         yield f"psnr {figures['psnr']} is not better than the {figures['psnr_before']} of what it builds on"
     if not before.is_file():
         return
-    earlier = metadata_of(before).get("held_out", {})
+    earlier = read_metadata(before).get("held_out", {})
     for name in LOWER_IS_BETTER:
         if name in figures and name in earlier and figures[name] > earlier[name] * (1 + TOLERANCE):
             yield f"{name} {figures[name]} is worse than the shipped file's {earlier[name]}"

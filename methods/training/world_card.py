@@ -46,11 +46,6 @@ SEED_FIGURES = ("psnr", "pose+/kept", "pose-/kept", "smile+/flow_slope", SCORE)
 EDIT_FIGURES = ("pose+/kept", "pose-/kept", "smile+/kept", "smile-/kept", "smile+/flow_slope", "yaw+17/flow_epe")
 
 
-def metadata_of(path: Path) -> dict[str, Any]:
-    """Metadata of one of our files, values parsed."""
-    return read_metadata(path)
-
-
 @torch.inference_mode()
 def generator_distance(generator: Generator, networks: WorldNetworks) -> tuple[float, float]:
     """FD of generated images to held-out renders without details, and the floor: other renders to the same ones."""
@@ -85,7 +80,7 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     yield f"FD of {COUNT} samples to {COUNT} held-out renders without details: **{distance:.2f}**;"
     yield f"of as many other renders to the same ones: {floor:.2f}. Samples: `generator.png`.\n"
     yield "## Directions\n"
-    facts = metadata_of(folder / "directions.safetensors")
+    facts = read_metadata(folder / "directions.safetensors")
     yield "Mean change that the regressor measures at strength 3 (600 unseen samples); yaw in degrees. Wanted on the"
     yield "diagonal, a leak elsewhere.\n"
     yield "| direction | smile | yaw | age | R² of the linear model |"
@@ -96,7 +91,7 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
 
 
 def _file_line(path: Path) -> str:
-    facts = metadata_of(path)
+    facts = read_metadata(path)
     made, held_out = facts.get("made", {}), facts.get("held_out", {})
     shown = {name: value for name, value in held_out.items() if "/" not in name or name in EDIT_FIGURES}
     figures = ", ".join(f"{name} {value}" for name, value in shown.items())
@@ -109,7 +104,7 @@ def _file_line(path: Path) -> str:
 
 def _comparison_lines(folder: Path) -> Iterator[str]:
     """Each method beside what it builds on, and of one that is not better how its training stood when it ended."""
-    found = {path.stem: metadata_of(path) for path in sorted(folder.glob("*.safetensors"))}
+    found = {path.stem: read_metadata(path) for path in sorted(folder.glob("*.safetensors"))}
     found = {name: facts for name, facts in found.items() if "psnr_before" in facts.get("held_out", {})}
     if not found:
         return
@@ -159,7 +154,7 @@ def _seed_lines(folder: Path) -> Iterator[str]:
     families: dict[str, list[Mapping[str, float]]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         stem = re.sub(r"-s\d+$", "", path.stem)
-        families.setdefault(stem, []).append(metadata_of(path).get("held_out", {}))
+        families.setdefault(stem, []).append(read_metadata(path).get("held_out", {}))
     several = {name: figures for name, figures in families.items() if len(figures) > 1}
     if not several:
         return

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from bench.core.checkpoint import write_safetensors
+from bench.core.metadata import read_metadata
 from methods.training.card_figures import draw_trade_off, draw_training, held_out_curve, late_gain, loss_curve, records
 from methods.training.recipe import load_recipe
 from methods.training.ship import RECORDS, main, thinned
-from methods.training.world_card import metadata_of
 
 STEPS = load_recipe("world/styleres").steps
 
@@ -33,7 +33,7 @@ def test_a_finished_training_is_shipped_with_a_thin_log(tmp_path: Path, capsys: 
     (tmp_path / "into").mkdir()
     assert main([str(tmp_path / "runs"), "--into", str(tmp_path / "into")]) == 0
     assert "shipped" in capsys.readouterr().out
-    assert metadata_of(tmp_path / "into/styleres.safetensors")["held_out"] == {"mse": 0.01}
+    assert read_metadata(tmp_path / "into/styleres.safetensors")["held_out"] == {"mse": 0.01}
     log = records(tmp_path / "into/logs/styleres.jsonl")
     losses = [record for record in log if "losses" in record]
     assert len(losses) == RECORDS
@@ -62,7 +62,7 @@ def test_what_fails_a_check_stays_out(
     write_safetensors(into / "styleres.safetensors", {"x": torch.zeros(1)}, {"held_out": {"mse": 0.02}})
     assert main([str(tmp_path / "runs"), "--into", str(into)]) == 1
     assert why in capsys.readouterr().out
-    assert metadata_of(into / "styleres.safetensors")["held_out"] == {"mse": 0.02}
+    assert read_metadata(into / "styleres.safetensors")["held_out"] == {"mse": 0.02}
     assert not (into / "logs").exists()
 
 

@@ -8,6 +8,7 @@ import torch
 
 from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
 from bench.core.contract import Direction, EditPass
+from bench.core.metadata import read_metadata
 from bench.core.observer import Output
 from bench.run.truth import DIRECTIONS, TruthObserver, asked_change
 from bench.world import open_world
@@ -18,7 +19,6 @@ from bench.world.render import render
 from bench.world.scene import other_photo, sample_people
 from methods.training.recipe import load_recipe
 from methods.training.tasks.judges import verification_accuracy
-from methods.training.world_card import metadata_of
 
 MADE = [path for path in sorted(WEIGHTS.glob("*.safetensors")) if path.stem not in ("directions", "asked")]
 
@@ -48,7 +48,7 @@ def test_embedder_knows_people_on_another_day(networks: WorldNetworks) -> None:
 @torch.inference_mode()
 def test_directions_move_what_they_name(networks: WorldNetworks) -> None:
     generator = load_shipped_generator()
-    facts = metadata_of(WEIGHTS / "directions.safetensors")
+    facts = read_metadata(WEIGHTS / "directions.safetensors")
     changes = facts["change_at_strength_3"]
     assert changes["yaw"]["yaw"] > 12
     assert abs(changes["yaw"]["smile"]) < 0.1
@@ -60,7 +60,7 @@ def test_directions_move_what_they_name(networks: WorldNetworks) -> None:
 
 @pytest.mark.parametrize("path", MADE, ids=lambda path: path.stem)
 def test_weights_name_how_they_were_made(path: object) -> None:
-    made = metadata_of(path)["made"]  # type: ignore[arg-type]
+    made = read_metadata(path)["made"]  # type: ignore[arg-type]
     recipe = load_recipe(made["recipe"].replace("world-", "world/"))  # what earlier recipes were called
     assert made["steps"] > 0
     assert made["seed"] == recipe.seed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.core.metadata import read_metadata
 from bench.plan.checkpoints import checkpoint_files
 from bench.plan.config import load_config
 from bench.plan.names import spelled_out
 from bench.world.networks import WEIGHTS
 from methods.conformance import check
 from methods.registry import load_method
-from methods.training.world_card import metadata_of
 
 CONFIG = spelled_out(load_config("synthetic", command_line={"methods": ["ready", "e4e+*"]}))
 FILES = {name: WEIGHTS / f"{name}.safetensors" for name in CONFIG.methods}
@@ -32,7 +32,7 @@ def test_the_contract_is_kept(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, file in FILES.items() if file.is_file()])
 def test_it_reconstructs_better_than_what_it_builds_on_or_the_card_says_so(name: str) -> None:
-    held_out = metadata_of(FILES[name])["held_out"]
+    held_out = read_metadata(FILES[name])["held_out"]
     if "psnr_before" not in held_out:
         # The encoders that stand for themselves, and the residual methods, whose base is another row of the table.
         assert name.partition("+")[0] in {"psp", "e4e", "styletransformer", "styleres", "warpres"}
