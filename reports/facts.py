@@ -1,8 +1,8 @@
-"""The facts of a manifest, completed with what the protocol files say of their columns."""
+"""The facts of a manifest, completed with what protocol files say of columns, and the registry of methods."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,30 @@ def gather_facts(manifest: Mapping[str, Any]) -> Facts:
     if facts.paper_table is None and is_table_2(facts):
         facts = replace(facts, paper_table=2)
     known = _protocols(manifest)
+    titles, places = titles_and_places([*facts.methods, *facts.absent_methods])
     return replace(
         facts,
+        titles={**titles, **facts.titles},
+        places={**places, **facts.places},
         columns={**_words(known), **facts.columns},
         marked_from={name: protocol.numbers.smallest_marked for name, protocol in known.items()},
     )
+
+
+def titles_and_places(names: Iterable[str]) -> tuple[dict[str, str], dict[str, int]]:
+    """What methods call themselves and where they stand, for who is not told by a manifest.
+
+    Of two runs' methods of one name each says whose it is: "warpres@monday" is "WarpRes (monday)".
+    """
+    from methods.registry import entries
+
+    titles, places = {}, {}
+    for name in names:
+        own, _, run = name.partition("@")
+        if (entry := entries().get(own)) is not None:
+            titles[name] = (entry.title or own) + (f" ({run})" if run else "")
+            places[name] = entry.place
+    return titles, places
 
 
 def _protocols(manifest: Mapping[str, Any]) -> dict[str, ProtocolFile]:

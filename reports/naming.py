@@ -32,20 +32,8 @@ REFERENCE_NOTES = {
         "measured without an edit"
     ),
 }
-_METHOD_TITLES = {
-    "psp": "pSp",
-    "e4e": "e4e",
-    "restyle": "ReStyle",
-    "restyle-psp": "ReStyle (pSp)",
-    "hyperstyle": "HyperStyle",
-    "hfgi": "HFGI",
-    "styletransformer": "StyleTransformer",
-    "featurestyle": "FeatureStyle",
-    "styleres": "StyleRes",
-    "warpres": "WarpRes",
-}
-# The paper's order: base encoders first, the two residual methods last.
-_ORDER = {name: place for place, name in enumerate(_METHOD_TITLES)}
+# Methods whose place nobody says stand behind those of the paper.
+_LAST = 100
 _PASS = re.compile(r"^(?P<edit>.+?)(?:(?P<sign>[+-])(?P<variant>\d+(?:\.\d+)?)?)?$")
 
 
@@ -84,18 +72,8 @@ def capitalised(text: str) -> str:
 
 
 def method_title(name: str, titles: Mapping[str, str]) -> str:
-    """Printed name of a method or reference row; combinations keep their plus ("pSp+WarpRes").
-
-    Of two runs' methods of one name each says whose it is: "warpres@monday" is "WarpRes (monday)".
-    """
-    if name in titles:
-        return titles[name]
-    if name in REFERENCE_TITLES:
-        return REFERENCE_TITLES[name]
-    name, _, run = name.partition("@")
-    if run:
-        return f"{method_title(name, titles)} ({run})"
-    return "+".join(_METHOD_TITLES.get(part, part) for part in name.split("+"))
+    """Printed name of a method or reference row: its title, or its name where it has none."""
+    return titles.get(name) or REFERENCE_TITLES.get(name, name)
 
 
 def is_reference(name: str, references: Mapping[str, str]) -> bool:
@@ -103,13 +81,6 @@ def is_reference(name: str, references: Mapping[str, str]) -> bool:
     return name in references or name in REFERENCE_TITLES
 
 
-def in_reading_order(names: Iterable[str], places: Mapping[str, int] | None = None) -> list[str]:
-    """Methods in the paper's order, or at the places that they say themselves; the others after them by name."""
-
-    def place(name: str) -> tuple[int, int, str]:
-        parts = name.partition("@")[0].split("+")
-        if places and name in places:
-            return places[name], 0, name
-        return _ORDER.get(parts[0], len(_ORDER)), _ORDER.get(parts[-1], len(_ORDER)), name
-
-    return sorted(set(names), key=place)
+def in_reading_order(names: Iterable[str], places: Mapping[str, int]) -> list[str]:
+    """Methods at the places that they say themselves (the paper's order), those of one place by name."""
+    return sorted(set(names), key=lambda name: (places.get(name, _LAST), name))

@@ -82,13 +82,9 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
 
 
 def _printed(config: Config, name: str) -> dict[str, Any]:
-    """What tables call a method and where it stands in them, where that is not the usual."""
-    from methods.registry import MethodEntry
-
+    """What tables call a method and where it stands in them."""
     entry, variant = entry_of(config, name), config.variants.get(name)
-    place = {"place": entry.place} if entry.place != MethodEntry.place else {}
-    title = variant.title if variant else entry.title
-    return ({"title": title} if title or variant else {}) | place
+    return {"title": variant.title if variant else entry.title, "place": entry.place}
 
 
 def _passes_record(work: Work) -> list[dict[str, Any]]:

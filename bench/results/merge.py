@@ -36,8 +36,12 @@ class Part:
         return self.results.manifest
 
     def methods(self) -> dict[str, Mapping[str, Any]]:
-        """Records of its methods by their names in the merge."""
-        return {self.names[name]: about for name, about in self.manifest["methods"].items()}
+        """Records of its methods by their names in the merge; a title of one that was renamed says whose it is."""
+        return {self.names[name]: self._titled(name, about) for name, about in self.manifest["methods"].items()}
+
+    def _titled(self, name: str, about: Mapping[str, Any]) -> Mapping[str, Any]:
+        renamed = self.names[name] != name and about.get("title")
+        return {**about, "title": f"{about['title']} ({self.label})"} if renamed else about
 
 
 def parts_of(results: Sequence[Results], *, keep_both: bool = False, across: Collection[str] = ()) -> list[Part]:

@@ -12,6 +12,8 @@ METHODS = (
         domains=("faces", "cars"),
         files=("e4e_ffhq_encode.pt or e4e_cars_encode.pt",),
         edits=STYLE_RULES,
+        title="e4e",
+        place=20,
         summary="e4e (Tov et al. 2021): W+ deltas over one shared w, for editing",
         golden=("e4e_ffhq", "e4e_cars"),
     ),

@@ -119,6 +119,8 @@ METHODS = (
         build=build,
         files=("143_enc.pth, the encoder", "psp_ffhq_encode.pt, pSp's checkpoint (its generator is used)"),
         edits=STYLE_RULES,
+        title="FeatureStyle",
+        place=70,
         summary="FeatureStyle (Yao et al. 2022): codes and a 16 px feature map that replaces the generator's",
         golden=("feature_style_ffhq",),
     ),

@@ -130,6 +130,8 @@ METHODS = (
         build=build,
         files=("ckpt.pt, HFGI's face editing checkpoint",),
         edits=STYLE_RULES,
+        title="HFGI",
+        place=50,
         summary="HFGI (Wang et al. 2022): e4e codes and an aligned residual that modulates the generator",
         golden=("hfgi_ffhq",),
     ),

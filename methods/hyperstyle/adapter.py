@@ -151,6 +151,8 @@ METHODS = (
         domains=("faces", "cars"),
         files=("hyperstyle_ffhq.pt or hyperstyle_cars.pt", "its W encoder: faces_w_encoder.pt or cars_w_encoder.pt"),
         edits=STYLE_RULES,
+        title="HyperStyle",
+        place=40,
         summary="HyperStyle (Alaluf et al. 2022): W codes and generator weights tuned by a hypernetwork",
         golden=("hyperstyle_ffhq", "hyperstyle_cars"),
     ),

@@ -113,6 +113,8 @@ METHODS = (
         domains=("faces",),
         files=("psp_ffhq_encode.pt",),
         edits=STYLE_RULES,
+        title="pSp",
+        place=10,
         summary="pSp (Richardson et al. 2021): one W+ row per style head",
         golden=("psp_ffhq",),
     ),

@@ -22,7 +22,7 @@ from methods.nets.pyramid import PyramidConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State, StyleDelta
 from methods.psp.adapter import Encoded, assemble
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
-from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of, pick
+from methods.styleres.bases import BASES, base_method, ours_of, parts_golden, pick
 from methods.styleres.names import RELEASED_CLAMP, check_unused, generator_tensors, official_name, residual_tensors
 from methods.styleres.pipeline import Prefix, Prepared, StyleRes, StyleResConfig
 
@@ -182,18 +182,20 @@ _RELEASED = "styleres_ffhq.pth"
 _TRAINED = "our trained styleres.safetensors"
 
 
-def _on(base: str, domains: tuple[Domain, ...]) -> MethodEntry:
+def _on(base: MethodEntry) -> MethodEntry:
     # The released StyleRes is one on e4e, so that there the one file is enough.
-    released = base == "e4e"
+    released = base.name == "e4e"
     return MethodEntry(
-        name=f"{base}+styleres",
+        name=f"{base.name}+styleres",
         build=build,
-        domains=domains,
-        files=(f"{_RELEASED}, or e4e's checkpoint",) if released else (f"{base}'s checkpoint", _TRAINED),
+        domains=base.domains,
+        files=(f"{_RELEASED}, or e4e's checkpoint",) if released else (f"{base.name}'s checkpoint", _TRAINED),
         optional=(_TRAINED, GENERATOR) if released else (GENERATOR,),
         edits=STYLE_RULES,
-        summary=f"StyleRes on {base}" + (": styleres by its long name" if released else ""),
-        golden=("styleres_ffhq", *GOLDENS[base]),
+        title=f"{base.title}+StyleRes",
+        place=base.place,
+        summary=f"StyleRes on {base.name}" + (": styleres by its long name" if released else ""),
+        golden=("styleres_ffhq", *parts_golden(base.name)),
     )
 
 
@@ -205,8 +207,10 @@ METHODS = (
         files=(f"{_RELEASED}, or e4e's checkpoint",),
         optional=(_TRAINED, GENERATOR),
         edits=STYLE_RULES,
+        title="StyleRes",
+        place=80,
         summary="StyleRes (Pehlivan et al. 2023): residual features added inside the generator",
         golden=("styleres_ffhq",),
     ),
-    *(_on(base, domains) for base, domains in BASES.items()),
+    *(_on(base) for base in BASES.values()),
 )

@@ -13,22 +13,24 @@ from bench.core.checkpoint import refuse_strangers, state_dict_of
 from bench.core.contract import Domain
 from bench.core.errors import MissingError
 from bench.core.signature import recognise
+from methods.e4e import adapter as e4e
 from methods.generators import built, find_generator
 from methods.nets.stylegan2 import Generator, GeneratorConfig
-from methods.registry import Checkpoint, MethodEntry, find, merged
+from methods.psp import adapter as psp
+from methods.registry import Checkpoint, MethodEntry, merged
+from methods.styletransformer import adapter as styletransformer
 
-BASES: Mapping[str, tuple[Domain, ...]] = {
-    "psp": ("faces",),
-    "e4e": ("faces", "cars"),
-    "styletransformer": ("faces", "cars"),
+BASES: Mapping[str, MethodEntry] = {
+    entry.name: entry for entry in (*psp.METHODS, *e4e.METHODS, *styletransformer.METHODS)
 }
-# What the methods built on a base are made of was compared under these names; as wholes they were never released.
-GOLDENS: Mapping[str, tuple[str, ...]] = {
-    "psp": ("psp_ffhq", "stylegan2_1024"),
-    "e4e": ("e4e_ffhq", "e4e_cars", "stylegan2_1024", "stylegan2_512"),
-    "styletransformer": ("style_transformer_ffhq", "style_transformer_cars", "stylegan2_1024", "stylegan2_512"),
-}
+_GENERATOR_GOLDENS: Mapping[Domain, str] = {"faces": "stylegan2_1024", "cars": "stylegan2_512"}
 _BASE = ("encoder.", "decoder.", "latent_avg")
+
+
+def parts_golden(base: str) -> tuple[str, ...]:
+    """What the parts of a method on that base were compared under; as wholes such methods were never released."""
+    entry = BASES[base]
+    return (*entry.golden, *(_GENERATOR_GOLDENS[domain] for domain in entry.domains))
 
 
 def pick(checkpoints: Sequence[Checkpoint], what: str, *, ours: bool | None = None) -> Checkpoint | None:
@@ -70,7 +72,7 @@ def base_method(name: str, domain: Domain, checkpoints: Sequence[Checkpoint]) ->
     A file with a generator but no encoder of this kind (rosinality's, the released StyleRes file, ours) is the shared
     one. Without one, the decoder in the encoder's own checkpoint stays.
     """
-    entry = find(name)
+    entry = BASES[name]
     own = [file for file in checkpoints if file.metadata]
     ours = merged(own) if own else None
     if ours is not None and "encoder" in ours.metadata["config"]:

@@ -84,6 +84,8 @@ METHODS = (
         domains=("faces", "cars"),
         files=("the faces or cars checkpoint of StyleTransformer",),
         edits=STYLE_RULES,
+        title="StyleTransformer",
+        place=60,
         summary="StyleTransformer (Hu et al. 2022): queries attend to the picture's features, coarse to fine",
         golden=("style_transformer_ffhq", "style_transformer_cars"),
     ),

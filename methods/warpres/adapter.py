@@ -16,7 +16,7 @@ from methods.nets.flow.names import flow_kind, flow_tensors, official_names
 from methods.nets.flow.network import FlowNet
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.styleres.adapter import GENERATOR, Base, ResidualMethod, build_released, load_trained
-from methods.styleres.bases import BASES, GOLDENS, base_method, ours_of
+from methods.styleres.bases import BASES, base_method, ours_of, parts_golden
 from methods.styleres.network import ResidualConfig
 from methods.warpres.network import WarpRes, WarpResConfig
 
@@ -69,21 +69,25 @@ METHODS = (
         files=("e4e's checkpoint", "our trained warpres.safetensors"),
         optional=(GENERATOR,),
         edits=STYLE_RULES,
+        title="WarpRes",
+        place=90,
         summary="WarpRes (Yildirim et al. 2023): residual features that follow the edit through a learned flow",
-        golden=(*GOLDENS["e4e"], *_FLOW),
+        golden=(*parts_golden("e4e"), *_FLOW),
     ),
     *(
         MethodEntry(
-            name=f"{base}+warpres",
+            name=f"{base.name}+warpres",
             build=build,
-            domains=domains,
-            files=(f"{base}'s checkpoint", "our trained warpres.safetensors"),
+            domains=base.domains,
+            files=(f"{base.name}'s checkpoint", "our trained warpres.safetensors"),
             optional=(GENERATOR,),
             edits=STYLE_RULES,
-            summary=f"WarpRes on {base}",
-            golden=(*GOLDENS[base], *_FLOW),
+            title=f"{base.title}+WarpRes",
+            place=base.place,
+            summary=f"WarpRes on {base.name}",
+            golden=(*parts_golden(base.name), *_FLOW),
         )
-        for base, domains in BASES.items()
+        for base in BASES.values()
     ),
     MethodEntry(
         name="styleres+flow",

@@ -38,7 +38,7 @@ def draw_grids(images: Sequence[RunImage], passes: Sequence[str], facts: Facts) 
     """One grid an image (methods down, passes across) and one a pass (images down, methods across)."""
     methods = [
         name
-        for name in in_reading_order(method for image in images for method, _ in image.made)
+        for name in in_reading_order((method for image in images for method, _ in image.made), facts.places)
         if not is_reference(name, facts.references)
     ]
     passes = passes_of(images, passes)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reports.naming import in_reading_order
-
 # Okabe and Ito's colours (Color Universal Design, 2008); the yellow is darkened to be seen on white.
 _COLOURS = {
     "warpres": "#D55E00",
@@ -50,7 +48,7 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
     """
     found: dict[str, Look] = {}
     spare = 0
-    for name in in_reading_order(methods):
+    for name in sorted(set(methods)):
         parts = name.split("+")
         if parts[-1] in _COLOURS and parts[0] in _MARKERS:
             found[name] = Look(_COLOURS[parts[-1]], _MARKERS[parts[0]])

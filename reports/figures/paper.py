@@ -86,7 +86,7 @@ def draw_figure(
     if number not in FIGURES:
         raise UsageError(f"figure {number} is not drawn from images", f"one of {', '.join(map(str, FIGURES))}")
     chosen = [image for name in selection.names for image in images if image.name == name]
-    made = in_reading_order(method for image in chosen for method, _ in image.made)
+    made = in_reading_order((method for image in chosen for method, _ in image.made), facts.places)
     made = [name for name in made if not is_reference(name, facts.references)]
     shown = list(methods) or made
     for name in shown:

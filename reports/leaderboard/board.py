@@ -10,6 +10,7 @@ from typing import Any
 from bench.core.contract import EditPass
 from bench.core.errors import MissingError, UsageError
 from metrics.summary import Cell
+from reports.facts import titles_and_places
 from reports.inputs import Facts
 from reports.naming import in_reading_order
 from reports.results_file.check import known_rules, problems, read_results
@@ -178,4 +179,4 @@ def _entries(board: Board, folder: Path) -> Iterator[Entry]:
             row = name if alone else f"{name}@{where}"
             title = method["title"] if alone else f"{method['title']} ({where})"
             found[row] = Entry(row, title, name, method, path, record)
-    return (found[row] for row in in_reading_order(found))
+    return (found[row] for row in in_reading_order(found, titles_and_places(found)[1]))

@@ -23,7 +23,7 @@ def explorer_data(images: Sequence[RunImage], passes: Sequence[str], facts: Fact
     `pictures` maps "input IMAGE", "true PASS IMAGE" and "METHOD PASS IMAGE" (parts joined by a tab) to data URIs. Only
     small copies travel in the page; the images themselves lie beside it in `pictures/`.
     """
-    made = in_reading_order(method for image in images for method, _ in image.made)
+    made = in_reading_order((method for image in images for method, _ in image.made), facts.places)
     methods = [name for name in made if not is_reference(name, facts.references)]
     if not methods:
         return None

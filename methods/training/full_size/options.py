@@ -145,9 +145,9 @@ class Options:
         unknown = [name for name in self.vgg_layers if name not in LAYERS]
         return [
             (
-                self.domain not in BASES[self.base],
+                self.domain not in BASES[self.base].domains,
                 f"base = {self.base} has no {self.domain} encoder",
-                f"bases for {self.domain}: {', '.join(base for base in BASES if self.domain in BASES[base])}",
+                f"bases for {self.domain}: {', '.join(base for base in BASES if self.domain in BASES[base].domains)}",
             ),
             (
                 self.domain == "cars" and self.base_generator == "shared",

@@ -16,6 +16,7 @@ from reports.inputs import Facts
 
 PROTOCOL = "synthetic-2"
 METHODS = ("e4e", "styleres", "warpres")
+TITLES = {"e4e": "e4e", "styleres": "StyleRes", "warpres": "WarpRes"}
 PASSES = ("reconstruction", "smile+", "smile-", "pose+", "pose-")
 IMAGES = ("00012", "00047")
 _QUALITY = {"e4e": 0.0, "styleres": 0.7, "warpres": 1.0}
@@ -50,7 +51,7 @@ def _near(value: float, spread: float, n: int, name: str, failed: int = 0) -> Fa
 
 
 def summaries(protocol: str = PROTOCOL) -> dict[tuple[str, str], dict[str, FakeCell]]:
-    """Bootstrap that look like a run of 240 images, half of them smiling."""
+    """Numbers that look like a run of 240 images, half of them smiling."""
     found: dict[tuple[str, str], dict[str, FakeCell]] = {}
     for method in METHODS:
         for column in PASSES:
@@ -101,7 +102,7 @@ def manifest(**more: Any) -> dict[str, Any]:
         "preset": "synthetic",
         "seed": 0,
         "versions": {"python": "3.11.9", "torch": "2.14.1", "warpres-bench": "0.1.0"},
-        "methods": {name: {"digest": "0f" * 32} for name in METHODS},
+        "methods": {name: {"digest": "0f" * 32, "title": TITLES[name]} for name in METHODS},
         "protocols": {PROTOCOL: {"digest": "ab" * 32}},
         **more,
     }

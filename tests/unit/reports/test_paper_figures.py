@@ -14,7 +14,7 @@ from reports.inputs import Facts
 
 PASSES = ["reconstruction", "smile+", "pose-3"]
 STRENGTHS = {("warpres", "smile+"): 3.0, ("e4e", "smile+"): 3.0, ("warpres", "pose-3"): -3.0}
-FACTS = Facts(strengths=STRENGTHS)
+FACTS = Facts(strengths=STRENGTHS, titles={"warpres": "WarpRes"})
 
 
 def images(count: int = 5) -> list[RunImage]:

@@ -17,6 +17,7 @@ from reports.claims import Finding, all_claims, claims_csv, findings
 from reports.inputs import Facts
 from reports.proxies import agreements, agreements_csv
 
+FACTS = Facts(titles={"hyperstyle": "HyperStyle", "styleres": "StyleRes", "warpres": "WarpRes"})
 PROTOCOL = "synthetic-2"
 NUMBERS = Bootstrap(resamples=300)
 POSES, SMILES = ("pose+", "pose-"), ("smile+", "smile-")
@@ -86,7 +87,7 @@ def test_seeds_are_compared_with_each_other_and_counted() -> None:
 def test_the_flow_s_direction_and_the_runtimes() -> None:
     flow = [row("warpres", "smile+", i, flow_slope=-0.2 + 0.001 * i) for i in range(20)]
     seconds = {"styleres": 0.1, "warpres": 0.2, "hyperstyle": 0.1}
-    found = findings(flow, facts(), PROTOCOL, NUMBERS, seconds)
+    found = findings(flow, facts(methods={name: {} for name in seconds}), PROTOCOL, NUMBERS, seconds)
     assert said(found, "points outward").verdict == "does not hold"
     assert said(found, "StyleRes is faster than WarpRes").verdict == "holds"
     assert said(found, "WarpRes is faster than HyperStyle").verdict == "does not hold"
@@ -150,5 +151,5 @@ def test_a_frechet_distance_is_ranked_by_its_features() -> None:
 def test_nothing_is_tested_on_filled_weights() -> None:
     own = [*rows("styleres", lambda i, name: hard(i)), *rows("warpres", lambda i, name: hard(i) + 1)]
     manifest = {"protocols": {PROTOCOL: {}}, "pictures": {}}
-    assert check_rows(Path("nowhere"), own, [], Facts(), manifest, None)
+    assert check_rows(Path("nowhere"), own, [], FACTS, manifest, None)
     assert check_rows(Path("nowhere"), own, [], Facts(filled=("all networks",)), manifest, None) == []

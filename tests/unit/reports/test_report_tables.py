@@ -10,7 +10,7 @@ from reports_fake_run import METHODS, FakeCell, FakePass, facts, manifest, passe
 from reports.columns import metric, split_column
 from reports.facts import gather_facts
 from reports.inputs import Facts
-from reports.naming import method_title, split_pass
+from reports.naming import in_reading_order, method_title, split_pass
 from reports.standing import Standing
 from reports.table import Column, Entry, Row, Table
 from reports.tables import build_tables, marked
@@ -153,8 +153,15 @@ def test_the_protocol_has_the_last_word_on_a_column() -> None:
     ("name", "title"),
     [("psp+warpres", "pSp+WarpRes"), ("restyle-psp", "ReStyle (pSp)"), ("mine", "mine"), ("real", "Copy of input")],
 )
-def test_method_titles(name: str, title: str) -> None:
-    assert method_title(name, {}) == title
+def test_a_method_is_called_as_its_entry_says_also_where_an_older_run_says_nothing(name: str, title: str) -> None:
+    assert method_title(name, gather_facts({"methods": {name: {}}}).titles) == title
+
+
+def test_methods_stand_in_the_paper_s_order_with_combinations_behind_their_base() -> None:
+    order = ["psp", "psp+styleres", "psp+warpres", "e4e", "restyle", "restyle-psp", "hyperstyle", "hfgi"]
+    order += ["styletransformer", "featurestyle", "styleres", "warpres", "mine"]
+    facts = gather_facts({"methods": {name: {} for name in sorted(order)}})
+    assert in_reading_order(facts.methods, facts.places) == order
 
 
 @pytest.mark.parametrize(
