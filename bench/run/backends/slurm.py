@@ -22,10 +22,15 @@ def parts(config: Config) -> int:
     return 4
 
 
+def settings(config: Config) -> dict[str, Any]:
+    """submitit's parameters: a day for a part, unless the config says otherwise."""
+    return {"name": config.run_name(), "timeout_min": 24 * 60, **config.run.slurm}
+
+
 def run(job: RemoteJob, shards: Sequence[Shard], config: Config, progress: Progress) -> list[dict[str, Any]]:
     """Do every part as a job of its own; logs lie in the run's folder `jobs`."""
     executor = submitit.AutoExecutor(folder=job.folder / "jobs", cluster=config.run.cluster or None)
-    executor.update_parameters(name=config.run_name(), timeout_min=24 * 60, **config.run.slurm)
+    executor.update_parameters(**settings(config))
     results: list[dict[str, Any]] = []
     left, reason = list(shards), ""
     for _ in range(TRIES):
