@@ -56,6 +56,7 @@ def write_reports(
     from reports.failures import collect
     from reports.figures.plots import draw_all
     from reports.figures.run_images import read_images
+    from reports.page.distributions import spreads
     from reports.page.render import Content, render
     from reports.timing_table import read_timings
 
@@ -63,7 +64,8 @@ def write_reports(
     timings = read_timings(run)
     tables, paper = build_tables(summaries, passes, facts, pairs=pairs), paper_tables(summaries, facts, pairs)
     full = build_tables(summaries, passes, facts, every=True, pairs=pairs)
-    compared = difference_tables(tables, Standing(facts, pairs))
+    standing = Standing(facts, pairs)
+    compared = difference_tables(tables, standing)
     files = dict(_table_files([*tables, *full, *paper, *compared], summaries, passes, facts))
     files.update(_timed_files(summaries, facts, timings, pairs))
     rows = _rows(run, manifest)
@@ -95,6 +97,7 @@ def write_reports(
         facts=facts,
         manifest=manifest,
         files=list(files),
+        spreads={table.slug: spreads(table, standing) for table in tables},
     )
     files["index.html"] = render(content).encode()
     return write_all(run, files)

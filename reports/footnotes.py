@@ -115,11 +115,11 @@ def note_small_sets(
             needed = needed_count(cell)
             if own == protocol and needed is not None and not is_reference(method, facts.references):
                 passes = found.setdefault((facts.metric(metric, protocol).label, cell.n, needed), {})
-                passes[column] = split_pass(column).title
+                passes[column] = split_pass(column).block
     for (label, count, needed), passes in found.items():
         own_columns = [column for column in columns if column.pass_name.name in passes]
         if own_columns:
-            sentence = small_set_note(label, ", ".join(passes.values()), count, needed, protocol)
+            sentence = small_set_note(label, ", ".join(dict.fromkeys(passes.values())), count, needed, protocol)
             _attach(noted, own_columns, notes.number(sentence))
 
 

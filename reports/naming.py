@@ -16,7 +16,8 @@ REFERENCE_TITLES = {
 # What the floors of a run measure; tables print it once below, with their number of images.
 REFERENCE_NOTES = {
     "real": (
-        "the pass's input pictures as they are: what doing nothing scores. A dash: a set against itself has no distance"
+        "the pass's input pictures as they are: what doing nothing scores. A dash: a set has no distance to itself, "
+        "and a picture as it is no flow"
     ),
     "truth": (
         "the true edit that was asked for, rendered: what a perfect method would score. A dash: it is not held against "

@@ -208,7 +208,7 @@ def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes
 def _why_dash(cell: Cell | None, column: Column) -> str:
     label = column.metric.label
     if cell is not None and (needed := needed_count(cell)) is not None:
-        return small_set_note(label, column.pass_name.title, cell.n, needed, column.protocol)
+        return small_set_note(label, column.pass_name.block, cell.n, needed, column.protocol)
     if column.metric.name.startswith("flow_"):
         return f"{label}: this method estimates no flow."
     return f"{label}: no picture of this method has a value."

@@ -8,6 +8,9 @@ from itertools import combinations
 from reports.standing import Standing, ranking
 from reports.table import Block, Column, Row
 
+# More leaders than these are counted, not named.
+_MOST_NAMES = 3
+
 
 def verdicts(rows: Sequence[Row], blocks: Sequence[Block], standing: Standing) -> tuple[str, ...]:
     """One sentence a block: who leads in what, alone or together. None with fewer than two methods."""
@@ -54,12 +57,17 @@ def _sentence(methods: Sequence[Row], columns: Sequence[tuple[int, Column]], sta
     parts = [_lead(names, columns) for names, columns in shared.items()]
     if open_ones:
         parts.append(f"no method stands apart in {_listed(open_ones)}")
+    if few and not parts:
+        smallest = standing.facts.smallest_marked(columns[0][1].protocol)
+        return f"fewer than {smallest} pictures, too few to tell methods apart."
     if few:
         parts.append(f"too few pictures to tell in {_listed(few)}")
     return "; ".join(parts) + "." if parts else ""
 
 
 def _lead(names: Sequence[str], columns: Sequence[str]) -> str:
+    if len(names) > _MOST_NAMES:
+        return f"{len(names)} methods share the lead in {_listed(columns)}"
     verb = "is best" if len(names) == 1 else "share the lead"
     return f"{_listed(names)} {verb} in {_listed(columns)}"
 

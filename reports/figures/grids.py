@@ -14,24 +14,26 @@ from PIL import Image, ImageDraw, ImageFont
 from reports.figures.flow_view import flow_image, full_length, wheel
 from reports.figures.run_images import RunImage, passes_of
 from reports.inputs import Facts
-from reports.naming import in_reading_order, is_reference, method_title, split_pass
+from reports.naming import RECONSTRUCTION, in_reading_order, is_reference, method_title, split_pass
 
 _GAP = 6
 _HEAD = 22
 _SIDE = 176
 _LINE = 18
-_LEGEND_WIDTH = 590
+_LEGEND_WIDTH = 690
 _INK, _PALE, _PAPER = (25, 25, 25), (110, 110, 110), (255, 255, 255)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One finished grid: file name without suffix, a sentence for readers, PNG bytes and its size in pixels."""
+    """One finished grid: file name without suffix, a sentence for readers, PNG bytes, its size in pixels, and what is
+    to be seen in it in words."""
 
     name: str
     caption: str
     png: bytes
     size: tuple[int, int]
+    alt: str = ""
 
 
 def draw_grids(images: Sequence[RunImage], passes: Sequence[str], facts: Facts) -> list[Grid]:
@@ -44,33 +46,44 @@ def draw_grids(images: Sequence[RunImage], passes: Sequence[str], facts: Facts) 
     passes = passes_of(images, passes)
     if not methods:
         return []
-    sheets = [_image_sheet(image, passes, methods, facts) for image in images]
-    return [*sheets, *(_pass_grid(images, pass_name, methods, facts) for pass_name in passes)]
+    longest = _common_length(images, passes)
+    sheets = [_image_sheet(image, passes, methods, facts, longest) for image in images]
+    return [*sheets, *(_pass_grid(images, pass_name, methods, facts, longest) for pass_name in passes)]
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a grid: an image, a flow with its scale, or nothing."""
+    """One field of a grid: an image, a flow with its scale, or a word on why there is neither."""
 
     image: Image.Image | None = None
     flow: np.ndarray | None = None
     longest: float = 1.0
+    why: str = "not kept"
 
 
-def _pass_grid(images: Sequence[RunImage], pass_name: str, methods: Sequence[str], facts: Facts) -> Grid:
+def _why(image: RunImage, pass_name: str) -> str:
+    """Why an image has nothing to show in a pass."""
+    if pass_name == RECONSTRUCTION:
+        return "no edit"
+    return "not kept" if any(name == pass_name for _, name in image.made) else "not in this\nedit's subset"
+
+
+def _pass_grid(
+    images: Sequence[RunImage], pass_name: str, methods: Sequence[str], facts: Facts, longest: float
+) -> Grid:
     name = split_pass(pass_name)
     with_true = any(pass_name in image.true for image in images)
     flowing = [method for method in methods if any((method, pass_name) in image.flows for image in images)]
     with_true_flow = bool(flowing) and any(pass_name in image.true_flows for image in images)
     heads = ["Input", *(method_title(method, facts.titles) for method in methods), *["True edit, as asked"] * with_true]
     heads += [_flow_title(method, facts) for method in flowing] + ["True flow"] * with_true_flow
-    longest = _common_length(images, [pass_name])
     rows = []
     for image in images:
-        row = [Field(image.input), *(Field(image.made.get((method, pass_name))) for method in methods)]
-        row += [Field(image.true.get(pass_name))] * with_true
-        row += [Field(flow=image.flows.get((method, pass_name)), longest=longest) for method in flowing]
-        row += [Field(flow=image.true_flows.get(pass_name), longest=longest)] * with_true_flow
+        why = _why(image, pass_name)
+        row = [Field(image.input), *(Field(image.made.get((method, pass_name)), why=why) for method in methods)]
+        row += [Field(image.true.get(pass_name), why=why)] * with_true
+        row += [Field(flow=image.flows.get((method, pass_name)), longest=longest, why=why) for method in flowing]
+        row += [Field(flow=image.true_flows.get(pass_name), longest=longest, why=why)] * with_true_flow
         rows.append(row)
     caption = f"{name.title}: the input, what each method makes of it" + (
         ", and the true edit as it was asked for." if with_true else "."
@@ -79,20 +92,23 @@ def _pass_grid(images: Sequence[RunImage], pass_name: str, methods: Sequence[str
     return compose(f"pass-{pass_name}", caption, name.title, heads, [image.name for image in images], rows, legend)
 
 
-def _image_sheet(image: RunImage, passes: Sequence[str], methods: Sequence[str], facts: Facts) -> Grid:
+def _image_sheet(image: RunImage, passes: Sequence[str], methods: Sequence[str], facts: Facts, longest: float) -> Grid:
     """The first row is the truth: the input stands where its reconstruction is to be, true edits follow."""
-    longest = _common_length([image], passes)
-    rows = [[Field(image.true.get(c) or (image.input if c == passes[0] else None)) for c in passes]]
+
+    def flow(found: np.ndarray | None, pass_name: str) -> Field:
+        return Field(flow=found, longest=longest, why=_why(image, pass_name))
+
+    rows = [[Field(image.true.get(c) or (image.input if c == passes[0] else None), why=_why(image, c)) for c in passes]]
     names = ["Input, true edits as asked" if image.true else "Input"]
     for method in methods:
-        rows.append([Field(image.made.get((method, c))) for c in passes])
+        rows.append([Field(image.made.get((method, c)), why=_why(image, c)) for c in passes])
         names.append(method_title(method, facts.titles))
     flowing = [method for method in methods if any((method, c) in image.flows for c in passes)]
     for method in flowing:
-        rows.append([Field(flow=image.flows.get((method, c)), longest=longest) for c in passes])
+        rows.append([flow(image.flows.get((method, c)), c) for c in passes])
         names.append(_flow_title(method, facts))
     if flowing and image.true_flows:
-        rows.append([Field(flow=image.true_flows.get(c), longest=longest) for c in passes])
+        rows.append([flow(image.true_flows.get(c), c) for c in passes])
         names.append("True flow")
     title = f"Picture {image.name}"
     heads = [split_pass(pass_name).title for pass_name in passes]
@@ -150,7 +166,13 @@ def compose(
         draw.text(place, line, _PALE, _font(12), anchor="lm")
     data = io.BytesIO()
     paper.save(data, "PNG", optimize=False)
-    return Grid(name, caption, data.getvalue(), paper.size)
+    alt = f"Images in {len(names)} rows ({_some(names)}) and {len(heads)} columns ({_some(heads)})."
+    return Grid(name, caption, data.getvalue(), paper.size, alt)
+
+
+def _some(words: Sequence[str], most: int = 12) -> str:
+    shown = ", ".join(words[:most])
+    return shown if len(words) <= most else f"{shown} and {len(words) - most} more"
 
 
 def _field_size(rows: Sequence[Sequence[Field]]) -> tuple[int, int]:
@@ -172,6 +194,9 @@ def _paste(paper: Image.Image, item: Field, place: tuple[int, int], size: tuple[
         paper.paste(flow_image(item.flow, size, item.longest), place)
         box = (*place, place[0] + size[0] - 1, place[1] + size[1] - 1)
         ImageDraw.Draw(paper).rectangle(box, outline=(205, 205, 205))
+    else:
+        middle = (place[0] + size[0] / 2, place[1] + size[1] / 2)
+        ImageDraw.Draw(paper).multiline_text(middle, item.why, _PALE, _font(12), anchor="mm", align="center")
 
 
 def _draw_legend(paper: Image.Image, place: tuple[int, int], longest: float, cells: int) -> None:
@@ -181,7 +206,8 @@ def _draw_legend(paper: Image.Image, place: tuple[int, int], longest: float, cel
     x, y = place[0] + side + 2 * _GAP, place[1]
     lines = (
         "Flow: hue is direction, colour strength is length; white stands still.",
-        f"Rim of the wheel: {longest:.2g} of {cells} cells ({100 * longest / cells:.2g} % of the width).",
+        f"Rim of the wheel: {longest:.2g} of {cells} cells ({100 * longest / cells:.2g} % of the width), one scale "
+        "throughout; darker is further.",
         "Arrows point from the edited picture to the place the content came from.",
     )
     for at, line in enumerate(lines):

@@ -38,9 +38,18 @@ def explorer_data(images: Sequence[RunImage], passes: Sequence[str], facts: Fact
     return {
         "images": [image.name for image in images],
         "methods": [{"name": name, "title": method_title(name, facts.titles)} for name in methods],
-        "passes": [{"name": pass_name, "title": split_pass(pass_name).title} for pass_name in passes],
+        "passes": [_pass_of(name, facts) for name in passes],
         "pictures": pictures,
     }
+
+
+def _pass_of(name: str, facts: Facts) -> dict[str, Any]:
+    """A pass with the edit it is a step of, and its signed strength: what a slider over a sweep needs."""
+    about = split_pass(name)
+    sizes = [abs(strength) for (_, own), strength in facts.strengths.items() if own == name]
+    size = float(about.variant) if about.variant else (sizes[0] if sizes else 1.0)
+    strength = {"+": size, "-": -size}.get(about.sign, 0.0)
+    return {"name": name, "title": about.title, "edit": about.edit if about.sign else "", "strength": strength}
 
 
 def _add(pictures: dict[str, str], key: tuple[str, ...], image: Image.Image | None) -> None:

@@ -50,7 +50,8 @@
 
   // --- filters: methods, edits, protocols
 
-  const filters = document.getElementById("filters");
+  const holder = document.getElementById("filters");
+  const filters = make("details", { open: innerWidth > 700 }, make("summary", { textContent: "Show methods, edits, tables" }));
   const group = (legend, names, show) => {
     if (names.size < 2) return;
     const set = make("fieldset", {}, make("legend", { textContent: legend }));
@@ -60,16 +61,18 @@
       set.append(make("label", {}, box, " " + title));
     }
     filters.append(set);
-    filters.hidden = false;
+    holder.replaceChildren(filters);
+    holder.hidden = false;
   };
-  if (filters) {
+  if (holder) {
     const named = (selector, key, title) =>
       new Map(all(selector).map((element) => [element.dataset[key], title(element)]));
     const toggle = (selector, key) => (name, on) => {
       for (const element of all(selector)) if (element.dataset[key] === name) element.hidden = !on;
     };
     group("Methods", named("tr.method", "method", (row) => row.dataset.title), toggle("tr[data-method]", "method"));
-    group("Edits", named(".block-table", "block", (block) => block.dataset.block), toggle(".block-table", "block"));
+    group("Edits", named(".block-table", "edit", (block) => block.dataset.edit), toggle(".block-table", "edit"));
+    group("Protocols", named("section.table", "protocol", (part) => part.dataset.protocol), toggle("section.table", "protocol"));
     group("Tables", named("section.table", "slug", (part) => part.dataset.title), toggle("section.table", "slug"));
   }
 
@@ -90,7 +93,7 @@
     select.addEventListener("change", () => { state[key] = Number(select.value); draw(); });
     return [make("label", {}, label + " ", select), select];
   };
-  const [imageLabel, imageSelect] = pick("Person", data.images, "image");
+  const [imageLabel, imageSelect] = pick("Picture", data.images, "image");
   const [passLabel, passSelect] = pick("Edit", data.passes.map((pass) => pass.title), "pass");
   const views = ["input", "edit", "truth"];
   const buttons = views.map((view, index) => {
@@ -98,36 +101,46 @@
     button.addEventListener("click", () => { state.view = view; draw(); });
     return button;
   });
+  const known = Object.keys(data.pictures).some((name) => name.startsWith("true\t"));
   const heatBox = make("input", { type: "checkbox" });
   heatBox.addEventListener("change", () => { state.heat = heatBox.checked; draw(); });
   const controls = make("div", { className: "controls" }, imageLabel, passLabel,
     make("span", { className: "views", role: "group", ariaLabel: "What is shown" }, ...buttons),
-    make("label", {}, heatBox, " difference to the truth"));
+    make("label", {}, heatBox, known ? " difference to the truth" : " difference to the input"));
   const stage = make("div", { className: "stage" });
   const help = make("p", { className: "hint", textContent:
     "Keys: 1 input, 2 edit, 3 truth, space to flip; arrows for the next person or edit; D for the difference. " +
     "Press on an image to see its input." });
-  root.append(controls, sliderFor(), stage, help);
+  const scale = make("p", { className: "scale hint", hidden: true }, "Mean difference of the colours: 0 ",
+    make("span", { className: "ramp" }), " 96 of 255 and more");
+  const followers = [];
+  root.append(controls, slidersFor(), stage, scale, help);
   root.hidden = false;
 
-  function sliderFor() {
-    // Passes of one edit at several strengths ("pose+1.5", "pose+3") are steps of a sweep.
+  function slidersFor() {
+    // Passes of one edit at its strengths are steps of a sweep; the reconstruction is its zero.
     const steps = new Map();
+    const still = data.passes.findIndex((pass) => pass.name === "reconstruction");
     data.passes.forEach((pass, index) => {
-      const found = /^(.*?)([+-]\d+(?:\.\d+)?)$/.exec(pass.name);
-      if (found) (steps.get(found[1]) ?? steps.set(found[1], []).get(found[1])).push([Number(found[2]), index]);
+      if (!pass.edit) return;
+      if (!steps.has(pass.edit)) steps.set(pass.edit, still < 0 ? [] : [[0, still]]);
+      steps.get(pass.edit).push([pass.strength, index]);
     });
     const holder = make("div", { className: "controls" });
     for (const [edit, list] of steps) {
       if (list.length < 3) continue;
       list.sort((a, b) => a[0] - b[0]);
       const shown = make("output", { textContent: "" });
-      const slider = make("input", { type: "range", min: 0, max: list.length - 1, value: 0 });
-      slider.addEventListener("input", () => {
-        const [strength, index] = list[Number(slider.value)];
-        state.pass = index; passSelect.value = index; shown.textContent = strength;
-        draw();
-      });
+      const slider = make("input", { type: "range", min: 0, max: list.length - 1, step: 1 });
+      slider.setAttribute("aria-label", `Strength of ${edit}`);
+      const told = ([strength]) => (strength > 0 ? "+" : strength < 0 ? "\u2212" : "") + Math.abs(strength);
+      const follow = () => {
+        const at = list.findIndex(([, index]) => index === state.pass);
+        shown.textContent = at < 0 ? "" : told(list[at]);
+        slider.value = at >= 0 ? at : list.findIndex(([strength]) => strength === 0);
+      };
+      slider.addEventListener("input", () => { state.pass = list[Number(slider.value)][1]; draw(); });
+      followers.push(follow);
       holder.append(make("label", {}, `Strength of ${edit} `, slider, " ", shown));
     }
     return holder;
@@ -161,15 +174,20 @@
     const src = sources[state.view];
     const what = { input: "the input", edit: `${method.title}, ${pass.title}`, truth: "the true edit" }[state.view];
     const caption = make("figcaption", { textContent: method.title });
+    const against = known ? sources.truth : sources.input;
     if (!src) return make("figure", {}, make("p", { className: "none", textContent: `no ${state.view}: not in this edit's subset, or not kept` }), caption);
-    if (state.heat && sources.edit && sources.truth) {
-      const [made, truth] = await Promise.all([loaded(sources.edit), loaded(sources.truth)]);
+    if (state.heat && sources.edit && against) {
+      const [made, truth] = await Promise.all([loaded(sources.edit), loaded(against)]);
       const canvas = make("canvas", { width: made.naturalWidth, height: made.naturalHeight, role: "img" });
-      canvas.setAttribute("aria-label", `Difference of ${method.title} to the true ${pass.title} of ${person}`);
+      canvas.setAttribute("aria-label", `Picture ${person}: how far ${method.title}, ${pass.title}, is from the ${known ? "true edit" : "input"}, brighter is further`);
       heat(canvas, made, truth);
       return make("figure", {}, canvas, caption);
     }
-    const image = make("img", { src, alt: `${person}: ${what}` });
+    const places = { input: ["real", "original"], edit: [method.name, pass.name], truth: ["truth", pass.name] };
+    const place = state.view === "truth" && pass.name === "reconstruction" ? places.input : places[state.view];
+    const href = ["pictures", ...place, `${person}.png`].map(encodeURIComponent).join("/");
+    caption.append(" ", make("a", { href, textContent: "full size", target: "_blank", rel: "noopener" }));
+    const image = make("img", { src, alt: `Picture ${person}: ${what}` });
     const peek = (on) => () => { if (sources.input) image.src = on ? sources.input : src; };
     image.addEventListener("pointerdown", peek(true));
     for (const end of ["pointerup", "pointerleave", "pointercancel"]) image.addEventListener(end, peek(false));
@@ -179,6 +197,8 @@
   async function draw() {
     const mine = ++turn;
     const [person, pass] = [data.images[state.image], data.passes[state.pass]];
+    for (const follow of followers) follow();
+    scale.hidden = !state.heat;
     imageSelect.value = state.image; passSelect.value = state.pass; heatBox.checked = state.heat;
     buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(views[index] === state.view)));
     const figures = await Promise.all(data.methods.map((method) => figure(method, person, pass)));
@@ -186,7 +206,7 @@
   }
   const step = (key, count, by) => { state[key] = (state[key] + by + count) % count; };
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA|BUTTON|SUMMARY|A)$/.test(event.target.tagName)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA|SUMMARY|A)$/.test(event.target.tagName)) return;
     const box = root.getBoundingClientRect();
     if (box.bottom < 0 || box.top > innerHeight) return; // only while it is seen
     const acts = {
@@ -196,6 +216,7 @@
       ArrowRight: () => step("image", data.images.length, 1), ArrowLeft: () => step("image", data.images.length, -1),
       ArrowDown: () => step("pass", data.passes.length, 1), ArrowUp: () => step("pass", data.passes.length, -1),
     };
+    if (event.key === " " && event.target.tagName === "BUTTON") return;
     const act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;
     act();

@@ -21,12 +21,17 @@ from reports.figures.plots import Drawing
 from reports.inputs import Facts
 from reports.naming import method_title, split_pass
 from reports.numbers import count_text, interval_text, value_text
+from reports.page.distributions import Spread
 from reports.page.explorer import webp_uri
-from reports.table import Table
+from reports.page.origins import cited, origins
+from reports.page.reproduce import commands, digests, facts_of_record
+from reports.standing import difference_text, rule_text
+from reports.table import Block, Column, Entry, Row, Table
 from reports.timing_table import Timings
 
 SHEET_SIDE = 1600
 _LONG_LISTS = ("pictures",)
+_MOST_COLUMNS = 6
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Content:
         timings: Runtimes, or None.
         facts, manifest: The run's record of itself.
         files: Names of the other files of the report, relative to the page.
+        spreads: Slug of a table -> how its values spread over the images.
         sheets: Grid by name -> its data URI, where that was made already (`sheet`).
     """
 
@@ -56,6 +62,7 @@ class Content:
     manifest: Mapping[str, Any]
     files: Sequence[str]
     sheets: Mapping[str, str] = field(default_factory=dict)
+    spreads: Mapping[str, Sequence[Spread]] = field(default_factory=dict)
 
 
 def render(content: Content) -> str:
@@ -70,15 +77,18 @@ def render(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found = origins(content.manifest, content.facts)
     script = (folder / "page.js").read_text(encoding="utf-8")
     environment.filters.update(
-        uri=_uri,
+        plot=_plot,
         sheet=lambda grid: content.sheets.get(grid.name) or sheet(grid),
         value=value_text,
         interval=interval_text,
         count=count_text,
         method=_method(content.facts),
         edit=_edit,
+        signed=_signed,
+        has_number=lambda part, row: any(entry.value is not None for entry in part.of(row)),
     )
     return str(
         environment.get_template("index.html.j2").render(
@@ -93,15 +103,97 @@ def render(content: Content) -> str:
                 for table in content.tables
                 if not table.slug.startswith("all@") and table.verdicts
             ],
-            record=_record(content.manifest),
+            record=facts_of_record(content.manifest),
+            commands=commands(content.manifest),
+            digests=digests(content.manifest),
+            origins=found,
+            bibtex=cited(found),
+            shown=[_Shown(table, content) for table in content.tables if not table.compared],
+            thumbnail=_thumbnails(content),
             manifest_text=_manifest_text(content.manifest),
             explained=_explained,
+            rule_text=rule_text,
+            difference_text=difference_text,
         )
     )
 
 
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+@dataclass(frozen=True)
+class _Part:
+    """Some columns of a block, few enough to be seen at once, and the place of the first of them in the table."""
+
+    block: Block
+    columns: tuple[Column, ...]
+    start: int
+    first: bool
+
+    def of(self, row: Row) -> Sequence[Entry]:
+        """A row's entries in these columns."""
+        return row.entries[self.start : self.start + len(self.columns)]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A table with what is folded below it."""
+
+    table: Table
+    content: Content
+
+    @property
+    def folded(self) -> bool:
+        return self.table.slug.startswith("all@")
+
+    @property
+    def parts(self) -> list[_Part]:
+        return _parts(self.table)
+
+    @property
+    def differences(self) -> _Shown | None:
+        slug = f"differences-{self.table.slug}"
+        own = [table for table in self.content.tables if table.slug == slug]
+        return _Shown(own[0], self.content) if own else None
+
+    @property
+    def spreads(self) -> Sequence[Spread]:
+        return self.content.spreads.get(self.table.slug, ())
+
+
+def _parts(table: Table) -> list[_Part]:
+    """The blocks, wide ones split so that a part fits; the + and - of a metric stay together."""
+    found, start = [], 0
+    for block in table.blocks:
+        piece: list[Column] = []
+        at = start
+        for both in _by_metric(block.columns):
+            if piece and len(piece) + len(both) > _MOST_COLUMNS:
+                found.append(_Part(block, tuple(piece), at, at == start))
+                at, piece = at + len(piece), []
+            piece += both
+        found.append(_Part(block, tuple(piece), at, at == start))
+        start += len(block.columns)
+    return found
+
+
+def _by_metric(columns: Sequence[Column]) -> list[list[Column]]:
+    groups: list[list[Column]] = []
+    for column in columns:
+        if groups and groups[-1][0].metric == column.metric:
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    return groups
+
+
+def _thumbnails(content: Content) -> Any:
+    """Image name -> data URI of its small copy, where the run kept it; else an empty text."""
+    pictures = (content.explorer or {}).get("pictures", {})
+    return lambda name: pictures.get(f"input\t{Path(name).stem}", "")
+
+
+def _plot(png: bytes) -> str:
+    """A plot as a data URI, exact."""
+    with Image.open(io.BytesIO(png)) as image:
+        return webp_uri(image.convert("RGB"), max(image.size), lossless=True)
 
 
 def sheet(grid: Grid) -> str:
@@ -124,29 +216,15 @@ def _edit(pass_name: str) -> str:
     return split_pass(pass_name).title
 
 
+def _signed(value: float, decimals: int | None = None) -> str:
+    """A difference with its sign: to three digits, or so many decimals."""
+    text = f"{value:+.3g}" if decimals is None else f"{value:+.{decimals}f}"
+    return text.replace("-", "−")
+
+
 def _explained(table: Table) -> list[Metric]:
     """The metrics of a table, each once, in the order of its columns."""
     return list({column.metric.name: column.metric for column in table.columns}.values())
-
-
-def _record(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The manifest's main facts as rows of a small table."""
-    data = manifest.get("data") or {}
-    rows = [
-        ("Preset", manifest.get("preset")),
-        ("Pictures", _words(data)),
-        ("Seed", manifest.get("seed")),
-        ("Device", manifest.get("device")),
-        ("Protocols", ", ".join(manifest.get("protocols") or ())),
-        ("Versions", _words(manifest.get("versions") or {})),
-    ]
-    return [(name, str(value)) for name, value in rows if value not in (None, "", {})]
-
-
-def _words(values: object) -> str:
-    if not isinstance(values, Mapping):
-        return str(values)
-    return ", ".join(f"{key} {value}" for key, value in values.items() if isinstance(value, str | int | float))
 
 
 def _manifest_text(manifest: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ def test_every_form_of_a_table_has_the_same_marks() -> None:
 def test_few_images_mark_nothing_and_say_so() -> None:
     table, standing = _table(29)
     assert set(_marks(table).values()) == {""}
-    assert table.verdicts == ("Pose: too few pictures to tell in ID+.",)
+    assert table.verdicts == ("Pose: fewer than 30 pictures, too few to tell methods apart.",)
     (number,) = table.blocks[0].notes
     assert "from n = 30 on" in table.notes[number - 1] and "Pose (1)" in text(table)
     (differences,) = difference_tables([table], standing)
