@@ -20,7 +20,7 @@ def gather_facts(manifest: Mapping[str, Any]) -> Facts:
     from reports.published.rows import is_table_2
 
     facts = Facts.from_manifest(manifest)
-    if facts.paper_table is None and is_table_2(facts):
+    if manifest.get("paper_table") is None and is_table_2(facts):
         facts = replace(facts, paper_table=2)
     known = _protocols(manifest)
     titles, places = titles_and_places([*facts.methods, *facts.absent_methods])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from reports.columns import Metric
@@ -104,6 +105,7 @@ class Row:
     """One row: `name` is the registry name, `entries` run along the table's columns.
 
     Rows of one `group` stand together; a named group has a heading. `note` is the row's own footnote, 0 for none.
+    `strengths`: pass -> signed strength of the method's edit.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Row:
     kind: Kind = "method"
     group: str = ""
     note: int = 0
+    strengths: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -89,7 +89,8 @@ def build_table(
 
     def row(name: str, titles: Mapping[str, str], kind: Kind, notes: Notes) -> Row:
         cells = tuple(entry(summaries, facts, name, column, notes) for column in columns)
-        return Row(name, method_title(name, titles), cells, kind)
+        own = {edit: strength for (method, edit), strength in facts.strengths.items() if method == name}
+        return Row(name, method_title(name, titles), cells, kind, strengths=own)
 
     rows = [row(name, facts.titles, "method", notes) for name in method_rows(summaries, facts)]
     titles = {**facts.titles, **facts.references}

@@ -63,9 +63,9 @@ def run(options: argparse.Namespace) -> int:
     passes = _passes(config, method, single)
     swept = {name: _passes(config, method, [(name, strength) for strength in steps]) for name, steps in sweeps.items()}
     failed = 0
-    for path in options.photographs:
+    for path, name in zip(options.photographs, _folder_names(options.photographs), strict=True):
         try:
-            folder = _edit_one(path, method, passes, swept, options, device)
+            folder = _edit_one(path, options.output / name, method, passes, swept, options, device)
         except ImageError as error:
             failed += 1
             tell(f"error: {error}")
@@ -148,8 +148,18 @@ def _passes(config: Config, method: Method, wanted: Sequence[tuple[str, float]])
     return [replace(loaded[name], strength=strength) for name, strength in wanted]
 
 
+def _folder_names(paths: Sequence[Path]) -> list[str]:
+    """The photographs' names without suffix; one that is there already has its number behind it."""
+    names: list[str] = []
+    for path in paths:
+        taken = sum(other.stem == path.stem for other in paths[: len(names)])
+        names.append(f"{path.stem}-{taken + 1}" if taken else path.stem)
+    return names
+
+
 def _edit_one(
     path: Path,
+    folder: Path,
     method: Method,
     passes: Sequence[EditPass],
     swept: dict[str, list[EditPass]],
@@ -160,7 +170,6 @@ def _edit_one(
     from reports.figures.photograph import write_edits, write_sweep
 
     pixels = _aligned(path, method, options)
-    folder: Path = options.output / path.stem
     write_edits(folder, pixels, list(edit_photograph(method, pixels, passes, device)))
     for name, steps in swept.items():
         _, *frames = edit_photograph(method, pixels, steps, device)

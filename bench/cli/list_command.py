@@ -1,18 +1,19 @@
-"""List what there is: methods, edits, metrics, presets or protocols."""
+"""List what there is: methods (what can run here first), edits, metrics,
+presets, protocols, kinds of data sets, or the runs of a folder.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill, indent, shorten
 from typing import Any
 
 from bench.cli.printing import show
 from bench.core.domains import domains
 from bench.plan.config import load_config, preset_names
 
-WHAT = ("methods", "edits", "metrics", "presets", "protocols", "data")
+WHAT = ("methods", "edits", "metrics", "presets", "protocols", "data", "runs")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +21,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods"
     )
+    parser.add_argument("--output", type=Path, metavar="DIR", default=Path("runs"), help="runs: where they lie (runs)")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     if options.what == "methods":
-        return _show_methods(_methods(options), as_json=options.json)
+        return _methods(options)
     if options.what == "edits":
         return show_edits(as_json=options.json)
     rows, columns = {
@@ -33,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         "presets": _presets,
         "protocols": _protocols,
         "data": _data,
+        "runs": _runs,
     }[options.what](options)
     show(rows, columns, as_json=options.json)
     return 0
@@ -41,67 +44,21 @@ def run(options: argparse.Namespace) -> int:
 Answer = tuple[list[dict[str, Any]], tuple[str, ...]]
 
 
-def _methods(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Methods as the registry describes them, with the presets they are ready on and what gets them on others."""
-    from bench.plan.beyond import licence_of
-    from bench.plan.names import places_of
-    from bench.plan.plugins import load_plugins
-    from methods import describe
-    from methods.registry import find
+def _methods(options: argparse.Namespace) -> int:
+    from bench.cli.methods_list import methods_listed, show_methods
 
-    load_plugins(options.plugin)
-    rows = []
-    for row in describe():
-        places = places_of(find(row["name"]))
-        lacking = {place.preset: place.next_step for place in places if not place.ready}
-        entry = find(row["name"])
-        row["licence"] = {domain: text for domain in entry.domains if (text := licence_of(entry, domain))}
-        rows.append({**row, "ready": [place.preset for place in places if place.ready], "next": lacking})
-    return sorted(rows, key=lambda row: not row["ready"])
-
-
-def _show_methods(rows: Sequence[Mapping[str, Any]], *, as_json: bool, width: int = 80) -> int:
-    """Print each method with the presets it is ready on, then how far each golden is from its network here."""
-    if as_json:
+    rows = methods_listed(options.plugin)
+    if options.json:
         show(rows, (), as_json=True)
-        return 0
-    longest = max(len(row["name"]) for row in rows)
-    print(f"{'name':<{longest}}  {'domains':<11}  ready on")
-    for row in rows:
-        origin = "" if row["origin"] == "built-in" else f" (from {row['origin']})"
-        ready = f"{', '.join(row['ready']) or '-'}{origin}"
-        print(f"{row['name']:<{longest}}  {', '.join(row['domains']):<11}  {ready}"[:width])
-        print(indent(shorten(row["summary"], width - 4, placeholder=" ..."), "    "))
-        for licence in dict.fromkeys(row["licence"].values()):
-            print(indent(shorten(f"licence: {licence}", width - 4, placeholder=" ..."), "    "))
-        for presets, step in _next_steps(row["next"]):
-            line = f"{presets}: {step}"
-            print(fill(line, width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False))
-    _show_parity(rows)
+    else:
+        show_methods(rows)
     return 0
 
 
-def _next_steps(steps: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What gets a method, each step once: presets of one family want the same."""
-    presets: dict[str, list[str]] = {}
-    for preset, step in steps.items():
-        presets.setdefault(step, []).append(preset)
-    return [(", ".join(names), " ".join(step.split())) for step, names in presets.items() if step]
+def _runs(options: argparse.Namespace) -> Answer:
+    from bench.cli.runs_list import runs_listed
 
-
-def _show_parity(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print each golden of the authors' networks once."""
-    cards = {card["golden"]: card for row in rows for card in row["parity"]}
-    widest = max(map(len, cards), default=0)
-    print("\nparity with the authors' networks: largest deviation of tolerance, share, date")
-    for golden, card in sorted(cards.items()):
-        print(f"    {golden:<{widest}}  {_deviation(card)}")
-
-
-def _deviation(card: Mapping[str, Any]) -> str:
-    tolerance, share = card["tolerance"], card["largest_share_of_tolerance"]
-    # What is allowed grows with the values, so the share says more than the two numbers before it.
-    return f"{card['largest_deviation']:.1e} of {tolerance['atol']:.0e}  {share:4.0%}  {card['date']}"
+    return runs_listed(options.output), ("name", "changed", "state", "what")
 
 
 def show_edits(extra: Sequence[Path] = (), *, as_json: bool = False) -> int:

@@ -16,7 +16,7 @@ from bench.cli.printing import COLUMNS
 from bench.core.errors import UsageError, unknown_name
 from bench.core.names import in_any_case
 from bench.plan.config import Config, load_config, preset_names
-from bench.plan.names import spelled_out
+from bench.plan.names import spelled_out, stands_for_several
 from bench.plan.own_data import data_layer, preset_for, retitled
 
 # In the name of one file; more are no path's.
@@ -60,6 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     again.add_argument("--resume", action="store_true", help="carry on where the run stopped (the default)")
     again.add_argument("--fresh", action="store_true", help="forget the run's results and start again")
     how.add_argument("--dry-run", action="store_true", help="print the plan and what is missing, run nothing")
+    how.add_argument("--print-config", action="store_true", help="print all of this as TOML for --config, run nothing")
     how.add_argument("--profile", action="store_true", help="say where the time went")
     how.add_argument("--columns", choices=COLUMNS, default="few", help="columns of the table here: few telling, or all")
     how.add_argument("--json", action="store_true", help="the answer as JSON")
@@ -67,6 +68,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     config = configuration(options)
+    if options.print_config:
+        from bench.plan.config_text import config_text
+
+        print(config_text(config), end="")
+        return 0
     from bench.cli import running
 
     return running.run(config, options)
@@ -76,6 +82,8 @@ def configuration(options: argparse.Namespace) -> Config:
     """The configuration of a command line."""
     layer: dict[str, Any] = {"data": {}, "edits": {}, "run": {}}
     _put(layer, "methods", names(options.methods, "--methods"))
+    if "methods" in layer and not any(map(stands_for_several, layer["methods"])):
+        layer["order"] = "asked"
     _put(layer, "protocols", names(options.protocols, "--protocols"))
     _put(layer["edits"], "names", names(options.edits, "--edits", empty=True))
     _put(layer["edits"], "files", options.directions)

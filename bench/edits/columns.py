@@ -99,7 +99,7 @@ def _columns(
 
 def _sweep(card: Card, strengths: Sequence[float], unit: float) -> list[Column]:
     if not strengths:
-        raise UsageError(f"the edit {card.name!r} has no sweep", "give the strengths, e.g. --strengths 1,2,3")
+        raise UsageError(f"the edit {card.name!r} has no sweep", f"give the strengths: --strength {card.name}=-3,3")
     columns = []
     for strength in strengths:
         # A sweep's step uses the images of the fixed column that goes the same way.

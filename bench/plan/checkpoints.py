@@ -31,6 +31,7 @@ def checkpoint_files(config: Config, name: str, domain: Domain) -> tuple[Path, .
     Raises AbsentError where there is none, UsageError where files were given that are too few or too many.
     """
     entry = entry_of(config, name)
+    name = name if name in config.variants else entry.name
     given = config.checkpoints.get(name) or (config.variants[name].checkpoint if name in config.variants else ())
     if given:
         return _given(name, entry, [Path(file) for file in given])

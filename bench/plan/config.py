@@ -129,13 +129,14 @@ class Config:
     Attributes:
         preset: What it started from.
         title: Heading of the report.
-        paper_table: Table of the paper that the run follows (1, 2, 3), or None.
-        paper_figure: Figure of the paper that its report draws (1, 3, 4, 5, 6 or 7), or None.
+        paper_table: Table of the paper that the run follows (1, 2, 3); None leaves it to its methods, 0 is none.
+        paper_figure: Figure of the paper that its report draws (1, 3, 4, 5, 6 or 7), or None; 0 is none.
         weights: Which family of checkpoints methods take by default: "released", or a kind of data set that comes with
             its own ("synthetic").
         checkpoints: Method -> files, instead of the default ones.
         variants: Further method names (see `Variant`).
         plugins: Modules or files that add methods.
+        order: Of the methods in tables: "reading" is the paper's, "asked" that of `methods`.
         filled_weights: The checkpoints are a test pattern; every report says that its numbers mean nothing.
     """
 
@@ -149,6 +150,7 @@ class Config:
     checkpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
+    order: Literal["reading", "asked"] = "reading"
     filled_weights: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     edits: EditsConfig = field(default_factory=EditsConfig)
@@ -159,6 +161,7 @@ class Config:
         if self.run.name:
             return self.run.name
         asked = asdict(_in_one_form(self))
+        del asked["order"]
         asked["run"] = {key: value for key, value in asked["run"].items() if key not in _NOT_IN_NAME}
         # Runs from before there was alignment keep their names.
         asked["data"] = {key: value for key, value in asked["data"].items() if value or key not in ("align", "face")}

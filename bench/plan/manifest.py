@@ -84,7 +84,8 @@ def _methods_record(config: Config, assembly: Assembly) -> dict[str, Any]:
 def _printed(config: Config, name: str) -> dict[str, Any]:
     """What tables call a method and where it stands in them; and what a variant is one of."""
     entry, variant = entry_of(config, name), config.variants.get(name)
-    printed: dict[str, Any] = {"title": variant.title if variant else entry.title, "place": entry.place}
+    place = config.methods.index(name) if config.order == "asked" else entry.place
+    printed: dict[str, Any] = {"title": variant.title if variant else entry.title, "place": place}
     return printed | ({"method": variant.method} if variant else {})
 
 

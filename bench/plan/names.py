@@ -88,7 +88,8 @@ def spelled_out(config: Config) -> Config:
     return replace(config, edits=replace(config.edits, names=edits, strengths=strengths))
 
 
-def _stands_for_several(name: str) -> bool:
+def stands_for_several(name: str) -> bool:
+    """Whether a name is `all`, `ready` or a pattern."""
     return name in (ALL, READY) or any(mark in name for mark in "*?[")
 
 
@@ -111,7 +112,7 @@ def _replaced(
 
 
 def _one(name: str, what: str, known: _Known, ready: Callable[[Sequence[str]], list[str]]) -> Sequence[str]:
-    if not _stands_for_several(name):
+    if not stands_for_several(name):
         return [in_any_case(name, (*known.names, *known.parts))]
     if name == ALL:
         return known.all()

@@ -45,4 +45,4 @@ def retitled(preset: str | None, data: Mapping[str, str]) -> dict[str, Any]:
     if data.get("name", config.data.name) == config.data.name:
         return {}
     title = f"Images of {Path(data['root']).name or data['root']}" if data.get("root") else f"Images of {data['name']}"
-    return {"title": title, "paper_table": None, "paper_figure": None}
+    return {"title": title, "paper_table": 0, "paper_figure": 0}

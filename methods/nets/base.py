@@ -13,6 +13,9 @@ from bench.core.domains import find_domain
 from bench.core.errors import MissingError, UsageError
 from methods.nets.stylegan2 import Generator, Shifted, State, StyleDelta, Synthesis
 
+# Generated images, which may be inverted again, reach beyond 1, but not this far.
+_TOO_BRIGHT = 10.0
+
 
 @dataclass(frozen=True)
 class Canvas:
@@ -46,11 +49,16 @@ class Canvas:
         return image[:, :, above : side - above] if above else image
 
     def check(self, images: Tensor) -> None:
-        """Raise UsageError unless images are (N, 3, *input_size)."""
+        """Raise UsageError unless images are (N, 3, *input_size), and not of 0 to 255."""
         expected = (3, *self.input_size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
             raise UsageError(
                 f"pictures have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))})"
+            )
+        if not images.is_floating_point() or (len(images) and float(images.detach().abs().amax()) > _TOO_BRIGHT):
+            raise UsageError(
+                f"pictures are {images.dtype} up to {float(images.max()):.0f}, expected floats in [-1, 1]",
+                "images / 127.5 - 1, from pixels of 0 to 255",
             )
 
 

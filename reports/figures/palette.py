@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from colorsys import hls_to_rgb
 from dataclasses import dataclass
 
 # Okabe and Ito's colours (Color Universal Design, 2008); the yellow is darkened to be seen on white.
@@ -53,6 +54,15 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
         if parts[-1] in _COLOURS and parts[0] in _MARKERS:
             found[name] = Look(_COLOURS[parts[-1]], _MARKERS[parts[0]])
             continue
-        found[name] = Look(_SPARE[spare % len(_SPARE)], _SPARE_MARKERS[spare % len(_SPARE_MARKERS)])
+        found[name] = Look(_spare_colour(spare), _SPARE_MARKERS[spare % len(_SPARE_MARKERS)])
         spare += 1
     return found
+
+
+def _spare_colour(number: int) -> str:
+    """The listed ones first; then hues a golden section apart, in three lightnesses: none comes again."""
+    if number < len(_SPARE):
+        return _SPARE[number]
+    further = number - len(_SPARE)
+    red, green, blue = hls_to_rgb((0.61803398875 * further) % 1, (0.35, 0.5, 0.65)[further % 3], 0.6)
+    return f"#{round(255 * red):02X}{round(255 * green):02X}{round(255 * blue):02X}"

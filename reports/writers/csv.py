@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from reports.inputs import Facts, Pass, Summaries, interval, number, part_text, reference_count
+from reports.naming import RECONSTRUCTION
 from reports.table import ORIGINAL, Entry, Row, Table
 
 _LONG = (
@@ -20,15 +21,20 @@ _PARTS = ("", ":low", ":high", ":n", ":failed", ":mark")
 def wide(table: Table) -> str:
     """One row a method; six fields a column: the value, then :low, :high, :n, :failed and :mark ("best", "second").
 
+    A pass has one, "smile+:strength".
+
     A field is empty where there is no number; the last field of the row says why.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     fields = [f"{column.name}{part}" for column in table.columns for part in _PARTS]
-    writer.writerow(["method", "kind", *fields, "notes"])
+    edits = list(dict.fromkeys(column.pass_name.name for column in table.columns))
+    edits = [name for name in edits if name != RECONSTRUCTION]
+    writer.writerow(["method", "kind", *fields, *(f"{name}:strength" for name in edits), "notes"])
     for row in table.rows:
         cells = [text for entry in row.entries for text in _cell(entry)]
-        writer.writerow([row.name, row.kind, *cells, "; ".join(_reasons(table, row))])
+        strengths = [exact(row.strengths.get(name)) for name in edits]
+        writer.writerow([row.name, row.kind, *cells, *strengths, "; ".join(_reasons(table, row))])
     return out.getvalue()
 
 

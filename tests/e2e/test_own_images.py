@@ -35,7 +35,7 @@ def test_images_of_ones_own_need_no_file_and_no_labels(desk: Desk, capsys: pytes
     manifest = read_manifest(run)
     assert (manifest["preset"], manifest["data"]["name"], len(manifest["pictures"])) == ("paper-faces", "folder", 11)
     # What is not the paper's data is not called so, nor held against its tables.
-    assert (manifest["title"], manifest["paper_table"]) == ("Images of faces", None)
+    assert (manifest["title"], manifest["paper_table"]) == ("Images of faces", 0)
     frame = load_run(run)
     assert set(frame[frame.status == "failed"].image) == {"wide.png"}
     (scores,) = (run / "tables").glob("scores*.csv")
@@ -99,3 +99,14 @@ def test_faces_are_aligned_as_they_are_read(
     # Which face, and what found it, are part of every key.
     again = {name: about["digest"] for name, about in read_manifest(desk.folder / "runs" / "mine")["pictures"].items()}
     assert not set(digests.values()) & set(again.values())
+
+
+def test_methods_stand_in_the_order_they_are_asked_in(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*desk.basics, "--checkpoint", f"dull-blocks={desk.folder / 'dull.pt'}", "--name", "mine", "--limit", "4"]
+    for order in (["dull-blocks", "blocks"], ["blocks", "dull-blocks"]):
+        assert desk.here(*words, "--methods", ",".join(order)) == 0
+        with (desk.folder / "runs" / "mine" / "tables" / "scores@plain-1.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["method"] for row in rows if row["kind"] == "method"] == order
+        capsys.readouterr()
+    assert desk.here(*words, "--methods", "*blocks", "--dry-run") == 0

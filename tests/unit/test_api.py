@@ -35,3 +35,11 @@ def test_what_is_not_here_says_what_gets_it() -> None:
         load_method("e4e", weights="celebahq")
     with pytest.raises(UsageError, match="did you mean pose"):
         load_direction("posse", load_method("e4e", weights="synthetic"))
+
+
+def test_pixels_of_0_to_255_are_refused_with_what_to_do() -> None:
+    method = load_method("styleres", weights="synthetic")
+    for images in (torch.full((1, 3, 64, 64), 200.0), torch.full((1, 3, 64, 64), 200, dtype=torch.uint8)):
+        with pytest.raises(UsageError, match=r"up to 200, expected floats in \[-1, 1\]") as error:
+            method.invert(images)
+        assert error.value.next_step.startswith("images / 127.5 - 1")

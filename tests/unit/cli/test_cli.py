@@ -93,27 +93,36 @@ def test_lists_are_not_empty_and_json_says_more(what: str, capsys: pytest.Captur
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) >= 3
     first = next(iter(rows[0]))
-    assert {row[first] for row in rows} <= {line.split()[0] for line in lines if line[:1].strip()}
+    assert {row[first] for row in rows} <= {line.split()[0].rstrip(":") for line in lines if line[:1].strip()}
 
 
-def test_methods_are_listed_with_where_they_are_ready_then_with_parity(capsys: pytest.CaptureFixture[str]) -> None:
+def test_methods_say_first_what_can_run_here_then_what_gets_the_rest_then_parity(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["ls", "methods"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert lines[0].split() == ["name", "domains", "ready", "on"]
-    first = lines[1:].index(next(line for line in lines[1:] if line.split()[0] == "e4e")) + 1
-    assert "synthetic" in lines[first].split("cars")[1]
-    assert lines[first + 1].strip().startswith("e4e (Tov et al. 2021)")
-    assert "weights fetch e4e-faces" in " ".join(" ".join(lines[first : first + 6]).split())
-    # Ready ones come first.
-    ready = [line.split()[-1] != "-" for line in lines[1:] if line[:1].strip() and "parity" not in line]
-    assert ready == sorted(ready, reverse=True)
-    parity = lines[lines.index(next(line for line in lines if line.startswith("parity"))) :]
-    assert sum(line.split()[0] == "e4e_ffhq" for line in parity) == 1
+    ready, elsewhere, parity = capsys.readouterr().out.split("\n\n")
+    first, heads, *rows = ready.splitlines()
+    assert first.startswith("ready here: ") and heads.split() == ["name", "ready", "on", "what"]
+    line = next(row for row in rows if row.split()[0] == "e4e")
+    assert "synthetic, synthetic-ablation" in line and "e4e (Tov et al. 2021)" in line
+    assert not any(row.startswith("sfe ") for row in rows)
+    # Commands stay whole, to be copied.
+    assert "\n    python run_bench.py weights fetch sfe-faces stylegan2-ffhq e4e-faces\n" in elsewhere
+    assert "atol + rtol" in parity
+    assert sum(line.split()[0] == "e4e_ffhq" for line in parity.splitlines()) == 1
     card = json.loads((CARDS / "e4e_ffhq.json").read_text())
-    line = next(line.split() for line in parity if line.split()[0] == "e4e_ffhq")
-    assert line[1:4] == f"{card['largest_deviation']:.1e} of 2e-04".split()
-    assert line[-1] == card["date"]
+    cells = next(line.split() for line in parity.splitlines() if line.split()[0] == "e4e_ffhq")
+    assert (cells[1], cells[2], cells[4]) == (f"{card['largest_deviation']:.1e}", "2e-04", card["date"])
+
+
+def test_weights_verify_shows_each_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["weights", "verify"]) == 0
+    assert str(Path("world/weights/warpres.safetensors")) in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert main(["weights", "verify"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("synthetic/warpres "))
+    assert line.endswith("warpres.safetensors") and len(line) <= 80
 
 
 PLUG_IN = """

@@ -63,3 +63,20 @@ def test_a_wide_photograph_is_not_squashed(tmp_path: Path, capsys: pytest.Captur
     Image.new("RGB", (300, 100)).save(path)
     assert _edit(path, "--method", "e4e", "--edit", "smile=2") == 4
     assert "300 x 100; e4e takes square images" in capsys.readouterr().err
+
+
+def test_several_photographs_are_turned_upright_and_never_overwrite_each_other(
+    photograph: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turned = photograph.with_name("other") / "me.png"
+    turned.parent.mkdir()
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    with Image.open(photograph) as image:
+        image.rotate(90).save(turned, exif=orientation)
+    words = ["--method", "E4E", "--weights", "synthetic", "--device", "cpu", "--edit", "smile=2"]
+    assert main(["edit", str(photograph), str(turned), *words, "-o", str(photograph.parent / "out")]) == 0
+    folders = [Path(line) for line in capsys.readouterr().out.split()]
+    assert [folder.name for folder in folders] == ["me", "me-2"]
+    first, second = (np.asarray(Image.open(folder / "input.png")) for folder in folders)
+    assert np.array_equal(first, second)

@@ -140,3 +140,8 @@ def test_plots_are_the_same_bytes_twice_and_leave_no_trace() -> None:
 def test_plots_without_numbers_are_left_out() -> None:
     assert draw_all({}, passes(), facts()) == []
     assert draw_all({("e4e", "smile+"): {}}, passes(), facts()) == []
+
+
+def test_any_number_of_plug_ins_have_colours_of_their_own() -> None:
+    found = looks([*METHODS, *(f"plug-in-{number}" for number in range(30))])
+    assert len({look.colour for look in found.values()}) == len(found)

@@ -57,6 +57,8 @@ def test_a_methods_own_strength_is_written() -> None:
     lines = [line for line in csv.DictReader(io.StringIO(text)) if line["pass"] == "pose-"]
     assert {line["strength"] for line in lines if line["method"] == "warpres"} == {"-2.25"}
     assert {line["strength"] for line in lines if line["method"] == "e4e"} == {"-3.0"}
+    wide = {line["method"]: line for line in csv.DictReader(io.StringIO(csv_writer.wide(_tables(methods=methods)[0])))}
+    assert (wide["warpres"]["pose-:strength"], wide["warpres"]["smile+:strength"]) == ("-2.25", "")
 
 
 def test_no_text_ever_says_nan() -> None:

@@ -1,0 +1,88 @@
+"""`ls methods`: what can run here and on which preset, what gets the rest, and each network's parity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+from bench.cli.printing import columns_here, fitted, say, show
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def methods_listed(plugins: Sequence[str]) -> list[dict[str, Any]]:
+    """Methods as the registry describes them, with the presets they are ready on and what gets them on others."""
+    from bench.plan.beyond import licence_of
+    from bench.plan.names import places_of
+    from bench.plan.plugins import load_plugins
+    from methods import describe
+    from methods.registry import find
+
+    load_plugins(plugins)
+    rows = []
+    for row in describe():
+        entry = find(row["name"])
+        places = places_of(entry)
+        lacking = {place.preset: place.next_step for place in places if not place.ready}
+        row["licence"] = {domain: text for domain in entry.domains if (text := licence_of(entry, domain))}
+        rows.append({**row, "ready": [place.preset for place in places if place.ready], "next": lacking})
+    return sorted(rows, key=lambda row: not row["ready"])
+
+
+def show_methods(rows: Rows) -> None:
+    """Print the methods in three parts: ready here, what gets the others, parity."""
+    ready = [row for row in rows if row["ready"]]
+    print(f"ready here: {len(ready)} of {len(rows)} methods")
+    show(
+        [{**row, "ready on": ", ".join(row["ready"]), "what": _about(row)} for row in ready],
+        ("name", "ready on", "what"),
+    )
+    print("\nwhat gets them elsewhere, and the others")
+    for row in rows:
+        if row["next"]:
+            say("\n".join(_elsewhere(row)))
+    print()
+    _show_parity(rows)
+
+
+def _about(row: Mapping[str, Any]) -> str:
+    return row["summary"] + ("" if row["origin"] == "built-in" else f" (from {row['origin']})")
+
+
+def _elsewhere(row: Mapping[str, Any]) -> Iterator[str]:
+    """A method's next steps, each once, and the licences of the files they fetch."""
+    width = columns_here()
+    yield row["name"] if row["ready"] else fitted(f"{row['name']}: {_about(row)}", width)
+    for presets, step in _next_steps(row["next"]):
+        # A command stays whole on its line, to be copied.
+        yield from wrap(presets, width - 2, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+        yield f"    {step}"
+    for licence in dict.fromkeys(row["licence"].values()):
+        yield "  " + fitted(f"licence: {licence}", width - 2)
+
+
+def _next_steps(steps: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What gets a method, each step once: presets of one family want the same."""
+    presets: dict[str, list[str]] = {}
+    for preset, step in steps.items():
+        presets.setdefault(step, []).append(preset)
+    return [(f"{', '.join(names)}:", " ".join(step.split())) for step, names in presets.items() if step]
+
+
+def _show_parity(rows: Rows) -> None:
+    """Print each golden of the authors' networks once."""
+    cards = {card["golden"]: card for row in rows for card in row["parity"]}
+    print("parity: outputs here against the authors' networks', on the same weights (pytest -m parity)")
+    print("used: the largest deviation as a share of what is allowed there, atol + rtol x the value's size")
+    shown = [
+        {
+            "network": golden,
+            "largest": f"{card['largest_deviation']:.1e}",
+            "atol": f"{card['tolerance']['atol']:.0e}",
+            "used": f"{card['largest_share_of_tolerance']:.0%}",
+            "date": card["date"],
+        }
+        for golden, card in sorted(cards.items())
+    ]
+    show(shown, ("network", "largest", "atol", "used", "date"))
