@@ -55,7 +55,7 @@ def check(config: Config) -> None:
         _check_strengths(name, strengths, sweep=config.edits.mode == "sweep")
     for which, known in (("paper_table", (1, 2, 3)), ("paper_figure", (1, 3, 4, 5, 6, 7))):
         value = getattr(config, which)
-        if value is not None and value not in known:
+        if value and value not in known:
             raise unknown_name(which, str(value), list(map(str, known)))
 
 
