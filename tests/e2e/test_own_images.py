@@ -53,7 +53,7 @@ def test_images_of_ones_own_need_no_file_and_no_labels(desk: Desk, capsys: pytes
         (["--preset", "paper-cars", "--data", "absent", "--align"], "absent: no such folder"),
         (["--preset", "paper-cars", "--data", "own", "--align"], "images of cars are not aligned"),
         (["--align"], "drawn aligned"),
-        (["--data", "folder:own", "--face", "-1"], "--face counts from 1"),
+        (["--data", "folder:own", "--face", "-1"], "--face must be at least 0"),
     ],
 )
 def test_one_sentence_says_what_is_wrong(
