@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -86,7 +87,7 @@ def merged_manifest(parts: Sequence[Part], name: str, command: Sequence[str]) ->
         "versions": _versions(manifests),
         "methods": methods,
         "passes": _passes(manifests),
-        "protocols": first["protocols"],
+        "protocols": _protocols(manifests),
         "missing": _missing(manifests, methods),
         "filled_weights": _filled(manifests),
         "pictures": {image: _image(manifests, image) for image in first["pictures"]},
@@ -204,6 +205,19 @@ def _passes(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
         for edit in manifest["passes"]:
             found.setdefault(edit["column"], dict(edit))
     return list(found.values())
+
+
+def _protocols(manifests: Sequence[Manifest]) -> dict[str, Any]:
+    """The protocols, each with one digest for all parts.
+
+    Where runs differ `across` something it is a digest of its own: no run may take such rows for its own kind's.
+    """
+    found = {}
+    for name, about in manifests[0]["protocols"].items():
+        digests = sorted({own["protocols"][name]["digest"] for own in manifests})
+        joint = hashlib.sha256(" ".join(digests).encode()).hexdigest() if len(digests) > 1 else digests[0]
+        found[name] = {**about, "digest": joint}
+    return found
 
 
 def _missing(manifests: Sequence[Manifest], methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -104,7 +104,10 @@ def _whole(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"method {name} has a strength for {column}, which is no pass of the file"
         if any(place >= len(record["sources"]) for place in method["sources"]):
             yield f"method {name} names a source that is not there"
+    images = {edit["name"]: edit["images"] for edit in record["passes"]}
     for place, score in enumerate(record["scores"]):
+        if score["method"] in record["methods"] and score["n"] > images.get(score["pass"], score["n"]):
+            yield f"scores[{place}] is of {score['n']} images, but its pass has {images[score['pass']]}"
         for kind, names in (("method", known), ("pass", passes), ("protocol", record["protocols"])):
             if score[kind] not in names:
                 yield f"scores[{place}] is of the {kind} {score[kind]!r}, which the file does not describe"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bench.results.frame import load_run
+from bench.results.store import read_manifest
 from tests.e2e.conftest import Desk
 from tests.e2e.test_page_in_browser import BROWSER, _dump
 
@@ -108,6 +109,9 @@ def test_runs_of_other_machines_are_merged_only_when_told(
     machines = [own["machine"]["instructions"] for own in _read(runs / "two/results.json")["sources"]]
     assert machines[1] == "ABACUS" != machines[0]
     assert desk.here(*two, "--across", "machines") == 2
+    # No run of either kind would take these rows for its own.
+    digests = [read_manifest(runs / name)["protocols"]["plain-1"]["digest"] for name in ("tuesday", "abacus", "two")]
+    assert len(set(digests)) == 3
 
 
 def test_a_leaderboard_of_results_files(desk: Desk, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
