@@ -118,7 +118,7 @@ def load_method(
         checkpoint: The authors' file, several where the method needs them (any order), or ours (safetensors), in one
             file or in parts (generator, encoder, what was trained on them); none for a method without weights.
         weights: Instead of files, a family of them: "synthetic" (shipped) or "released" (fetched before, `run_bench.py
-            weights fetch`).
+            weights fetch`; the default where no file is given).
         device: Where its networks go.
         steps: Optimisation steps an image, for methods that have some; 0 for the method's own number.
 
@@ -134,10 +134,10 @@ def load_method(
     name = entry.name
     _check_domain(entry, domain)
     paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
-    if weights and not paths:
-        from methods.checkpoint_files import family_files
+    if not paths:
+        from methods.checkpoint_files import RELEASED, family_files
 
-        paths = list(family_files(weights, name, domain, entry))
+        paths = list(family_files(weights or RELEASED, name, domain, entry))
     method: Any = assembled(entry, domain, [Checkpoint(path, read_checkpoint(path)) for path in paths])
     if isinstance(method, torch.nn.Module):
         method = method.eval().requires_grad_(False).to(device)

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-import torch
+from PIL import Image
 
 from bench.cli import main
 from methods.training.__main__ import main as train
@@ -74,8 +74,9 @@ def test_make_bench_is_the_command_that_the_readme_names() -> None:
     assert COMMANDS, "the README has no commands"
 
 
-def test_python_snippet() -> None:
+def test_python_snippet(desk: Path) -> None:
     (snippet,) = (block for block in BLOCKS if "import load_direction" in block)
-    names = {"images": torch.zeros(2, 3, 64, 64)}
-    exec(snippet, names)
-    assert names["edited"].shape == (2, 3, 64, 64)
+    assert main(["synthetic", "export", "world/", "--split", "test", "--limit", "1"]) == 0
+    exec(snippet, {})
+    with Image.open(desk / "turned.png") as turned:
+        assert (turned.format, turned.size) == ("PNG", (64, 64))

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.api import load_direction, load_method
-from bench.core.errors import MissingError, UsageError
+from bench.api import load_direction, load_images, load_method, save_image
+from bench.core.errors import ImageError, MissingError, UsageError
 from bench.world import open_world
 
 
@@ -30,7 +30,7 @@ def test_one_image_is_edited_and_saved(tmp_path: Path) -> None:
 
 def test_what_is_not_here_says_what_gets_it() -> None:
     with pytest.raises(MissingError, match="e4e-faces is not here"):
-        load_method("e4e", weights="released")
+        load_method("e4e")
     with pytest.raises(UsageError, match="no weights come with"):
         load_method("e4e", weights="celebahq")
     with pytest.raises(UsageError, match="did you mean pose"):
@@ -43,3 +43,15 @@ def test_pixels_of_0_to_255_are_refused_with_what_to_do() -> None:
         with pytest.raises(UsageError, match=r"up to 200, expected floats in \[-1, 1\]") as error:
             method.invert(images)
         assert error.value.next_step.startswith("images / 127.5 - 1")
+
+
+def test_images_come_as_the_method_takes_them_or_are_refused(tmp_path: Path) -> None:
+    method = load_method("e4e", weights="synthetic")
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    images = load_images([tmp_path / "a.png"], method)
+    assert images.dtype == torch.float32 and images.shape == (1, 3, 64, 64)
+    assert np.array_equal(np.asarray(Image.open(save_image(images[0], tmp_path / "b.png"))), pixels)
+    Image.new("RGB", (96, 64)).save(tmp_path / "wide.png")
+    with pytest.raises(ImageError, match="96x64 pixels, not square"):
+        load_images([tmp_path / "wide.png"], method)
