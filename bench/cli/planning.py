@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from bench.cli.printing import tell
+from bench.cli.printing import columns_here, tell
 from bench.core.errors import FETCH, ExitCode
 from bench.data.check import quick, warnings_of
 from bench.plan.beyond import further_methods
@@ -97,7 +97,7 @@ def _cells_table(cells: Sequence[PlannedCell]) -> Iterator[str]:
     sizes = [max(map(len, names)) for names in zip(*blocks, ("method", "pass"), strict=True)]
     subsets = max(len("subset"), *(len(cell.inputs) for cell in cells))
     # What does not fit is cut off the method's name, which the table of methods below spells out.
-    sizes[0] = min(sizes[0], WIDTH - sizes[1] - subsets - len("  strength    pictures    done"))
+    sizes[0] = min(sizes[0], max(WIDTH, columns_here()) - sizes[1] - subsets - len("  strength    pictures    done"))
 
     def line(method: str, column: str, strength: str, subset: str, images: str, done: str) -> str:
         start = f"{method[: sizes[0]]:<{sizes[0]}}  {column:<{sizes[1]}}"

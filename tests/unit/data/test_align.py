@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from bench.core.errors import ImageError, UsageError
+from bench.data import open_dataset
 from bench.data.align.faces import Face, align, choose, find_faces
 from bench.data.align.square import MOUTH_CORNERS, Square, cut, face_square
 
@@ -87,3 +88,23 @@ def test_photographs_come_back(name: str) -> None:
     turned = np.asarray(padded.rotate(15, Image.Resampling.BICUBIC))
     back = cut(turned, find_faces(turned)[0].square, SIZE)
     assert moved(back) <= 4
+
+
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs lie outside the repository")
+def test_a_folder_of_photographs_is_aligned_as_it_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("dlib", reason="the extra align is not installed")
+    with Image.open(PHOTOGRAPHS / "116.jpg") as one, Image.open(PHOTOGRAPHS / "1219.jpg") as other:
+        both = Image.new("RGB", (2 * one.width, one.height))
+        both.paste(one, (0, 0))
+        both.paste(other, (one.width, 0))
+        both.save(tmp_path / "both.jpg")
+        one.rotate(15, Image.Resampling.BICUBIC).save(tmp_path / "one.jpg")
+    for face, fails in ((0, {"both.jpg"}), (1, set()), (2, {"one.jpg"})):
+        data = open_dataset("folder", tmp_path, "all", face=face)
+        failed = set()
+        for image in data.images:
+            try:
+                assert data.read(image).shape == (1024, 1024, 3)
+            except ImageError:
+                failed.add(image.name)
+        assert failed == fails
