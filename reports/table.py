@@ -129,6 +129,30 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some columns of a block, few enough to be seen at once.
+
+    Attributes:
+        block, columns: The block, and its columns that are in this part.
+        start: Place of the first of them among the table's columns.
+        first: Whether it is the block's first part.
+    """
+
+    block: Block
+    columns: tuple[Column, ...]
+    start: int
+    first: bool
+
+    def of(self, row: Row) -> tuple[Entry, ...]:
+        """A row's entries in these columns."""
+        return row.entries[self.start : self.start + len(self.columns)]
+
+    def has_number(self, row: Row) -> bool:
+        """Whether any of them has one."""
+        return any(entry.value is not None for entry in self.of(row))
+
+
+@dataclass(frozen=True)
 class Table:
     """A finished table of one protocol.
 
@@ -161,3 +185,28 @@ class Table:
     @property
     def columns(self) -> tuple[Column, ...]:
         return tuple(column for block in self.blocks for column in block.columns)
+
+    def parts(self, most: int) -> list[Part]:
+        """The blocks, those of more than `most` columns in pieces; the + and - of a metric stay together."""
+        found, start = [], 0
+        for block in self.blocks:
+            piece: list[Column] = []
+            at = start
+            for both in _by_metric(block.columns):
+                if piece and len(piece) + len(both) > most:
+                    found.append(Part(block, tuple(piece), at, at == start))
+                    at, piece = at + len(piece), []
+                piece += both
+            found.append(Part(block, tuple(piece), at, at == start))
+            start += len(block.columns)
+        return found
+
+
+def _by_metric(columns: tuple[Column, ...]) -> list[list[Column]]:
+    groups: list[list[Column]] = []
+    for column in columns:
+        if groups and groups[-1][0].metric == column.metric:
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    return groups

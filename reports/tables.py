@@ -107,7 +107,7 @@ def build_table(
         title=f"{_TITLES[selection]}, protocol {protocol}",
         protocol=protocol,
         blocks=noted_blocks(full, noted),
-        rows=(*marked(rows, columns, standing), *floors, *seed_rows(rows)),
+        rows=(*marked(rows, columns, standing), *floors, *_noted_seeds(rows, notes)),
         verdicts=verdicts(rows, full, standing),
         remarks=unequal_changes(rows, columns, standing),
         notes=tuple(notes.sentences),
@@ -115,6 +115,18 @@ def build_table(
         unfinished=facts.unfinished,
         smallest=facts.smallest_marked(protocol),
     )
+
+
+def _noted_seeds(rows: Sequence[Row], notes: Notes) -> list[Row]:
+    """The rows over seeds, with a footnote where one of them has a dash."""
+    found = []
+    for row in seed_rows(rows):
+        dashes = any(entry.word == DASH for entry in row.entries)
+        number = (
+            notes.number("Over seeds. A dash: not every seed has this number, of all its pictures.") if dashes else 0
+        )
+        found.append(replace(row, note=number))
+    return found
 
 
 def protocols(summaries: Summaries, facts: Facts) -> list[str]:

@@ -26,7 +26,7 @@ from reports.page.explorer import webp_uri
 from reports.page.origins import cited, origins
 from reports.page.reproduce import commands, digests, facts_of_record
 from reports.standing import difference_text, rule_text
-from reports.table import Block, Column, Entry, Row, Table
+from reports.table import Part, Table
 from reports.timing_table import Timings
 
 SHEET_SIDE = 1600
@@ -88,7 +88,7 @@ def render(content: Content) -> str:
         method=_method(content.facts),
         edit=_edit,
         signed=_signed,
-        has_number=lambda part, row: any(entry.value is not None for entry in part.of(row)),
+        has_number=Part.has_number,
     )
     return str(
         environment.get_template("index.html.j2").render(
@@ -119,20 +119,6 @@ def render(content: Content) -> str:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Some columns of a block, few enough to be seen at once, and the place of the first of them in the table."""
-
-    block: Block
-    columns: tuple[Column, ...]
-    start: int
-    first: bool
-
-    def of(self, row: Row) -> Sequence[Entry]:
-        """A row's entries in these columns."""
-        return row.entries[self.start : self.start + len(self.columns)]
-
-
-@dataclass(frozen=True)
 class _Shown:
     """A table with what is folded below it."""
 
@@ -144,8 +130,8 @@ class _Shown:
         return self.table.slug.startswith("all@")
 
     @property
-    def parts(self) -> list[_Part]:
-        return _parts(self.table)
+    def parts(self) -> list[Part]:
+        return self.table.parts(_MOST_COLUMNS)
 
     @property
     def differences(self) -> _Shown | None:
@@ -156,32 +142,6 @@ class _Shown:
     @property
     def spreads(self) -> Sequence[Spread]:
         return self.content.spreads.get(self.table.slug, ())
-
-
-def _parts(table: Table) -> list[_Part]:
-    """The blocks, wide ones split so that a part fits; the + and - of a metric stay together."""
-    found, start = [], 0
-    for block in table.blocks:
-        piece: list[Column] = []
-        at = start
-        for both in _by_metric(block.columns):
-            if piece and len(piece) + len(both) > _MOST_COLUMNS:
-                found.append(_Part(block, tuple(piece), at, at == start))
-                at, piece = at + len(piece), []
-            piece += both
-        found.append(_Part(block, tuple(piece), at, at == start))
-        start += len(block.columns)
-    return found
-
-
-def _by_metric(columns: Sequence[Column]) -> list[list[Column]]:
-    groups: list[list[Column]] = []
-    for column in columns:
-        if groups and groups[-1][0].metric == column.metric:
-            groups[-1].append(column)
-        else:
-            groups.append([column])
-    return groups
 
 
 def _thumbnails(content: Content) -> Any:

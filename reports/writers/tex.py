@@ -1,12 +1,18 @@
-"""LaTeX tables: booktabs, heads of two lines, everything escaped in one place. Needs booktabs and graphicx."""
+"""LaTeX tables: booktabs, one float a block, everything escaped in one place. Needs booktabs."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from reports.numbers import digits, half_width, value_text
-from reports.table import Block, Column, Entry, Row, Table
+from reports.standing import difference_text, rule_text
+from reports.table import Block, Column, Entry, Part, Row, Table
+
+# What a page's width has room for without scaling.
+_MOST_COLUMNS = 6
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -22,13 +28,14 @@ _ESCAPES = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
     "±": r"$\pm$",
     "×": r"$\times$",
     "−": r"$-$",
     "–": "--",
+    "…": r"\ldots{}",
 }
 
 
@@ -38,16 +45,34 @@ def escape(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A whole `table*` environment, to be put into a paper with `\\input`."""
-    environment = _environment()
-    template = environment.get_template("table.tex.j2")
-    spans, start = [], 2
-    for block in table.blocks:
-        spans.append((block, start, start + len(block.columns) - 1))
-        start += len(block.columns)
-    label = "tab:" + table.slug.replace("@", "-").replace(".", "-")
-    failed = any(entry.failed for row in table.rows for entry in row.entries)
-    return str(template.render(table=table, spans=spans, failed=failed, label=label))
+    """One `table*` environment a block, to be put into a paper with `\\input`; no type in it is below 6 pt.
+
+    Nothing is scaled to fit: a block of many columns stands in pieces below one another.
+    """
+    template = _environment().get_template("table.tex.j2")
+    blocks: dict[str, list[Part]] = {}
+    for part in table.parts(_MOST_COLUMNS):
+        blocks.setdefault(part.block.title, []).append(part)
+    return "\n".join(_float(template, table, parts) for parts in blocks.values())
+
+
+def _float(template: Any, table: Table, parts: Sequence[Part]) -> str:
+    block = parts[0].block
+    rows = [row for row in table.rows if row.kind != "reference" or any(part.has_number(row) for part in parts)]
+    entries = [entry for part in parts for row in rows for entry in part.of(row)]
+    numbers = sorted({0, *block.notes, *(row.note for row in rows), *(entry.note for entry in entries)} - {0})
+    return str(
+        template.render(
+            table=table,
+            block=block,
+            parts=parts,
+            rows=rows,
+            notes=[(number, table.notes[number - 1]) for number in numbers],
+            failed=any(entry.failed for entry in entries),
+            label="tab:" + re.sub(r"[^A-Za-z0-9]+", "-", f"{table.slug} {block.title}").strip("-").lower(),
+            legend=difference_text(table.smallest) if table.compared else rule_text(table.smallest),
+        )
+    )
 
 
 def _environment() -> Any:

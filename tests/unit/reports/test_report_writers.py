@@ -14,6 +14,7 @@ from reports_fake_run import FakeCell, facts, manifest, passes, summaries
 
 from reports.facts import gather_facts
 from reports.numbers import count_text, digits
+from reports.published.rows import paper_table
 from reports.table import Block, Entry, Table
 from reports.tables import build_tables
 from reports.writers import csv as csv_writer
@@ -106,17 +107,33 @@ def test_markdown_escape() -> None:
     assert markdown.escape("a|b\nc*d run_bench.py _x_") == r"a\|b c\*d run_bench.py \_x\_"
 
 
-def test_latex_structure() -> None:
-    text = latex.latex(_tables()[0])
-    assert text.count(r"\begin{") == text.count(r"\end{")
-    assert [text.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [1, 1]
-    body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
-    lines = [line for line in body.splitlines() if line.endswith(r"\\")]
-    width = len(_tables()[0].columns) + 1
-    for line in lines:
-        spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
-        assert len(re.findall(r"(?<!\\)&", line)) + 1 + sum(n - 1 for n in spans) == width
-    assert r"\textbf{10." in text and r"\underline{20." in text and "!2" in text
+def test_latex_has_a_float_a_block_and_nothing_is_scaled() -> None:
+    table = _tables()[1]
+    text = latex.latex(table)
+    assert text.count(r"\begin{") == text.count(r"\end{") and "resizebox" not in text
+    assert text.count(r"\begin{table*}") == len(table.blocks) == 2
+    labels = re.findall(r"\\label\{([^}]*)\}", text)
+    assert labels == ["tab:truth-synthetic-2-smile", "tab:truth-synthetic-2-pose"]
+    # Ten columns stand in two pieces; each line has all cells of its piece.
+    pieces = re.findall(r"\\begin\{tabular\}\{l(r+)\}(.*?)\\end\{tabular\}", text, re.DOTALL)
+    assert [len(columns) for columns, _ in pieces] == [6, 4] * 2
+    for columns, body in pieces:
+        assert [body.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [1, 1]
+        for line in (line for line in body.splitlines() if line.endswith(r"\\")):
+            spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
+            assert len(re.findall(r"(?<!\\)&", line)) + sum(n - 1 for n in spans) == len(columns)
+
+
+def test_latex_marks_failures_and_footnotes_stand_where_they_belong() -> None:
+    scores = latex.latex(_tables()[0])
+    assert r"\textbf{10." in scores and r"\underline{20." in scores and "!2" in scores
+    truth = latex.latex(_tables()[1])
+    assert truth.count("this method estimates no flow") == 2
+    for piece in (*scores.split(r"\begin{table*}")[1:], *truth.split(r"\begin{table*}")[1:]):
+        head, _, notes = piece.rpartition(r"\end{tabular}")
+        explained = set(re.findall(r"\\raggedright\\textsuperscript\{(\d+)\}", notes))
+        pointed = {n for group in re.findall(r"\\textsuperscript\{([\d, ]+)\}", head) for n in group.split(", ")}
+        assert pointed == explained
 
 
 def test_latex_escape_leaves_nothing_special() -> None:
@@ -127,13 +144,28 @@ def test_latex_escape_leaves_nothing_special() -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(tmp_path: Path) -> None:
-    tables = "\n".join(latex.latex(table) for table in _tables(filled_weights=["e4e_faces & co"]))
-    source = "\\documentclass[twocolumn]{article}\\usepackage{booktabs,graphicx}\\usepackage[T1]{fontenc}"
-    (tmp_path / "t.tex").write_text(f"{source}\\begin{{document}}{tables}\\end{{document}}")
+@pytest.mark.parametrize("layout", ["own", "paper", "all"])
+def test_latex_compiles_fits_and_can_be_read(tmp_path: Path, layout: str) -> None:
+    """No type below 6 pt, and no table wider than the page."""
+    known = facts(missing=MISSING, filled_weights=["e4e_faces & co"])
+    if layout == "paper":
+        tables = [paper_table(which, summaries("paper-1"), known, "paper-1") for which in (1, 2)]
+    else:
+        tables = build_tables(summaries(), passes(), known, every=layout == "all")
+    shown = "\n".join(latex.latex(table) for table in tables)
+    source = (
+        r"\documentclass[twocolumn]{article}\pdfcompresslevel=0\pdfobjcompresslevel=0"
+        r"\usepackage[letterpaper,margin=1in]{geometry}\usepackage{booktabs}\usepackage{textcomp}"
+    )
+    (tmp_path / "t.tex").write_text(f"{source}\\begin{{document}}{shown}\\end{{document}}")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+    wide = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)", done.stdout)]
+    assert max(wide, default=0.0) < 2, done.stdout
+    sizes = [float(size) for size in re.findall(rb"/F\d+ ([\d.]+) Tf", (tmp_path / "t.pdf").read_bytes())]
+    # TeX's points are a little smaller than the PDF's.
+    assert sizes and min(sizes) >= 6 * 72 / 72.27 - 0.01
 
 
 def test_filled_weights_are_said_in_every_form() -> None:
