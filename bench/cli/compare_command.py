@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.cli.printing import show
 from bench.core.errors import ExitCode, MissingError, unknown_name
+from bench.core.names import in_any_case
 
 if TYPE_CHECKING:
     from bench.results.paired import Difference
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     results = load_results(options.run)
     manifest = results.manifest
+    options.first, options.second = (in_any_case(name, manifest["methods"]) for name in (options.first, options.second))
     for name in (options.first, options.second):
         if name not in manifest["methods"]:
             raise unknown_name("method of this run", name, list(manifest["methods"]))

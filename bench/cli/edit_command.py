@@ -54,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
 
     single, sweeps = _edits(options.edit), _sweeps(options.sweep)
     missing = [path for path in options.photographs if not path.is_file()]
+    if missing and missing[0].is_dir():
+        raise UsageError(f"{missing[0]} is a folder", f"name its photographs: {missing[0] / '*'}")
     if missing:
         raise UsageError(f"{missing[0]}: no such file")
     config = _config(options)

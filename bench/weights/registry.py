@@ -17,6 +17,7 @@ from platformdirs import user_cache_path
 
 from bench.core.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
 from bench.core.metadata import read_metadata
+from bench.core.names import in_any_case
 from bench.core.schema import from_table, read_toml
 
 Kind = Literal["checkpoint", "part", "network", "direction"]
@@ -90,8 +91,9 @@ def entries() -> dict[str, Entry]:
 
 
 def entry(name: str) -> Entry:
-    """The entry called `name`. Raises UsageError with close names."""
+    """The entry called `name`, in any case. Raises UsageError with close names."""
     known = entries()
+    name = in_any_case(name, known)
     if name not in known:
         raise unknown_name("weights", name, list(known))
     return known[name]

@@ -80,3 +80,8 @@ def test_several_photographs_are_turned_upright_and_never_overwrite_each_other(
     assert [folder.name for folder in folders] == ["me", "me-2"]
     first, second = (np.asarray(Image.open(folder / "input.png")) for folder in folders)
     assert np.array_equal(first, second)
+
+
+def test_a_folder_is_no_photograph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _edit(tmp_path, "--method", "e4e", "--edit", "smile=2") == 2
+    assert f"{tmp_path} is a folder" in capsys.readouterr().err

@@ -65,6 +65,7 @@ def test_names_may_be_in_any_case(capsys: pytest.CaptureFixture[str]) -> None:
     assert _said([*loud, *plan], capsys) == asked
     assert asked[0] == 0
     assert load_method("StyleRes", weights="synthetic").name == "styleres"
+    assert _said(["weights", "path", "Synthetic/WarpRes"], capsys)[1].strip().endswith("warpres.safetensors")
 
 
 @pytest.mark.parametrize(
