@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from methods.registry import describe, load_method, method_names
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "load_method", "method_names"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Lazy: `import methods.nets` must not pull in every adapter.
     if name in __all__:
         from methods import registry

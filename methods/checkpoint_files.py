@@ -67,7 +67,7 @@ def part_of(file: Path, part: str) -> Path:
     trained = file.parent.with_name(Path(part).stem) / part
     here = [folder / part for folder in shipped_folders()]
     places = [path for path in (file.with_name(part), trained, *here) if path.is_file()]
-    wanted = facts(file, "made", {}).get("inputs", {}).get(part)
+    wanted = metadata(file).get("made", {}).get("inputs", {}).get(part)
     for path in places:
         if wanted is None or file_digest(path) == wanted:
             return path
@@ -95,7 +95,7 @@ def shipped(family: Kind, name: str) -> tuple[Path, ...]:
     file = family.weights / f"{name.removeprefix('e4e+')}.safetensors"
     if not file.is_file():
         raise AbsentError(f"no checkpoint of {name} for the {family.name} world is shipped", _training_of(name))
-    return (file, *(file.with_name(part) for part in facts(file, "parts", [])))
+    return (file, *(file.with_name(part) for part in metadata(file).get("parts", [])))
 
 
 def has_world_weights(name: str) -> bool:
@@ -112,11 +112,6 @@ def _training_of(name: str) -> str:
         return f"give one that was trained on the world's generator: --checkpoint {name}=FILE"
     file = f"training-runs/world/{stem}/{stem}.safetensors"
     return f"train it (python -m methods.training world/{stem}) and add --checkpoint {name}={file}"
-
-
-def facts(file: Path, key: str, default: Any) -> Any:
-    """One of a safetensors file's facts. Raises AbsentError for a damaged file."""
-    return metadata(file).get(key, default)
 
 
 def _damaged(file: Path, error: MissingError) -> AbsentError:

@@ -43,7 +43,7 @@ def fit_of(entry: MethodEntry, domain: Domain, paths: Sequence[Path]) -> Fit:
     return Fit(int(getattr(method, "latent_rows", 0)), _width(method))
 
 
-def _width(method: Any) -> int:
+def _width(method: object) -> int:
     """D of a method over a StyleGAN2 generator, its own or its base encoder's; 0 for any other."""
     for owner in (method, getattr(method, "base", None)):
         config = getattr(getattr(owner, "generator", None), "config", None)

@@ -110,11 +110,12 @@ class Resources:
             self.extractors[key] = make()
         return key
 
-    def shared(self, key: Hashable, make: Callable[[], Any]) -> Any:
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
         """A network several extractors use, made once."""
         if key not in self._shared:
             self._shared[key] = make()
-        return self._shared[key]
+        found: T = self._shared[key]
+        return found
 
     def need_world(self) -> World:
         """The world's networks. Raises MissingError when none were given."""

@@ -183,10 +183,8 @@ def load_evaluator(
     resources = Resources(domain, torch.device(device), weights, world)
     missing = _missing(rules.of(domain), resources)
     present = [column for column in rules.of(domain) if column.metric not in missing]
-    return _evaluate(
-        rules,
-        resources,
-        missing,
+    return replace(
+        _evaluate(rules, resources, missing),
         _pairs={column.metric: column.options.prepare(resources) for column in present if not column.is_set},
         _sets={column.metric: column.options.prepare(resources) for column in present if owns_features(column)},
         _extractors=resources.extractors,
@@ -215,9 +213,7 @@ def missing_columns(
     return _missing(rules.of(domain), Resources(domain, torch.device("cpu"), weights, world))
 
 
-def _evaluate(
-    rules: ProtocolFile, resources: Resources, missing: Mapping[str, MissingError], **ready: Any
-) -> ProtocolEvaluator:
+def _evaluate(rules: ProtocolFile, resources: Resources, missing: Mapping[str, MissingError]) -> ProtocolEvaluator:
     present = [column for column in rules.of(resources.domain) if column.metric not in missing]
     networks = _networks_digest(rules, resources)
     return ProtocolEvaluator(
@@ -235,7 +231,6 @@ def _evaluate(
             for column in present
             if not column.is_set or owns_features(column)
         },
-        **ready,
     )
 
 

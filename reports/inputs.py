@@ -106,7 +106,7 @@ class Absence:
     command: str = ""
 
     @classmethod
-    def read(cls, value: Any) -> Absence:
+    def read(cls, value: object) -> Absence:
         """From a manifest: a sentence, or a mapping with status, reason and command (or next_step)."""
         if not isinstance(value, Mapping):
             return cls("missing", str(value))
@@ -210,27 +210,27 @@ class Facts:
         )
 
 
-def _command(value: Any) -> str:
+def _command(value: object) -> str:
     import shlex
 
-    return value if isinstance(value, str) else shlex.join(str(part) for part in value)
+    return shlex.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _pairs(value: Any) -> Sequence[tuple[Any, Any]]:
+def _pairs(value: object) -> Sequence[tuple[Any, Any]]:
     return list(value.items()) if isinstance(value, Mapping) else []
 
 
-def _places(methods: Any) -> dict[str, int]:
+def _places(methods: object) -> dict[str, int]:
     found = {name: about.get("place") for name, about in _pairs(methods) if isinstance(about, Mapping)}
     return {str(name): place for name, place in found.items() if isinstance(place, int)}
 
 
-def _titles(methods: Any) -> dict[str, str]:
+def _titles(methods: object) -> dict[str, str]:
     found = {name: about.get("title") for name, about in _pairs(methods) if isinstance(about, Mapping)}
     return {str(name): str(title) for name, title in found.items() if title}
 
 
-def _numbers_of_passes(methods: Any, key: str) -> dict[tuple[str, str], float]:
+def _numbers_of_passes(methods: object, key: str) -> dict[tuple[str, str], float]:
     return {
         (str(name), str(pass_name)): float(own[key])
         for name, about in _pairs(methods)
@@ -240,7 +240,7 @@ def _numbers_of_passes(methods: Any, key: str) -> dict[tuple[str, str], float]:
     }
 
 
-def _absent_cells(methods: Any) -> dict[tuple[str, str], Absence]:
+def _absent_cells(methods: object) -> dict[tuple[str, str], Absence]:
     return {
         (str(name), str(pass_name)): Absence("n/a", str(reason))
         for name, about in _pairs(methods)
@@ -249,12 +249,12 @@ def _absent_cells(methods: Any) -> dict[tuple[str, str], Absence]:
     }
 
 
-def _pass_notes(passes: Any) -> dict[str, str]:
-    known = [item for item in passes or () if isinstance(item, Mapping)]
+def _pass_notes(passes: object) -> dict[str, str]:
+    known = [item for item in passes if isinstance(item, Mapping)] if isinstance(passes, list | tuple) else []
     return {str(item["column"]): str(item["note"]) for item in known if item.get("note")}
 
 
-def _columns(protocols: Any) -> dict[str, Mapping[str, Any]]:
+def _columns(protocols: object) -> dict[str, Mapping[str, Any]]:
     return {
         f"{column['stem']}@{name}": column
         for name, about in _pairs(protocols)
@@ -263,7 +263,7 @@ def _columns(protocols: Any) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _filled(value: Any) -> tuple[str, ...]:
+def _filled(value: object) -> tuple[str, ...]:
     if not value:
         return ()
     if isinstance(value, str) or not isinstance(value, Sequence):

@@ -77,7 +77,7 @@ def _timing(name: str, about: Mapping[str, Any]) -> Timing | None:
     return Timing(name, total, stages, _number(about.get("efficiency")), _number(share))
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -179,7 +179,7 @@ def _edit_one(
     return folder
 
 
-def _aligned(path: Path, method: Any, options: argparse.Namespace) -> np.ndarray:
+def _aligned(path: Path, method: Method, options: argparse.Namespace) -> np.ndarray:
     """The photograph's pixels as the method's data are: FFHQ's crop for photographs of faces, else as they are.
 
     Raises ImageError for a photograph that is not of the method's shape and is not to be aligned.

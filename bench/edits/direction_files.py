@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +32,7 @@ def read_tensor(path: Path, key: str = "") -> Tensor:
     return _finite(content, path, key)
 
 
-def read_file(path: Path) -> Any:
+def read_file(path: Path) -> object:
     """What a direction file holds: a tensor, or a dictionary of tensors. Weights-only; arrays without pickle."""
     if not path.exists():
         raise MissingError(f"{path}: no such direction file")
@@ -43,7 +42,7 @@ def read_file(path: Path) -> Any:
     return content
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> object:
     suffix = path.suffix.lower()
     try:
         if suffix == ".npy":

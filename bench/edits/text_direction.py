@@ -107,7 +107,8 @@ def convolution_deviations(path: Path) -> list[Tensor]:
 class _Arrays(pickle.Unpickler):
     """NumPy arrays of numbers, lists and tuples; nothing else."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
+        """What rebuilds an array of numbers; refuses every other name."""
         place = module.replace("numpy._core", "numpy.core")
         if (place, name) == ("numpy.core.multiarray", "_reconstruct"):
             return _reconstruct
@@ -118,7 +119,7 @@ class _Arrays(pickle.Unpickler):
         raise pickle.UnpicklingError(f"forbidden global {module}.{name}")
 
 
-def _reconstruct(kind: Any, shape: Any, dtype: Any) -> np.ndarray:
+def _reconstruct(kind: object, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     if kind is not np.ndarray or np.dtype(dtype).hasobject:
         raise pickle.UnpicklingError("an array of objects")
     return np.ndarray(shape, dtype)

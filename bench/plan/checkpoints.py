@@ -11,7 +11,7 @@ from bench.core.errors import UsageError
 from bench.plan.config import Config
 from bench.plan.sources import family_of
 from bench.plan.work import UNUSABLE
-from methods.checkpoint_files import RELEASED, AbsentError, beside, facts, family_files, metadata, part_of
+from methods.checkpoint_files import RELEASED, AbsentError, beside, family_files, metadata, part_of
 
 if TYPE_CHECKING:
     from bench.core.contract import Domain, Method
@@ -62,8 +62,9 @@ def _given(name: str, entry: MethodEntry, files: list[Path]) -> tuple[Path, ...]
         wanted = "; ".join(entry.files)
         raise UsageError(f"{name} needs {len(entry.files)} checkpoint file(s), got {len(files)}", f"give: {wanted}")
     if ours and len(files) == 1:
-        parts = (part_of(files[0], part) for part in facts(files[0], "parts", []))
-        return (files[0], *parts, *beside(facts(files[0], "beside", [])))
+        known = metadata(files[0])
+        parts = (part_of(files[0], part) for part in known.get("parts", []))
+        return (files[0], *parts, *beside(known.get("beside", [])))
     return tuple(files)
 
 

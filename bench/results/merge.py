@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.core.errors import UsageError
 from bench.core.machine import words
@@ -15,6 +15,7 @@ from bench.results.wholeness import Results
 # What runs may be told to differ in: it moves last digits (machine), or what it moves is for the reader to know (code).
 ACROSS = ("machine", "code")
 Manifest = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def _image(manifests: Sequence[Manifest], image: str) -> dict[str, Any]:
     return {**records[0], "attributes": {label: value for own in records for label, value in own["attributes"].items()}}
 
 
-def _filled(manifests: Sequence[Manifest]) -> Any:
+def _filled(manifests: Sequence[Manifest]) -> object:
     found = [own.get("filled_weights") for own in manifests if own.get("filled_weights")]
     return found[0] if found else manifests[0].get("filled_weights")
 
@@ -245,7 +246,7 @@ def _versions(manifests: Sequence[Manifest]) -> dict[str, str]:
     return {name: " / ".join(filter(None, versions)) for name, versions in found.items()}
 
 
-def _common(values: Iterable[Any]) -> Any:
+def _common(values: Iterable[T]) -> T | None:
     """The value that all have; None where they differ."""
     first, *others = values
     return first if all(value == first for value in others) else None

@@ -21,7 +21,8 @@ from metrics.protocol import Bootstrap, ProtocolFile
 from metrics.summary import effective_rule
 
 Verdict = Literal["better", "worse", "same", "too few", ""]
-Better = Callable[[str], Literal["up", "down", "none"]]
+Direction = Literal["up", "down", "none"]
+Better = Callable[[str], Direction]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Difference:
         """Whether the interval leaves out 0, over however many images."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
-    def judged(self, better: Literal["up", "down", "none"]) -> Difference:
+    def judged(self, better: Direction) -> Difference:
         """The same with its verdict."""
         verdict: Verdict = ""
         if better != "none":

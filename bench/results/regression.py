@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.core.errors import UsageError
-from bench.results.paired import Difference
+from bench.results.paired import Better, Difference, Direction
+from metrics.summary import Cell
 
 Verdict = Literal["same", "better", "worse", "missing", "moved", "unjudged"]
-Better = Callable[[str], Literal["up", "down", "none"]]
 # (method, pass, column) -> the second run minus the first, image by image; None for a metric of sets.
 Paired = Callable[[str, str, str], Difference | None]
 
@@ -63,8 +63,8 @@ def _some(names: Iterable[str], most: int = 5) -> str:
 
 
 def compare(
-    first: Mapping[tuple[str, str], Mapping[str, Any]],
-    second: Mapping[tuple[str, str], Mapping[str, Any]],
+    first: Mapping[tuple[str, str], Mapping[str, Cell]],
+    second: Mapping[tuple[str, str], Mapping[str, Cell]],
     better: Better,
     tolerance: float = 0.02,
     paired: Paired = lambda method, edit, column: None,
@@ -77,21 +77,20 @@ def compare(
     before are worse in any case, and so is a cell that is gone. Below `smallest` images (of a column's protocol) no
     gain is called one; a loss still closes the gate, since over the same images it is the program that moved.
     """
-    findings = []
-    for (method, edit), cells in sorted(first.items()):
-        for column, cell in sorted(cells.items()):
-            other: Any = second.get((method, edit), {}).get(column)
-            found = _without_judgement(method, edit, column, cell, other, better(column))
-            if found is None:
-                found = _judged(
-                    Finding(method, edit, column, cell.value, other.value, "same"),
-                    moved=abs(other.value - cell.value) > tolerance * abs(cell.value),
-                    apart=_told_apart(cell, other, paired(method, edit, column)),
-                    improved=(other.value > cell.value) == (better(column) == "up"),
-                    enough=min(cell.n, other.n) >= smallest(column),
-                )
-            findings.append(found)
-    return findings
+    return [
+        _finding(
+            Finding(method, edit, column, cell.value, other.value if other else None, "same"),
+            cell,
+            other,
+            better(column),
+            tolerance,
+            paired(method, edit, column),
+            smallest(column),
+        )
+        for (method, edit), cells in sorted(first.items())
+        for column, cell in sorted(cells.items())
+        for other in [second.get((method, edit), {}).get(column)]
+    ]
 
 
 def moved(findings: Iterable[Finding], tolerance: float) -> list[Finding]:
@@ -109,26 +108,38 @@ def moved(findings: Iterable[Finding], tolerance: float) -> list[Finding]:
     ]
 
 
-def _without_judgement(method: str, edit: str, column: str, cell: Any, other: Any, direction: str) -> Finding | None:
-    """The finding where no size of a change decides it."""
-    before, after = cell.value, other.value if other is not None else None
-    if before is None:
-        return Finding(method, edit, column, before, after, "unjudged", "the first run has no value")
-    if after is None:
-        return Finding(method, edit, column, before, None, "missing", "the second run has no value")
+def _finding(
+    found: Finding,
+    cell: Cell,
+    other: Cell | None,
+    direction: Direction,
+    tolerance: float,
+    paired: Difference | None,
+    smallest: int,
+) -> Finding:
+    if found.before is None:
+        return replace(found, verdict="unjudged", detail="the first run has no value")
+    if other is None or found.after is None:
+        return replace(found, verdict="missing", detail="the second run has no value")
     if other.failed > cell.failed:
-        return Finding(method, edit, column, before, after, "worse", f"{other.failed} failed, before {cell.failed}")
+        return replace(found, verdict="worse", detail=f"{other.failed} failed, before {cell.failed}")
     if direction == "none":
-        return Finding(method, edit, column, before, after, "unjudged", "neither way is better")
-    return None
+        return replace(found, verdict="unjudged", detail="neither way is better")
+    return _judged(
+        found,
+        moved=abs(found.after - found.before) > tolerance * abs(found.before),
+        apart=_told_apart(cell, other, paired),
+        improved=(found.after > found.before) == (direction == "up"),
+        enough=min(cell.n, other.n) >= smallest,
+    )
 
 
-def _told_apart(cell: Any, other: Any, paired: Difference | None) -> bool:
+def _told_apart(cell: Cell, other: Cell, paired: Difference | None) -> bool:
     if paired is not None:
         return paired.leaves_out_zero or paired.low is None
-    if None in (cell.low, cell.high, other.low, other.high):
+    if cell.low is None or cell.high is None or other.low is None or other.high is None:
         return True
-    return bool(cell.high < other.low or other.high < cell.low)
+    return cell.high < other.low or other.high < cell.low
 
 
 def _judged(found: Finding, *, moved: bool, apart: bool, improved: bool, enough: bool) -> Finding:

@@ -19,7 +19,6 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.core.errors import MissingError
 
@@ -168,7 +167,7 @@ def _attempt(url: str, part: Path, progress: Progress | None, timeout: float) ->
         raise CutError(f"the connection failed ({getattr(error, 'reason', None) or error})") from error
 
 
-def _receive(url: str, response: Any, part: Path, start: int, progress: Progress | None) -> None:
+def _receive(url: str, response: http.client.HTTPResponse, part: Path, start: int, progress: Progress | None) -> None:
     if "text/html" in response.headers.get("Content-Type", ""):
         raise RefusedError(explain_page(response.read(1 << 16).decode("utf-8", "replace")))
     if start and not (response.status == 206 and _range_start(response) == start):
@@ -249,7 +248,7 @@ def _broken_archive(part: Path, name: str) -> str:
     return ""
 
 
-def _range_start(response: Any) -> int:
+def _range_start(response: http.client.HTTPResponse) -> int:
     found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return int(found.group(1)) if found else -1
 
@@ -265,7 +264,7 @@ def _read_note(part: Path) -> dict[str, str]:
         return {}
 
 
-def _write_note(part: Path, url: str, response: Any) -> None:
+def _write_note(part: Path, url: str, response: http.client.HTTPResponse) -> None:
     """Remember which version the part belongs to, so that a changed file is never appended to it."""
     tag = response.headers.get("ETag", "")
     version = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")

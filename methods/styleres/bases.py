@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.core.checkpoint import refuse_strangers, state_dict_of
-from bench.core.contract import Domain
+from bench.core.contract import Domain, Method
 from bench.core.errors import MissingError
 from bench.core.signature import recognise
 from methods.e4e import adapter as e4e
@@ -66,7 +66,7 @@ def ours_of(checkpoints: Sequence[Checkpoint], part: str, entry: MethodEntry, do
     )
 
 
-def base_method(name: str, domain: Domain, checkpoints: Sequence[Checkpoint]) -> Any:
+def base_method(name: str, domain: Domain, checkpoints: Sequence[Checkpoint]) -> Method:
     """pSp, e4e or StyleTransformer of the files, on the shared generator where one is given ("warpres" card, 3).
 
     A file with a generator but no encoder of this kind (rosinality's, the released StyleRes file, ours) is the shared

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = 5
 HELD_OUT = ("psnr", "epe_px", "mse", "psnr_db", "verification_accuracy", "smile+/flow_slope")  # the first that is there
@@ -97,7 +101,7 @@ def draw_trade_off(sweep: Mapping[str, Any], path: Path) -> None:
     _save(plt, figure, path)
 
 
-def _pyplot() -> Any:
+def _pyplot() -> ModuleType:
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -106,7 +110,7 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _save(plt: Any, figure: Any, path: Path) -> None:
+def _save(plt: ModuleType, figure: Figure, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=80, metadata={"Software": None})
     plt.close(figure)

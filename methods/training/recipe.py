@@ -151,7 +151,7 @@ def _own_keys() -> list[str]:
     return [item.name for item in fields(Recipe) if item.name not in ("options", "digest")]
 
 
-def _checked_options(recipe: Recipe, where: str) -> Any:
+def _checked_options(recipe: Recipe, where: str) -> object:
     """The task's `Options` of a recipe; None for a task that has none."""
     known = sorted(path.stem for path in TASKS.glob("*.py") if path.stem != "__init__")
     if recipe.task not in known:
@@ -194,7 +194,7 @@ def _apply(data: dict[str, Any], change: str) -> None:
     place[last] = _toml_value(text.strip())
 
 
-def _toml_value(text: str) -> Any:
+def _toml_value(text: str) -> object:
     """A TOML value; a bare word is a text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

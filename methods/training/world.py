@@ -80,7 +80,7 @@ def load_loss_critics(runs: Path, device: torch.device | str = "cpu") -> Critics
 def write_part(
     path: Path,
     part: str,
-    config: Any,
+    config: object,
     tensors: Mapping[str, Tensor],
     made: Mapping[str, Any],
     held_out: Mapping[str, float],

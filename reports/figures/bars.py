@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from reports.columns import split_column
 from reports.figures.canvas import (
@@ -22,6 +22,9 @@ from reports.figures.canvas import (
 from reports.figures.palette import REFERENCE_COLOUR
 from reports.inputs import number
 from reports.naming import RECONSTRUCTION, PassName, is_reference
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _TRUTH = ("share", "asked_id", "asked_psnr", "asked_lpips")
 # Inches that a digit of a value's label takes.
@@ -70,7 +73,7 @@ def _panels(run: RunNumbers, name: str, caption: str, panels: Sequence[tuple[str
     return finish(figure, f"{name}@{run.protocol}", caption + dashed_words(any(dashed)), seen)
 
 
-def _bars(run: RunNumbers, axis: Any, pass_name: str, metric: str, title: str, width: float, names: bool) -> bool:
+def _bars(run: RunNumbers, axis: Axes, pass_name: str, metric: str, title: str, width: float, names: bool) -> bool:
     """One panel, `width` inches wide; whether it has a dashed line."""
     item = run.metric(metric)
     ends, longest = [0.0], 0
@@ -115,5 +118,5 @@ def _metrics(run: RunNumbers, pass_name: str) -> set[str]:
     }
 
 
-def _place(run: RunNumbers) -> Any:
+def _place(run: RunNumbers) -> Callable[[str], tuple[int, str]]:
     return lambda metric: (run.metric(metric).place, metric)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports.columns import Metric
 from reports.figures.palette import REFERENCE_COLOUR, Look
-from reports.inputs import Facts, Summaries, interval, number
+from reports.inputs import Cell, Facts, Summaries, interval, number
 from reports.naming import RECONSTRUCTION, PassName, method_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -57,7 +61,7 @@ class RunNumbers:
     methods: tuple[str, ...]
     looks: Mapping[str, Look]
 
-    def cell(self, method: str, pass_name: str, metric: str) -> Any:
+    def cell(self, method: str, pass_name: str, metric: str) -> Cell | None:
         return self.summaries.get((method, pass_name), {}).get(f"{metric}@{self.protocol}")
 
     def strength(self, method: str, pass_name: str) -> float:
@@ -94,7 +98,7 @@ class Margins:
     down: float = 0.55
 
 
-def new_figure(columns: int, width: float, height: float, rows: int, room: Margins) -> tuple[Any, list[Any]]:
+def new_figure(columns: int, width: float, height: float, rows: int, room: Margins) -> tuple[Figure, list[Axes]]:
     """A figure of `rows` x `columns` panels, `width` and `height` in inches, and its axes row by row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -115,7 +119,7 @@ def new_figure(columns: int, width: float, height: float, rows: int, room: Margi
     return figure, list(axes.flat)
 
 
-def finish(figure: Any, name: str, caption: str, seen: Sequence[str] = ()) -> Drawing:
+def finish(figure: Figure, name: str, caption: str, seen: Sequence[str] = ()) -> Drawing:
     """The figure as bytes; `seen`: what each panel shows, in words."""
     png, pdf = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
@@ -123,7 +127,7 @@ def finish(figure: Any, name: str, caption: str, seen: Sequence[str] = ()) -> Dr
     return Drawing(name, caption, png.getvalue(), pdf.getvalue(), figure.get_figwidth() > 5, " ".join([caption, *seen]))
 
 
-def spread(cell: Any) -> list[list[float]] | None:
+def spread(cell: Cell | None) -> list[list[float]] | None:
     """Error bar of one point as matplotlib wants it: [[below], [above]]."""
     value, bounds = number(cell), interval(cell)
     if value is None or bounds is None:
@@ -131,7 +135,7 @@ def spread(cell: Any) -> list[list[float]] | None:
     return [[max(0.0, value - bounds[0])], [max(0.0, bounds[1] - value)]]
 
 
-def reference_line(run: RunNumbers, axis: Any, pass_name: str, metric: str, vertical: bool) -> bool:
+def reference_line(run: RunNumbers, axis: Axes, pass_name: str, metric: str, vertical: bool) -> bool:
     """Draw what the real images score, not edited; whether there is such a number."""
     value = number(run.cell("real", pass_name, metric))
     if value is None:
@@ -156,7 +160,7 @@ def _legend_columns(run: RunNumbers, width: float) -> int:
     return max(1, min(len(run.methods), int(width / (_LEGEND_KEY + _LEGEND_LETTER * longest))))
 
 
-def add_legend(run: RunNumbers, figure: Any) -> None:
+def add_legend(run: RunNumbers, figure: Figure) -> None:
     """Every method's line and marker below the figure, in as many columns as its width has room for."""
     from matplotlib.lines import Line2D
 
@@ -179,7 +183,7 @@ def said(run: RunNumbers, title: str, pass_name: str, metric: str) -> str:
     return f"{title}: {shown}."
 
 
-def stamp(run: RunNumbers, figure: Any) -> None:
+def stamp(run: RunNumbers, figure: Figure) -> None:
     """The protocol, in the upper right corner of every figure."""
     height = figure.get_figheight()
     figure.text(0.995, 1 - 0.05 / height, run.protocol, ha="right", va="top", fontsize=7, color="#666666")

@@ -6,7 +6,7 @@ Every figure is a pure function of the summaries and carries its protocol. Bars 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reports.columns import Metric, split_column
 from reports.figures.bars import reconstruction, truth
@@ -26,10 +26,14 @@ from reports.figures.canvas import (
     spread,
 )
 from reports.figures.palette import Look, looks
-from reports.inputs import Facts, Pass, Summaries, number
+from reports.inputs import Cell, Facts, Pass, Summaries, number
 from reports.naming import RECONSTRUCTION, PassName, split_pass
 from reports.table import Entry
 from reports.tables import method_rows, pass_order, protocols
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _QUALITY = ("fid", "fd", "kid")
 _IDENTITY = ("id", "id_mtcnn")
@@ -79,7 +83,7 @@ def _draw_protocol(run: RunNumbers) -> Iterator[Drawing]:
     yield from (drawing for drawing in drawings if drawing is not None)
 
 
-def _with_legend(run: RunNumbers, panels: int, width: float, height: float) -> tuple[Any, list[Any]]:
+def _with_legend(run: RunNumbers, panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A row of panels, `width` by `height` inches, the legend's height below that."""
     below = legend_height(run, width)
     return new_figure(panels, width, height + below, 1, Margins(bottom=_AXIS + below))
@@ -124,15 +128,16 @@ def _trade_off(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawin
     return finish(figure, f"tradeoff-{edit}@{run.protocol}", caption, seen)
 
 
-def _points(axis: Any, look: Look, cells: Sequence[tuple[Any, Any]]) -> None:
+def _points(axis: Axes, look: Look, cells: Sequence[tuple[Cell | None, Cell | None]]) -> None:
     """One method's cells (x, y) as points with intervals, joined as given; a pair that lacks one is left out."""
     points = []
     for x, y in cells:
-        if number(x) is None or number(y) is None:
+        across, up = number(x), number(y)
+        if across is None or up is None:
             continue
-        points.append((number(x), number(y)))
-        axis.errorbar(*points[-1], xerr=spread(x), yerr=spread(y), color=look.colour, capsize=2, linewidth=0.9)
-        axis.plot(*points[-1], look.marker, color=look.colour, markersize=6, markeredgecolor="white")
+        points.append((across, up))
+        axis.errorbar(across, up, xerr=spread(x), yerr=spread(y), color=look.colour, capsize=2, linewidth=0.9)
+        axis.plot(across, up, look.marker, color=look.colour, markersize=6, markeredgecolor="white")
     if len(points) > 1:
         axis.plot(*zip(*points, strict=True), color=look.colour, linewidth=1.1)
 
@@ -183,7 +188,7 @@ def _achieved(run: RunNumbers) -> Drawing | None:
     return finish(figure, f"achieved@{run.protocol}", caption, seen)
 
 
-def _change(run: RunNumbers, axis: Any, method: str, passes: Sequence[PassName]) -> None:
+def _change(run: RunNumbers, axis: Axes, method: str, passes: Sequence[PassName]) -> None:
     look = run.looks[method]
     points = {}
     for item in passes:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,7 @@ class _Shown:
         return self.content.spreads.get(self.table.slug, ())
 
 
-def _thumbnails(content: Content) -> Any:
+def _thumbnails(content: Content) -> Callable[[str], str]:
     """Image name -> data URI of its small copy, where the run kept it; else an empty text."""
     pictures = (content.explorer or {}).get("pictures", {})
     return lambda name: pictures.get(f"input\t{Path(name).stem}", "")
@@ -167,7 +167,7 @@ def _script_json(data: Mapping[str, Any] | None) -> str:
     return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c") if data else ""
 
 
-def _method(facts: Facts) -> Any:
+def _method(facts: Facts) -> Callable[[str], str]:
     titles = {**facts.titles, **facts.references}
     return lambda name: method_title(name, titles)
 

@@ -7,11 +7,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.core.errors import MissingError, UsageError
 from metrics.protocol import ProtocolFile, load_protocol, protocol_names
 from reports.results_file.record import SCHEMA
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 # A file of every method, edit and protocol takes about one megabyte.
 _LARGEST = 32 << 20
@@ -64,7 +67,7 @@ def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number in JSON; where there is no number, write null")
 
 
-def _against_schema(content: Any, most: int = 8) -> Iterator[str]:
+def _against_schema(content: object, most: int = 8) -> Iterator[str]:
     errors = sorted(_validator().iter_errors(content), key=lambda error: [str(part) for part in error.absolute_path])
     for error in errors[:most]:
         where = error.json_path.removeprefix("$").removeprefix(".") or "the file"
@@ -74,7 +77,7 @@ def _against_schema(content: Any, most: int = 8) -> Iterator[str]:
 
 
 @cache
-def _validator() -> Any:
+def _validator() -> Draft202012Validator:
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reports.numbers import digits, half_width, value_text
 from reports.standing import difference_text, rule_text
@@ -13,6 +13,9 @@ from reports.table import Block, Column, Entry, Part, Row, Table
 
 # What a page's width has room for without scaling.
 _MOST_COLUMNS = 6
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -56,7 +59,7 @@ def latex(table: Table) -> str:
     return "\n".join(_float(template, table, parts) for parts in blocks.values())
 
 
-def _float(template: Any, table: Table, parts: Sequence[Part]) -> str:
+def _float(template: Template, table: Table, parts: Sequence[Part]) -> str:
     block = parts[0].block
     rows = [row for row in table.rows if row.kind != "reference" or any(part.has_number(row) for part in parts)]
     entries = [entry for part in parts for row in rows for entry in part.of(row)]
@@ -75,7 +78,7 @@ def _float(template: Any, table: Table, parts: Sequence[Part]) -> str:
     )
 
 
-def _environment() -> Any:
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
