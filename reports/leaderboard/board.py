@@ -119,6 +119,7 @@ class Board:
         }
         return Facts(
             titles={entry.row: entry.title for entry in self.entries},
+            places=titles_and_places(entry.row for entry in self.entries)[1],
             methods=tuple(entry.row for entry in self.entries),
             references=references,
             columns=columns,
