@@ -1,4 +1,4 @@
-"""The results file of a report: every score with its interval, and what it takes to believe it. No clock, no path."""
+"""The results file of a report: every score with its interval, and what it takes to believe it. No clock."""
 
 from __future__ import annotations
 
