@@ -181,7 +181,7 @@ def _finding(
         _said(claim, pair, known.facts),
         claim.paper,
         verdict,
-        f"{item.label}, {over}{beyond}",
+        f"{item.label}, {over}{beyond}" + (f", less {claim.bound:g}" if claim.bound else ""),
         value,
         low,
         high,
@@ -199,7 +199,15 @@ def _runtime(claim: Claim, first: str, second: str, known: _Numbers) -> Iterator
         verdict: Verdict = "not separable" if abs(gained) < 0.02 else "holds" if gained > 0 else "does not hold"
         said = _said(claim, (first, second), known.facts)
         yield Finding(
-            said, claim.paper, verdict, "runtime: the second's over the first's, less 1", gained, None, None, 0
+            said,
+            claim.paper,
+            verdict,
+            "runtime: the second's over the first's, less 1",
+            gained,
+            None,
+            None,
+            0,
+            tried=claim.tried if verdict != "holds" else "",
         )
 
 

@@ -88,16 +88,26 @@ def test_the_flow_s_direction_and_the_runtimes() -> None:
     flow = [row("warpres", "smile+", i, flow_slope=-0.2 + 0.001 * i) for i in range(20)]
     seconds = {"styleres": 0.1, "warpres": 0.2, "hyperstyle": 0.1}
     found = findings(flow, facts(methods={name: {} for name in seconds}), PROTOCOL, NUMBERS, seconds)
-    assert said(found, "points outward").verdict == "does not hold"
+    outward = said(found, "points outward")
+    assert outward.verdict == "does not hold" and outward.measure == "Flow slope, smile+, less 0.5"
     assert said(found, "StyleRes is faster than WarpRes").verdict == "holds"
     assert said(found, "WarpRes is faster than HyperStyle").verdict == "does not hold"
     assert len(found) == 3
     assert claims_csv(found).count("\n") == 4
 
 
+def test_a_flow_counts_where_it_is_nearer_to_the_true_one_than_to_none() -> None:
+    """Half of the true flow lies halfway between it and standing still."""
+    for slope, verdict in ((0.4, "does not hold"), (0.5, "not separable"), (0.6, "holds")):
+        flow = [row("warpres", "smile+", i, flow_slope=slope + 0.01 * (-1) ** i) for i in range(40)]
+        (found,) = findings(flow, facts(), PROTOCOL, NUMBERS)
+        assert found.verdict == verdict
+        assert bool(found.tried) == (verdict != "holds")
+
+
 def test_every_claim_says_where_it_stands_and_names_what_it_compares() -> None:
     for claim in all_claims():
-        assert claim.paper and claim.pairs
+        assert claim.paper and claim.pairs and claim.tried
         assert "{second}" in claim.sentence
         assert claim.kind == "faster" or (claim.metrics and claim.passes)
 
