@@ -21,9 +21,12 @@ from metrics.frechet import frechet_estimate
 from metrics.protocol import Bootstrap
 from reports.inputs import Facts, Pass
 from reports.naming import RECONSTRUCTION, is_reference, split_pass
+from reports.seeds import seed_of
 
 # A rank correlation of fewer methods can only be -1, 0 or 1, near enough.
 FEWEST = 4
+# A correlation whose square is one half.
+_HALF = 0.5**0.5
 _TRUTHS = ("asked_lpips", "asked_id")
 _PAIRS = ("id", "id_mtcnn")
 _SETS = ("fd", "fid")
@@ -52,9 +55,9 @@ class Agreement:
 
     @property
     def verdict(self) -> str:
-        """What the interval carries."""
+        """What the interval carries: the order is told where at least half of the ranks' variance is surely shared."""
         if self.low > 0:
-            return "tells the order"
+            return "tells the order" if self.low >= _HALF else "tells part of the order"
         return "tells the opposite" if self.high < 0 else "does not tell"
 
 
@@ -81,7 +84,9 @@ def agreements(
     for edit in passes:
         own: dict[str, dict[str, Row]] = {}
         for row in rows:
-            if row.pass_name == edit.pass_name != RECONSTRUCTION and not is_reference(row.method, facts.references):
+            # Further seeds of a method are the same method again, and would count its rank several times.
+            fresh = not (is_reference(row.method, facts.references) or seed_of(row.method))
+            if row.pass_name == edit.pass_name != RECONSTRUCTION and fresh:
                 own.setdefault(row.method, {})[row.image] = row
         if len(own) >= FEWEST:
             found += _of_pass(own, edit, facts, protocol, numbers, features, references)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from metrics.protocol import Bootstrap
 from reports.checked import check_rows
 from reports.claims import Finding, all_claims, claims_csv, findings
 from reports.inputs import Facts
-from reports.proxies import agreements, agreements_csv
+from reports.proxies import Agreement, agreements, agreements_csv
 
 FACTS = Facts(titles={"hyperstyle": "HyperStyle", "styleres": "StyleRes", "warpres": "WarpRes"})
 PROTOCOL = "synthetic-2"
@@ -156,6 +157,20 @@ def test_a_frechet_distance_is_ranked_by_its_features() -> None:
     own = [row(f"m{at}", "pose+", i, asked_lpips=0.5 - 0.1 * at) for at in range(5) for i in range(60)]
     (finding,) = agreements(own, [turn], facts(), PROTOCOL, NUMBERS, features, lambda *_: real)
     assert (finding.proxy, finding.verdict) == ("FD", "tells the order")
+
+
+def test_a_weak_correlation_tells_only_part_and_further_seeds_do_not_vote() -> None:
+    assert Agreement("Pose +", "ID", "Id asked", 5, 60, 0.5, 0.4, 0.6).verdict == "tells part of the order"
+    assert Agreement("Pose +", "ID", "Id asked", 5, 60, 0.5, -0.1, 0.6).verdict == "does not tell"
+    turn = EditPass("pose+", None, 3.0)
+
+    def without(*_: object) -> np.ndarray:
+        raise LookupError
+
+    own = _ranked((0.1, 0.2, 0.3, 0.4, 0.5), [turn])
+    seeds = [replace(item, method="m0-s43") for item in own if item.method == "m0"]
+    (finding,) = agreements([*own, *seeds], [turn], facts(), PROTOCOL, NUMBERS, without, without)
+    assert finding.methods == 5
 
 
 def test_nothing_is_tested_on_filled_weights() -> None:
