@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from reports.table import DASH, Entry, Row
+from reports.table import DASH, Column, Entry, Row
 
 GROUP = "Over seeds"
 _SEED = re.compile(r"-s\d+$")
@@ -26,23 +27,27 @@ def seed_of(name: str) -> str:
     return name.removeprefix(first_seed(name))
 
 
-def seed_rows(rows: Sequence[Row]) -> list[Row]:
+def seed_rows(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
     """Two rows below the methods for each that is here with several seeds: mean, and sample standard deviation.
 
-    A cell is a dash where a seed has no number, or not all of its images.
+    A cell is a dash where a seed has no number, or not all of its images. A deviation has one digit more than its
+    column.
     """
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(first_seed(row.name), []).append(row)
     several = {name: own for name, own in found.items() if len(own) > 1 and own[0].name == name}
-    return [row for name, own in several.items() for row in _spread(name, own)]
+    return [row for name, own in several.items() for row in _spread(name, own, columns)]
 
 
-def _spread(name: str, rows: Sequence[Row]) -> tuple[Row, Row]:
+def _spread(name: str, rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, Row]:
     title = f"{rows[0].title}, {len(rows)} seeds"
     cells = list(zip(*(row.entries for row in rows), strict=True))
     means = tuple(_over(cell, statistics.fmean) for cell in cells)
-    deviations = tuple(_over(cell, statistics.stdev) for cell in cells)
+    deviations = tuple(
+        replace(_over(cell, statistics.stdev), decimals=column.metric.decimals + 1)
+        for cell, column in zip(cells, columns, strict=True)
+    )
     return (
         Row(f"{name}-mean", f"{title}: mean", means, "reference", GROUP),
         Row(f"{name}-sd", f"{title}: standard deviation", deviations, "reference", GROUP),

@@ -107,7 +107,7 @@ def build_table(
         title=f"{_TITLES[selection]}, protocol {protocol}",
         protocol=protocol,
         blocks=noted_blocks(full, noted),
-        rows=(*marked(rows, columns, standing), *floors, *_noted_seeds(rows, notes)),
+        rows=(*marked(rows, columns, standing), *floors, *_noted_seeds(rows, columns, notes)),
         verdicts=verdicts(rows, full, standing),
         remarks=unequal_changes(rows, columns, standing),
         notes=tuple(notes.sentences),
@@ -117,10 +117,10 @@ def build_table(
     )
 
 
-def _noted_seeds(rows: Sequence[Row], notes: Notes) -> list[Row]:
+def _noted_seeds(rows: Sequence[Row], columns: Sequence[Column], notes: Notes) -> list[Row]:
     """The rows over seeds, with a footnote where one of them has a dash."""
     found = []
-    for row in seed_rows(rows):
+    for row in seed_rows(rows, columns):
         dashes = any(entry.word == DASH for entry in row.entries)
         number = (
             notes.number("Over seeds. A dash: not every seed has this number, of all its pictures.") if dashes else 0

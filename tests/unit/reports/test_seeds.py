@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from reports.columns import metric
+from reports.naming import split_pass
 from reports.seeds import first_seed, seed_of, seed_rows
-from reports.table import DASH, Entry, Row
+from reports.table import DASH, Column, Entry, Row
+
+COLUMN = Column(split_pass("reconstruction"), metric("psnr"), "synthetic-2")
 
 
 def _row(name: str, *values: float | None) -> Row:
@@ -21,13 +25,14 @@ def test_names_of_seeds() -> None:
 
 def test_mean_and_deviation_over_the_seeds_that_are_here() -> None:
     rows = [_row("e4e", 1.0, 2.0), _row("warpres", 1.0, 2.0), _row("warpres-s43", 3.0, None)]
-    mean, deviation = seed_rows([*rows, _row("other-s1", 1.0, 1.0)])
+    mean, deviation = seed_rows([*rows, _row("other-s1", 1.0, 1.0)], [COLUMN, COLUMN])
     assert (mean.name, deviation.name, mean.group) == ("warpres-mean", "warpres-sd", "Over seeds")
     assert mean.title == "warpres, 2 seeds: mean"
     assert mean.entries[0].value == 2.0 and deviation.entries[0].value == pytest.approx(2**0.5)
+    assert deviation.entries[0].decimals == COLUMN.metric.decimals + 1
     assert mean.entries[1].word == deviation.entries[1].word == DASH
 
 
 def test_a_part_of_the_images_is_no_seed() -> None:
     part = Row("warpres-s43", "", (Entry(3.0, n=4, part="4 of 9"),))
-    assert [row.entries[0].word for row in seed_rows([_row("warpres", 1.0), part])] == [DASH, DASH]
+    assert [row.entries[0].word for row in seed_rows([_row("warpres", 1.0), part], [COLUMN])] == [DASH, DASH]
