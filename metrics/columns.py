@@ -146,7 +146,9 @@ class PairKind(Protocol):
         """Registry names of the networks it cannot do without ("world" for the synthetic ones)."""
         ...
 
-    def prepare(self, resources: Resources) -> Pair: ...
+    def prepare(self, resources: Resources) -> Pair:
+        """The column ready to run. Raises MissingError for a network that is not here."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,9 @@ class Estimate:
 class SetKind(Protocol):
     """Options of a column with one value a set; registered with `@kind`."""
 
-    def needs(self) -> tuple[str, ...]: ...
+    def needs(self) -> tuple[str, ...]:
+        """As `PairKind.needs`, of its features; () where they are shared."""
+        ...
 
     def shares(self) -> str | None:
         """Metric of the column whose features it uses, or None when it has its own."""

@@ -61,18 +61,22 @@ class ProtocolEvaluator:
 
     @property
     def lossy(self) -> bool:
+        """Whether images are kept as JPEG."""
         return self.rules.images.storage == "jpeg"
 
     @property
     def input_source(self) -> InputSource:
+        """What methods are fed: the image as stored, or the original."""
         return self.rules.images.input
 
     @property
     def rules_digest(self) -> str:
+        """Hex SHA-256 of the protocol file's meaning."""
         return self.rules.digest
 
     @property
     def planned_features(self) -> tuple[str, ...]:
+        """Metrics with features of their own, also those whose network is not here."""
         return tuple(column.metric for column in self.rules.of(self.domain) if owns_features(column))
 
     def only(self, metrics: Collection[str]) -> ProtocolEvaluator:

@@ -89,17 +89,21 @@ class Frechet:
             raise UsageError(f"the recipe {self.recipe!r} does not go with {self.extractor!r}", f"use {fitting}")
 
     def needs(self) -> tuple[str, ...]:
+        """The feature network."""
         return (self.extractor,)
 
     def shares(self) -> None:
-        return None
+        """None: its features are its own."""
+        return
 
     def prepare(self, resources: Resources) -> Hashable:
+        """The key of its features, (D,) an image."""
         from .extractors import feature_extractor
 
         return resources.features(self, lambda: feature_extractor(self.extractor, self.recipe, resources))
 
     def measure(self, features: np.ndarray, reference: np.ndarray) -> Estimate:
+        """The distance of (n, D) to (m, D) features. Raises Undefined below two images on a side."""
         return frechet_estimate(features, reference)
 
 

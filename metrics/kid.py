@@ -101,13 +101,16 @@ class Kid:
     seed: int = 2020
 
     def needs(self) -> tuple[str, ...]:
+        """Nothing of its own: features are shared."""
         return ()
 
     def shares(self) -> str:
+        """The Fréchet column whose features are used."""
         return self.features
 
     def prepare(self, resources: Resources) -> None:
         """Nothing of its own: the features are the other column's."""
 
     def measure(self, features: np.ndarray, reference: np.ndarray) -> Estimate:
+        """The distance of (n, D) to (m, D) features. Raises Undefined below two images on a side."""
         return kid(features, reference, subsets=self.subsets, subset_size=self.subset_size, seed=self.seed)

@@ -101,9 +101,11 @@ class Lpips:
     net: Literal["alex", "vgg"]
 
     def needs(self) -> tuple[str, ...]:
+        """The backbone."""
         return (BACKBONES[self.net],)
 
     def prepare(self, resources: Resources) -> Pair:
+        """Normalised maps of the backbone and their weighted distance."""
         path = resources.path(BACKBONES[self.net])
         network: Perceptual = resources.shared(
             ("lpips", self.net), lambda: load_perceptual(self.net, path).to(resources.device)

@@ -190,6 +190,7 @@ class Ssim(_OfPixels):
     window: Literal["gaussian", "uniform"]
 
     def prepare(self, resources: Resources) -> Pair:
+        """Stored images and their SSIM."""
         return Pair(self.features(resources), _in_one_call(partial(ssim, window=self.window)))
 
 
@@ -199,6 +200,7 @@ class Psnr(_OfPixels):
     """PSNR column in dB on bytes."""
 
     def prepare(self, resources: Resources) -> Pair:
+        """Stored images and their PSNR, dB."""
         return Pair(self.features(resources), _in_one_call(psnr))
 
 
@@ -208,6 +210,7 @@ class Mse(_OfPixels):
     """Mean squared error column on the [-1, 1] scale."""
 
     def prepare(self, resources: Resources) -> Pair:
+        """Stored images and their mean squared error."""
         return Pair(self.features(resources), _in_one_call(mse))
 
 
@@ -219,9 +222,11 @@ class MsSsim:
     value_range: Literal["guess", "two"]
 
     def needs(self) -> tuple[str, ...]:
+        """Nothing."""
         return ()
 
     def prepare(self, resources: Resources) -> Pair:
+        """Images and their MS-SSIM, by the range that is guessed or fixed."""
         length = None if self.value_range == "guess" else 2.0
         key = resources.features("signed", lambda: _signed)
         measure = partial(ms_ssim, value_range=length)

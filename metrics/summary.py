@@ -42,8 +42,8 @@ class Cell:
     low: float | None
     high: float | None
     n: int
-    failed: int
-    rule: str
+    failed: int = 0
+    rule: str = "skip"
     reference_n: int | None = None
     planned: int | None = None
     reference_planned: int | None = None

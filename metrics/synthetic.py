@@ -41,9 +41,11 @@ class WorldPerceptual:
     """Perceptual distance column on the world's feature network; 0 to 4, lower is better."""
 
     def needs(self) -> tuple[str, ...]:
+        """The world's networks."""
         return ("world",)
 
     def prepare(self, resources: Resources) -> Pair:
+        """Features of the world's describer and their distance."""
         world = resources.need_world()
 
         def make() -> Extractor:
@@ -66,9 +68,11 @@ class WorldIdentity:
     """Identity similarity column on the world's embedder; cosine, -1 to 1, higher is better."""
 
     def needs(self) -> tuple[str, ...]:
+        """The world's networks."""
         return ("world",)
 
     def prepare(self, resources: Resources) -> Pair:
+        """Embeddings of the world's network and their cosine."""
         world = resources.need_world()
         key = resources.features(
             "world_identity", lambda: lambda batch: list(world.embed(batch.signed).cpu().double().numpy())

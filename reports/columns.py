@@ -42,6 +42,7 @@ class Metric:
 
     @property
     def arrow(self) -> str:
+        """Which way is better: "↓", "↑", or "" where neither is."""
         return ARROWS[self.better]
 
     def shown_for(self, reconstruction: bool) -> bool:

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class FailedRow(Protocol):
-    """The part of `bench.results.store.Row` that is read here."""
-
-    @property
-    def image(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def pass_name(self) -> str: ...
-    @property
-    def protocol(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def reason(self) -> str | None: ...
-    @property
-    def failures(self) -> Mapping[str, str]: ...
+if TYPE_CHECKING:
+    from bench.results.store import Row
 
 
 @dataclass(frozen=True)
@@ -37,7 +21,7 @@ class Failure:
     images: tuple[str, ...]
 
 
-def collect(rows: Iterable[FailedRow]) -> list[Failure]:
+def collect(rows: Iterable[Row]) -> list[Failure]:
     """Failures grouped by method, pass, metric and reason, sorted. An image that failed as a whole has no metric."""
     found: dict[tuple[str, str, str, str], set[str]] = {}
     for row in rows:

@@ -5,50 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from bench.core.contract import EditPass
 from metrics.protocol import Bootstrap
+from metrics.summary import Cell
 from reports.columns import Metric, metric
 
-
-class Cell(Protocol):
-    """One number of a summary, with its doubt.
-
-    Attributes:
-        value: The number, in the unit of its column; None when there is none.
-        low, high: Bounds of the 95 % interval; None when there is none.
-        n: Images that count.
-        failed: Images that gave no value.
-        rule: What a failure counts as ("skip", "zero").
-    """
-
-    @property
-    def value(self) -> float | None: ...
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-    @property
-    def n(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def rule(self) -> str: ...
-
-
-class Pass(Protocol):
-    """The part of `bench.core.contract.EditPass` that a report reads."""
-
-    @property
-    def pass_name(self) -> str: ...
-    @property
-    def strength(self) -> float: ...
-    @property
-    def inputs(self) -> str: ...
-    @property
-    def reals(self) -> str: ...
-
-
+Pass = EditPass
 Summaries = Mapping[tuple[str, str], Mapping[str, Cell]]
 """(method, pass) -> column `metric@protocol` -> cell."""
 
@@ -62,21 +26,19 @@ def number(cell: Cell | None) -> float | None:
 
 def reference_count(cell: Cell | None) -> int | None:
     """Real images that a set metric compares with (its `reference_n`); None for any other cell."""
-    count = getattr(cell, "reference_n", None)
-    return int(count) if count is not None else None
+    return None if cell is None else cell.reference_n
 
 
 def needed_count(cell: Cell | None) -> int | None:
     """Pictures on either side from which the protocol gives a set metric a number, where there are fewer; else None."""
-    count = getattr(cell, "needs_n", None)
-    return int(count) if count is not None else None
+    return None if cell is None else cell.needs_n
 
 
 def part_text(cell: Cell | None) -> str:
     """What an unfinished cell is made of, "64 of 200", or "64 of 64, against 32 of 64"; empty for a whole one."""
-    planned, real = (getattr(cell, name, None) for name in ("planned", "reference_planned"))
-    if cell is None or (planned is None and real is None):
+    if cell is None or (cell.planned is None and cell.reference_planned is None):
         return ""
+    planned, real = cell.planned, cell.reference_planned
     own = cell.n + (cell.failed if cell.rule != "zero" else 0)
     text = f"{own:,} of {own if planned is None else planned:,}"
     return text if real is None else f"{text}, against {reference_count(cell) or 0:,} of {real:,}"
@@ -114,6 +76,7 @@ class Absence:
         return cls(str(value.get("status", "missing")), str(value.get("reason", "")), command)
 
     def sentence(self) -> str:
+        """Why, and what changes it."""
         text = self.reason or self.status
         return f"{text.rstrip('.')}. Get it: {self.command}" if self.command else text
 

@@ -69,6 +69,7 @@ def split_pass(name: str) -> PassName:
 
 
 def capitalised(text: str) -> str:
+    """The text with its first letter in upper case; the others stay."""
     return text[:1].upper() + text[1:]
 
 

@@ -184,6 +184,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[Column, ...]:
+        """The columns of all blocks, in order."""
         return tuple(column for block in self.blocks for column in block.columns)
 
     def parts(self, most: int) -> list[Part]:

@@ -40,10 +40,12 @@ class Timings:
 
     @property
     def stages(self) -> tuple[str, ...]:
+        """Stages of all methods, in the order in which they are first met."""
         return tuple(dict.fromkeys(stage for timing in self.methods.values() for stage in timing.stages))
 
     @property
     def seconds(self) -> dict[str, float]:
+        """Method -> median seconds an image."""
         return {name: timing.seconds for name, timing in self.methods.items()}
 
 

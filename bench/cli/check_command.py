@@ -13,6 +13,7 @@ from bench.core.errors import ExitCode
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: METHOD, its checkpoint, domain and plug-ins."""
     parser.add_argument("method")
     parser.add_argument("--domain", metavar="NAME", default="faces")
     parser.add_argument(
@@ -27,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the conformance checks on a method; 0 when all hold, 4 when one does not."""
     from bench.plan.checkpoints import load_one
     from bench.plan.plugins import load_plugins
     from methods.conformance import check

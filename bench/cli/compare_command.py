@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: RUN, the two methods and what to show."""
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument("first", metavar="A", help="a method of the run")
     parser.add_argument("second", metavar="B", help="another; shown is B - A")
@@ -28,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Compare two methods of a run image by image."""
     from bench.cli.reporting import tell_state
     from bench.results.paired import Pairs
     from bench.results.wholeness import load_results
@@ -67,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def metric_name(item: Difference) -> str:
+    """A difference's metric, without its protocol."""
     return item.column.partition("@")[0]
 
 

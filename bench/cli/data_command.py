@@ -11,6 +11,7 @@ from bench.core.errors import ExitCode
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: the folder, its kind and how thoroughly to look."""
     parser.add_argument("action", choices=("check",))
     parser.add_argument("--root", required=True, metavar="DIR")
     parser.add_argument("--data", metavar="NAME", help="kind of data set (default: told by what is in the folder)")
@@ -20,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Check a data set's folder; 3 when it cannot be used."""
     from pathlib import Path
 
     from bench.data.check import guess, inspect

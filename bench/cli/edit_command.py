@@ -29,6 +29,7 @@ MOST_STEPS = 101
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: the photographs, the method, the edits and where files go."""
     parser.add_argument("photographs", nargs="+", type=Path, metavar="PHOTO")
     parser.add_argument("--method", required=True, help="which method (ls methods)")
     parser.add_argument("--edit", action="append", default=[], metavar="NAME=S,..", help="edits and their strengths")
@@ -47,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Edit photographs of one's own; files below --output."""
     from bench.plan.build import device_of
     from bench.plan.checkpoints import load_planned
     from bench.plan.limits import check_folders

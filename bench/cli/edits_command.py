@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: the action; for fit and text: the generator, the labels or texts, and the card."""
     parser.add_argument("action", choices=("ls", "fit", "text"))
     parser.add_argument("--card", action="append", default=[], metavar="FILE", help="ls: further cards")
     parser.add_argument("--json", action="store_true")
@@ -67,6 +68,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """List edits, or find a new direction and write its card."""
     if options.action == "ls":
         from bench.cli.list_command import show_edits
 

@@ -12,10 +12,12 @@ from typing import Any
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: nothing but --json."""
     parser.add_argument("--json", action="store_true")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Say what numbers and times depend on here."""
     found = environment()
     if options.json:
         print(json.dumps(found, ensure_ascii=False))

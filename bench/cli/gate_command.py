@@ -20,6 +20,7 @@ CLOSING = ("worse", "missing", "moved")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: the two runs and the tolerance."""
     parser.add_argument("first", type=Path, metavar="RUN_A", help="the run to hold against")
     parser.add_argument("second", type=Path, metavar="RUN_B", help="the run that must not be worse")
     parser.add_argument(
@@ -32,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Compare two runs; 1 when the second is worse."""
     from bench.results.paired import Difference, Pairs, difference
     from bench.results.regression import check_comparable, compare, moved
     from bench.results.wholeness import load_results

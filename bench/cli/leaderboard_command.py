@@ -18,6 +18,7 @@ from bench.core.errors import BenchError, ExitCode, UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: the action, and the files or folders of results."""
     parser.usage = "%(prog)s [check | add] PATH [PATH ...] [options]"
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder; check and files; add, a run and a folder")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where the page goes (FOLDER/index.html)")
@@ -28,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Make the leaderboard of results files, check files, or add them to a folder."""
     action, paths = options.paths[0], [Path(word) for word in options.paths[1:]]
     if action == "check":
         return _check(paths, options)

@@ -17,6 +17,7 @@ WHAT = ("methods", "edits", "metrics", "presets", "protocols", "data", "runs")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: what to list, and for which preset."""
     parser.add_argument("what", choices=WHAT)
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods"
@@ -26,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """List what there is of a kind: names, and what each is."""
     if options.what == "methods":
         return _methods(options)
     if options.what == "edits":

@@ -15,6 +15,7 @@ from bench.core.errors import ExitCode, MissingError, unknown_name
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: the runs, and which tables or figure."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder (runs/<name>), or several")
     parser.add_argument("--columns", choices=COLUMNS, default="few", help="what the table here shows: few, or all")
     parser.add_argument("--json", action="store_true")
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Make a run's tables and page again, of several runs merged, or one of the paper's figures."""
     folder = options.runs[0] if len(options.runs) == 1 else _merge(options)
     if options.figure is not None:
         return _figure(folder, options)

@@ -24,6 +24,7 @@ _MOST_COMMAS = 16
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: what to run, on what, how, and where results go."""
     what = parser.add_argument_group("what to run")
     what.add_argument("--preset", help=f"where to start from: {', '.join(preset_names())}")
     what.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the preset's shape")
@@ -67,6 +68,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run methods over images and edits, and report; 4 when cells failed or are unfinished."""
     config = configuration(options)
     if options.print_config:
         from bench.plan.config_text import config_text
@@ -145,6 +147,7 @@ def _pairs(items: list[str], example: str) -> list[tuple[str, str]]:
 
 
 def checkpoints(items: list[str]) -> dict[str, list[str]] | None:
+    """Method -> its files, of --checkpoint NAME=FILE (several by commas); None where none is given."""
     files: dict[str, list[str]] = {}
     for name, value in _pairs(items, "--checkpoint warpres=FILE"):
         files.setdefault(name, []).extend(split_paths(value))

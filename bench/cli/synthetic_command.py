@@ -12,6 +12,7 @@ from bench.core.files import explain_write_errors
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: the folder, the split and how many."""
     parser.add_argument("action", choices=("export",))
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--split", default="test", help="train, val or test")
@@ -19,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write the synthetic world as files."""
     from bench.world.export import export
 
     with explain_write_errors(options.folder):

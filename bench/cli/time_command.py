@@ -19,6 +19,7 @@ from bench.core.errors import ExitCode, unknown_name
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: which methods, on what device, how many images."""
     parser.add_argument("--preset", help="whose methods and checkpoints (default: synthetic)")
     parser.add_argument("--methods", metavar=LIST, help="methods (default: the preset's)")
     parser.add_argument("--domain", metavar="NAME", help="default: the preset's")
@@ -39,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Time methods at batch 1."""
     import torch
 
     from bench.plan.checkpoints import check_planned, load_planned

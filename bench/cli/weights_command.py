@@ -20,6 +20,7 @@ _DIGITS = 16
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options: the action, the names, and from where."""
     parser.add_argument("action", choices=("ls", "fetch", "verify", "path"))
     parser.add_argument("names", nargs="*", metavar="NAME", help="registry names (weights ls)")
     parser.add_argument("--from", dest="source", metavar="DIR", help="take over files of a folder, known by content")
@@ -28,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """List, fetch, verify or locate weights; 3 when something is missing."""
     return {"ls": _list, "fetch": _fetch, "verify": _verify, "path": _path}[options.action](options)
 
 

@@ -65,18 +65,22 @@ class InceptionExtractor(FeatureExtractorBase):
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
+        """uint8 (N, 3, h, w) -> a tuple of one: float32 (N, 2048), as torch-fidelity asks for it."""
         return (self.blocks(self.prepare(images)).flatten(1),)
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
+        """The one layer, by the name torch-fidelity gives it."""
         return ("2048",)
 
     @staticmethod
     def get_default_feature_layer_for_metric(metric: str) -> str:
+        """The same layer for every metric."""
         return "2048"
 
     @staticmethod
     def can_be_compiled() -> bool:
+        """Never: compiled networks give other digits."""
         return False
 
 
@@ -89,6 +93,7 @@ class ImageNetInception(InceptionExtractor):
     """
 
     def load_blocks(self, path: Path) -> nn.Sequential:
+        """torchvision's network up to its last pooling. Raises MissingError for a file of something else."""
         from torchvision.models import inception_v3
 
         with torch.device("meta"):
@@ -100,6 +105,7 @@ class ImageNetInception(InceptionExtractor):
         return blocks
 
     def prepare(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, h, w) -> float32 (N, 3, 299, 299): resized twice, then ImageNet's mean and deviation."""
         unit = _by_image(images, _double_resize) / 255
         mean, std = (unit.new_tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _STD))
         return (unit - mean) / std
@@ -109,9 +115,11 @@ class PytorchFidInception(InceptionExtractor):
     """The FID network under pytorch-fid's recipe: bilinear without antialias on the tensor, scaled to [-1, 1]."""
 
     def load_blocks(self, path: Path) -> nn.Sequential:
+        """The FID network up to its last pooling. Raises MissingError for a file of something else."""
         return _blocks(fidelity_inception(path), "MaxPool_", "AvgPool")
 
     def prepare(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, h, w) -> float32 (N, 3, 299, 299) in [-1, 1], resized bilinearly."""
         resized = F.interpolate(images.float() / 255, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
         return 2 * resized - 1
 
@@ -120,6 +128,7 @@ class CleanFidInception(PytorchFidInception):
     """The FID network under clean-fid's recipe: PIL bicubic on each channel as floats, clipped, (v - 128) / 128."""
 
     def prepare(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, h, w) -> float32 (N, 3, 299, 299) in [-1, 1), resized bicubically in float."""
         return (_by_image(images, _float_bicubic).clamp(0, 255) - 128) / 128
 
 

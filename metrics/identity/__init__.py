@@ -47,10 +47,12 @@ class Identity:
     threshold: float = 0.5
 
     def needs(self) -> tuple[str, ...]:
+        """The embedding network, and the detector where one aligns."""
         detector = {"group_crop": (), "mtcnn": ("mtcnn",), "insightface": ("insightface-buffalo_l",)}[self.alignment]
         return (self.network, *detector)
 
     def prepare(self, resources: Resources) -> Pair:
+        """Embeddings of aligned faces and their cosine; a `NoFace` where no face is found."""
         # Ask for every file before the first is read: a missing detector should cost no time.
         for name in self.needs():
             resources.path(name)

@@ -54,6 +54,7 @@ class PNet(nn.Module):
         self.conv4_2 = nn.Conv2d(32, 4, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, h, w) -> box offsets (N, 4, h', w') and face probabilities (N, 2, h', w')."""
         x = self.features(x)
         return self.conv4_2(x), self.conv4_1(x).softmax(dim=self.axis)
 
@@ -73,6 +74,7 @@ class RNet(nn.Module):
         self.conv5_2 = nn.Linear(128, 4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Crops (N, 3, 24, 24) -> box offsets (N, 4) and face probabilities (N, 2)."""
         x = self.features(x)
         return self.conv5_2(x), self.conv5_1(x).softmax(dim=-1)
 
@@ -94,6 +96,7 @@ class ONet(nn.Module):
         self.conv6_3 = nn.Linear(256, 10)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Crops (N, 3, 48, 48) -> landmarks (N, 10), box offsets (N, 4) and face probabilities (N, 2)."""
         x = self.features(x)
         return self.conv6_3(x), self.conv6_2(x), self.conv6_1(x).softmax(dim=-1)
 

@@ -62,18 +62,23 @@ class RunNumbers:
     looks: Mapping[str, Look]
 
     def cell(self, method: str, pass_name: str, metric: str) -> Cell | None:
+        """The cell of a method, pass and metric; None where there is none."""
         return self.summaries.get((method, pass_name), {}).get(f"{metric}@{self.protocol}")
 
     def strength(self, method: str, pass_name: str) -> float:
+        """A pass's strength, a method's own where it has one; 0 where none is known."""
         return self.facts.strengths.get((method, pass_name), self.strengths.get(pass_name, 0.0))
 
     def has(self, pass_name: str, metric: str) -> bool:
+        """Whether a method has a number of this metric in this pass."""
         return any(number(self.cell(method, pass_name, metric)) is not None for method in self.methods)
 
     def metric(self, name: str) -> Metric:
+        """How a metric is written under this protocol."""
         return self.facts.metric(name, self.protocol)
 
     def title(self, method: str) -> str:
+        """Printed name of a method."""
         return method_title(method, self.facts.titles)
 
     @property
@@ -190,4 +195,5 @@ def stamp(run: RunNumbers, figure: Figure) -> None:
 
 
 def edit_title(edit: str) -> str:
+    """ "smile" -> "Smile"."""
     return PassName("", edit, "", "").title

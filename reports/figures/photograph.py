@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.core.files import write_atomic
+from bench.run.photograph import Output
 from reports.figures.flow_view import flow_image, full_length
 
 STRIP_HEIGHT = 256
@@ -18,18 +18,7 @@ _LABEL = 22
 _FRAME_MS = 120
 
 
-class Made(Protocol):
-    """What was made of a photograph (`bench.run.photograph.Output`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def image(self) -> np.ndarray: ...
-    @property
-    def flow(self) -> np.ndarray | None: ...
-
-
-def write_edits(folder: Path, pixels: np.ndarray, outputs: Sequence[Made]) -> None:
+def write_edits(folder: Path, pixels: np.ndarray, outputs: Sequence[Output]) -> None:
     """input.png, one PNG an output, `<name>.flow.png` where there is a flow, and strip.png.
 
     Args:
@@ -46,7 +35,7 @@ def write_edits(folder: Path, pixels: np.ndarray, outputs: Sequence[Made]) -> No
     write_atomic(folder / "strip.png", _png(_strip([("input", pixels), *((o.name, o.image) for o in outputs)])))
 
 
-def write_sweep(folder: Path, name: str, frames: Sequence[Made]) -> None:
+def write_sweep(folder: Path, name: str, frames: Sequence[Output]) -> None:
     """`<name>.gif`: there and back again, looping, and `<name>.sweep.png`: all strengths beside each other."""
     images = [Image.fromarray(frame.image) for frame in frames]
     loop = [*images, *images[-2:0:-1]]

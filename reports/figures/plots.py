@@ -28,7 +28,6 @@ from reports.figures.canvas import (
 from reports.figures.palette import Look, looks
 from reports.inputs import Cell, Facts, Pass, Summaries, number
 from reports.naming import RECONSTRUCTION, PassName, split_pass
-from reports.table import Entry
 from reports.tables import method_rows, pass_order, protocols
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ _QUALITY = ("fid", "fd", "kid")
 _IDENTITY = ("id", "id_mtcnn")
 # Drawn against the change reached -> what the reconstruction has instead.
 _AT_CHANGE = {"id": "id", "truth_psnr": "psnr", "truth_lpips": "lpips"}
-_NO_CHANGE = Entry(value=0.0)
+_NO_CHANGE = Cell(0.0, None, None, 0)
 # Room for the axis below panels, above the legend, in inches.
 _AXIS = 0.47
 

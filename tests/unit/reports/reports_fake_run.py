@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bench.core.sealed import write_sealed
+from metrics.summary import Cell as FakeCell
 from reports.facts import gather_facts
 from reports.inputs import Facts
 
@@ -20,16 +21,6 @@ TITLES = {"e4e": "e4e", "styleres": "StyleRes", "warpres": "WarpRes"}
 PASSES = ("reconstruction", "smile+", "smile-", "pose+", "pose-")
 IMAGES = ("00012", "00047")
 _QUALITY = {"e4e": 0.0, "styleres": 0.7, "warpres": 1.0}
-
-
-@dataclass(frozen=True)
-class FakeCell:
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    failed: int = 0
-    rule: str = "skip"
 
 
 @dataclass(frozen=True)
