@@ -11,6 +11,7 @@ from PIL import Image
 from reports_fake_run import IMAGES, METHODS, PASSES, draw_face, facts, manifest, passes, summaries, write_run
 
 from reports.facts import gather_facts
+from reports.figures.canvas import Margins, RunNumbers, add_legend, legend_height, new_figure
 from reports.figures.flow_view import flow_colours, flow_image, full_length, wheel
 from reports.figures.grids import Grid, draw_grids
 from reports.figures.palette import looks
@@ -145,3 +146,17 @@ def test_plots_without_numbers_are_left_out() -> None:
 def test_any_number_of_plug_ins_have_colours_of_their_own() -> None:
     found = looks([*METHODS, *(f"plug-in-{number}" for number in range(30))])
     assert len({look.colour for look in found.values()}) == len(found)
+
+
+def test_a_legend_of_seventeen_methods_fits_below_the_panels() -> None:
+    methods = tuple(f"styletransformer-{at}" for at in range(17))
+    run = RunNumbers({}, facts(), "synthetic-2", (), {}, methods, looks(methods))
+    for width in (3.5, 7.0):
+        below = legend_height(run, width)
+        figure, (axis,) = new_figure(1, width, 2.7 + below, 1, Margins(bottom=0.47 + below))
+        axis.set_xlabel("ID")
+        add_legend(run, figure)
+        figure.canvas.draw()
+        legend, label = figure.legends[0].get_window_extent(), axis.xaxis.label.get_window_extent()
+        assert legend.x0 >= 0 and legend.x1 <= figure.bbox.width and legend.y0 >= 0
+        assert legend.y1 <= label.y0 + 1
