@@ -33,7 +33,7 @@ from bench.run.known import Known, complete_rows, find_known
 from bench.run.pool import take_over
 from bench.run.shard import Shard, from_environment
 from bench.run.workers import possible, run_workers
-from bench.timing.clock import read_timing, write_timing
+from bench.timing.clock import read_timing, timing_is_damaged, write_timing
 from bench.timing.profile import PHASES, lines, outside, together
 
 
@@ -231,6 +231,8 @@ def _keep_timing(folder: Path, spent: Sequence[dict[str, Any]], work: Work) -> N
     The runtimes that reports print are the harness's (`run_bench.py time --into RUN`): these here depend on the group
     and on what else the machine did, and no table may change because a run was interrupted.
     """
+    if timing_is_damaged(folder):
+        tell(f"damaged: {folder}/timing.json: its runtimes are lost; `time --into` measures them anew")
     timing = read_timing(folder)
     methods = timing.setdefault("run", {})
     for name, found in ((name, found) for part in spent for name, found in part.items() if found["made"]):

@@ -11,6 +11,9 @@ import numpy as np
 from bench.core.errors import MissingError
 from bench.results.row import Row
 
+# In the name of a shard whose feature files are another run's too ("0-from-0"): nobody writes to them here.
+FROM = "-from-"
+
 
 def rows_folder(run: Path) -> Path:
     """Where a run's rows and features lie."""
@@ -82,6 +85,10 @@ class FeatureFiles:
         """Where a row's record lies, in words."""
         file = self.file(row, metric)
         return f"{file}, byte {row.features[metric] * 4 * record_size(file)}" if file else metric
+
+    def close(self) -> None:
+        """Let go of the files: some systems cut none that is mapped."""
+        self._maps.clear()
 
     def _map(self, file: Path) -> np.ndarray:
         if file not in self._maps:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,10 +20,10 @@ from typing import IO, Any
 import numpy as np
 
 from bench.core.errors import MissingError, UsageError
-from bench.core.files import explain_write_errors, write_atomic
+from bench.core.files import explain_write_errors, part_of, write_atomic
 from bench.core.lock import Held, hold
 from bench.core.sealed import DamagedError, read_sealed, write_sealed
-from bench.results.features import FeatureFiles, checksum, feature_file, load_features, record_size, rows_folder
+from bench.results.features import FROM, FeatureFiles, checksum, feature_file, load_features, record_size, rows_folder
 from bench.results.row import (
     FIELDS,
     HEAD,
@@ -41,8 +42,8 @@ from bench.results.row import (
 __all__ = [
     "FIELDS", "IDENTITY", "ORIGINAL", "REAL", "REAL_DIGESTS", "REAL_JPEG", "TRUTH", "Damage", "Row", "Scan",
     "ShardWriter",
-    "feature_file", "load_features", "read_manifest", "read_rows", "repair", "row_key", "rows_folder", "scan",
-    "write_manifest",
+    "feature_file", "load_features", "read_manifest", "read_rows", "repair", "rewrite_lines", "row_key", "rows_folder",
+    "scan", "write_manifest",
 ]  # fmt: skip
 
 # Their stand-in for a method's digest. What such a row holds is decided by the code in its protocol's digest.
@@ -128,6 +129,13 @@ class ShardWriter:
             raise
         self.keys.update(row.key for row, _ in fresh if row.final)
         self._failed.update((row.key, row.reason) for row, _ in fresh if not row.final)
+
+    def adopt(self, rows: Sequence[Row]) -> None:
+        """Append rows whose features lie in this shard's files already, see `bench.results.links`."""
+        fresh = [replace(row, shard=self.shard) for row in rows if not self._says_nothing_new(row)]
+        with explain_write_errors(self.folder):
+            _write_all(self._lines, "".join(row.to_json() + "\n" for row in fresh).encode())
+        self.keys.update(row.key for row in fresh)
 
     def _says_nothing_new(self, row: Row) -> bool:
         return row.key in self.keys or (row.status == "failed" and self._failed.get(row.key, "") == row.reason)
@@ -216,9 +224,14 @@ def _repair(folder: Path, shard: str) -> Scan:
             found.damage.append(item)
     if not whole:
         _set_aside(folder / f"{shard}.damaged", found.damage)
-        write_atomic(path, "".join(row.to_json() + "\n" for row in found.rows))
+        rewrite_lines(path, found.rows)
     _cut_features(files, found.rows)
     return found
+
+
+def rewrite_lines(path: Path, rows: Sequence[Row]) -> None:
+    """Put these rows, and no others, into a shard's file, whole or not at all."""
+    write_atomic(path, "".join(row.to_json() + "\n" for row in rows))
 
 
 def _set_aside(path: Path, damage: Sequence[Damage]) -> None:
@@ -234,9 +247,20 @@ def _cut_features(files: FeatureFiles, rows: Sequence[Row]) -> None:
             file = files.find(row, metric)
             assert file is not None
             used[file] = max(used[file], index + 1)
+    files.close()
     for file, records in used.items():
-        if records * 4 * record_size(file) < file.stat().st_size:
-            os.truncate(file, records * 4 * record_size(file))
+        end = records * 4 * record_size(file)
+        if end < file.stat().st_size and FROM not in file.name.partition(".")[0]:
+            if file.stat().st_nlink > 1:
+                _leave_to_others(file)
+            os.truncate(file, end)
+
+
+def _leave_to_others(file: Path) -> None:
+    """Put a copy in the place of a file that other runs have linked: they may have records where it is to be cut."""
+    part = part_of(file)
+    shutil.copyfile(file, part)
+    part.replace(file)
 
 
 def _lines_of(path: Path) -> Iterator[Row | Damage | None]:

@@ -1,13 +1,14 @@
 """Results that other runs under the same output folder have made: taken over where their keys are wanted.
 
 A key says everything that decides a result, so a run over more images, with another method or in another order has
-what an overlapping one has made, under whatever name. Rows are copied with their features and sample images: a run's
-folder stays whole by itself.
+what an overlapping one has made, under whatever name. Rows are copied, features and sample images linked (copied where
+the file system has no links): a run's folder stays whole by itself, and nothing large is there twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import MissingError
-from bench.core.files import write_atomic
+from bench.core.files import explain_write_errors, write_atomic
 from bench.plan.work import Work
 from bench.results.features import FeatureFiles, rows_folder
+from bench.results.links import link_rows
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Row, ShardWriter, read_manifest, scan
 from bench.run.sample_images import flow_path, sample_path
 
@@ -43,9 +45,11 @@ def take_over(run: Path, shard: str, work: Work, wanted: Collection[str]) -> set
     taken: set[str] = set()
     for neighbour in _neighbours(run, work):
         rows = [row for row in _usable(neighbour, work, wanted) if row.key not in taken]
-        if rows:
-            with ShardWriter(run, shard) as writer:
-                taken |= _copy(neighbour, rows, writer, run, work)
+        if not rows:
+            continue
+        _take_samples(neighbour.run, run, rows, work)
+        linked = link_rows(run, shard, neighbour.run, rows)
+        taken |= _copy(neighbour, rows, run, shard) if linked is None else linked
     return taken
 
 
@@ -87,30 +91,43 @@ def _is_kept(row: Row) -> bool:
     return row.method != REAL_JPEG and (row.method != REAL or row.pass_name == ORIGINAL)
 
 
-def _copy(neighbour: _Neighbour, rows: list[Row], writer: ShardWriter, run: Path, work: Work) -> set[str]:
+def _copy(neighbour: _Neighbour, rows: list[Row], run: Path, shard: str) -> set[str]:
+    """Write rows and their features once more."""
     files = FeatureFiles(rows_folder(neighbour.run))
-    pictured = shown(work, rows)
     taken: set[str] = set()
-    for start in range(0, len(rows), _AT_A_TIME):
-        entries: list[tuple[Row, dict[str, np.ndarray]]] = []
-        for row in rows[start : start + _AT_A_TIME]:
-            try:
-                entries.append((row, {metric: files.read(row, metric) for metric in row.features}))
-            except MissingError:
-                continue  # damaged there: made anew here
-            if row.key in pictured:
-                _copy_samples(neighbour.run, run, row)
-        writer.append(entries)
-        taken.update(row.key for row, _ in entries)
+    with ShardWriter(run, shard) as writer:
+        for start in range(0, len(rows), _AT_A_TIME):
+            entries: list[tuple[Row, dict[str, np.ndarray]]] = []
+            for row in rows[start : start + _AT_A_TIME]:
+                try:
+                    entries.append((row, {metric: files.read(row, metric) for metric in row.features}))
+                except MissingError:
+                    continue  # damaged there: made anew here
+            writer.append(entries)
+            taken.update(row.key for row, _ in entries)
     return taken
+
+
+def _take_samples(source: Path, target: Path, rows: Sequence[Row], work: Work) -> None:
+    """Link the images that the grids show of the rows; a changed one is always a new file."""
+    pictured = shown(work, rows)
+    for row in rows:
+        if row.key in pictured:
+            image = _sample(Path(), row)
+            for name in (image, flow_path(image)):
+                if (source / name).is_file() and (source / name).resolve().is_relative_to(source.resolve()):
+                    _link_or_copy(source / name, target / name)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    with explain_write_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            write_atomic(target, source.read_bytes(), sync=False)
 
 
 def _sample(run: Path, row: Row) -> Path:
     return sample_path(run, row.method, row.pass_name, row.image)
-
-
-def _copy_samples(source: Path, target: Path, row: Row) -> None:
-    image = _sample(Path(), row)
-    for name in (image, flow_path(image)):
-        if (source / name).is_file() and (source / name).resolve().is_relative_to(source.resolve()):
-            write_atomic(target / name, (source / name).read_bytes(), sync=False)
