@@ -47,7 +47,8 @@ class Checkpoint:
     @property
     def metadata(self) -> Mapping[str, Any]:
         """Metadata of one of our safetensors files; empty for authors' files."""
-        return self.content.get("metadata", {})
+        found = self.content.get("metadata", {})
+        return found if isinstance(found, Mapping) else {}
 
 
 @dataclass(frozen=True)

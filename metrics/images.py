@@ -68,7 +68,7 @@ def through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     """uint8 (h, w, 3) written as baseline JPEG with PIL's other defaults (4:2:0) and read again."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    with Image.open(file) as image:
+    with Image.open(file, formats=("JPEG",)) as image:
         return np.asarray(image.convert("RGB"))
 
 

@@ -57,6 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--backend", metavar="NAME", help="who runs the parts: local, dask or slurm")
     how.add_argument("--parts", type=int, metavar="N", help="parts for dask or slurm")
     how.add_argument("--scheduler", metavar="ADDRESS", help="dask's scheduler (default: a cluster of this machine's)")
+    how.add_argument("--part", metavar="K/N", help="this part of N, or all, whatever torchrun or an array says")
     again = how.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="carry on where the run stopped (the default)")
     again.add_argument("--fresh", action="store_true", help="forget the run's results and start again")

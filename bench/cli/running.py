@@ -39,7 +39,9 @@ from bench.timing.profile import PHASES, lines, outside, together
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Run a configuration; returns the exit code."""
-    shard = from_environment()
+    shard = from_environment(asked=options.part or "")
+    if shard.size > 1:
+        tell(shard.words)
     assembly = assemble(config, shard, dry=options.dry_run)
     folder = config.run_folder()
     if lost := what_is_dropped(folder, assembly):

@@ -7,6 +7,8 @@ metadata carries the configuration. Ground floor: imports nothing above it.
 from __future__ import annotations
 
 import argparse
+import collections
+import datetime
 import hashlib
 import json
 import math
@@ -15,6 +17,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from bench.core.archives import zip_members
 from bench.core.containers import check_shape, normalised
 from bench.core.errors import MissingError
 from bench.core.files import replacing
@@ -35,9 +39,28 @@ from bench.core.nvidia_pickle import looks_like_one, read_nvidia_pickle
 _PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath", "Path")
 # NumPy's scalars (a step, a loss) and paths of a configuration are inert as well.
 ALLOWED_GLOBALS: tuple[Any, ...] = (argparse.Namespace,)
-_NUMPY_TYPES = ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
+_NUMPY_TYPES = (
+    "float64",
+    "float32",
+    "float16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "uint32",
+    "uint64",
+    "bool",
+    "str",
+)
+_RECONSTRUCT = np.ones(0).__reduce__()[0]
 _INERT: tuple[Any, ...] = (
     np.dtype,
+    np.ndarray,
+    collections.deque,
+    *((kind, f"builtins.{kind.__name__}") for kind in (list, dict, set, int, float, str, tuple)),
+    *((kind, f"datetime.{kind.__name__}") for kind in (datetime.datetime, datetime.date, datetime.timedelta)),
+    *((_RECONSTRUCT, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
     *(type(np.dtype(name)) for name in _NUMPY_TYPES),
     *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *((PurePosixPath, f"{module}.{name}") for module in ("pathlib", "pathlib._local") for name in _PATHS),
@@ -122,15 +145,6 @@ def refuse_strangers(tensors: Mapping[str, Tensor], prefixes: tuple[str, ...], w
         raise MissingError(
             f"{where} does not fit: unexpected {_some(strangers)}", "check that this is the right file (weights ls)"
         )
-
-
-def options_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Training options ("opts"), stored as a dict or an argparse.Namespace; empty when there are none."""
-    options = content.get("opts") or {}
-    if isinstance(options, argparse.Namespace):
-        return dict(vars(options))
-    # Some trainings keep their command line here, as text or as a list of words: no options by name.
-    return dict(options) if isinstance(options, Mapping) else {}
 
 
 def load_strict(
@@ -287,9 +301,7 @@ def _read_torch(path: Path, head: bytes) -> Any:
     if zipped:
         _refuse_compressed(path)
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([*ALLOWED_GLOBALS, *_INERT]):
-            # PyTorch warns of pickle protocols that it may not know; what it does not know is refused anyway.
-            warnings.simplefilter("ignore", UserWarning)
+        with safe_globals():
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except (
         pickle.UnpicklingError,
@@ -310,13 +322,18 @@ def _read_torch(path: Path, head: bytes) -> Any:
         raise _refusal(path, zipped, error) from None
 
 
+@contextmanager
+def safe_globals() -> Iterator[None]:
+    """What a file may hold beside tensors and plain containers, for PyTorch's weights-only reader."""
+    with warnings.catch_warnings(), torch.serialization.safe_globals([*ALLOWED_GLOBALS, *_INERT]):
+        # PyTorch warns of pickle protocols that it may not know; what it does not know is refused anyway.
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
 def _refuse_compressed(path: Path) -> None:
     """PyTorch stores its members as they are; a compressed one may unpack to anything."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return  # the reader says what is wrong with it
+    members = zip_members(path, most_bytes=1 << 50)
     size = path.stat().st_size
     if any(item.compress_type != zipfile.ZIP_STORED or item.file_size > size for item in members):
         raise MissingError(
@@ -328,7 +345,9 @@ def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
     if name := _forbidden(path, zipped, error):
         return MissingError(
             f"{path} is a pickle that asks for the forbidden global {name}; nothing of it was run",
-            "use the authors' plain checkpoint (tensors and options only); files that need code are never loaded",
+            "use the authors' plain checkpoint (tensors and options only); or, where you trust the file and have its "
+            f'code: c = torch.load("{path.name}", weights_only=False); '
+            'torch.save({"state_dict": c["state_dict"], "latent_avg": c.get("latent_avg")}, "plain.pt")',
         )
     if zipped:
         return MissingError(

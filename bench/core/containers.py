@@ -6,25 +6,33 @@ no metadata of ours, prefixes of wrappers are gone, and a generator lies under "
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.core.errors import MissingError
+from bench.core.tensor_names import is_generator, known_names
 
 _ADVICE = "save it again as a plain dictionary of tensors, or download it again"
 # Far above any checkpoint of this field: a few levels, some ten thousand tensors.
 _DEEPEST, _MOST = 24, 500_000
-# Bytes that one tensor may claim beyond what it holds: a mean repeated for every row of the codes is no attack.
-_UNHELD = 1 << 30
+# Bytes that tensors may claim beyond what they hold, one and all: a mean repeated for every row of the codes is no
+# attack, and neither are networks that share some of their weights.
+_UNHELD, _TIMES = 1 << 26, 4
 # What wrappers put before every name (DataParallel, torch.compile, Lightning's EMA); some official files have
 # "module." in names of their own.
 _WRAPPERS = ("module.", "_orig_mod.")
 _OFFICIAL = ("module.encoder_q.",)
-_GENERATORS = ("params_ema", "G_ema", "g", "G", "generator", "ema")
-_GENERATOR_NAMES = ("style.", "convs.", "to_rgb1.")
+_GENERATORS = ("g_ema", "params_ema", "G_ema", "g_ema_state_dict", "g", "G", "generator", "ema", "params", "netG")
+# Parts of methods, which have a generator of their own beside them.
+_NO_GENERATORS = ("encoder.", "decoder.", "hypernet.", "e4e.", "latlayer1.")
+# What the metadata of our own files says, one of these at least.
+_OURS = {"method", "config", "domain", "generator", "made", "held_out", "components"}
+# Levels of wrapping that are looked through, and what is in none of them.
+_WRAPPED = 2
+_NEVER = ("optim", "scheduler", "discriminator", "opts", "scaler")
 # In an e4e or pSp file these lie beside the state dict; a safetensors file has one level only.
 _BESIDE = ("latent_avg",)
 
@@ -41,7 +49,8 @@ class _Walk:
         self.where = where
         self.counts: dict[int, int] = {}
         self.open: set[int] = set()
-        self.unheld = 0
+        self.claimed = 0
+        self.storages: dict[int, int] = {}
 
     def count(self, value: object, depth: int) -> int:
         """Values below this one along every path."""
@@ -65,9 +74,13 @@ class _Walk:
     def _tensor(self, tensor: Tensor) -> int:
         if tensor.is_meta or tensor.layout != torch.strided or tensor.is_quantized:
             raise self._refusal("a tensor in it has no values of its own, or is sparse or quantized")
-        claimed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
-        self.unheld += max(0, claimed - held)
-        if claimed - held > _UNHELD or self.unheld > 64 * _UNHELD:
+        storage = tensor.untyped_storage()
+        claimed, held = tensor.numel() * tensor.element_size(), storage.nbytes()
+        self.claimed += claimed
+        self.storages[storage.data_ptr()] = held
+        # The sum of a dictionary of storages is asked for only where it may matter.
+        over = self.claimed > _UNHELD and self.claimed > _TIMES * sum(self.storages.values()) + _UNHELD
+        if claimed - held > _UNHELD or over:
             raise self._refusal(f"a tensor of shape {tuple(tensor.shape)} claims {claimed:,} bytes and holds {held:,}")
         return 1
 
@@ -76,10 +89,22 @@ class _Walk:
 
 
 def normalised(content: dict[str, Any]) -> dict[str, Any]:
-    """The same checkpoint in the one form that recognition and loading know."""
+    """The same checkpoint in the one form that recognition and loading know.
+
+    Where nothing is known in it, what lies below a key, or behind a prefix that all names share, is looked at as well:
+    whatever wrapped a known file, it is found.
+    """
+    content = _plain(content)
+    if "metadata" in content or known_names(content):
+        return content
+    return next((found for found in _unpacked(content, 0) if known_names(found)), content)
+
+
+def _plain(content: dict[str, Any]) -> dict[str, Any]:
+    """Without what converters and wrappers add, and with a generator under its usual key."""
     metadata = content.get("metadata")
-    if isinstance(metadata, Mapping) and {*metadata} <= {"format"}:
-        # A converter's ({"format": "pt"}) or none: an authors' file in another container.
+    if "metadata" in content and not (isinstance(metadata, Mapping) and _OURS & metadata.keys()):
+        # A converter's ({"format": "pt"}), somebody's remarks, or none: an authors' file in another container.
         content = {key: value for key, value in content.items() if key != "metadata"}
     content = {key: _unwrapped(value) if isinstance(value, Mapping) else value for key, value in content.items()}
     content = _unwrapped(content)
@@ -89,6 +114,41 @@ def normalised(content: dict[str, Any]) -> dict[str, Any]:
         if moved:
             content = {**content, **moved, "state_dict": {k: v for k, v in inner.items() if k not in moved}}
     return _with_generator(content)
+
+
+def _unpacked(content: Mapping[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+    """What may lie in a wrapper, the nearest first; optimizers and the like never."""
+    if depth > _WRAPPED:
+        return
+    found = [*_below_a_prefix(content), *_below_a_key(content)]
+    yield from found
+    for inner in found:
+        yield from _unpacked(inner, depth + 1)
+
+
+def _below_a_key(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    inner = {key: value for key, value in content.items() if isinstance(value, Mapping) and value}
+    rest = {key: value for key, value in content.items() if key not in inner or key == "opts"}
+    for key in sorted(inner, key=lambda key: ("ema" not in str(key), str(key))):
+        if any(word in str(key).lower() for word in _NEVER):
+            continue
+        below = inner[key]
+        whole = any(isinstance(value, Mapping) for value in below.values())
+        yield _plain({**rest, **below} if whole else {**rest, "state_dict": below})
+
+
+def _below_a_prefix(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    named = content.get("state_dict", content)
+    if not isinstance(named, Mapping):
+        return
+    tensors = {str(name): value for name, value in named.items() if isinstance(value, Tensor)}
+    prefixes = {name.partition(".")[0] for name in tensors if name not in _BESIDE and "." in name}
+    bare = [name for name in tensors if "." not in name and name not in _BESIDE]
+    if len(prefixes) != 1 or bare:
+        return
+    prefix = f"{prefixes.pop()}."
+    rest = {key: value for key, value in content.items() if key not in tensors and key != "state_dict"}
+    yield _plain({**rest, "state_dict": {name.removeprefix(prefix): value for name, value in tensors.items()}})
 
 
 def _unwrapped(tensors: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,17 +163,23 @@ def _unwrapped(tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_generator(content: dict[str, Any]) -> dict[str, Any]:
-    """A StyleGAN2 generator of rosinality's names, under whatever key or none, as "g_ema"."""
-    if "g_ema" in content or "metadata" in content:
+    """A StyleGAN2 generator of rosinality's names, under whatever key or prefix or none, as "g_ema"."""
+    if isinstance(content.get("g_ema"), Mapping) or "metadata" in content:
         return content
     for key in (*_GENERATORS, "state_dict"):
-        if isinstance(content.get(key), Mapping) and _is_generator(list(content[key])):
+        if isinstance(content.get(key), Mapping) and is_generator(content[key]):
             return {"g_ema": content[key], **{name: value for name, value in content.items() if name != key}}
     tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
-    if _is_generator(list(tensors)):
-        return {"g_ema": tensors, **{name: value for name, value in content.items() if name not in tensors}}
+    others = {name: value for name, value in content.items() if name not in tensors}
+    if is_generator(tensors):
+        return {"g_ema": tensors, **others}
+    inner = content.get("state_dict")
+    named = tensors or (dict(inner) if isinstance(inner, Mapping) else {})
+    if any(str(name).startswith(_NO_GENERATORS) for name in named):
+        return content
+    for key in _GENERATORS:
+        own = {str(name).removeprefix(f"{key}."): v for name, v in named.items() if str(name).startswith(f"{key}.")}
+        if is_generator(own):
+            kept = {name: value for name, value in named.items() if name in _BESIDE}
+            return {"g_ema": own, **kept, **{name: value for name, value in others.items() if name != "state_dict"}}
     return content
-
-
-def _is_generator(names: Sequence[Any]) -> bool:
-    return all(any(str(name).startswith(start) for name in names) for start in _GENERATOR_NAMES)

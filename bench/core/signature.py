@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
-from bench.core.checkpoint import options_of
 from bench.core.domains import domains, find_domain
 from bench.core.errors import MissingError
+from bench.core.options import options_of
+from bench.core.tensor_names import known_names, tensor_names
 
-# First match wins: (what it is, prefixes that must all occur, prefixes that must not).
-SIGNATURES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("hfgi", ("encoder.styles.", "residue.", "grid_align."), ()),
-    ("styleres", ("e4e.", "generator_smooth."), ()),
-    ("an EG3D generator", ("backbone.synthesis.", "superresolution."), ()),
-    ("GOAE's encoder", ("swin_model.", "mapper_base_spatial."), ()),
-    ("GOAE's AFA module", ("cross_att_gamma.", "cross_att_beta."), ()),
-    ("sfe", ("inverter.fs_backbone.", "inverter.fuser.", "encoder.conv."), ()),
-    ("hyperstyle", ("hypernet.",), ()),
-    ("hyperstyle's W encoder", ("encoder.body.", "encoder.linear."), ("encoder.styles.",)),
-    ("styletransformer", ("encoder.module.",), ()),
-    ("e4e or psp", ("encoder.latlayer1.", "encoder.styles."), ()),
-    ("restyle or restyle-psp", ("encoder.body.", "encoder.styles."), ()),
-    ("featurestyle's encoder", ("block_1.", "content_layer."), ()),
-    ("a StyleGAN2 generator", ("g_ema.",), ()),
-    ("a StyleGAN2 discriminator", ("d.convs.",), ()),
-    ("a StyleGAN2 discriminator", ("discriminator.b4.",), ()),
-    ("VGG16 (Keras)", ("layer0.", "layer28."), ()),
-    ("MoCo's ResNet-50", ("module.encoder_q.",), ()),
-    ("an identity network", ("input_layer.", "output_layer."), ()),
-    ("a GLU-Net flow network", ("pyramid.level_0.", "decoder4."), ()),
-    ("a StyleGAN2 decoder without an encoder", ("decoder.convs.",), ()),
-    ("a StyleGAN2 generator", ("style.", "convs.", "to_rgb1."), ()),
-)
 _BY_ENCODER = {
     "GradualStyleEncoder": "psp",
     "Encoder4Editing": "e4e",
@@ -78,8 +53,7 @@ def recognise(content: Mapping[str, Any]) -> Looks:
     metadata = content.get("metadata")
     if isinstance(metadata, Mapping) and "method" in metadata:
         return Looks(str(metadata["method"]), str(metadata.get("domain", "")), None, ours=True)
-    names = list(_names(content))
-    what = next((label for label, need, without in SIGNATURES if _has(names, need, without)), "")
+    names, what = list(tensor_names(content)), known_names(content)
     options = options_of(content)
     by_encoder = _BY_ENCODER.get(str(options.get("encoder_type", "")))
     if by_encoder and by_encoder in what.split(" or "):
@@ -100,22 +74,6 @@ def expect(content: Mapping[str, Any], where: object, method: str, domain: str, 
     raise MissingError(
         f"{where} looks like {looks}; expected {wanted} for {domain}, {size} px",
         f"give the {method} checkpoint for {domain} (weights path {method})",
-    )
-
-
-def _names(content: Mapping[str, Any]) -> Iterable[str]:
-    inner = content.get("models")  # some files of the GenForce family have their networks one level deeper
-    for key, value in (inner if isinstance(inner, Mapping) else content).items():
-        if isinstance(value, Tensor):
-            yield str(key)
-        elif isinstance(value, Mapping):
-            prefix = "" if key == "state_dict" else f"{key}."
-            yield from (prefix + str(name) for name, inner in value.items() if isinstance(inner, Tensor))
-
-
-def _has(names: list[str], need: tuple[str, ...], without: tuple[str, ...]) -> bool:
-    return all(any(name.startswith(prefix) for name in names) for prefix in need) and not any(
-        name.startswith(without) for name in names if without
     )
 
 

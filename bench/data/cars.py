@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.core.errors import MissingError
-from bench.data.listing import Entry, Kind, Listing, image_files
+from bench.data.listing import Entry, Kind, Listing, by_stem, image_files
+from bench.data.scan import one_level_down
 from bench.data.splits import CARS_TEST, CARS_TRAIN, cars_names
 
 SPLITS = ("test", "train", "all")
@@ -23,7 +24,8 @@ def listing(root: Path, split: str) -> Listing:
     - B: `car_ims/` with `cars_annos.mat`, whose field `test` decides.
     - C: a plain folder of test images; when its names are the numbers of layout A they must be complete.
     """
-    for base in (root, root / "stanford_cars"):
+    inner = one_level_down(root, ("cars_test", "cars_train", "car_ims"))
+    for base in dict.fromkeys((root, root / "stanford_cars", inner)):
         if (base / "cars_test").is_dir() or (base / "cars_train").is_dir():
             return _folders(base, split)
         if (base / "car_ims").is_dir():
@@ -35,15 +37,16 @@ def _folders(base: Path, split: str) -> Listing:
     parts = ("train", "test") if split == "all" else (split,)
     entries: list[Entry] = []
     for part in parts:
-        found = {path.name: path for path in image_files(base / f"cars_{part}")}
-        names = sorted(found) if split == "all" else cars_names(part)
+        found = by_stem(image_files(base / f"cars_{part}"))
+        names = [f"{stem}.jpg" for stem in sorted(found)] if split == "all" else cars_names(part)
         prefix = f"{part}-" if split == "all" else ""
-        entries += [Entry(prefix + name, found.get(name)) for name in names]
+        entries += [Entry(prefix + name, found.get(Path(name).stem)) for name in names]
     return Listing(entries, ["layout with cars_train/ and cars_test/"])
 
 
 def _single_folder(base: Path, split: str) -> Listing:
-    found = {path.name: path for path in image_files(base / "car_ims")}
+    stems = by_stem(image_files(base / "car_ims"))
+    found = {f"{stem}.jpg": path for stem, path in stems.items()}
     notes = ["layout with car_ims/"]
     if split == "all":
         return Listing([Entry(name, found[name]) for name in sorted(found)], notes)
@@ -56,7 +59,10 @@ def _single_folder(base: Path, split: str) -> Listing:
 
 
 def _plain(root: Path, split: str) -> Listing:
-    found = {path.name: path for path in image_files(root)}
+    numbered = {f"{stem}.jpg": path for stem, path in by_stem(image_files(root)).items()}
+    if not set(numbered) <= set(cars_names("test")):
+        numbered = {path.name: path for path in image_files(root)}
+    found = numbered
     notes = ["a plain folder, all of it taken for test pictures"]
     if split == "train":
         raise MissingError(f"{root}: a plain folder has no train split", SOURCE)

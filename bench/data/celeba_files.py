@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.errors import MissingError
+from bench.core.files import read_text
 
 ANNOTATIONS = "CelebAMask-HQ-attribute-anno.txt"
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
@@ -101,7 +102,7 @@ def read_partition(path: Path) -> dict[int, str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise MissingError(f"{path}: cannot be read as text ({error})") from error
     for number, line in enumerate(text.splitlines(), start=1):

@@ -12,8 +12,10 @@ from bench.core.domains import find_domain
 from bench.core.errors import BenchError
 from bench.data import kind_of, list_images
 from bench.data.celeba_files import ANNOTATIONS, MAPPING
-from bench.data.images import FileImage, problem
+from bench.data.images import FileImage, problem, size_of
 from bench.data.listing import image_files, some
+from bench.data.scan import unused
+from bench.data.splits import cars_names
 
 MOST_LINES = 20
 
@@ -45,6 +47,8 @@ def inspect(name: str, root: Path | str, split: str = "test", *, thorough: bool 
     present = [entry for entry in listing.entries if entry.path is not None]
     there = [f"there: {len(present)} of {len(listing.entries)} {split} pictures of {kind.name}"]
     there += [f"there: {note}" for note in listing.notes]
+    if kind.listing is not None and (left := unused(folder, [entry.path for entry in present if entry.path])):
+        there.append(f"there: {left}")
     problems = [f"doubtful: {doubt}" for doubt in listing.doubts]
     if listing.missing:
         problems.append(f"missing: {len(listing.missing)} pictures: {some(listing.missing)}")
@@ -94,8 +98,18 @@ def guess(root: Path) -> str:
         return "celebahq"
     if names & {"cars_test", "cars_train", "car_ims", "stanford_cars", "cars_annos.mat"}:
         return "stanford-cars"
-    numbered = [path for path in image_files(root) if path.stem.isdigit()]
-    return "stanford-cars" if len(numbered) > 1 and all(len(path.stem) == 5 for path in numbered) else "folder"
+    return "stanford-cars" if _are_cars(image_files(root)) else "folder"
+
+
+def _are_cars(files: Sequence[Path]) -> bool:
+    """Whether these are the pictures of Stanford Cars' test split: by number and count, and wider than high.
+
+    FFHQ and CelebA-HQ have names of five digits as well; their pictures are all square.
+    """
+    if {path.stem for path in files} != {Path(name).stem for name in cars_names("test")}:
+        return False
+    sizes = [size for path in files[:16] if (size := size_of(path))]
+    return bool(sizes) and sum(width > height for width, height in sizes) > len(sizes) / 2
 
 
 def _unreadable(files: Iterable[tuple[Path, tuple[int, int] | None]], thorough: bool) -> list[str]:

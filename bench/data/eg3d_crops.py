@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MissingError
+from bench.core.files import read_text
 from bench.data.listing import Entry, Kind, Listing, image_files
 
 LABELS = ("label.json", "dataset.json")
@@ -37,9 +38,9 @@ def listing(root: Path, split: str) -> Listing:
 
 def _cameras(file: Path) -> dict[str, tuple[float, ...]]:
     try:
-        labels: Any = json.loads(file.read_text(encoding="utf-8"))["labels"]
+        labels: Any = json.loads(read_text(file))["labels"]
         found = {str(name): tuple(map(float, camera)) for name, camera in labels}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise MissingError(f"{file}: cannot be read as cameras ({error})", SOURCE) from None
     for name, camera in found.items():
         if len(camera) != 25 or not all(map(math.isfinite, camera)):

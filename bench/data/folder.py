@@ -3,48 +3,86 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from bench.core.errors import MissingError
-from bench.data.listing import Entry, Kind, Listing, image_files
+from bench.core.files import read_text
+from bench.data.listing import Entry, Kind, Listing, pictures_in
+from bench.data.scan import folders_below
 
-LABELS = "labels.csv"
+LABELS, METADATA = "labels.csv", "metadata.csv"
+_VALUES = {"-1", "1", "+1"}
 SOURCE = "a folder of pictures; labels.csv in it (name,Smiling / a.jpg,1) gives labels of -1 and 1"
 
 
 def listing(root: Path, split: str) -> Listing:
     """Every image below `root`, sorted by path; the name is the path below `root` with "/" between its parts."""
     del split  # a folder has one
-    labels = _labels(root / LABELS)
     paths = {path.relative_to(root).as_posix(): path for path in _all_below(root)}
+    labels, source = _read_labels(root)
+    labels = {_as_listed(name, paths): own for name, own in labels.items()}
     unlabelled = [name for name in paths if labels and name not in labels]
-    doubts = [f"{LABELS} has no row for {len(unlabelled)} pictures, first {unlabelled[0]}"] if unlabelled else []
+    doubts = [f"{source} has no row for {len(unlabelled)} pictures, first {unlabelled[0]}"] if unlabelled else []
     absent = [name for name in labels if name not in paths]
     entries = [Entry(name, paths.get(name), labels.get(name, {})) for name in sorted({*paths, *absent})]
-    return Listing(entries, [f"labels from {LABELS}"] if labels else [], doubts)
+    return Listing(entries, [f"labels from {source}"] if labels else [], doubts)
 
 
 def _all_below(root: Path) -> list[Path]:
-    folders = sorted(path for path in root.rglob("*") if path.is_dir() and not path.name.startswith("."))
-    return [path for folder in [root, *folders] for path in image_files(folder)]
+    return [path for folder in folders_below(root) for path in pictures_in(folder)]
 
 
-def _labels(path: Path) -> dict[str, dict[str, int]]:
-    if not path.exists():
-        return {}
+def _as_listed(name: str, paths: Collection[str]) -> str:
+    """A label file's name as the folder has it: other separators, "./" before it, another case of its letters."""
+    plain = name.replace("\\", "/").removeprefix("./")
+    if plain in paths:
+        return plain
+    fitting = [path for path in paths if path.casefold() == plain.casefold()]
+    return fitting[0] if len(fitting) == 1 else plain
+
+
+def _read_labels(root: Path) -> tuple[dict[str, dict[str, int]], str]:
+    """Labels by name, and the file they are from: labels.csv, else the columns of metadata.csv that are labels."""
+    if (root / LABELS).exists():
+        header, rows = _rows(root / LABELS)
+        return _labels(root / LABELS, header, rows), LABELS
+    if not (root / METADATA).exists():
+        return {}, ""
+    header, rows = _rows(root / METADATA)
+    if "file_name" not in header:
+        raise MissingError(f"{root / METADATA}: has no column file_name", f"add one, or call the labels {LABELS}")
+    first = header.index("file_name")
+    full = [row for _, row in rows if len(row) == len(header)]
+    kept = [at for at in range(len(header)) if at != first and full and {row[at] for row in full} <= _VALUES]
+    chosen = [(number, [row[first], *(row[at] for at in kept)]) for number, row in rows if len(row) == len(header)]
+    return (_labels(root / METADATA, ["file_name", *(header[at] for at in kept)], chosen) if kept else {}), METADATA
+
+
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and numbered rows of a CSV file as spreadsheets write it: blank lines, spaces, semicolons or tabs."""
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        text = read_text(path)
+        head = next((line for line in text.splitlines() if line.strip()), "")
+        mark = next((mark for mark in (";", "\t") if mark in head and "," not in head), ",")
+        rows = [[field.strip() for field in row] for row in csv.reader(text.splitlines(), delimiter=mark)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MissingError(f"{path}: cannot be read as text ({error})") from error
-    if not rows or len(rows[0]) < 2:
+        why = getattr(error, "strerror", None) or error
+        raise MissingError(f"{path}: cannot be read as text ({why})") from error
+    found = [(number, row) for number, row in enumerate(rows, start=1) if any(row)]
+    if not found or len(found[0][1]) < 2:
         raise MissingError(f"{path}: wrong header: expected name,Smiling")
+    return found[0][1], found[1:]
+
+
+def _labels(path: Path, header: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> dict[str, dict[str, int]]:
     labels: dict[str, dict[str, int]] = {}
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(rows[0]) or not set(row[1:]) <= {"-1", "1"}:
-            raise MissingError(f"{path}, line {number}: expected a name and {len(rows[0]) - 1} labels of -1 or 1")
+    for number, row in rows:
+        if len(row) != len(header) or not set(row[1:]) <= _VALUES:
+            raise MissingError(f"{path}, line {number}: expected a name and {len(header) - 1} labels of -1 or 1")
         if row[0] in labels:
             raise MissingError(f"{path}, line {number}: {row[0]} is listed twice")
-        labels[row[0]] = {name: int(value) for name, value in zip(rows[0][1:], row[1:], strict=True)}
+        labels[row[0]] = {name: int(value) for name, value in zip(header[1:], row[1:], strict=True)}
     return labels
 
 

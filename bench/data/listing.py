@@ -12,7 +12,8 @@ import numpy as np
 from bench.core.contract import Dataset, Domain, ImageRecord
 from bench.core.errors import ImageError, MissingError
 from bench.core.observer import Networks, Observer
-from bench.data.images import SUFFIXES, FileImage, decode
+from bench.data.images import FileImage, decode
+from bench.data.scan import is_picture
 from bench.data.splits import checksum
 
 
@@ -177,14 +178,32 @@ def labels_of(images: Sequence[ImageRecord]) -> frozenset[str]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Picture files directly in a folder, hidden ones left out, sorted by name; [] when it is no folder."""
+    """Picture files directly in a folder, hidden ones left out, sorted by name; [] when it is no folder.
+
+    A folder without any, but with one of its own name in it (an archive unpacked twice), stands for that one.
+    """
     if not folder.is_dir():
         return []
+    inner = folder / folder.name
+    return pictures_in(folder) or (image_files(inner) if folder.name and inner.is_dir() else [])
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Picture files directly in a folder that is there, hidden ones left out, sorted by name."""
     try:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+        found = [path for path in folder.iterdir() if is_picture(path)]
     except OSError as error:
         raise MissingError(f"{folder}: cannot be listed ({error.strerror or error})") from error
     return sorted(found, key=lambda path: path.name)
+
+
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their name without the suffix; of several the .jpg, else the first."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem not in found or path.suffix.lower() in (".jpg", ".jpeg"):
+            found[path.stem] = path
+    return found
 
 
 def some(names: Sequence[str], count: int = 5) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core.checkpoint import head_of
-from bench.core.containers import check_shape
 from bench.core.errors import MissingError
+from bench.core.small_files import read_tensors
 
 SHAPES = "[D], [1, D], [L, D], [1, L, D] or [1, L*D]"
 
@@ -36,29 +33,7 @@ def read_file(path: Path) -> object:
     """What a direction file holds: a tensor, or a dictionary of tensors. Weights-only; arrays without pickle."""
     if not path.exists():
         raise MissingError(f"{path}: no such direction file")
-    head_of(path)
-    content = _read(path)
-    check_shape(content, path)
-    return content
-
-
-def _read(path: Path) -> object:
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".npy":
-            return torch.from_numpy(np.load(path, allow_pickle=False))
-        if suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise MissingError(
-            f"{path}: holds more than tensors and was not loaded; nothing of it was run",
-            "save the direction's tensor alone, as .pt, .npy or .safetensors",
-        ) from error
-    except Exception as error:
-        raise MissingError(f"{path}: cannot be read as a direction file ({_first_line(error)})") from error
+    return read_tensors(path)
 
 
 def spread(vector: Tensor, latent_rows: int, dim: int, path: Path, *, cut: bool = False) -> Tensor:
@@ -105,7 +80,3 @@ def _finite(value: object, path: Path, key: str) -> Tensor:
     if bad:
         raise MissingError(f"{path}: {bad} of {tensor.numel()} values are NaN or infinite")
     return tensor
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

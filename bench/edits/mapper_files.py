@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.core.checkpoint import load_strict, options_of, read_checkpoint, state_dict_of, take
+from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
 from bench.core.errors import MissingError
+from bench.core.options import options_of
 from methods.nets.mapper import GROUPS, Group, LatentMapper
 
 _NAME = re.compile(r"(course|medium|fine)_mapping\.mapping\.[1-4]\.(weight|bias)")

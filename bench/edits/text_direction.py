@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.core.errors import MissingError, UsageError
+from bench.core.files import read_text
 from bench.edits.direction_files import read_tensor
 from bench.edits.style_files import APPLIED_LAYERS, style_widths
 from methods.nets.stylegan2 import GeneratorConfig
@@ -151,7 +152,7 @@ def read_frames(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ("{}",)
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise MissingError(f"{path}: cannot be read ({error})") from None
     wrong = next((line for line in lines if line.count("{}") != 1), None)

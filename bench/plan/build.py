@@ -16,7 +16,7 @@ from bench.plan.limits import check_folders
 from bench.plan.methods import specs_of, with_matched_strengths
 from bench.plan.missing import missing_items, next_steps
 from bench.plan.plugins import load_plugins
-from bench.plan.sources import networks_of, open_data, planned_data
+from bench.plan.sources import networks_of, open_data, planned_data, unused_files
 from bench.plan.work import NOT_APPLICABLE, Missing, Work
 from bench.run.shard import Shard
 
@@ -31,6 +31,7 @@ class Assembly:
     Attributes:
         columns: Method asked for -> its passes, without directions, whether it can run or not.
         counted: Whether the images of the data set are known; only a plan may lack them.
+        unused: What lies in the data set's folder and is not used, counted and named; "" for nothing.
     """
 
     work: Work
@@ -38,6 +39,7 @@ class Assembly:
     domain: Domain
     columns: Mapping[str, tuple[EditPass, ...]]
     counted: bool = True
+    unused: str = ""
 
     def refuse_if_incomplete(self) -> None:
         """Raise MissingError when a method that could be here is not, or a protocol has nothing to measure.
@@ -65,7 +67,8 @@ class Assembly:
         for one in self.missing:
             if one.status == NOT_APPLICABLE:
                 notes.setdefault(one.reason, []).append(f"{one.name} of {one.method}")
-        return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+        found = [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+        return [*found, self.unused] if self.unused else found
 
 
 def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -> Assembly:
@@ -105,7 +108,7 @@ def assemble(config: Config, shard: Shard | None = None, *, dry: bool = False) -
         machine=machine_of(device),
         code=_code(dataset),
     )
-    return Assembly(work, tuple(missing), dataset.domain, columns, counted=dataset.counted)
+    return Assembly(work, tuple(missing), dataset.domain, columns, dataset.counted, unused_files(config))
 
 
 def _set_threads(config: Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.domains import Domain, find_domain, rows_of
@@ -45,6 +46,18 @@ def terms_of(config: Config) -> list[str]:
     from bench.data.align.faces import TERMS
 
     return [TERMS]
+
+
+def unused_files(config: Config) -> str:
+    """What of a folder of somebody's own images is not used, counted and named; "" for other kinds of data."""
+    from bench.data import kind_of, list_images
+    from bench.data.scan import unused
+
+    kind, data = kind_of(config.data.name), config.data
+    if not (kind.own and data.root and Path(data.root).is_dir()):
+        return ""
+    used = [entry.path for entry in list_images(kind.name, data.root, data.split).entries if entry.path]
+    return f"{data.root}: {found}" if (found := unused(Path(data.root), used)) else ""
 
 
 def family_of(config: Config) -> Kind | None:

@@ -7,20 +7,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from bench.core.checkpoint import options_of, read_checkpoint
+from bench.core.archives import tar_members, zip_members
+from bench.core.checkpoint import head_of, read_checkpoint
 from bench.core.errors import MissingError
+from bench.core.options import options_of
 from bench.core.signature import recognise
+from bench.core.small_files import read_tensors
 from bench.weights.fetch import pin
 from bench.weights.registry import Entry, entries, find, folder_of
 from bench.weights.transfer import digest_of
@@ -64,11 +64,15 @@ def adopt(folder: Path | str, *, copy: bool = False) -> list[Adoption]:
             outcome.append(_adopt(path, copy))
         except MissingError as error:
             outcome.append(Adoption(path, None, error.what))
+        except Exception as error:  # whatever is wrong with one file, the others have their turn
+            said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+            outcome.append(Adoption(path, None, f"cannot be read ({said})"))
     return outcome
 
 
 def identify(path: Path) -> list[Entry]:
     """Entries that a file can be, best first; several when its content cannot tell. Raises MissingError: damaged."""
+    head_of(path)
     known = [item for item in entries().values() if item.status == "released"]
     by_digest = _by_digest(path, known)
     if by_digest:
@@ -77,7 +81,7 @@ def identify(path: Path) -> list[Entry]:
     if members is not None:
         return [item for item in known if item.members and set(item.members) <= members]
     by_values = _by_values(path, known)
-    if by_values or path.suffix == ".npy":
+    if by_values or path.suffix.lower() == ".npy":
         return by_values
     return matching(contents_of(read_checkpoint(path)), known, path.name)
 
@@ -146,13 +150,11 @@ def value_digest(path: Path) -> str:
     Repositories ship the same direction in files of different bytes.
     """
     try:
-        if path.suffix == ".npy":
-            content = torch.from_numpy(np.load(path, allow_pickle=False))
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path)
         parts = [content[key] for key in sorted(content)] if isinstance(content, dict) else [content]
         digest = hashlib.sha256()
         for part in parts:
+            assert isinstance(part, Tensor)
             digest.update(part.detach().float().contiguous().numpy().astype("<f4").tobytes())
     except Exception:  # whatever is wrong with it, it is no direction; the reader for checkpoints says what it is
         return ""
@@ -160,7 +162,7 @@ def value_digest(path: Path) -> str:
 
 
 def _by_values(path: Path, known: Sequence[Entry]) -> list[Entry]:
-    if path.stat().st_size > _DIRECTION or path.suffix not in (".npy", ".pt", ".pth"):
+    if path.stat().st_size > _DIRECTION or path.suffix.lower() not in (".npy", ".pt", ".pth"):
         return []
     digest = value_digest(path)
     return [item for item in known if item.values and item.values == digest]
@@ -168,16 +170,11 @@ def _by_values(path: Path, known: Sequence[Entry]) -> list[Entry]:
 
 def _archive_members(path: Path) -> set[str] | None:
     """Base names inside a zip or tar file, or None for anything else; PyTorch's own zip files are not archives here."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                names = {Path(name).name for name in archive.namelist()}
-            return None if "data.pkl" in names else names
-        if path.name.endswith((".tar.gz", ".tgz", ".gz")):
-            with tarfile.open(path) as tar:
-                return {Path(member.name).name for member in tar.getmembers()}
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise MissingError(f"{path}: a damaged archive ({error})") from error
+    if zipfile.is_zipfile(path):
+        names = {Path(member.filename).name for member in zip_members(path)}
+        return None if "data.pkl" in names else names
+    if path.name.lower().endswith((".tar.gz", ".tgz", ".gz")):
+        return {Path(member.name).name for member in tar_members(path)}
     return None
 
 

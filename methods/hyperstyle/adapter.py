@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.checkpoint import load_part, options_of, refuse_strangers, state_dict_of
+from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
 from bench.core.contract import Domain, Inversion, announce, stage
 from bench.core.domains import find_domain
+from bench.core.options import options_of
 from bench.core.signature import expect
 from methods.checkpoint_parts import one_of_each
 from methods.hyperstyle.names import check_aliases, shared_tensors, tuned_layers

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bench.core.checkpoint import load_strict, options_of, refuse_strangers, state_dict_of, take
+from bench.core.checkpoint import load_strict, refuse_strangers, state_dict_of, take
 from bench.core.contract import Domain, Inversion, stage
 from bench.core.domains import find_domain
+from bench.core.options import options_of
 from bench.core.signature import expect
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.archives import zip_members
 from bench.core.errors import MissingError
 
 _NEXT = "run_bench.py weights fetch insightface-buffalo_l"
@@ -63,8 +64,9 @@ def _model(path: Path) -> bytes:
     elif path.suffix == ".onnx" and path.is_file():
         return path.read_bytes()
     elif path.is_file() and zipfile.is_zipfile(path):
+        names = sorted(member.filename for member in zip_members(path))
         with zipfile.ZipFile(path) as pack:
-            for name in sorted(pack.namelist()):
+            for name in names:
                 if Path(name).match("det_*.onnx"):
                     return pack.read(name)
     raise MissingError(f"no face detector (det_*.onnx) in {path}", _NEXT)

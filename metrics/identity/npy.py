@@ -6,12 +6,15 @@ import io
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bench.core.archives import tar_members, zip_members
 from bench.core.errors import MissingError
+from bench.core.files import regular_size
 
 # What rebuilding arrays and dictionaries takes, under the module names of NumPy 1 and 2; everything else is refused.
 _ALLOWED = {
@@ -25,6 +28,8 @@ _ALLOWED = {
     }.items()
     for name in names
 }
+# The largest of such files has two megabytes.
+_MOST = 64 << 20
 _NEXT = "run_bench.py weights fetch mtcnn"
 
 
@@ -36,13 +41,13 @@ class _ArraysOnly(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def read_arrays(path: Path, names: Iterable[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
+def read_arrays(path: Path, names: Sequence[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
     """Dictionaries {tensor name: array} of `<name>.npy` in the folder or archive `path`, or beside the file `path`.
 
     Raises:
         MissingError: No such file, damaged, or its pickle asks for anything but arrays.
     """
-    members = _members(path)
+    members = _members(path, [f"{name}.npy" for name in names])
     found = {}
     for name in names:
         if f"{name}.npy" not in members:
@@ -51,20 +56,28 @@ def read_arrays(path: Path, names: Iterable[str]) -> Mapping[str, Mapping[str, n
     return found
 
 
-def _members(path: Path) -> dict[str, bytes]:
+def _members(path: Path, wanted: Sequence[str]) -> dict[str, bytes]:
+    """Bytes of the files that are wanted, by name; no more of an archive is unpacked than they may have."""
     if path.is_file() and path.suffix == ".npy":
         path = path.parent
     try:
         if path.is_dir():
-            return {file.name: file.read_bytes() for file in path.rglob("*.npy")}
-        if path.is_file() and zipfile.is_zipfile(path):
+            here = [file for file in path.rglob("*.npy") if file.name in wanted]
+            return {file.name: file.read_bytes() for file in here if regular_size(file) <= _MOST}
+        regular_size(path)
+        if zipfile.is_zipfile(path):
+            items = [item for item in zip_members(path) if _fits(item.filename, item.file_size, wanted)]
             with zipfile.ZipFile(path) as archive:
-                return {Path(name).name: archive.read(name) for name in archive.namelist() if name.endswith(".npy")}
-        with tarfile.open(path) as archive:
-            files = [member for member in archive if member.isfile() and member.name.endswith(".npy")]
-            return {Path(file.name).name: archive.extractfile(file).read() for file in files}  # type: ignore[union-attr]
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+                return {Path(item.filename).name: archive.read(item) for item in items}
+        files = [item for item in tar_members(path) if item.isfile() and _fits(item.name, item.size, wanted)]
+        with tarfile.open(path) as tar:
+            return {Path(file.name).name: tar.extractfile(file).read() for file in files}  # type: ignore[union-attr]
+    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
         raise MissingError(f"{path} cannot be read as a folder or archive of .npy files ({error})", _NEXT) from None
+
+
+def _fits(name: str, size: int, wanted: Sequence[str]) -> bool:
+    return Path(name).name in wanted and size <= _MOST
 
 
 def _dictionary(content: bytes, where: str) -> Mapping[str, np.ndarray]:

@@ -40,7 +40,7 @@ def showcase(run: Path, names: Sequence[str] = (), count: int = 2) -> bytes:
     grids = draw_grids(images, passes, gather_facts(manifest))[: len(images)]
     if not grids:
         raise MissingError(f"{run} kept no pictures", "run it again with --fresh")
-    sheets = [Image.open(io.BytesIO(grid.png)) for grid in grids]
+    sheets = [Image.open(io.BytesIO(grid.png), formats=("PNG",)) for grid in grids]
     size = (sum(s.width for s in sheets) + _GAP * (len(sheets) - 1), max(s.height for s in sheets))
     paper = Image.new("RGB", size, "white")
     x = 0

@@ -158,7 +158,7 @@ def _plot(png: bytes) -> str:
 
 def sheet(grid: Grid) -> str:
     """A grid for the page: exact where it is small, else reduced; the PNG beside the page is whole."""
-    with Image.open(io.BytesIO(grid.png)) as image:
+    with Image.open(io.BytesIO(grid.png), formats=("PNG",)) as image:
         return webp_uri(image.convert("RGB"), SHEET_SIDE, lossless=max(image.size) <= SHEET_SIDE)
 
 

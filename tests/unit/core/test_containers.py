@@ -14,8 +14,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bench.core.checkpoint import options_of, read_checkpoint
+from bench.core.checkpoint import read_checkpoint
 from bench.core.errors import ImageError, MissingError
+from bench.core.options import options_of
 from bench.core.signature import recognise
 from bench.data.images import decode
 from bench.edits.direction_files import read_tensor
