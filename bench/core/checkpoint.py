@@ -7,7 +7,6 @@ metadata carries the configuration. Ground floor: imports nothing above it.
 from __future__ import annotations
 
 import argparse
-import collections
 import datetime
 import hashlib
 import json
@@ -57,7 +56,6 @@ _RECONSTRUCT = np.ones(0).__reduce__()[0]
 _INERT: tuple[Any, ...] = (
     np.dtype,
     np.ndarray,
-    collections.deque,
     *((kind, f"builtins.{kind.__name__}") for kind in (list, dict, set, int, float, str, tuple)),
     *((kind, f"datetime.{kind.__name__}") for kind in (datetime.datetime, datetime.date, datetime.timedelta)),
     *((_RECONSTRUCT, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),

@@ -154,7 +154,7 @@ def value_digest(path: Path) -> str:
         parts = [content[key] for key in sorted(content)] if isinstance(content, dict) else [content]
         digest = hashlib.sha256()
         for part in parts:
-            assert isinstance(part, Tensor)
+            assert isinstance(part, Tensor) and not part.is_complex()
             digest.update(part.detach().float().contiguous().numpy().astype("<f4").tobytes())
     except Exception:  # whatever is wrong with it, it is no direction; the reader for checkpoints says what it is
         return ""
