@@ -18,13 +18,13 @@ from bench.core.checkpoint import (
     file_digest,
     load_part,
     load_strict,
-    options_of,
     read_checkpoint,
     state_dict_of,
     take,
     write_safetensors,
 )
 from bench.core.errors import ExitCode, MissingError
+from bench.core.options import options_of
 
 
 class Touch:
