@@ -18,9 +18,9 @@ from bench.core.tensor_names import is_generator, known_names
 _ADVICE = "save it again as a plain dictionary of tensors, or download it again"
 # Far above any checkpoint of this field: a few levels, some ten thousand tensors.
 _DEEPEST, _MOST = 24, 500_000
-# Bytes that tensors may claim beyond what they hold, one and all: a mean repeated for every row of the codes is no
-# attack, and neither are networks that share some of their weights.
-_UNHELD, _TIMES = 1 << 26, 4
+# Bytes that one tensor, and all together, may claim beyond what they hold: a mean repeated for every row of the codes
+# is no attack, and neither are networks that share some of their weights.
+_UNHELD, _TOGETHER = 1 << 28, 1 << 32
 # What wrappers put before every name (DataParallel, torch.compile, Lightning's EMA); some official files have
 # "module." in names of their own.
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -79,7 +79,7 @@ class _Walk:
         self.claimed += claimed
         self.storages[storage.data_ptr()] = held
         # The sum of a dictionary of storages is asked for only where it may matter.
-        over = self.claimed > _UNHELD and self.claimed > _TIMES * sum(self.storages.values()) + _UNHELD
+        over = self.claimed > _TOGETHER and self.claimed > 2 * sum(self.storages.values()) + _TOGETHER
         if claimed - held > _UNHELD or over:
             raise self._refusal(f"a tensor of shape {tuple(tensor.shape)} claims {claimed:,} bytes and holds {held:,}")
         return 1

@@ -13,7 +13,7 @@ from bench.core.errors import BenchError
 from bench.data import kind_of, list_images
 from bench.data.celeba_files import ANNOTATIONS, MAPPING
 from bench.data.images import FileImage, problem, size_of
-from bench.data.listing import image_files, some
+from bench.data.listing import Entry, Kind, image_files, some
 from bench.data.scan import unused
 from bench.data.splits import cars_names
 
@@ -47,7 +47,7 @@ def inspect(name: str, root: Path | str, split: str = "test", *, thorough: bool 
     present = [entry for entry in listing.entries if entry.path is not None]
     there = [f"there: {len(present)} of {len(listing.entries)} {split} pictures of {kind.name}"]
     there += [f"there: {note}" for note in listing.notes]
-    if kind.listing is not None and (left := unused(folder, [entry.path for entry in present if entry.path])):
+    if kind.listing is not None and (left := unused(folder, _known_files(kind, folder, present))):
         there.append(f"there: {left}")
     problems = [f"doubtful: {doubt}" for doubt in listing.doubts]
     if listing.missing:
@@ -60,6 +60,15 @@ def inspect(name: str, root: Path | str, split: str = "test", *, thorough: bool 
     if len(unreadable) > MOST_LINES:
         problems.append(f"unreadable: {len(unreadable) - MOST_LINES} more")
     return Report(tuple(there), tuple(problems), kind.source)
+
+
+def _known_files(kind: Kind, folder: Path, present: Sequence[Entry]) -> list[Path]:
+    """Files of the split, and those of any other split that the kind has."""
+    try:
+        everything = list_images(kind.name, folder, "all").entries if "all" in kind.splits else ()
+    except BenchError:
+        everything = ()
+    return [entry.path for entry in (*present, *everything) if entry.path]
 
 
 def report(name: str, root: Path | str, split: str = "test") -> list[str]:
@@ -102,11 +111,11 @@ def guess(root: Path) -> str:
 
 
 def _are_cars(files: Sequence[Path]) -> bool:
-    """Whether these are the pictures of Stanford Cars' test split: by number and count, and wider than high.
+    """Whether these are likely the pictures of Stanford Cars' test split: called 00001.jpg and on, wider than high.
 
     FFHQ and CelebA-HQ have names of five digits as well; their pictures are all square.
     """
-    if {path.stem for path in files} != {Path(name).stem for name in cars_names("test")}:
+    if not files or not {path.name.lower() for path in files} <= set(cars_names("test")) or files[0].stem != "00001":
         return False
     sizes = [size for path in files[:16] if (size := size_of(path))]
     return bool(sizes) and sum(width > height for width, height in sizes) > len(sizes) / 2

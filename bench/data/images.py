@@ -6,7 +6,7 @@ The rules, the same for every data set:
 - Grey, palette, CMYK, YCbCr and LAB images are converted by Pillow's plain rule (no colour profile); transparency
   is ignored.
 - 16-bit samples keep their high byte, in grey as in colour; 32-bit and floating-point samples are refused.
-- Images with a side under 16 pixels, a side ratio above 20 : 1 or more than 64 million pixels are refused unread.
+- Images with a side under 16 pixels, a side ratio above 20 : 1 or more than 100 million pixels, 300 MB decoded are refused unread.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 MAX_BYTES = 400_000_000
 MIN_SIDE = 16
 MAX_RATIO = 20.0
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 100_000_000
+# Of the decoded image, of which there are up to four copies at a time.
+MAX_DECODED = 300_000_000
 ASPECT_TOLERANCE = 0.02
 # EXIF's tag of the orientation, and its values for a picture whose sides are swapped.
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
@@ -178,6 +180,9 @@ def _identify(file: IO[bytes], path: Path | str) -> Image.Image:
     except Exception as error:
         raise ImageError(f"{path}: cannot be opened ({_reason(error)})") from error
     _check_size(image.size, path)
+    if image.width * image.height * len(image.getbands()) > MAX_DECODED:
+        channels = len(image.getbands())
+        raise ImageError(f"{path}: {image.width}x{image.height} pixels of {channels} channels, more than 300 MB")
     return image
 
 
