@@ -228,6 +228,9 @@ def check_finite(content: Mapping[str, Any], where: str) -> None:
 
 
 def _sum(tensor: Tensor) -> float:
+    for dim, stride in enumerate(tensor.stride()):
+        # A value that stands for many is looked at once.
+        tensor = tensor.narrow(dim, 0, 1) if stride == 0 else tensor
     # The short floating-point types have no sum of their own.
     return float((tensor.detach() if tensor.element_size() > 1 else tensor.detach().float()).sum())
 

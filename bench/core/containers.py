@@ -20,7 +20,7 @@ _ADVICE = "save it again as a plain dictionary of tensors, or download it again"
 _DEEPEST, _MOST = 24, 500_000
 # Bytes that one tensor, and all together, may claim beyond what they hold: a mean repeated for every row of the codes
 # is no attack, and neither are networks that share some of their weights.
-_UNHELD, _TOGETHER = 1 << 28, 1 << 32
+_UNHELD, _TOGETHER = 1 << 30, 1 << 33
 # What wrappers put before every name (DataParallel, torch.compile, Lightning's EMA); some official files have
 # "module." in names of their own.
 _WRAPPERS = ("module.", "_orig_mod.")

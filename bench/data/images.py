@@ -6,7 +6,8 @@ The rules, the same for every data set:
 - Grey, palette, CMYK, YCbCr and LAB images are converted by Pillow's plain rule (no colour profile); transparency
   is ignored.
 - 16-bit samples keep their high byte, in grey as in colour; 32-bit and floating-point samples are refused.
-- Images with a side under 16 pixels, a side ratio above 20 : 1 or more than 100 million pixels, 300 MB decoded are refused unread.
+- Images with a side under 16 pixels, a side ratio above 20 : 1, more than 100 million pixels, or more than
+  300 MB once decoded, are refused unread.
 """
 
 from __future__ import annotations

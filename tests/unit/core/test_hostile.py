@@ -128,7 +128,7 @@ def test_code_is_refused_with_the_lines_that_save_it_again(tmp_path: Path, monke
 
 def test_many_views_of_little_are_refused(tmp_path: Path) -> None:
     one = torch.zeros(1 << 20)
-    torch.save({str(index): one.view(1024, 1024) for index in range(2000)}, tmp_path / "shared.pt")
+    torch.save({str(index): one.view(1024, 1024) for index in range(4000)}, tmp_path / "shared.pt")
     torch.save({str(index): torch.zeros(1).expand(1 << 25) for index in range(100)}, tmp_path / "wide.pt")
     torch.save({"a": torch.zeros(1, dtype=torch.int64).expand(10**9)}, tmp_path / "whole.pt")
     for file in ("shared.pt", "wide.pt", "whole.pt"):
