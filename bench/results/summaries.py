@@ -216,8 +216,3 @@ class _Table:
 def _why(row: Row) -> Mapping[str, str]:
     """What a row has no value for, and why; all of it where the image failed."""
     return {WHOLE_IMAGE: row.reason or "failed"} if row.status == "failed" else row.failures
-
-
-def count_failed(rows: Sequence[Row]) -> int:
-    """Rows of methods that failed as a whole; a value that alone could not be had ("no face") is not one."""
-    return sum(row.status == "failed" for row in rows)

@@ -16,7 +16,6 @@ from bench.world.geometry import EYE_Y, HEAD_CENTRE_Y, Radii, ellipse_distance, 
 from bench.world.render import HAT, IMAGE_SIZE, SHELL, View, hair_region
 from bench.world.scene import Scene
 
-EDITABLE = ("yaw", "smile", "age")
 # Beyond these the drawing itself breaks down; edits stop there.
 LIMITS = {"yaw": (-50.0, 50.0), "smile": (-0.7, 1.3), "age": (0.0, 1.0)}
 STILL, FACE, SHELL_LAYER, NOSE, GLASSES, LEFT_EAR, RIGHT_EAR = range(7)

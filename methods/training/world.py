@@ -13,7 +13,6 @@ from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, t
 from bench.core.errors import MissingError
 from bench.core.schema import read_toml
 from bench.world.networks import WEIGHTS, load_critics
-from bench.world.render import render
 from bench.world.scene import Scene
 from bench.world.splits import people
 from methods.nets.configs import from_dict, to_dict
@@ -35,13 +34,6 @@ def batch_of_people(split: str, count: int, random: torch.Generator) -> Scene:
     """`count` random scenes of a split, on the CPU."""
     everyone = people(split)
     return Scene(everyone.values[torch.randint(len(everyone), (count,), generator=random)])
-
-
-def images_of_people(split: str, count: int, random: torch.Generator) -> Tensor:
-    """Pictures (count, 3, 64, 64) in [-1, 1] of random scenes of a split, half of them mirrored."""
-    images = render(batch_of_people(split, count, random))
-    mirrored = torch.rand(count, generator=random) < 0.5
-    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
 def find(name: str, runs: Path) -> Path:
