@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of, write_safetensors
+from bench.core.metadata import read_metadata
 from bench.world.directions import measure, sample_codes
 from bench.world.generator import load_shipped_generator
 from bench.world.networks import ATTRIBUTES, WEIGHTS, load_world_networks
@@ -72,10 +73,9 @@ class AskedChange:
 @lru_cache(maxsize=2)
 def load_asked(folder: Path = WEIGHTS) -> AskedChange:
     """The shipped curves. Raises MissingError where the file is missing or damaged."""
-    content = read_checkpoint(folder / FILE)
-    about = content["metadata"]
+    curves, about = state_dict_of(read_checkpoint(folder / FILE)), read_metadata(folder / FILE)
     return AskedChange(
-        {name: curve.double().numpy() for name, curve in state_dict_of(content).items()},
+        {name: curve.double().numpy() for name, curve in curves.items()},
         tuple(about["strengths"]),
         {name: np.linspace(*KNOTS[name], COUNT) for name in ATTRIBUTES},
         about["directions"],

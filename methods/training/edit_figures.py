@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from bench.core.checkpoint import read_checkpoint, state_dict_of
 from bench.core.contract import Method
+from bench.core.metadata import read_metadata
 from bench.world.directions import ATTRIBUTES
 from bench.world.networks import WEIGHTS, load_world_networks
 from bench.world.render import IMAGE_SIZE, View, render
@@ -99,8 +100,8 @@ class EditFigures:
         )
 
     def _edit(self, name: str, attribute: str, strength: float, rows: Tensor) -> TrueEdit:
-        content = read_checkpoint(WEIGHTS / "directions.safetensors")
-        asked = strength * content["metadata"]["change_per_unit"][attribute]
+        file = WEIGHTS / "directions.safetensors"
+        asked = strength * read_metadata(file)["change_per_unit"][attribute]
         assert attribute in ATTRIBUTES
         source = Scene(self.scenes.values[rows])
         target = edited(source, attribute, asked)
@@ -110,7 +111,7 @@ class EditFigures:
         truth = render(target).to(self.device)
         with torch.no_grad():
             embedding = self.evaluators.embed(truth)
-        delta = (strength * state_dict_of(content)[attribute].float()).to(self.device)
+        delta = (strength * state_dict_of(read_checkpoint(file))[attribute].float()).to(self.device)
         flow, moving = found.flow.to(self.device), moving.to(self.device)
         return TrueEdit(name, attribute, delta, rows.to(self.device), asked, truth, embedding, flow, moving)
 
