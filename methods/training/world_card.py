@@ -73,6 +73,7 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     for path in sorted(folder.glob("*.safetensors")):
         yield _file_line(path)
     yield from _comparison_lines(folder)
+    yield from _start_lines(folder)
     yield from _training_lines(folder)
     yield from _seed_lines(folder)
     yield from _sweep_lines(folder)
@@ -117,6 +118,20 @@ def _comparison_lines(folder: Path) -> Iterator[str]:
         psnr, before = facts["held_out"]["psnr"], facts["held_out"]["psnr_before"]
         verdict = "better" if psnr > before else f"not better{_tried(folder, name, facts['made'])}"
         yield f"| {name} | {psnr:.2f} | {before:.2f} | {verdict} |"
+
+
+def _start_lines(folder: Path) -> Iterator[str]:
+    """Which residual networks go on from the very same start, where more than one training of it was made."""
+    together: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        start = read_metadata(path).get("made", {}).get("inputs", {}).get("residual-start.safetensors")
+        if start:
+            together.setdefault(start, []).append(path.stem)
+    if len(together) > 1:
+        yield "\n## Common starts\n"
+        yield "The start without edits was trained more than once, by one recipe and seed on different machines."
+        yield "Networks of one line go on from the same file; between lines, the start differs as well.\n"
+        yield from (f"* {', '.join(names)}" for names in together.values())
 
 
 def _tried(folder: Path, name: str, made: Mapping[str, Any]) -> str:
