@@ -5,14 +5,17 @@ Which images are shown, and by what rule, is written under each figure. What a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from textwrap import wrap
 from typing import Literal
 
 from bench.core.errors import UsageError, unknown_name
+from bench.data.align.yaw import landmark_yaw
 from reports.figures.flow_view import full_length
 from reports.figures.grids import Field, Grid, compose
+from reports.figures.nearest_view import Views, nearest_views
 from reports.figures.run_images import RunImage, passes_of
 from reports.inputs import Facts
 from reports.naming import RECONSTRUCTION, in_reading_order, is_reference, method_title, split_pass
@@ -99,18 +102,22 @@ def draw_figure(
         able = [m for m in shown if number == 1 or any(method == m for image in chosen for method, _ in image.flows)]
         shown = able[-1:]
     passes = passes_of(chosen, passes)
-    layout = {1: _edits_of_one, 6: _views, 7: _flows}.get(number, _methods_across)
-    heads, names, rows, legend = layout(chosen, passes, shown, facts)
+    views = nearest_views(chosen, passes, shown, landmark_yaw()) if number == 6 else {}
+    layouts: dict[int, _Draw] = {1: _edits_of_one, 6: partial(_views, views=views), 7: _flows}
+    heads, names, rows, legend = layouts.get(number, _methods_across)(chosen, passes, shown, facts)
     foot = [f"Images: {', '.join(selection.names)} ({selection.why})."]
-    foot += _strengths(shown, passes, facts) + [
-        f"{method_title(m, facts.titles)}: {c}" for m, c in (costs or {}).items()
-    ]
+    foot += (
+        _strengths(shown, passes, facts)
+        + _matched(views, facts)
+        + [f"{method_title(m, facts.titles)}: {c}" for m, c in (costs or {}).items()]
+    )
     caption = f"{FIGURES[number]}. {foot[0]}"
     lines = [line for text in foot for line in wrap(text, _CHARACTERS)]
     return compose(f"figure{number}", caption, f"Figure {number}", heads, names, rows, legend, lines)
 
 
 _Layout = tuple[list[str], list[str], list[list[Field]], float | None]
+_Draw = Callable[[Sequence[RunImage], Sequence[str], Sequence[str], Facts], _Layout]
 
 
 def _edits_of_one(images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
@@ -132,12 +139,41 @@ def _methods_across(images: Sequence[RunImage], passes: Sequence[str], methods: 
     return heads, names, rows, None
 
 
-def _views(images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
-    """Fig. 6: input, then of each method its inversion and the edits that are its own."""
-    pairs = [(m, c) for m in methods for c in passes if any((m, c) in image.made for image in images)]
-    heads = ["Input", *(f"{method_title(m, facts.titles)}: {_title(c)}" for m, c in pairs)]
-    rows = [[Field(image.input), *(Field(image.made.get(pair)) for pair in pairs)] for image in images]
+def _views(
+    images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts, *, views: Views
+) -> _Layout:
+    """Fig. 6: input, then of each method its inversion and the edits that are its own, or the nearest to each view."""
+    matched = {method: dict.fromkeys(v for _, m, v in views if m == method) for method in methods}
+    pairs = [
+        (m, c)
+        for m in methods
+        for c in ([RECONSTRUCTION, *matched[m]] if matched[m] else passes)
+        if matched[m] or any((m, c) in image.made for image in images)
+    ]
+    heads = ["Input"]
+    for m, c in pairs:
+        near = "near " if c in matched[m] else ""
+        heads.append(f"{method_title(m, facts.titles)}: {near}{_title(c)}")
+    rows = [[Field(image.input), *(_view(image, m, c, views, c in matched[m]) for m, c in pairs)] for image in images]
     return heads, [image.name for image in images], rows, None
+
+
+def _view(image: RunImage, method: str, pass_name: str, views: Views, matched: bool) -> Field:
+    if not matched:
+        return Field(image.made.get((method, pass_name)))
+    found = views.get((image.name, method, pass_name))
+    return Field(image.made[method, found.pass_name]) if found else Field(why="no yaw\nmeasured")
+
+
+def _matched(views: Views, facts: Facts) -> list[str]:
+    """What stands where edits were matched to views, by which measure."""
+    found: dict[str, list[str]] = {}
+    for (image, method, view), nearest in views.items():
+        found.setdefault(method, []).append(f"{image}, {view}: {nearest.text}")
+    return [
+        f"{method_title(method, facts.titles)}, its edit nearest by yaw measured from landmarks: {'; '.join(texts)}."
+        for method, texts in found.items()
+    ]
 
 
 def _flows(images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:

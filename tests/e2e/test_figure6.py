@@ -20,6 +20,7 @@ from tests import filling
 from tests.e2e.test_paper_tables import ALL, NETWORKS, _checkpoints, _config, _directions, _quiet, _warpres, networks
 
 __all__ = ["NETWORKS", "_quiet", "networks"]  # fixtures of the tables' tests
+POSES = ("pose-4.5", "pose-3", "pose-1.5", "pose+1.5", "pose+3", "pose+4.5")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.parity,
@@ -58,7 +59,7 @@ def test_cameras_turn_one_method_and_codes_the_other(
     rows = [json.loads(line) for line in (run / "rows/0.jsonl").read_text().splitlines()]
     made = {(row["method"], row["pass"]) for row in rows if row["status"] == "ok"}
     assert {name for method, name in made if method == "eg3d-goae"} == {"reconstruction", "yaw-12.5", "yaw+12.5"}
-    assert {name for method, name in made if method == "warpres"} == {"reconstruction", "pose-3", "pose+3"}
+    assert {name for method, name in made if method == "warpres"} == {"reconstruction", *POSES}
     assert [path.suffix for path in (run / "figures").iterdir()] == [".png"]
     # What both cost stands below the figure once they were timed.
     assert main(["time", *files, "--device", "cpu", "--samples", "1", "--warm-up", "1", "--into", str(run)]) == 0

@@ -46,9 +46,10 @@ class Face:
 @lru_cache(maxsize=1)
 def _models() -> tuple[Any, Any]:
     """dlib's detector and landmark predictor. Raises MissingError where the extra is not installed."""
+    file = _model_file()
     import dlib
 
-    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(_model_file()))
+    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(file))
 
 
 @lru_cache(maxsize=1)

@@ -91,3 +91,30 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         draw_figure(2, images(), PASSES, FACTS, select_images(images(), 1))
     with pytest.raises(UsageError, match="unknown method with images in this run 'hfgi'"):
         draw_figure(4, images(), PASSES, FACTS, select_images(images(), 1), methods=["hfgi"])
+
+
+def _turned() -> list[RunImage]:
+    """Two photographs; the red of an image is the degrees it is turned by, 0 where no face is found."""
+    found = []
+    for number, view in ((0, 12), (1, 0)):
+        red = {("eg3d-goae", "yaw+12.5"): view, ("warpres", "pose+1.5"): 7, ("warpres", "pose+3"): 11}
+        red |= {("warpres", "pose+4.5"): 17, ("warpres", "reconstruction"): 12, ("eg3d-goae", "reconstruction"): 1}
+        made = {pair: Image.new("RGB", (16, 16), (value, 0, 0)) for pair, value in red.items()}
+        found.append(RunImage(str(number), Image.new("RGB", (16, 16)), made))
+    return found
+
+
+def test_figure_6_shows_the_edit_that_turned_as_far_as_the_camera(drawn: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paper, "landmark_yaw", lambda: lambda image: float(image[0, 0, 0]) or None)
+    passes = ["reconstruction", "yaw+12.5", "pose+1.5", "pose+3", "pose+4.5"]
+    draw_figure(6, _turned(), passes, FACTS, select_images(_turned(), 2))
+    heads, _, rows, _, foot = drawn["figure6"]
+    at = heads.index("WarpRes: near Yaw +12.5")
+    assert heads[at - 1] == "WarpRes: Inversion" and not any("Pose" in head for head in heads)
+    assert rows[0][at].image.getpixel((0, 0))[0] == 11 and rows[1][at].image is None
+    assert "WarpRes, its edit nearest by yaw measured from landmarks: 0, yaw+12.5: pose+3 (+11° beside +12°)." in foot
+    monkeypatch.setattr(paper, "landmark_yaw", lambda: None)
+    draw_figure(6, _turned(), passes, FACTS, select_images(_turned(), 2))
+    assert [head for head in drawn["figure6"][0] if "Pose" in head] == [
+        "WarpRes: Pose +1.5", "WarpRes: Pose +3", "WarpRes: Pose +4.5",
+    ]  # fmt: skip
