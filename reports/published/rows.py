@@ -101,7 +101,7 @@ def paper_table(
     source = published_table(which)
     layout = _layout()[str(which)]
     known = {(pass_name, c) for (_, pass_name), cells in summaries.items() for c in cells}
-    ids = [c for c in source.columns if c != "runtime_s" and _is_asked_for(c, summaries, facts)]
+    ids = _scored(which, summaries, facts)
     if not stands_beside(protocol):
         ids += [c for c in layout.get("truth", ()) if set(_wanted(c, protocol)) & known]
     ids = [*(layout.get("clock", ()) if runtimes is not None else ()), *ids]
@@ -177,6 +177,11 @@ def _wanted(name: str, protocol: str) -> list[tuple[str, str]]:
     """(pass, column) of every source of a column."""
     about = _layout()["columns"][name]
     return [(p, f"{s}@{protocol}") for s in about["stems"] for p in about["passes"]]
+
+
+def _scored(which: int, summaries: Summaries, facts: Facts) -> list[str]:
+    """The published columns of scores whose edits the run has."""
+    return [c for c in published_table(which).columns if c != "runtime_s" and _is_asked_for(c, summaries, facts)]
 
 
 def _is_asked_for(name: str, summaries: Summaries, facts: Facts) -> bool:
@@ -310,7 +315,7 @@ def difference_csv(which: int, summaries: Summaries, facts: Facts, protocol: str
         return ""
     table = paper_table(which, summaries, facts, protocol, with_published=False)
     source = published_table(which)
-    ids = [c for c in source.columns if c != "runtime_s"]
+    ids = _scored(which, summaries, facts)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["row", "method", "column", "ours", "low", "high", "published", "difference", "relative", "inside"])

@@ -92,6 +92,8 @@ def test_viewpoint_is_the_mean_of_both_directions() -> None:
     viewpoint = row.entries[1]
     assert (viewpoint.value, viewpoint.low, viewpoint.high) == (11.5, 10.5, 12.5)
     assert "both directions" in table.notes[viewpoint.note - 1]
+    lines = difference_csv(3, cells, known_facts(), "paper-1").splitlines()[1:]
+    assert {line.split(",")[2] for line in lines} == {"grass_fid", "viewpoint_fid"}
 
 
 @pytest.mark.parametrize("protocol", ["paper-1", "standard-1"])
