@@ -11,7 +11,7 @@ import pytest
 
 from bench.api import load_run
 from bench.results.row import Row
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import PROTOCOL, Desk
 
 WORDS = ["--methods", "blocks,dull", "--edits", "smile"]
 
@@ -23,6 +23,8 @@ def runs(desk: Desk) -> Path:
         config.write(
             f"[variants.dull]\nmethod = 'blocks'\ntitle = 'Dull'\ncheckpoint = ['{desk.folder / 'dull.pt'}']\n"
         )
+    rules = PROTOCOL.replace("[numbers]\n", "[numbers]\nsmallest_marked = 10\n")
+    (desk.folder / "plain-1.toml").write_text(rules)
     assert desk.here(*desk.basics, *WORDS, "--name", "whole") == 0
     folder = desk.folder / "runs"
     shutil.copytree(folder / "whole", folder / "cut")
