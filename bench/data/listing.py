@@ -184,8 +184,8 @@ def image_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         return []
-    inner = folder / folder.name
-    return pictures_in(folder) or (image_files(inner) if folder.name and inner.is_dir() else [])
+    inner = folder / folder.resolve().name
+    return pictures_in(folder) or (pictures_in(inner) if inner.is_dir() else [])
 
 
 def pictures_in(folder: Path) -> list[Path]:

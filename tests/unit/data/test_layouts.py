@@ -12,6 +12,7 @@ from bench.core.errors import MissingError
 from bench.data import list_images
 from bench.data.check import guess, inspect, quick
 from bench.data.images import FileImage
+from bench.data.listing import image_files
 from bench.data.scan import unused
 
 
@@ -103,3 +104,12 @@ def test_numbers_alone_make_no_cars(tmp_path: Path) -> None:
     for number in range(2, 6):
         picture(tmp_path / f"{number:05d}.png")
     assert guess(tmp_path) == "folder"
+
+
+def test_the_folder_above_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    assert image_files(Path("..")) == []
+    (tmp_path / tmp_path.name).mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / tmp_path.name / "a.png")
+    assert [path.name for path in image_files(Path(".."))] == ["a.png"]
