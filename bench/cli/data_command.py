@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     name = options.data or guess(root)
     report = inspect(name, root, options.split, thorough=not options.quick)
     if options.json:
-        print(json.dumps({"data": name, **vars(report)}, ensure_ascii=False))
+        print(json.dumps({"data": name, "guessed": not options.data, **vars(report)}, ensure_ascii=False))
     else:
-        print("\n".join(report.lines))
+        guessed = [] if options.data else [f"guess: {name}, by what lies there; --data NAME says what it is"]
+        print("\n".join([*guessed, *report.lines]))
     return int(ExitCode.MISSING if report.problems else ExitCode.OK)

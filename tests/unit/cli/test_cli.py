@@ -218,6 +218,9 @@ def test_data_check_names_problems_and_sources(tmp_path: Path, capsys: pytest.Ca
     text = capsys.readouterr().out
     assert "1.png" in text
     assert "source:" in text
+    assert text.startswith("guess: folder, by what lies there; --data NAME")
+    assert main(["data", "check", "--root", str(tmp_path), "--split", "all", "--data", "folder"]) == ExitCode.MISSING
+    assert "guess" not in capsys.readouterr().out
 
 
 def test_tables_fit_and_cut_only_the_last_column(capsys: pytest.CaptureFixture[str]) -> None:
