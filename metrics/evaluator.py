@@ -1,4 +1,4 @@
-"""A protocol with its networks loaded: images in, numbers out (`bench.core.contract.Evaluator`).
+"""A protocol with its networks loaded: images in, numbers out (`bench.core.evaluator.Evaluator`).
 
     evaluator = load_evaluator("paper-1", domain="faces", weights=registry.path, device="cpu")
     kept = [evaluator.store(pixels) for pixels in originals]         # full-size uint8 (H, W, 3)
@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from bench.core.checkpoint import file_digest
-from bench.core.contract import Domain, Features, InputSource, Scored
+from bench.core.contract import Domain
 from bench.core.digest import code_of
 from bench.core.errors import MissingError, all_missing
+from bench.core.evaluator import Features, InputSource, Scored
 
 from . import images as image_files
 from .columns import Batch, Extractor, NoFace, Pair, Resources, World
@@ -36,7 +37,7 @@ from .protocol import Column, ProtocolFile, load_protocol
 class ProtocolEvaluator:
     """The evaluator of one protocol and domain, made by `load_evaluator`.
 
-    Attributes as in `bench.core.contract.Evaluator`, and:
+    Attributes as in `bench.core.evaluator.Evaluator`, and:
 
     Attributes:
         rules: The protocol file.

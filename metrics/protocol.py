@@ -16,9 +16,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.core.contract import Domain, InputSource
+from bench.core.contract import Domain
 from bench.core.domains import domains, find_domain
 from bench.core.errors import UsageError, unknown_name
+from bench.core.evaluator import InputSource
 from bench.core.schema import from_table, read_toml
 
 from .columns import PairKind, SetKind, known_kinds

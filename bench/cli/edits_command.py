@@ -22,7 +22,7 @@ from bench.core.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.core.contract import SampledGenerator
+    from bench.core.samples import SampledGenerator
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,8 @@ from bench.plan.work import NOT_APPLICABLE, Missing, Work
 from bench.run.shard import Shard
 
 if TYPE_CHECKING:
-    from bench.core.contract import Dataset, Domain, EditPass, Evaluator
+    from bench.core.contract import Dataset, Domain, EditPass
+    from bench.core.evaluator import Evaluator
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.contract import EditPass, Evaluator
+from bench.core.contract import EditPass
+from bench.core.evaluator import Evaluator
 from bench.plan.work import NOT_APPLICABLE, Work, row_bytes
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, read_rows
 from bench.run.pool import offered

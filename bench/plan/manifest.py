@@ -10,7 +10,7 @@ from bench.plan.checkpoints import entry_of
 from bench.plan.work import NOT_APPLICABLE, Missing, Work, edit_digest, subset_labels
 
 if TYPE_CHECKING:
-    from bench.core.contract import Evaluator
+    from bench.core.evaluator import Evaluator
     from bench.plan.build import Assembly
     from bench.plan.config import Config
 

@@ -13,7 +13,8 @@ from bench.core.subset import belongs, label_of
 from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, TRUTH, Row
 
 if TYPE_CHECKING:
-    from bench.core.contract import Dataset, EditPass, Evaluator, ImageRecord, Method
+    from bench.core.contract import Dataset, EditPass, ImageRecord, Method
+    from bench.core.evaluator import Evaluator
     from bench.core.observer import Observer
 
 NOT_APPLICABLE = "n/a"

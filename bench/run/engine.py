@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from bench.core.contract import Evaluator
+from bench.core.evaluator import Evaluator
 from bench.plan.work import MethodSpec, Work
 from bench.results.store import Row, ShardWriter
 from bench.run.beside import Beside

@@ -15,7 +15,6 @@ from bench.core.contract import (
     CameraDataset,
     CameraMethod,
     EditPass,
-    Evaluator,
     Inversion,
     Method,
     SharesEncoder,
@@ -23,6 +22,7 @@ from bench.core.contract import (
     listen,
 )
 from bench.core.errors import ImageError
+from bench.core.evaluator import Evaluator
 from bench.core.observer import Output
 from bench.edits.change import Change, change_of, kind_of
 from bench.plan.work import MethodSpec, Work

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.core.contract import Evaluator
 from bench.core.errors import MissingError
+from bench.core.evaluator import Evaluator
 from bench.plan.work import Work
 from bench.results.columns import recorded_columns
 from bench.results.features import FeatureFiles, rows_folder

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from bench.core.contract import EditPass, Evaluator, Features
+from bench.core.contract import EditPass
+from bench.core.evaluator import Evaluator, Features
 from bench.core.observer import Observation, Output
 from bench.plan.work import Work, edit_digest
 from bench.run.rows import Seen, extract

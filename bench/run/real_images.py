@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from bench.core.contract import Evaluator
 from bench.core.errors import ImageError
+from bench.core.evaluator import Evaluator
 from bench.plan.work import Work
 from bench.results.row import INPUT
 from bench.results.store import REAL_JPEG, Row

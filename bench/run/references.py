@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from bench.core.contract import EditPass, Evaluator, Scored
+from bench.core.contract import EditPass
+from bench.core.evaluator import Evaluator, Scored
 from bench.core.observer import Output
 from bench.plan.work import Work
 from bench.results.store import TRUTH, Row

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from bench.core.contract import Evaluator, Features, Scored
 from bench.core.errors import BenchError, DeviceError, MissingError
+from bench.core.evaluator import Evaluator, Features, Scored
 from bench.core.observer import Observation
 from bench.results.store import Row
 

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.contract import EditPass, Features, ImageRecord
+from bench.core.contract import EditPass, ImageRecord
+from bench.core.evaluator import Features
 from bench.core.observer import Output
 from bench.core.subset import belongs
 from bench.edits.cards import generator_of

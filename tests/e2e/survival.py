@@ -119,8 +119,6 @@ class Patient:
         if heal:
             code, _, said = command(*self.words)
             if code != 0 or not self._is_sound(said):
-                shutil.copytree(self.whole, f"/tmp/st/evidence/{time.time()}/whole")
-                shutil.copytree(self.untimed, f"/tmp/st/evidence/{time.time()}/untimed")
                 found.append(f"not healed: {code} {self._difference()} {said[-300:]}")
         return found
 

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.contract import Direction, EditPass, ImageRecord, Inversion, Scored, announce, stage
+from bench.core.contract import Direction, EditPass, ImageRecord, Inversion, announce, stage
 from bench.core.errors import ImageError, MissingError
+from bench.core.evaluator import Scored
 from bench.plan.work import MethodSpec, Work
 from bench.results.store import ShardWriter, read_rows
 from bench.run.engine import Engine

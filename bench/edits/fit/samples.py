@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.core.contract import DrawsSamples, Method, SampledGenerator
+from bench.core.contract import Method
 from bench.core.errors import MissingError, UsageError
 from bench.core.files import read_text
 from bench.core.modules import import_module
+from bench.core.samples import DrawsSamples, SampledGenerator
 
 # Images (N, 3, H, W) in about [-1, 1] -> scores (N,), one attribute or several by name.
 Labeller = Callable[[Tensor], Tensor | Mapping[str, Tensor]]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.contract import Evaluator
 from bench.core.errors import FETCH, MissingError
+from bench.core.evaluator import Evaluator
 from metrics.columns import Batch, NoFace
 from metrics.evaluator import ProtocolEvaluator, load_evaluator, missing_columns, plan_evaluator
 from metrics.protocol import load_protocol

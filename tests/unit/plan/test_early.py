@@ -75,7 +75,7 @@ def test_values_are_refused(place: Path, words: list[str], says: str, capsys: py
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", "", "real", "truth", "a/b", "CON", ".hidden", "x" * 300, "all"])
+@pytest.mark.parametrize("name", ["../x", "/x", "", "real", "truth", "a/b", "CON", ".hidden", "x" * 300, "all"])
 def test_a_variant_stays_in_the_runs_folder(place: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "c.toml").write_text(f'methods = ["{name}"]\n[variants."{name}"]\nmethod = "warpres"\n')
     assert dry("--config", "c.toml") == 2
