@@ -6,6 +6,7 @@ A newcomer is one module in this folder with a `KINDS` tuple, or an entry point 
 from __future__ import annotations
 
 import pkgutil
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -15,6 +16,7 @@ from bench.core.contract import Dataset
 from bench.core.domains import find_domain
 from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.data.listing import ExpectedDataset, FileDataset, Kind, Listing, some
+from bench.data.scan import lies_there
 
 __all__ = [
     "ExpectedDataset",
@@ -68,7 +70,14 @@ def list_images(name: str, root: Path | str, split: str = "test") -> Listing:
         )
     if not folder.is_dir():
         raise MissingError(f"{folder}: no such folder", kind.source)
-    return kind.listing(folder, split)
+    listing = kind.listing(folder, split)
+    return listing if kind.own else replace(listing, notes=[*listing.notes, *_places(folder, listing)])
+
+
+def _places(folder: Path, listing: Listing) -> list[str]:
+    """Which folders below its own a data set's files lie in, in a sentence; [] for its own."""
+    used = sorted({entry.path.parent for entry in listing.entries if entry.path} - {folder})
+    return [f"pictures from {some([f'{path.relative_to(folder).as_posix()}/' for path in used])}"] if used else []
 
 
 def open_dataset(
@@ -103,11 +112,14 @@ def open_dataset(
     if missing:
         check = f"python run_bench.py data check --data {kind.name} --root {root}"
         fault = f"{root}: {len(missing)} of {len(entries)} {split} pictures are missing: {some(missing)}"
+        if len(missing) == len(entries):
+            fault = f"{fault}; there instead: {lies_there(Path(root))}"
         own = _own_folder(kind)
         otherwise = f", or --data {own.name}:{root} where they are your own" if own else ""
         raise MissingError(fault, f"{check}, or --split all for the pictures that are there{otherwise}")
     if not entries:
-        raise MissingError(f"{root}: no pictures of {kind.name}, split {split}", kind.source)
+        there = f"there instead: {lies_there(Path(root))}"
+        raise MissingError(f"{root}: no pictures of {kind.name}, split {split}; {there}", kind.source)
     strict = kind.strict and face is None
     files = FileDataset(kind.name, kind.domain, entries, find_domain(kind.domain).aspect if strict else None)
     if face is None:

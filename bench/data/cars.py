@@ -6,10 +6,12 @@ from pathlib import Path
 
 from bench.core.errors import MissingError
 from bench.data.listing import Entry, Kind, Listing, by_stem, image_files
-from bench.data.scan import one_level_down
+from bench.data.scan import begin, called
 from bench.data.splits import CARS_TEST, CARS_TRAIN, cars_names
 
 SPLITS = ("test", "train", "all")
+# What the folder that a copy begins in has, or some of it.
+MARKS = ("cars_test", "cars_train", "car_ims", "cars_annos.mat")
 SOURCE = (
     "Stanford Cars' own address is dead (github.com/pytorch/vision/issues/7545): bring a copy with "
     "cars_test/00001.jpg to 08041.jpg, or car_ims/ with cars_annos.mat, or a plain folder of the test pictures"
@@ -19,17 +21,16 @@ SOURCE = (
 def listing(root: Path, split: str) -> Listing:
     """Pictures of a split. The layout is told by what is there; "all" is every image found.
 
-    - A: `cars_test/` and `cars_train/` (also below `stanford_cars/`), names by the rule 00001.jpg to 08041.jpg /
+    - A: `cars_test/` and `cars_train/` (also one or two folders down), names by the rule 00001.jpg to 08041.jpg /
       08144.jpg.
     - B: `car_ims/` with `cars_annos.mat`, whose field `test` decides.
     - C: a plain folder of test images; when its names are the numbers of layout A they must be complete.
     """
-    inner = one_level_down(root, ("cars_test", "cars_train", "car_ims"))
-    for base in dict.fromkeys((root, root / "stanford_cars", inner)):
-        if (base / "cars_test").is_dir() or (base / "cars_train").is_dir():
-            return _folders(base, split)
-        if (base / "car_ims").is_dir():
-            return _single_folder(base, split)
+    base = begin(root, MARKS)
+    if called(base, "cars_test") or called(base, "cars_train"):
+        return _folders(base, split)
+    if called(base, "car_ims"):
+        return _single_folder(base, split)
     return _plain(root, split)
 
 
@@ -37,7 +38,8 @@ def _folders(base: Path, split: str) -> Listing:
     parts = ("train", "test") if split == "all" else (split,)
     entries: list[Entry] = []
     for part in parts:
-        found = by_stem(image_files(base / f"cars_{part}"))
+        folder = called(base, f"cars_{part}")
+        found = by_stem(image_files(folder) if folder else [], 5)
         names = [f"{stem}.jpg" for stem in sorted(found)] if split == "all" else cars_names(part)
         prefix = f"{part}-" if split == "all" else ""
         entries += [Entry(prefix + name, found.get(Path(name).stem)) for name in names]
@@ -45,12 +47,12 @@ def _folders(base: Path, split: str) -> Listing:
 
 
 def _single_folder(base: Path, split: str) -> Listing:
-    stems = by_stem(image_files(base / "car_ims"))
+    stems = by_stem(image_files(called(base, "car_ims") or base), 6)
     found = {f"{stem}.jpg": path for stem, path in stems.items()}
     notes = ["layout with car_ims/"]
     if split == "all":
         return Listing([Entry(name, found[name]) for name in sorted(found)], notes)
-    marks = _test_marks(base / "cars_annos.mat")
+    marks = _test_marks(called(base, "cars_annos.mat") or base / "cars_annos.mat")
     names = sorted(name for name, is_test in marks.items() if is_test == (split == "test"))
     expected = CARS_TEST if split == "test" else CARS_TRAIN
     doubt = f"cars_annos.mat marks {len(names)} {split} pictures, expected {expected}"
@@ -59,7 +61,7 @@ def _single_folder(base: Path, split: str) -> Listing:
 
 
 def _plain(root: Path, split: str) -> Listing:
-    numbered = {f"{stem}.jpg": path for stem, path in by_stem(image_files(root)).items()}
+    numbered = {f"{stem}.jpg": path for stem, path in by_stem(image_files(root), 5).items()}
     if not set(numbered) <= set(cars_names("test")):
         numbered = {path.name: path for path in image_files(root)}
     found = numbered

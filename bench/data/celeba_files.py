@@ -47,7 +47,10 @@ def read_annotations(path: Path) -> Annotations:
         promised = int(lines.pop(0)[1][0])
     if not lines or _number(lines[0][1][0]) is not None:
         raise MissingError(f"{path}: no header: the line with the attribute names is missing")
-    names = tuple(lines.pop(0)[1])
+    head, fields = lines.pop(0)
+    names = tuple(fields)
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise MissingError(f"{path}, line {head}: {twice} is named twice")
     rows: dict[int, int] = {}
     values = np.empty((len(lines), len(names)), np.int8)
     for place, (number, fields) in enumerate(lines):
@@ -96,7 +99,10 @@ def read_partition(path: Path) -> dict[int, str]:
                 continue
             found = " ".join(fields)[:60]
             raise MissingError(f"{path}, line {number}: expected a file name and 0, 1 or 2, found {found!r}")
-        parts[_index(path, number, fields[0])] = PARTS[fields[1]]
+        index = _index(path, number, fields[0])
+        if index in parts:
+            raise MissingError(f"{path}, line {number}: {fields[0]} is listed twice")
+        parts[index] = PARTS[fields[1]]
     return parts
 
 

@@ -20,10 +20,13 @@ from bench.data.celeba_files import (
     read_partition,
 )
 from bench.data.celeba_verify import SOURCE, verify
-from bench.data.listing import Entry, Kind, Listing, image_files
+from bench.data.listing import Entry, Kind, Listing, image_files, is_number
+from bench.data.scan import begin, called
 from bench.data.splits import CELEBA_SIZE, CELEBAHQ_SIZE, SplitFace, celeba_part, celebahq_test
 
 SPLITS = ("test", "val", "train", "all")
+# What the folder that a distribution begins in has, or some of it.
+MARKS = ("CelebA-HQ-img", "images256", ANNOTATIONS, MAPPING)
 # Folders a distribution keeps its images in; the first group that has some counts.
 _FOLDERS = (
     ("CelebA-HQ-img",),
@@ -84,9 +87,10 @@ class Files:
 
 def read_files(root: Path) -> Files:
     """Read and cross-check the text files of a root. Raises MissingError naming the file that is wrong."""
-    found = {name: root / name for name in (ANNOTATIONS, MAPPING, PARTITION)}
-    inner = root / "CelebAMask-HQ"
-    found = {name: path if path.exists() else inner / name for name, path in found.items()}
+    found = {
+        name: called(root, name) or called(root, f"CelebAMask-HQ/{name}") or root / name
+        for name in (ANNOTATIONS, MAPPING, PARTITION)
+    }
     files = Files(
         found,
         read_annotations(found[ANNOTATIONS]) if found[ANNOTATIONS].exists() else None,
@@ -105,6 +109,7 @@ def listing(root: Path, split: str) -> Listing:
     Names are CelebA-HQ's ("2.jpg") whatever the files are called: JPEG or PNG, padded with zeros, counted from 1, or
     called after their CelebA originals (six digits).
     """
+    root = begin(root, MARKS)
     files = read_files(root)
     paths, naming = find_images(root, files)
     if split == "all":
@@ -126,7 +131,8 @@ def find_images(root: Path, files: Files) -> tuple[dict[int, Path], list[str]]:
     """
     found: list[Path] = []
     for group in _FOLDERS:
-        found = [path for folder in group for path in image_files(root / folder) if path.stem.isdigit()]
+        folders = [path for folder in group if (path := called(root, folder))]
+        found = [path for folder in folders for path in image_files(folder) if is_number(path.stem)]
         if found:
             break
     stems = {int(path.stem) for path in found}

@@ -10,11 +10,10 @@ from pathlib import Path
 from bench.core.contract import ImageRecord
 from bench.core.domains import find_domain
 from bench.core.errors import BenchError
-from bench.data import kind_of, list_images
-from bench.data.celeba_files import ANNOTATIONS, MAPPING
+from bench.data import cars, celebahq, kind_of, list_images
 from bench.data.images import FileImage, problem, size_of
 from bench.data.listing import Entry, Kind, image_files, some
-from bench.data.scan import unused
+from bench.data.scan import begin, called, lies_there, unused
 from bench.data.splits import cars_names
 
 MOST_LINES = 20
@@ -54,6 +53,8 @@ def inspect(name: str, root: Path | str, split: str = "test", *, thorough: bool 
         problems.append(f"missing: {len(listing.missing)} pictures: {some(listing.missing)}")
     if not listing.entries:
         problems.append(f"missing: no picture in {folder}")
+    if not present:
+        problems.append(f"instead: {lies_there(folder)}")
     aspect = find_domain(kind.domain).aspect if kind.strict else None
     unreadable = _unreadable([(entry.path, aspect) for entry in present if entry.path], thorough)
     problems += [f"unreadable: {line}" for line in unreadable[:MOST_LINES]]
@@ -102,11 +103,9 @@ def warnings_of(problems: Sequence[str], count: int) -> list[str]:
 
 def guess(root: Path) -> str:
     """Registry name of the data set that a folder looks like; "folder" when nothing tells."""
-    names = {path.name for path in root.iterdir()} if root.is_dir() else set()
-    if names & {"CelebA-HQ-img", "CelebAMask-HQ", ANNOTATIONS, MAPPING}:
-        return "celebahq"
-    if names & {"cars_test", "cars_train", "car_ims", "stanford_cars", "cars_annos.mat"}:
-        return "stanford-cars"
+    for name, marks in (("celebahq", celebahq.MARKS), ("stanford-cars", cars.MARKS)):
+        if any(called(begin(root, marks), mark) for mark in marks):
+            return name
     return "stanford-cars" if _are_cars(image_files(root)) else "folder"
 
 

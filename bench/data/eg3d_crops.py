@@ -12,7 +12,8 @@ from typing import Any
 
 from bench.core.errors import MissingError
 from bench.core.files import read_text
-from bench.data.listing import Entry, Kind, Listing, image_files
+from bench.data.listing import Entry, Kind, Listing, pictures_below
+from bench.data.scan import begin, called
 
 LABELS = ("label.json", "dataset.json")
 SOURCE = (
@@ -24,14 +25,16 @@ SOURCE = (
 def listing(root: Path, split: str) -> Listing:
     """Every image with a camera, sorted by name; images without one are told. Raises MissingError for bad labels."""
     del split  # a folder has one
-    file = next((root / name for name in LABELS if (root / name).is_file()), None)
+    root = begin(root, LABELS)
+    file = next((path for name in LABELS if (path := called(root, name)) and path.is_file()), None)
     if file is None:
         raise MissingError(f"{root} has no {' or '.join(LABELS)}: a 3D method needs the camera of every image", SOURCE)
     cameras = _cameras(file)
-    paths = {path.stem: path for path in image_files(root)}
-    entries = [Entry(name, paths.get(Path(name).stem), {}, camera) for name, camera in sorted(cameras.items())]
-    known = {Path(name).stem for name in cameras}
-    without = sorted(stem for stem in paths if stem not in known)
+    # A label may name a png where the crop is a jpg, as EG3D's own do.
+    paths = {str(Path(name).with_suffix("")): path for name, path in pictures_below(root).items()}
+    known = {name: str(Path(name.replace("\\", "/")).with_suffix("")) for name in cameras}
+    entries = [Entry(name, paths.get(known[name]), {}, camera) for name, camera in sorted(cameras.items())]
+    without = sorted(paths.keys() - known.values())
     doubts = [f"{len(without)} pictures have no camera and are left out, first {without[0]}"] if without else []
     return Listing(entries, [f"cameras from {file.name}"], doubts)
 

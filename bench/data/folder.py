@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from bench.core.errors import MissingError
 from bench.core.files import read_text
-from bench.data.listing import Entry, Kind, Listing, pictures_in
-from bench.data.scan import folders_below
+from bench.data.images import SUFFIXES
+from bench.data.listing import Entry, Kind, Listing, is_number, pictures_below
+from bench.data.scan import begin, called
 
 LABELS, METADATA = "labels.csv", "metadata.csv"
 _VALUES = {"-1", "1", "+1"}
@@ -19,9 +20,12 @@ SOURCE = "a folder of pictures; labels.csv in it (name,Smiling / a.jpg,1) gives 
 def listing(root: Path, split: str) -> Listing:
     """Every image below `root`, sorted by path; the name is the path below `root` with "/" between its parts."""
     del split  # a folder has one
-    paths = {path.relative_to(root).as_posix(): path for path in _all_below(root)}
-    labels, source = _read_labels(root)
-    labels = {_as_listed(name, paths): own for name, own in labels.items()}
+    paths = pictures_below(root)
+    # Names in a label file are those of the folder it lies in.
+    about = begin(root, (LABELS, METADATA))
+    below = "" if about == root else f"{about.relative_to(root).as_posix()}/"
+    labels, source = _read_labels(about)
+    labels, source = _as_listed(labels, below, paths), below + source
     unlabelled = [name for name in paths if labels and name not in labels]
     doubts = [f"{source} has no row for {len(unlabelled)} pictures, first {unlabelled[0]}"] if unlabelled else []
     absent = [name for name in labels if name not in paths]
@@ -29,34 +33,46 @@ def listing(root: Path, split: str) -> Listing:
     return Listing(entries, [f"labels from {source}"] if labels else [], doubts)
 
 
-def _all_below(root: Path) -> list[Path]:
-    return [path for folder in folders_below(root) for path in pictures_in(folder)]
+def _as_listed(labels: Mapping[str, dict[str, int]], below: str, paths: Collection[str]) -> dict[str, dict[str, int]]:
+    """Labels by the names that the folder has.
+
+    A label file may have other separators, "./" before a name, another case of its letters, no suffix or another one,
+    or a number without its zeros; a name that so fits several pictures, or a picture that two names fit, is left as
+    it is written.
+    """
+    known: dict[str, list[str]] = {}
+    for path in paths:
+        for form in dict.fromkeys((path.casefold(), _bare(path))):
+            known.setdefault(form, []).append(path)
+    found: dict[str, dict[str, int]] = {}
+    for name, own in labels.items():
+        plain = below + name.replace("\\", "/").removeprefix("./")
+        fitting = [plain] if plain in paths else known.get(plain.casefold()) or known.get(_bare(plain)) or [plain]
+        listed = fitting[0] if len(fitting) == 1 and fitting[0] not in found else plain
+        found[listed if listed not in found else name] = own
+    return found
 
 
-def _as_listed(name: str, paths: Collection[str]) -> str:
-    """A label file's name as the folder has it: other separators, "./" before it, another case of its letters."""
-    plain = name.replace("\\", "/").removeprefix("./")
-    if plain in paths:
-        return plain
-    fitting = [path for path in paths if path.casefold() == plain.casefold()]
-    return fitting[0] if len(fitting) == 1 else plain
+def _bare(name: str) -> str:
+    folder, slash, file = name.casefold().rpartition("/")
+    stem = file.rpartition(".")[0] if Path(file).suffix in SUFFIXES else file
+    return folder + slash + (str(int(stem)) if is_number(stem) else stem)
 
 
 def _read_labels(root: Path) -> tuple[dict[str, dict[str, int]], str]:
     """Labels by name, and the file they are from: labels.csv, else the columns of metadata.csv that are labels."""
-    if (root / LABELS).exists():
-        header, rows = _rows(root / LABELS)
-        return _labels(root / LABELS, header, rows), LABELS
-    if not (root / METADATA).exists():
+    if own := called(root, LABELS):
+        return _labels(own, *_rows(own)), LABELS
+    if not (path := called(root, METADATA)):
         return {}, ""
-    header, rows = _rows(root / METADATA)
+    header, rows = _rows(path)
     if "file_name" not in header:
-        raise MissingError(f"{root / METADATA}: has no column file_name", f"add one, or call the labels {LABELS}")
+        raise MissingError(f"{path}: has no column file_name", f"add one, or call the labels {LABELS}")
     first = header.index("file_name")
     full = [row for _, row in rows if len(row) == len(header)]
     kept = [at for at in range(len(header)) if at != first and full and {row[at] for row in full} <= _VALUES]
     chosen = [(number, [row[first], *(row[at] for at in kept)]) for number, row in rows if len(row) == len(header)]
-    return (_labels(root / METADATA, ["file_name", *(header[at] for at in kept)], chosen) if kept else {}), METADATA
+    return (_labels(path, ["file_name", *(header[at] for at in kept)], chosen) if kept else {}), METADATA
 
 
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -72,7 +88,10 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     found = [(number, row) for number, row in enumerate(rows, start=1) if any(row)]
     if not found or len(found[0][1]) < 2:
         raise MissingError(f"{path}: wrong header: expected name,Smiling")
-    return found[0][1], found[1:]
+    header = found[0][1]
+    if twice := next((name for name in header if header.count(name) > 1), None):
+        raise MissingError(f"{path}, line {found[0][0]}: the column {twice!r} is there twice")
+    return header, found[1:]
 
 
 def _labels(path: Path, header: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> dict[str, dict[str, int]]:

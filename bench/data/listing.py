@@ -13,7 +13,7 @@ from bench.core.contract import Dataset, Domain, ImageRecord
 from bench.core.errors import ImageError, MissingError
 from bench.core.observer import Networks, Observer
 from bench.data.images import FileImage, decode
-from bench.data.scan import is_picture
+from bench.data.scan import folders_below, folders_in, is_picture
 from bench.data.splits import checksum
 
 
@@ -180,12 +180,19 @@ def labels_of(images: Sequence[ImageRecord]) -> frozenset[str]:
 def image_files(folder: Path) -> list[Path]:
     """Picture files directly in a folder, hidden ones left out, sorted by name; [] when it is no folder.
 
-    A folder without any, but with one of its own name in it (an archive unpacked twice), stands for that one.
+    A folder without any stands for the only one in it that has some: an archive unpacks into a folder of its own.
     """
     if not folder.is_dir():
         return []
-    inner = folder / folder.resolve().name
-    return pictures_in(folder) or (pictures_in(inner) if inner.is_dir() else [])
+    if found := pictures_in(folder):
+        return found
+    inner = [pictures for each in folders_in(folder) if (pictures := pictures_in(each))]
+    return inner[0] if len(inner) == 1 else []
+
+
+def pictures_below(root: Path) -> dict[str, Path]:
+    """Picture files at any depth by their path below `root`, with "/" between its parts."""
+    return {path.relative_to(root).as_posix(): path for folder in folders_below(root) for path in pictures_in(folder)}
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -197,13 +204,22 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.name)
 
 
-def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by their name without the suffix; of several the .jpg, else the first."""
+def by_stem(paths: Iterable[Path], digits: int = 0) -> dict[str, Path]:
+    """Files by their name without the suffix; of several the .jpg, else the first.
+
+    `digits`: Names that are numbers are given so many: "1", "000001" and "00001" are one.
+    """
     found: dict[str, Path] = {}
     for path in paths:
-        if path.stem not in found or path.suffix.lower() in (".jpg", ".jpeg"):
-            found[path.stem] = path
+        stem = f"{int(path.stem):0{digits}d}" if digits and is_number(path.stem) else path.stem
+        if stem not in found or path.suffix.lower() in (".jpg", ".jpeg"):
+            found[stem] = path
     return found
+
+
+def is_number(stem: str) -> bool:
+    """Whether a name is a number as pictures are counted with; int() alone takes other scripts' digits too."""
+    return stem.isascii() and stem.isdigit() and len(stem) < 20
 
 
 def some(names: Sequence[str], count: int = 5) -> str:

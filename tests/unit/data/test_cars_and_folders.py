@@ -93,6 +93,7 @@ def test_folders_are_read_through_with_labels(tmp_path: Path) -> None:
     ("text", "fault"),
     [
         ("name\nb.jpg\n", "wrong header"),
+        ("name,Smiling,Smiling\nb.jpg,1,-1\n", "line 1: the column 'Smiling' is there twice"),
         ("name,Smiling\nb.jpg,2\n", "line 2: expected a name and 1 labels"),
         ("name,Smiling\nb.jpg,1\nb.jpg,1\n", r"line 3: b\.jpg is listed twice"),
         ("name,Smiling\nb.jpg,1\ngone.jpg,1\n", r"1 of 2 all pictures are missing: gone\.jpg"),

@@ -81,6 +81,8 @@ def test_partitions(write: Write) -> None:
     }
     with pytest.raises(MissingError, match="line 2: expected a file name and 0, 1 or 2"):
         read_partition(write("p.txt", "000001.jpg 0\n000002.jpg 3\n"))
+    with pytest.raises(MissingError, match=r"line 2: 1\.jpg is listed twice"):
+        read_partition(write("p.txt", "000001.jpg 0\n1.jpg 2\n"))
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ def test_a_sound_world_has_no_problems(world: Path) -> None:
     assert report("celebahq", world) == [
         "there: 6 of 6 test pictures of celebahq",
         "there: a data set of its own in CelebA-HQ's layout",
+        "there: pictures from CelebA-HQ-img/",
     ]
 
 
@@ -48,7 +49,8 @@ def test_a_file_that_contradicts_the_data_set_is_a_problem(tmp_path: Path) -> No
 def test_nothing_there(tmp_path: Path) -> None:
     lines = report("celebahq", tmp_path)
     assert lines[0] == f"there: 0 of {len(celebahq_test())} test pictures of celebahq"
-    assert lines[-2] == "missing: 2824 pictures: 2.jpg, 4.jpg, 26.jpg, 44.jpg, 59.jpg, ..."
+    assert lines[-3] == "missing: 2824 pictures: 2.jpg, 4.jpg, 26.jpg, 44.jpg, 59.jpg, ..."
+    assert lines[-2] == "instead: nothing"
     assert report("folder", tmp_path / "nowhere")[0].endswith("nowhere: no such folder")
 
 
