@@ -149,13 +149,6 @@ def load_model(
     return model
 
 
-def load_trained(kind: type[StyleRes], config: StyleResConfig, file: Checkpoint, part: str) -> StyleRes:
-    """The trained part ("styleres", "warpres") of one of our files."""
-    prefix = f"{part}."
-    tensors = take(state_dict_of(file.content), prefix)
-    return load_model(kind, config, tensors, str(file.path), prefix.__add__)
-
-
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> ResidualMethod:
     """StyleRes of the authors' file; or X+styleres of X's file, our trained parts and perhaps a shared generator."""
     base_name = entry.name.rpartition("+")[0] or "e4e"
@@ -168,7 +161,8 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
         raise UsageError(f"{entry.name} needs 1 file(s), got {len(checkpoints)}", f"give: {_RELEASED} alone")
     trained = ours_of(checkpoints, "styleres", entry, domain)
     config = from_dict(StyleResConfig, trained.metadata["config"]["styleres"])
-    model = load_trained(StyleRes, config, trained, "styleres")
+    own = take(state_dict_of(trained.content), "styleres.")
+    model = load_model(StyleRes, config, own, str(trained.path), "styleres.".__add__)
     return ResidualMethod(entry.name, cast(Base, base_method(base_name, domain, checkpoints)), model)
 
 

@@ -42,8 +42,13 @@ def pick(checkpoints: Sequence[Checkpoint], what: str, *, ours: bool | None = No
     return None
 
 
-def ours_of(checkpoints: Sequence[Checkpoint], part: str, entry: MethodEntry, domain: Domain) -> Checkpoint:
+def ours_of(
+    checkpoints: Sequence[Checkpoint], part: str, entry: MethodEntry, domain: Domain, also: Sequence[str] = ()
+) -> Checkpoint:
     """Our file with the trained part ("styleres", "warpres").
+
+    Args:
+        also: Further parts whose tensors may lie in it.
 
     Raises:
         MissingError: None of the files has it, or it was trained for another domain or, where it says so, another base.
@@ -57,7 +62,8 @@ def ours_of(checkpoints: Sequence[Checkpoint], part: str, entry: MethodEntry, do
                         f"{file.path} was trained for {what} {found}; {entry.name} ({domain}) needs {wanted}",
                         f"give the {part} parts trained for {wanted}",
                     )
-            refuse_strangers(state_dict_of(file.content), (f"{part}.", *_BASE), file.path)
+            known = (*(f"{name}." for name in (part, *also)), *_BASE)
+            refuse_strangers(state_dict_of(file.content), known, file.path)
             return file
     seen = "; ".join(f"{file.path.name} looks like {recognise(file.content)}" for file in checkpoints)
     raise MissingError(

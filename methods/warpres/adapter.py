@@ -7,26 +7,35 @@ from typing import cast
 
 import torch
 
-from bench.core.checkpoint import load_strict, state_dict_of
+from bench.core.checkpoint import load_strict, state_dict_of, take
 from bench.core.contract import Domain
+from bench.core.errors import MissingError
 from methods.checkpoint_parts import one_of_each
 from methods.nets.configs import from_dict
 from methods.nets.flow.glunet import FlowConfig, FlowKind
 from methods.nets.flow.names import flow_kind, flow_tensors, official_names
 from methods.nets.flow.network import FlowNet
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
-from methods.styleres.adapter import GENERATOR, Base, ResidualMethod, build_released, load_trained
+from methods.styleres.adapter import GENERATOR, Base, ResidualMethod, build_released, load_model
 from methods.styleres.bases import BASES, base_method, ours_of, parts_golden
 from methods.styleres.network import ResidualConfig
 from methods.warpres.network import WarpRes, WarpResConfig
 
 
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> ResidualMethod:
-    """X+warpres (e4e without an X) from X's file, our trained parts and perhaps a shared generator."""
+    """X+warpres (e4e without an X) from X's file, our trained parts and perhaps a shared generator.
+
+    A flow that was not trained along ("pictures") lies in its teacher's file, "teacher.*". Raises MissingError where
+    the trained parts have a flow as well.
+    """
     base_name, _, _ = entry.name.rpartition("+")
-    trained = ours_of(checkpoints, "warpres", entry, domain)
+    trained = ours_of(checkpoints, "warpres", entry, domain, also=["teacher"])
     config = from_dict(WarpResConfig, trained.metadata["config"]["warpres"])
-    model = load_trained(WarpRes, config, trained, "warpres")
+    tensors = state_dict_of(trained.content)
+    own, taught = take(tensors, "warpres."), take(tensors, "teacher.")
+    if twice := sorted(own.keys() & taught.keys()):
+        raise MissingError(f"{trained.path} and the teacher's file both hold {twice[0]}", "leave the teacher's out")
+    model = load_model(WarpRes, config, own | taught, str(trained.path), "warpres.".__add__)
     return ResidualMethod(entry.name, cast(Base, base_method(base_name or "e4e", domain, checkpoints)), model)
 
 

@@ -277,7 +277,7 @@ class ResidualTask(Task):
         return {"edits": grid}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
-        """The whole model; of a flow alone, head and adapters."""
+        """The whole model, but for a teacher's frozen flow, which is named as a part; of a flow alone, that alone."""
         made = {**provenance, "weights": asdict(self.options.weights), "cycle": asdict(self.options.cycle)}
         if self.options.train == "flow":
             tensors: dict[str, Tensor] = {}
@@ -286,8 +286,12 @@ class ResidualTask(Task):
             write_part(path, "flow", self.model.config, tensors, made, self.check())
             return
         part = "warpres" if isinstance(self.model, WarpRes) else "styleres"
-        base, tensors = self.options.base, prefixed(f"{part}.", self.model)
+        base, tensors, beside = self.options.base, prefixed(f"{part}.", self.model), parts_of(self.options.base)
+        if self.options.flow_source == "pictures" and self.options.flow_start:
+            frozen = tuple(f"{part}.{name}." for name in flow_parts(self.model))
+            tensors = {name: value for name, value in tensors.items() if not name.startswith(frozen)}
+            beside.append(self.options.flow_start)
         write_part(
             path, part, self.model.config, tensors, made, self.check(),
-            method=part if base == "e4e" else f"{base}+{part}", parts=parts_of(base), base=base,
+            method=part if base == "e4e" else f"{base}+{part}", parts=beside, base=base,
         )  # fmt: skip

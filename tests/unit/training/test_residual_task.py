@@ -12,6 +12,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from bench.core.checkpoint import read_checkpoint, state_dict_of
+from bench.core.errors import MissingError
+from bench.world.networks import WEIGHTS
+from methods.registry import load_method
 from methods.training.recipe import load_recipe
 from methods.training.residual.networks import flow_parts
 from methods.training.task import Context
@@ -95,6 +98,21 @@ def test_pretrained_flow_is_not_trained(runs: Path) -> None:
     stepped(task, [0, 1])
     assert moved(task, before) == {"extractor", "injector"}
     assert all(torch.equal(value, buffers[name]) for name, value in task.model.named_buffers())
+
+
+def test_a_frozen_flow_stays_in_its_teachers_file(runs: Path, tmp_path: Path) -> None:
+    task = task_of(runs, "world/warpres-pretrained-flow")
+    path = tmp_path / "mine.safetensors"
+    task.export(path, {})
+    content = read_checkpoint(path)
+    assert {name.split(".")[1] for name in state_dict_of(content)} == {"extractor", "injector"}
+    files = [path, *(WEIGHTS / part for part in content["metadata"]["parts"])]
+    model = load_method("warpres", checkpoint=files).model
+    for name, part in flow_parts(model).items():
+        for ours, theirs in zip(part.parameters(), flow_parts(task.model)[name].parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+    with pytest.raises(MissingError, match=r"both hold head\."):
+        load_method("warpres", checkpoint=[WEIGHTS / "warpres.safetensors", *files[1:]])
 
 
 def test_cycle_may_let_gradients_through(runs: Path) -> None:
