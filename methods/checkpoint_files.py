@@ -129,6 +129,10 @@ def metadata(file: Path) -> dict[str, Any]:
 
 
 def released(name: str, domain: Domain, entry: MethodEntry) -> tuple[Path, ...]:
+    """The authors' files of a method for a domain, as the registry names them and where they were fetched to.
+
+    Raises AbsentError where there are none, none were released, or one is not fetched yet.
+    """
     if domain in entry.released:
         return _located([registry.entry(item) for item in entry.released[domain]])
     items = registry.checkpoint_entries(name, domain)

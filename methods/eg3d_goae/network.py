@@ -56,6 +56,7 @@ class CrossAttention(nn.Module):
         self.linear1, self.linear2 = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        """(N, Q, D): the queries plus what they found among the tokens, then plus an MLP of that."""
         found = self.multihead_attn(queries, tokens, tokens, need_weights=False)[0]
         mixed = F.layer_norm(queries + found, queries.shape[-1:])
         return mixed + self.linear2(F.relu(self.linear1(mixed)))
@@ -84,6 +85,7 @@ class Encoder(nn.Module):
         self.mapper_mid_to_fine_spatial = _up(tokens[1], 2 * tokens[1], tokens[0])
 
     def forward(self, images: Tensor) -> Tensor:
+        """Codes (N, 14, D): the base code in every row, plus that row's difference to it; row 0 has none."""
         base, deltas = self.parts(self.swin_model.taps(images))
         first = torch.zeros_like(deltas[:, :1])
         return base[:, None] + torch.cat([first, deltas], 1)
@@ -126,6 +128,7 @@ class EqualConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in, h, w) -> (N, out, h, w), same size; the weights are scaled by 1 / sqrt(9 in)."""
         return F.conv2d(x, self.weight * (self.weight[0].numel() ** -0.5), self.bias, padding=1)
 
 

@@ -55,6 +55,7 @@ class HyperStyle(LatentMethod):
         self.w_encoder, self.hypernet, self.iterations = w_encoder, hypernet, iterations
 
     def invert(self, images: Tensor) -> HyperInversion:
+        """Invert float32 (N, 3, *input_size) in [-1, 1]: codes of the W encoder, offsets summed over the iterations."""
         self.canvas.check(images)
         with stage("encode"):
             codes = self.w_encoder(images)[:, None] + self.latent_avg

@@ -56,6 +56,7 @@ class WEncoder(IRSE):
         self.linear = EqualLinear(config.widths[-1], style_dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The last stage's feature, averaged over its positions, through the linear layer."""
         return self.linear(self.taps(x)[-1].mean((2, 3)))
 
 
@@ -76,6 +77,7 @@ class SharedBlock(nn.Module):
         self.linear = EqualLinear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C): strided convolutions down to one position, and a linear layer."""
         return self.linear(self.convs(x).flatten(1))
 
 
@@ -89,6 +91,7 @@ class SharedHyper(nn.Module):
         self.w2, self.b2 = nn.Parameter(torch.randn(channels, channels**2)), nn.Parameter(torch.zeros(channels**2))
 
     def forward(self, z: Tensor) -> Tensor:
+        """The vector times w2 gives a row of length C for each output channel, and that times w1 its 9 C taps."""
         c = self.channels
         rows = torch.addmm(self.b2, z, self.w2).view(-1, c)
         return torch.addmm(self.b1, rows, self.w1).view(-1, c, c, 3, 3)
@@ -104,6 +107,7 @@ class OwnBlock(nn.Module):
         self.output = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(features, outputs * inputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """The convolutions' mean over positions, through one matrix with a row for each channel pair."""
         pooled = self.convs(x).mean((2, 3))
         last: Any = self.output[1]
         # A 1x1 convolution on one pixel is a product with a matrix, and a large one: no layout copies this way.
@@ -133,6 +137,7 @@ class HyperNet(ResNetBody):
         self.shared_weight_hypernet = SharedHyper(widest)
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """By convolution layer, ascending: (N, out, in, 3, 3) of square layers, else (N, out, in, 1, 1)."""
         feature = self.features(x)
         offsets: dict[int, Tensor] = {}
         shared: dict[int, Tensor] = {}

@@ -54,6 +54,7 @@ class SqueezeExcite(nn.Module):
         self.fc2 = nn.Conv2d(channels // reduction, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) in the shape of `x`; the gate is a sigmoid of the mean through two 1x1 convolutions."""
         gate = self.fc2(F.relu(self.fc1(x.mean((2, 3), keepdim=True))))
         return x * gate.sigmoid()
 
@@ -81,6 +82,7 @@ class Unit(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
         shortcut = x[..., :: self.stride, :: self.stride] if self.shortcut_layer is None else self.shortcut_layer(x)
         return self.res_layer(x) + shortcut
 
@@ -150,5 +152,6 @@ class IRSEEmbedder(IRSE):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, embedding) of length 1: images that show one person have a dot product near 1."""
         embedding = self.output_layer(super().forward(x))
         return embedding / embedding.norm(dim=1, keepdim=True)

@@ -40,10 +40,7 @@ def _vgg() -> tuple[tuple[int, int, int, int, int, int], ...]:
 
 
 class Lpips(nn.Module):
-    """Perceptual distance of two images.
-
-    forward: images float32 (N, 3, h, w) in about [-1, 1], twice -> (N,).
-    """
+    """Perceptual distance of two images."""
 
     shift: Tensor
     scale: Tensor
@@ -75,6 +72,7 @@ class Lpips(nn.Module):
         return found
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Distances (N,) of images float32 (N, 3, h, w) in about [-1, 1] to others, pair by pair."""
         return self.compare(self.maps(first), self.maps(second))
 
     def compare(self, first: list[Tensor], second: list[Tensor]) -> Tensor:

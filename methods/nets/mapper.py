@@ -37,6 +37,7 @@ class GroupMapper(nn.Module):
         return codes * torch.rsqrt(codes.square().mean(1, keepdim=True) + 1e-8)
 
     def forward(self, codes: Tensor) -> Tensor:
+        """The normalised codes through all layers, each with its leaky ReLU."""
         step = self.norm(codes)
         # The last layer keeps its activation and gain: the step has a long positive and a short negative tail.
         for layer in self.mapping.values():
@@ -62,6 +63,7 @@ class LatentMapper(nn.Module):
             self.add_module(f"{group}_mapping", GroupMapper(width))
 
     def forward(self, codes: Tensor) -> Tensor:
+        """Each group's rows of the step are made of the same rows of the codes."""
         step = torch.zeros_like(codes)
         for group in self.groups:
             first, end = GROUPS[group]

@@ -71,6 +71,7 @@ class StyleHead(nn.Module):
         self.linear = EqualLinear(style_dim, style_dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> one row of the codes (N, style_dim); h and w are 2**depth at most."""
         return self.linear(self.convs(x).flatten(1))
 
 
@@ -116,4 +117,5 @@ class PyramidEncoder(IRSE):
         return wire_heads(outputs, self.config.wiring)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The codes alone; `encode` gives the taps as well."""
         return self.encode(x)[0]

@@ -9,10 +9,9 @@ from torch.nn import functional as F
 class ResBlock(nn.Module):
     """Two 3x3 convolutions with a leaky ReLU (0.2) between, plus the input; no norm, no activation after the sum.
 
-    Forward: (N, in, h, w) -> (N, out, h / stride, w / stride). The stride sits in the second convolution; where
-    channels or size change, the shortcut is a 1x1 convolution without bias. Plain convolutions, PyTorch's
-    initialisation. Tensor names are those of the released StyleRes file: `res_layer.0`, `res_layer.2`,
-    `shortcut_layer.0`.
+    The stride sits in the second convolution; where channels or size change, the shortcut is a 1x1 convolution without
+    bias. Plain convolutions, PyTorch's initialisation. Tensor names are those of the released StyleRes file:
+    `res_layer.0`, `res_layer.2`, `shortcut_layer.0`.
     """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
@@ -27,6 +26,7 @@ class ResBlock(nn.Module):
             self.shortcut_layer = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in, h, w) -> (N, out, h / stride, w / stride)."""
         shortcut = x if self.shortcut_layer is None else self.shortcut_layer(x)
         return self.res_layer(x) + shortcut
 

@@ -35,10 +35,7 @@ class SwinConfig:
 
 
 class WindowAttention(nn.Module):
-    """Attention inside windows by cosine, with a bias learned from log-spaced offsets.
-
-    forward: (B, T, C) with T tokens of a window, and a mask (windows, T, T) or None -> (B, T, C).
-    """
+    """Attention inside windows by cosine, with a bias learned from log-spaced offsets."""
 
     offsets: Tensor
     pairs: Tensor
@@ -65,6 +62,11 @@ class WindowAttention(nn.Module):
         return bias[between[..., 0] * (2 * side - 1) + between[..., 1]].permute(2, 0, 1)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Tokens (B, T, C), T a window -> (B, T, C).
+
+        Args:
+            mask: (windows, T, T), added to the scores; -100 between tokens that must not see each other. None: all do.
+        """
         shape = x.shape
         bias = torch.cat([self.q_bias, torch.zeros_like(self.v_bias), self.v_bias])
         q, k, v = F.linear(x, self.qkv.weight, bias).view(*shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
@@ -82,6 +84,7 @@ class Mlp(nn.Module):
         self.fc1, self.fc2 = nn.Linear(width, ratio * width), nn.Linear(ratio * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Tokens (N, T, C) -> (N, T, C), each by itself."""
         return self.fc2(F.gelu(self.fc1(x)))
 
 
@@ -98,6 +101,7 @@ class Block(nn.Module):
         self.mlp = Mlp(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, side * side, C) -> the same; a shifted block rolls the grid by half a window and back."""
         x = x + self.norm1(self._attended(x))
         return x + self.norm2(self.mlp(x))
 
@@ -145,6 +149,7 @@ class Downsample(nn.Module):
         self.reduction, self.norm = nn.Linear(4 * width, 2 * width, bias=False), nn.LayerNorm(2 * width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, side * side, C) -> (N, side * side / 4, 2C)."""
         grid = x.view(len(x), self.side, self.side, -1)
         corners = [grid[:, row::2, column::2] for row, column in ((0, 0), (1, 0), (0, 1), (1, 1))]
         return self.norm(self.reduction(torch.cat(corners, -1).flatten(1, 2)))
@@ -161,6 +166,7 @@ class Stage(nn.Module):
         self.downsample = Downsample(width, side) if number + 1 < len(config.depths) else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Tokens (N, T, C) -> (N, T / 4, 2C), or (N, T, C) from the last stage, which does not halve."""
         for block in self.blocks:
             x = block(x)
         return x if self.downsample is None else self.downsample(x)
@@ -173,6 +179,7 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Images (N, 3, size, size) -> one token a patch, row-major: (N, (size / patch)^2, width)."""
         return self.norm(self.proj(images).flatten(2).transpose(1, 2))
 
 

@@ -44,6 +44,7 @@ class PyramidMethod(LatentMethod):
         return whole.hexdigest()
 
     def invert(self, images: Tensor) -> Inversion:
+        """Invert float32 (N, 3, *input_size) in [-1, 1]."""
         return self.invert_from(images, self.invert_base(images))
 
     def invert_base(self, images: Tensor) -> Encoded:

@@ -47,6 +47,7 @@ class Restyle(LatentMethod):
         return self._average_image
 
     def invert(self, images: Tensor) -> Inversion:
+        """Invert float32 (N, 3, *input_size) in [-1, 1]; announces "codes" (N, L, D) after each iteration."""
         self.canvas.check(images)
         image = self.average_image().expand_as(images)
         codes = self.latent_avg.expand(len(images), -1, -1)

@@ -46,6 +46,7 @@ class IRSERestyleEncoder(IRSE):
         self.styles, self.wiring = _heads(config, self.irse_config.widths[-1]), config.wiring
 
     def forward(self, x: Tensor) -> Tensor:
+        """One row of a head each, all on the last stage's feature; wired as `wire_heads` says."""
         feature = self.taps(x)[-1]
         return wire_heads([head(feature) for head in self.styles], self.wiring)
 
@@ -58,6 +59,7 @@ class ResNetRestyleEncoder(ResNetBody):
         self.styles, self.wiring = _heads(config, self.resnet_config.widths[-1]), config.wiring
 
     def forward(self, x: Tensor) -> Tensor:
+        """One row of a head each, all on the backbone's feature; wired as `wire_heads` says."""
         feature = self.features(x)
         return wire_heads([head(feature) for head in self.styles], self.wiring)
 

@@ -46,6 +46,7 @@ class MixerBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> the same shape."""
         return x + self.body(x)
 
 
@@ -58,6 +59,7 @@ class Mixer(nn.Module):
         self.body = nn.Sequential(*(MixerBlock(width) for _ in range(depth)))
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """(N, C, h, w) of the two maps one on top of the other, through a convolution and the blocks."""
         return self.body(self.conv(torch.cat([first, second], 1)))
 
 

@@ -45,14 +45,17 @@ class Node:
 
     @property
     def name(self) -> str:
+        """As its file calls it ("world/e4e"), a further seed with its number ("world/styleres-s43")."""
         return self.content.name
 
     @property
     def output(self) -> str:
+        """The main file that it writes, a name without a folder."""
         return self.content.output
 
     @property
     def files(self) -> tuple[str, ...]:
+        """Names of all files that it writes, the main one first."""
         return (self.content.output, *self.content.also)
 
     def recipe(self, runs: Path) -> Recipe | None:
@@ -129,6 +132,7 @@ class Chain:
 
     @cached_property
     def makers(self) -> dict[str, Node]:
+        """Which step writes a file, by the file's name."""
         return {file: node for node in self.nodes for file in node.files}
 
     def before(self, node: Node) -> list[Node]:

@@ -33,10 +33,12 @@ class Stop:
 
     @property
     def wanted(self) -> bool:
+        """Whether a signal came or the deadline has passed."""
         return self.signalled or self.late
 
     @property
     def late(self) -> bool:
+        """Whether the deadline has passed; never without one."""
         return self._end is not None and time.monotonic() >= self._end
 
     @contextmanager
@@ -77,6 +79,7 @@ class Losses:
         return len(self._steps)
 
     def add(self, step: int, losses: Mapping[str, Tensor]) -> None:
+        """Keep a step's losses (their means, as float32), all on the device of the first."""
         if losses:
             device = next(iter(losses.values())).device
             values = [value.detach().to(device, torch.float32).mean() for value in losses.values()]

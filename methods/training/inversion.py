@@ -165,6 +165,7 @@ class EncoderMethod(LatentMethod):
         self.encode = encode
 
     def invert(self, images: Tensor) -> Inversion:
+        """Invert float32 (N, 3, 64, 64) in [-1, 1] to codes (N, L or 1, D) with the mean w."""
         self.canvas.check(images)
         with stage("encode"):
             return Inversion(self.encode(images) + self.latent_avg)

@@ -74,6 +74,7 @@ class Journal:
             Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())).save(path)
 
     def close(self) -> None:
+        """End the progress bar and flush TensorBoard's file; nothing may be logged afterwards."""
         self._bar.close()
         if self._board is not None:
             self._board.close()

@@ -27,6 +27,7 @@ class Critics:
         return [F.normalize(map_, dim=1) for map_ in self.describer.maps(images)]
 
     def embed(self, images: Tensor) -> Tensor:
+        """Unit embeddings (N, E) of images float32 (N, 3, 64, 64) in [-1, 1]."""
         return F.normalize(self.embedder(images), dim=1)
 
 

@@ -119,6 +119,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
     """Batch norm whose training statistics are those of all processes' rows (on any backend, unlike SyncBatchNorm)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> the same; gradients flow through the shared statistics. In eval mode nothing is shared."""
         if not self.training:
             return super().forward(x)
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None

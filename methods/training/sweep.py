@@ -56,6 +56,7 @@ class Trial:
 
     @property
     def recipe(self) -> str:
+        """The recipe that it shortens: the method's own, or the paper's where w-consistency is off."""
         return f"world/{self.method}" if self.w_consistency else f"world/{self.method}-paper"
 
     @property
@@ -76,6 +77,7 @@ class Settings:
 
     @property
     def left(self) -> float | None:
+        """Seconds that are left, at least 1; None: no end."""
         return None if self.end is None else max(1.0, self.end - time.monotonic())
 
 

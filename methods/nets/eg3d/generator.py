@@ -76,6 +76,7 @@ class CameraMapping(nn.Module):
         self.register_buffer("average", torch.zeros(width))
 
     def forward(self, z: Tensor, cameras: Tensor, truncation: float = 1.0) -> Tensor:
+        """w (N, width) of z and camera, each over its root mean square; moved to the mean w where `truncation` < 1."""
         both = torch.cat([_normalised(z), _normalised(self.embed(cameras))], 1)
         w = self.fc1(self.fc0(both))
         return self.average + truncation * (w - self.average)
@@ -93,6 +94,7 @@ class PlaneDecoder(nn.Module):
         self.net = nn.ModuleDict({"0": EqualLinear(channels, hidden), "2": EqualLinear(hidden, 1 + channels)})
 
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Density and features of one hidden layer; a stretched sigmoid bounds the features to [-0.001, 1.001]."""
         found = self.net["2"](F.softplus(self.net["0"](values)))
         return found[..., :1], torch.sigmoid(found[..., 1:]) * 1.002 - 0.001
 

@@ -40,7 +40,7 @@ def leaky(x: Tensor) -> Tensor:
 
 
 class ResidualDecoder(nn.Module):
-    """WarpC-GLU-Net's decoder. Forward: (N, in, h, w) -> features (N, 32, h, w) and flow or mapping (N, 2, h, w)."""
+    """WarpC-GLU-Net's decoder: five convolutions with two skips around pairs of them."""
 
     def __init__(self, channels_in: int, head: str = "predict_flow", widths: Widths = WIDTHS) -> None:
         super().__init__()
@@ -53,6 +53,7 @@ class ResidualDecoder(nn.Module):
         self.add_module(head, conv3x3(widths[-1], 2))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, in, h, w) -> features (N, 32, h, w) by default, and by `head` a flow or a mapping (N, 2, h, w)."""
         conv_0, conv_1, conv_2, conv_3, conv_4 = (self.get_submodule(f"conv_{k}") for k in range(5))
         # The skips start before the activation, on purpose.
         entry = conv_0(x)
@@ -66,7 +67,7 @@ def _skip(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 class DenseDecoder(nn.Module):
-    """SemanticGLU-Net's decoder: each convolution sees all before it, newest first. (N, in, h, w) -> features, flow."""
+    """SemanticGLU-Net's decoder: each convolution sees all before it, newest first."""
 
     def __init__(self, channels_in: int, widths: Widths = WIDTHS) -> None:
         super().__init__()
@@ -79,13 +80,14 @@ class DenseDecoder(nn.Module):
         self.predict_flow = conv3x3(channels, 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, in, h, w) -> all maps on top of each other (N, features, h, w), and their flow (N, 2, h, w)."""
         for k in range(self.depth):
             x = torch.cat((self.get_submodule(f"conv_{k}")(x), x), dim=1)
         return x, self.predict_flow(x)
 
 
 class MappingDecoder(nn.Module):
-    """SemanticGLU-Net's top decoder: a plain chain. (N, in, h, w) -> features, mapping (N, 2, h, w)."""
+    """SemanticGLU-Net's top decoder: a plain chain."""
 
     def __init__(self, channels_in: int, widths: Widths = WIDTHS) -> None:
         super().__init__()
@@ -95,6 +97,7 @@ class MappingDecoder(nn.Module):
         self.final = conv3x3(widths[-1], 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, in, h, w) -> the last features (N, widths[-1], h, w), and their mapping (N, 2, h, w)."""
         for k in range(self.depth):
             x = self.get_submodule(f"conv{k}")(x)
         return x, self.final(x)

@@ -109,5 +109,6 @@ class Discriminator(nn.Module):
         self.final_linear = nn.Sequential(EqualLinear(top * 16, top, act=True), EqualLinear(top, 1))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, 1), larger for what looks real; an image's depends on its batch (`minibatch_deviation`)."""
         x = self.final_conv(minibatch_deviation(self.convs(images)))
         return self.final_linear(x.flatten(1))

@@ -52,6 +52,7 @@ class GeneratorConfig:
 
     @property
     def log_size(self) -> int:
+        """log2 of the side: 10 at 1024."""
         return self.size.bit_length() - 1
 
     @property
@@ -85,6 +86,7 @@ class State:
     layer: int
 
     def with_features(self, x: Tensor) -> State:
+        """The same place with features (N, C, h, w) changed in between: a residual, a fused map."""
         return replace(self, x=x)
 
 
@@ -118,6 +120,12 @@ class StyledConv(nn.Module):
         offset: Tensor | None = None,
         shift: Tensor | None = None,
     ) -> Tensor:
+        """Features (N, in, h, w) under styles w (N, D) -> (N, out, h, w), or (N, out, 2h, 2w) where it goes up.
+
+        Args:
+            noise: (1, 1, h', w') of the output's size; None for none.
+            offset, shift: As in `ModulatedConv.forward`.
+        """
         # sqrt(2) * leaky_relu(y) is leaky_relu(sqrt(2) * y): the gain goes into the weights, the bias and the noise.
         x = self.conv(x, w, offset, bias=self.activate.bias * _GAIN, gain=_GAIN, shift=shift)
         added = None if noise is None else (noise * (self.noise.weight * _GAIN)).to(x.dtype)
@@ -140,6 +148,7 @@ class ToRGB(nn.Module):
             self.upsample = _Kernel(gain=4.0)
 
     def forward(self, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
+        """The image so far (N, 3, h, w), of features (N, in, h, w) and the half-size `skip` from before, if any."""
         rgb = self.conv(x, w, bias=self.bias.flatten())
         if self.clamp is not None:
             rgb = rgb.clamp(-self.clamp, self.clamp)

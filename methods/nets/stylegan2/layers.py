@@ -60,6 +60,7 @@ class EqualLinear(nn.Module):
         self.scale, self.lr_mul, self.act = lr_mul / math.sqrt(inputs), lr_mul, act
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
         y = F.linear(x, self.weight * self.scale, self.bias * self.lr_mul)
         return fused_leaky_relu(y) if self.act else y
 

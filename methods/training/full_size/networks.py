@@ -49,6 +49,7 @@ class Networks:
 
     @property
     def generator(self) -> Generator:
+        """E_0's own generator, frozen: the one that all passes draw with."""
         return self.base.generator
 
 

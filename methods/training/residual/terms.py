@@ -40,6 +40,11 @@ class Real:
     @staticmethod
     @torch.no_grad()
     def of(images: Tensor, edited: int, critics: FastCritics, options: Options, *, cycle: bool) -> Real:
+        """Show the critics what the step's weights ask for; of the edited samples only in a step with a `cycle`.
+
+        Args:
+            images: (N, 3, S, S) in [-1, 1], the `edited` ones last.
+        """
         still = len(images) - edited
         count = len(images) if cycle else still
         perceptual = options.weights.perceptual or (cycle and options.cycle.perceptual)

@@ -61,6 +61,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> EncoderTask:
+    """The e4e or pSp of the world. Raises UsageError for an option that `Options` does not have."""
     return EncoderTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
@@ -102,6 +103,7 @@ class EncoderTask(Task):
         }
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """Regress known codes during the warm-up, then invert real images; the discriminator of w learns after it."""
         self.encoder.train()
         z = torch.randn(self.recipe.batch, self.average.numel(), generator=random)
         with torch.no_grad(), self.context.exactly():
@@ -188,6 +190,7 @@ class EncoderTask(Task):
         return {"reconstruction": grid(real, self.plain(self.encoder(real) + self.average))}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """The encoder; the generator's file is named as its part."""
         tensors = prefixed("encoder.", self.encoder)
         write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check(), method=self.method_name)
 

@@ -48,6 +48,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> FeatureStyleTask:
+    """FeatureStyle on the world. Raises UsageError for an option that `Options` does not have."""
     return FeatureStyleTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
@@ -61,6 +62,7 @@ class FeatureStyleTask(InversionTask):
         self.train_together(encoder=self.encoder)
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """One step on half generated, half real images."""
         self.encoder.train()
         half = self.recipe.batch // 2
         with torch.no_grad():
@@ -111,10 +113,12 @@ class FeatureStyleTask(InversionTask):
         return whole
 
     def method(self) -> FeatureStyle:
+        """FeatureStyle on the present encoder, F faded in fully."""
         return FeatureStyle("featurestyle", CANVAS, self.plain, self.encoder, self.average)
 
     @cached_property
     def before(self) -> EncoderMethod:
+        """The present encoder's codes without its feature map."""
         return EncoderMethod("featurestyle's codes", self, lambda images: self.encoder(self.encoder.shrink(images))[0])
 
     def predecessor(self) -> EncoderMethod:
@@ -122,5 +126,6 @@ class FeatureStyleTask(InversionTask):
         return self.before
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """The encoder; the generator's file is named as its part."""
         tensors = prefixed("encoder.", self.encoder)
         write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check(), method="featurestyle")

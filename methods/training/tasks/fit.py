@@ -49,6 +49,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> FitTask:
+    """The fit of the world's generator. Raises UsageError for an option that `Options` does not have."""
     return FitTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
@@ -119,6 +120,7 @@ class FitTask(Task):
         }
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """Draw the scenes of random z and compare: at 32 px in the first steps, then at 64 px and with the critics."""
         z = torch.randn(self.recipe.batch, GENERATOR.style_dim, generator=random)
         z = self.context.processes.part(z)
         real = render(scene_of_latent(z).to(self.context.device))
@@ -167,5 +169,6 @@ class FitTask(Task):
         return made, render(scene.to(self.context.device))
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """The averaged generator with its mean w."""
         tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}
         write_part(path, "generator", self.average.config, tensors, provenance, self.check())

@@ -82,6 +82,7 @@ class FullSizeTask(Task):
     # --- one step
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """One iteration; in the warm-up the flow's adapters alone learn."""
         self._set_modes(step)
         real = self._real(step, random)
         with torch.no_grad():
@@ -262,12 +263,15 @@ class FullSizeTask(Task):
         return Passes(replace(self.networks, model=self.final), self.options)
 
     def check(self) -> Mapping[str, float]:
+        """Figures of the model that is written, on the held-out images (`judging.figures`)."""
         return judging.figures(self._final_passes(), self.images, self.context.device, self.recipe.batch)
 
     def samples(self) -> Mapping[str, Tensor]:
+        """Grids of the model that is written (`judging.samples`)."""
         return judging.samples(self._final_passes(), self.images, self.context.device)
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """The trained parts (of the running average where there is one); released files are named, not copied."""
         write_result(path, self.final, self.networks, self.options, provenance, self.check())
 
 

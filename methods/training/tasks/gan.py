@@ -55,6 +55,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> GanTask:
+    """The adversarial stage of the world's generator. Raises UsageError for an option that `Options` does not have."""
     return GanTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
@@ -111,6 +112,7 @@ class GanTask(Task):
         return render(scene_of_latent(z).to(self.context.device))
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """D's step, and from `discriminator_head_start` on G's."""
         options = self.options
         z = self._normal(random)
         real = self._drawn(self._normal(random))
@@ -172,6 +174,7 @@ class GanTask(Task):
         return {"generator": grid(self._drawn(unseen_latents(12)), made)}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """Two files: the averaged generator with its mean w at `path`, beside it the discriminator."""
         tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}
         write_part(path, "generator", self.average.config, tensors, provenance, self.check())
         critic = path.with_name("discriminator.safetensors")

@@ -49,6 +49,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> HfgiTask:
+    """HFGI on the world's e4e. Raises UsageError for an option that `Options` does not have."""
     return HfgiTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
@@ -64,6 +65,7 @@ class HfgiTask(InversionTask):
         self.train_together(alignment=self.alignment, consultation=self.consultation)
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """One step: distort e4e's residual, align it, fuse it into the generator, compare."""
         self.alignment.train()
         self.consultation.train()
         options = self.options
@@ -94,13 +96,16 @@ class HfgiTask(InversionTask):
         return rgb
 
     def method(self) -> Hfgi:
+        """HFGI on the present networks."""
         networks = self.plain, self.e4e.encoder, self.alignment, self.consultation
         return Hfgi("hfgi", CANVAS, *networks, self.average)
 
     def predecessor(self) -> PyramidMethod:
+        """The e4e whose residual it adds."""
         return self.e4e
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """Alignment and consultation; the files of generator and e4e are named as parts."""
         tensors = prefixed(ALIGNMENT, self.alignment) | prefixed(CONSULTATION, self.consultation)
         write_part(path, "hfgi", self.config, tensors, provenance, self.check(), parts=list(BASE_FILES))
 

@@ -46,6 +46,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> HyperStyleTask:
+    """HyperStyle on the world's W encoder. Raises UsageError for an option that `Options` does not have."""
     return HyperStyleTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
@@ -65,6 +66,7 @@ class HyperStyleTask(InversionTask):
         self.train_together(hypernet=self.hypernet)
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """All iterations on one batch, then one step; the losses shown are their means over the iterations."""
         self.hypernet.train()
         real = self.draw(self.recipe.batch, random)
         with torch.no_grad():
@@ -87,17 +89,21 @@ class HyperStyleTask(InversionTask):
         return shown
 
     def method(self) -> HyperStyle:
+        """HyperStyle on the present hypernetwork."""
         networks = self.w_encoder, self.hypernet, self.plain
         return HyperStyle("hyperstyle", CANVAS, *networks, self.average, self.options.iterations)
 
     @cached_property
     def before(self) -> EncoderMethod:
+        """The W encoder alone: HyperStyle without offsets."""
         return w_method(self.w_encoder, self)
 
     def predecessor(self) -> EncoderMethod:
+        """The W encoder alone (`before`)."""
         return self.before
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """The hypernetwork; the files of generator and W encoder are named as parts."""
         tensors = prefixed("hypernet.", self.hypernet)
         parts = ["generator.safetensors", W_ENCODER]
         write_part(path, "hyper", self.config, tensors, provenance, self.check(), method="hyperstyle", parts=parts)

@@ -35,6 +35,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> JudgesTask:
+    """The three networks of a recipe's seed. Raises UsageError for any option: it has none."""
     from_table(Options, recipe.options, recipe.name)
     return JudgesTask(recipe, context)
 
@@ -73,12 +74,14 @@ class Roughness:
 
     @staticmethod
     def draw(count: int, size: int, random: torch.Generator) -> Roughness:
+        """Random roughness of `count` images of side `size`, on the CPU."""
         blur = torch.rand(count, 1, 1, 1, generator=random) * (torch.rand(count, 1, 1, 1, generator=random) < 0.4)
         gain = 1 + 0.1 * torch.randn(count, 1, 1, 1, generator=random)
         noise = torch.randn(count, 3, size, size, generator=random)
         return Roughness(blur, gain, noise * 0.06 * torch.rand(count, 1, 1, 1, generator=random))
 
     def apply(self, images: Tensor) -> Tensor:
+        """Images float32 (count, 3, size, size) in [-1, 1], roughened and clamped to that again."""
         blurred = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
         return (images.lerp(blurred, self.blur) * self.gain + self.noise).clamp(-1, 1)
 
@@ -115,6 +118,7 @@ class JudgesTask(Task):
         return torch.cat([part(half) for half in values.chunk(2)]).to(self.context.device)
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """One step on two photographs each of `batch` people; all three networks have one optimiser."""
         first = self._batch(random)
         second = other_photo(first, int(torch.randint(2**31, (1,), generator=random)))
         scene = Scene(self._mine(torch.cat([first.values, second.values])))
@@ -143,9 +147,11 @@ class JudgesTask(Task):
 
     @torch.no_grad()
     def check(self) -> Mapping[str, float]:
+        """Figures on people of no split (`check_networks`)."""
         return check_networks(self.networks, self.context.device)
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """All three networks in one file, as float16."""
         tensors = {
             f"{name}.{key}": value.half() if value.is_floating_point() else value
             for name, module in self.modules.items()

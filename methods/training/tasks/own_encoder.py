@@ -71,6 +71,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> OwnEncoderTask:
+    """An e4e on a generator of one's own. Raises UsageError for an unknown option, MissingError without images."""
     return OwnEncoderTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
@@ -97,6 +98,7 @@ class OwnEncoderTask(Task):
         self.critic = CodesCritic(self) if options.weights.w_adversarial else None
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """Regress known codes during the warm-up, then invert real images, half of them mirrored."""
         self.encoder.train()
         processes = self.context.processes
         z = processes.part(torch.randn(self.recipe.batch, self.average.numel(), generator=random))

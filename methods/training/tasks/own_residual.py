@@ -92,6 +92,10 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> OwnResidualTask:
+    """StyleRes or WarpRes on an e4e of one's own.
+
+    Raises UsageError for an option that `Options` does not have, MissingError without images or e4e.
+    """
     return OwnResidualTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
@@ -109,6 +113,7 @@ class OwnResidualTask(FullSizeTask):
         super().__init__(recipe, options.full_size(), context, networks, context.data)
 
     def check(self) -> Mapping[str, float]:
+        """As `FullSizeTask.check`, without the identity where no face network was given."""
         figures = dict(super().check())
         if self.own.identity_network == "none":
             figures.pop("identity", None)

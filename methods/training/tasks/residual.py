@@ -59,6 +59,7 @@ SHARES_EVERY = 200  # steps between two looks at the gradients' shares
 
 
 def build(recipe: Recipe, context: Context) -> ResidualTask:
+    """StyleRes or WarpRes on the world. Raises UsageError for an option that `Options` does not have."""
     return ResidualTask(recipe, context)
 
 
@@ -108,6 +109,7 @@ class ResidualTask(Task):
     # --- one step
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """One step of the flow alone, or of everything; the discriminator learns every few steps, after it."""
         self._checked = None
         with torch.autocast(self.context.device.type, enabled=False):
             self.model.train()

@@ -51,6 +51,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> RestyleTask:
+    """ReStyle on the world, over e4e or pSp. Raises UsageError for an option that `Options` does not have."""
     return RestyleTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
@@ -74,6 +75,7 @@ class RestyleTask(InversionTask):
             return self.generate(self.average.expand(1, self.config.rows, -1))
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """All iterations on one batch, then one step; the losses shown are their means over the iterations."""
         self.encoder.train()
         real = self.draw(self.recipe.batch, random)
         codes, image = self.average.expand(len(real), self.config.rows, -1), self.average_image.expand_as(real)
@@ -117,12 +119,15 @@ class RestyleTask(InversionTask):
         return parts
 
     def method(self) -> Restyle:
+        """ReStyle ("restyle" or "restyle-psp") on the present encoder."""
         name = "restyle" if self.options.wiring == "deltas" else "restyle-psp"
         return Restyle(name, CANVAS, self.encoder, self.plain, self.average, self.options.iterations)
 
     def predecessor(self) -> PyramidMethod:
+        """The one-step encoder of the same wiring."""
         return self.before
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """The encoder; the generator's file is named as its part."""
         tensors = prefixed("encoder.", self.encoder)
         write_part(path, "encoder", self.config, tensors, provenance, self.check(), method=self.method().name)

@@ -43,6 +43,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> StyleTransformerTask:
+    """StyleTransformer on the world. Raises UsageError for an option that `Options` does not have."""
     return StyleTransformerTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
@@ -59,6 +60,7 @@ class StyleTransformerTask(InversionTask):
         self.train_together(encoder=self.encoder, mapping=self.own.style)
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """Regress known codes during the warm-up, then reconstruct real images."""
         self.encoder.train()
         # Dropout draws from the global stream: from the step's own, a resumed training repeats it.
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=random)))
@@ -83,9 +85,11 @@ class StyleTransformerTask(InversionTask):
         return {"regression": (self._encode(images) - codes).abs().mean()}
 
     def method(self) -> StyleTransformer:
+        """StyleTransformer on the present encoder and mapping network."""
         return StyleTransformer("styletransformer", CANVAS, self.own, self.encoder, self.average)
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """The encoder, and a generator of its own: its mapping network was trained along."""
         tensors = prefixed("encoder.", self.encoder) | prefixed("decoder.", self.own) | {"latent_avg": self.average}
         config = {"generator": to_dict(self.own.config)}
         write_part(

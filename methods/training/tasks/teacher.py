@@ -67,6 +67,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> TeacherTask:
+    """The world's flow teacher. Raises UsageError for an option that `Options` does not have."""
     return TeacherTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
@@ -137,6 +138,7 @@ class TeacherTask(Task):
         }
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """One step on pairs of scenes with their true flow; gradients are clipped to length 5."""
         self.network.train()
         counts = self.options.counts(self.recipe.batch)
         smiles = torch.zeros(self.recipe.batch, dtype=torch.bool)
@@ -218,4 +220,5 @@ class TeacherTask(Task):
         return {"pairs": grid(render(source), render(target), *shown)}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """Flow head and image pyramid."""
         write_part(path, "teacher", self.network.config, prefixed("teacher.", self.network), provenance, self.check())

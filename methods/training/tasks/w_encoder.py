@@ -39,6 +39,7 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> WEncoderTask:
+    """HyperStyle's W encoder. Raises UsageError for an option that `Options` does not have."""
     return WEncoderTask(recipe, context, from_table(Options, recipe.options, recipe.name))
 
 
@@ -54,6 +55,7 @@ class WEncoderTask(InversionTask):
         self.critic = CodesCritic(self) if options.weights.w_adversarial else None
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+        """Regress known w during the warm-up, then invert real images; the discriminator of w learns after it."""
         self.encoder.train()
         w = self.draw_w(self.recipe.batch, random)
         found, parts = self._regress(w) if step < self.warm_up_steps else self._invert(random)
@@ -83,9 +85,11 @@ class WEncoderTask(InversionTask):
         return found, parts
 
     def method(self) -> EncoderMethod:
+        """The encoder alone, its w in every row."""
         return w_method(self.encoder, self)
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """The encoder, as the part that HyperStyle's file names."""
         tensors = prefixed("encoder.", self.encoder)
         # A part of HyperStyle's, under its own key, so that both files' configurations can be laid together.
         write_part(path, "w_encoder", BACKBONE, tensors, provenance, self.check(), method="hyperstyle's W encoder")
