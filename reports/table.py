@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal
 
 from reports.columns import Metric
@@ -187,27 +188,22 @@ class Table:
         """The columns of all blocks, in order."""
         return tuple(column for block in self.blocks for column in block.columns)
 
-    def parts(self, most: int) -> list[Part]:
-        """The blocks, those of more than `most` columns in pieces; the + and - of a metric stay together."""
+    def parts(self, most: int | None = None, sizes: Sequence[int] = ()) -> list[Part]:
+        """The blocks, those of more than `most` columns in pieces; the + and - of a metric stay together.
+
+        `sizes`: how much of `most` each of the table's columns takes; 1 where none are given.
+        """
         found, start = [], 0
         for block in self.blocks:
-            piece: list[Column] = []
-            at = start
-            for both in _by_metric(block.columns):
-                if piece and len(piece) + len(both) > most:
-                    found.append(Part(block, tuple(piece), at, at == start))
-                    at, piece = at + len(piece), []
-                piece += both
-            found.append(Part(block, tuple(piece), at, at == start))
-            start += len(block.columns)
+            at = end = start
+            used = 0
+            for _, alike in groupby(block.columns, key=lambda column: column.metric):
+                count = len(list(alike))
+                need = sum(sizes[end : end + count]) if sizes else count
+                if most is not None and end > at and used + need > most:
+                    found.append(Part(block, self.columns[at:end], at, at == start))
+                    at, used = end, 0
+                end, used = end + count, used + need
+            found.append(Part(block, self.columns[at:end], at, at == start))
+            start = end
         return found
-
-
-def _by_metric(columns: tuple[Column, ...]) -> list[list[Column]]:
-    groups: list[list[Column]] = []
-    for column in columns:
-        if groups and groups[-1][0].metric == column.metric:
-            groups[-1].append(column)
-        else:
-            groups.append([column])
-    return groups

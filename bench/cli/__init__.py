@@ -18,6 +18,7 @@ from bench.cli.parser import Parser, check_words, say
 from bench.cli.program import as_typed, program
 from bench.core.errors import BenchError, ExitCode, MissingError, UsageError, unknown_name
 from bench.core.strangers import OURS, refuse_strangers
+from bench.core.text_table import wrapped
 
 # Command -> module of this folder and one line of help; each module has `arguments(parser)` and `run(options) -> int`.
 COMMANDS = {
@@ -153,7 +154,7 @@ def command_module(name: str) -> ModuleType:
 
 
 def _overview() -> Parser:
-    lines = [f"  {name:<11} {text}" for name, (_, text) in COMMANDS.items()]
+    lines = wrapped([(name, text) for name, (_, text) in COMMANDS.items()], indent="  ")
     parser = Parser(
         prog=program(),
         usage=f"{program()} [command] [options]",

@@ -10,6 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from bench.core.text_table import aligned
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: nothing but --json."""
@@ -22,8 +24,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
     else:
-        for name, value in found.items():
-            print(f"{name:<18}{value}")
+        print("\n".join(aligned([(name, str(value)) for name, value in found.items()])))
     return 0
 
 

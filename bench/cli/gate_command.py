@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from bench.cli.values import number
 from bench.core.errors import ExitCode
+from bench.core.text_table import aligned
 
 if TYPE_CHECKING:
+    from bench.results.regression import Finding
     from bench.results.summaries import Summaries
     from bench.results.wholeness import Results
 
@@ -66,11 +68,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"worse": bool(closed), "cells": [vars(finding) for finding in findings]}))
     else:
-        for finding in findings:
-            if finding.verdict in (*CLOSING, "better"):
-                where = f"{finding.method}, {finding.edit}, {finding.column}"
-                change = f"{_number(finding.before)} -> {_number(finding.after)}"
-                print(f"{finding.verdict:<8}{where}: {change} {finding.detail}".rstrip())
+        told = [(finding.verdict, _told(finding)) for finding in findings if finding.verdict in (*CLOSING, "better")]
+        for line in aligned(told):
+            print(line)
         closing = "worse, missing or moved" if options.unchanged else "worse or missing"
         print(f"{len(findings)} cells: {len(closed)} {closing}")
     return int(ExitCode.GATE if closed else ExitCode.OK)
@@ -90,6 +90,11 @@ def cells_of_results(results: Results) -> Summaries:
 
     cells = summarise_run(results.run, results.manifest, results.rows)
     return {block: found for block, found in cells.items() if not is_reference(block[0], {})}
+
+
+def _told(finding: Finding) -> str:
+    where = f"{finding.method}, {finding.edit}, {finding.column}"
+    return f"{where}: {_number(finding.before)} -> {_number(finding.after)} {finding.detail}"
 
 
 def _number(value: float | None) -> str:

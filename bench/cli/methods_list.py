@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from bench.cli.printing import columns_here, fitted, say, show
+from bench.cli.printing import columns_here, say, show
+from bench.core.text_table import fitted
 
 Rows = Sequence[Mapping[str, Any]]
 

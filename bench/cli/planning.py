@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.cli.printing import columns_here, tell
 from bench.core.errors import FETCH, ExitCode
+from bench.core.text_table import WIDTH, aligned, wrapped
 from bench.data.check import quick, warnings_of
 from bench.plan.beyond import further_methods
 from bench.plan.build import Assembly
@@ -22,8 +23,6 @@ from bench.plan.work import NOT_APPLICABLE, UNUSABLE
 from bench.run.workers import possible
 from bench.weights.registry import human_bytes
 
-WIDTH = 80
-
 
 def print_plan(config: Config, assembly: Assembly, folder: Path, *, as_json: bool) -> int:
     """Print what a run would do; `folder` is the run's."""
@@ -34,7 +33,7 @@ def print_plan(config: Config, assembly: Assembly, folder: Path, *, as_json: boo
         print(json.dumps(_plain(config, assembly, folder, cells, items) | {"unusable": problems}, ensure_ascii=False))
         return code
     lines = [*_head(config, assembly, folder, cells, problems), "", *_cells_table(cells), "", *_states(assembly)]
-    lines += ["", *_missing(items), "", *_steps(items)] if items else ["", "missing   nothing"]
+    lines += ["", *_missing(items), "", *_steps(items)] if items else ["", "missing: nothing"]
     lines += ["", *_beyond(config), "", *_costs(config, assembly, cells)]
     print("\n".join(lines))
     return code
@@ -81,45 +80,38 @@ def _head(
     count = f"{len(assembly.work.images):,}" if assembly.counted else "?"
     todo = [cell.todo for cell in cells]
     results = "?" if None in todo else f"{sum(number or 0 for number in todo):,}"
-    yield from _wrapped("run", str(folder))
-    yield from _wrapped("pictures", f"{count} of {config.data.name}, {config.data.split}")
-    yield from _wrapped("protocols", ", ".join(evaluator.protocol for evaluator in assembly.work.evaluators))
-    yield from _wrapped("results", f"{results} to compute, {sum(cell.done for cell in cells):,} there")
-    for note in (*assembly.notes, *warnings_of(problems, len(assembly.work.images))):
-        yield from _wrapped("note", note)
+    rows = [
+        ("run", str(folder)),
+        ("pictures", f"{count} of {config.data.name}, {config.data.split}"),
+        ("protocols", ", ".join(evaluator.protocol for evaluator in assembly.work.evaluators)),
+        ("results", f"{results} to compute, {sum(cell.done for cell in cells):,} there"),
+        *(("note", note) for note in (*assembly.notes, *warnings_of(problems, len(assembly.work.images)))),
+    ]
+    return wrapped(rows)
 
 
-def _cells_table(cells: Sequence[PlannedCell]) -> Iterator[str]:
+def _cells_table(cells: Sequence[PlannedCell]) -> list[str]:
     """A line a method and pass; its images are the same under every protocol, `done` counts results of all."""
     blocks: dict[tuple[str, str], list[PlannedCell]] = {}
     for cell in cells:
         blocks.setdefault((cell.method, cell.pass_name), []).append(cell)
-    sizes = [max(map(len, names)) for names in zip(*blocks, ("method", "pass"), strict=True)]
-    subsets = max(len("subset"), *(len(cell.inputs) for cell in cells))
-    # What does not fit is cut off the method's name, which the table of methods below spells out.
-    sizes[0] = min(sizes[0], max(WIDTH, columns_here()) - sizes[1] - subsets - len("  strength    pictures    done"))
-
-    def line(method: str, column: str, strength: str, subset: str, images: str, done: str) -> str:
-        start = f"{method[: sizes[0]]:<{sizes[0]}}  {column:<{sizes[1]}}"
-        return f"{start}  {strength:>8}  {subset:<{subsets}}  {images:>8}  {done:>4}".rstrip()
-
-    yield line("method", "pass", "strength", "subset", "pictures", "done")
+    rows = [("method", "pass", "strength", "subset", "pictures", "done")]
     last = ""
     for (method, column), found in blocks.items():
         first = found[0]
         strength = f"{first.strength:+g}" if first.strength else ""
         images = "?" if first.images is None else str(first.images)
         done = str(sum(cell.done for cell in found))
-        yield line("" if method == last else method, column, strength, first.inputs, images, done)
+        rows.append(("" if method == last else method, column, strength, first.inputs, images, done))
         last = method
+    # What does not fit is cut off the method's name, which the table of methods below spells out.
+    room = max(WIDTH, columns_here()) - max(map(len, aligned([("", *row[1:]) for row in rows])))
+    return aligned([(row[0][:room], *row[1:]) for row in rows], right=(2, 4, 5))
 
 
 def _states(assembly: Assembly) -> Iterator[str]:
-    states = statuses(assembly)
-    size = max(map(len, ("method", *states)))
-    yield f"{'method':<{size}}  {'state':<12}  lacks"
-    for name, state in states.items():
-        yield from _filled(f"{name:<{size}}  {state:<12}  ", _lacks(name, assembly))
+    rows = [(name, state, _lacks(name, assembly)) for name, state in statuses(assembly).items()]
+    return wrapped([("method", "state", "lacks"), *rows])
 
 
 def _lacks(name: str, assembly: Assembly) -> str:
@@ -130,21 +122,21 @@ def _lacks(name: str, assembly: Assembly) -> str:
 
 
 def _missing(items: Sequence[MissingItem]) -> Iterator[str]:
-    size = max(len("missing"), *(len(item.name) for item in items))
-    yield f"{'missing':<{size}}  {'size':>7}  needed for"
+    rows = [("missing", "size", "needed for")]
     for item in items:
         uses = ", ".join(item.needed_for) if item.needed_for != (item.name,) else item.reason
-        yield from _filled(f"{item.name:<{size}}  {human_bytes(item.bytes) if item.bytes else '':>7}  ", uses)
+        rows.append((item.name, human_bytes(item.bytes) if item.bytes else "", uses))
+    return wrapped(rows, right=(1,))
 
 
 def _beyond(config: Config) -> Iterator[str]:
     """Methods that the preset leaves out, each with its state and licence."""
-    further = further_methods(config)
-    size = max((len(item.name) for item in further), default=0)
     yield "not asked for (--methods NAME,...; run_bench.py ls methods says what gets each)"
-    for item in further:
+    rows = []
+    for item in further_methods(config):
         lacks = f"; {'use' if item.state == NOT_APPLICABLE else 'lacks'} {', '.join(item.lacks)}" if item.lacks else ""
-        yield from _filled(f"  {item.name:<{size}}  {item.state:<7}  ", (item.licence or "ours") + lacks)
+        rows.append((item.name, item.state, (item.licence or "ours") + lacks))
+    yield from wrapped(rows, indent="  ")
 
 
 def _steps(items: Sequence[MissingItem]) -> Iterator[str]:
@@ -175,8 +167,8 @@ def _fetch_bytes(items: Sequence[MissingItem]) -> int:
 def _costs(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> Iterator[str]:
     size = bytes_left(cells, assembly.work.evaluators)
     known = "" if size is None else f"about {human_bytes(size)} for the results that are missing"
-    yield from _wrapped("disk", known or "not known without the data: it grows with their number")
-    yield from _wrapped("time", _eta(config, assembly, cells))
+    unknown = "not known without the data: it grows with their number"
+    return wrapped([("disk", known or unknown), ("time", _eta(config, assembly, cells))])
 
 
 def _eta(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -> str:
@@ -198,14 +190,3 @@ def _seconds(config: Config, assembly: Assembly, cells: Sequence[PlannedCell]) -
     if not assembly.counted:
         return None, list(todo)
     return seconds_left(assembly.work, todo, possible(assembly.work.device, config.run.workers))
-
-
-def _wrapped(name: str, text: str) -> list[str]:
-    return _filled(f"{name:<10}", text)
-
-
-def _filled(start: str, text: str) -> list[str]:
-    """`text` behind `start`, further lines below the text; at most WIDTH columns."""
-    indent = " " * len(start)
-    lines = wrap(text, WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)
-    return lines or [start.rstrip()]

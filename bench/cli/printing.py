@@ -6,17 +6,13 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from textwrap import shorten
 from typing import Any
 
 from bench.cli.program import as_typed
+from bench.core.text_table import cut
 
 # What a table on the terminal shows: the telling columns, or every one.
 COLUMNS = ("few", "all")
-# Below this a last column is put on a line of its own.
-_ROOM = 24
-
-
 # Wider than any line: nothing is cut.
 ENDLESS = 1 << 20
 
@@ -34,28 +30,8 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: 
     if as_json:
         print(json.dumps(list(rows), ensure_ascii=False, default=str))
         return
-    from tabulate import tabulate
-
     table = [list(columns), *([as_typed(_text(row.get(column))) for column in columns] for row in rows)]
-    heads = tabulate([row[:-1] for row in table], tablefmt="plain", disable_numparse=True).splitlines()
-    start = max(map(len, heads)) + 2
-    room = (width or columns_here()) - start
-    for number, (head, row) in enumerate(zip(heads, table, strict=True)):
-        if room < _ROOM:
-            print(head.rstrip())
-            if number and row[-1]:
-                print("    " + fitted(row[-1], room + start - 4))
-        else:
-            print(f"{head:<{start}}{fitted(row[-1], room)}".rstrip())
-
-
-def fitted(text: str, room: int) -> str:
-    """A text on one line, cut at a word where it is longer than the room there is; "..." says so."""
-    if len(text) <= room:
-        return " ".join(text.split())
-    cut = shorten(text, room, placeholder=" ...")
-    # A single long word (a path) would leave the dots alone.
-    return cut if cut.strip() != "..." else f"...{text[-(room - 3) :]}"
+    print("\n".join(cut(table, width or columns_here())))
 
 
 def say(text: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bench.cli.values import whole
 from bench.core.device import choose_device
 from bench.core.domains import find_domain
 from bench.core.errors import ExitCode, unknown_name
+from bench.core.text_table import aligned
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,21 +100,36 @@ def table(result: dict[str, Any]) -> str:
     lines = [f"{result['hardware']}, {result['threads']} threads, torch {result['torch']}; peak {peak} GMAC/s fp32"]
     if "peak_gmacs_bf16" in result:
         lines[0] += f", {result['peak_gmacs_bf16']:.0f} bf16"
-    lines += ["", f"{'method':<22}{'median':>9}{'IQR':>19}{'2nd edit':>10}{'GMAC':>8}{'share':>7}{'memory':>9}"]
-    for name, found in result["methods"].items():
-        low, high = found["iqr"]
-        memory = f"{found['peak_memory_bytes'] / 1e9:.1f} GB" if found["peak_memory_bytes"] else ""
-        line = f"{name:<22}{_s(found['median']):>9}{_s(low) + ' - ' + _s(high):>19}"
-        line += f"{_s(found['second_edit']['median']):>10}{found['gmacs']:>8.1f}{found['efficiency']:>7.0%}{memory:>9}"
-        lines.append(line)
-        stages = ", ".join(f"{stage} {_s(times['median'])}" for stage, times in found["stages"].items())
-        lines.append(f"    {stages}")
-        if found["unsteady"]:
-            lines.append("    unsteady: the 90th percentile is more than 1.2 times the median")
-        if "bf16_deviation" in found:
-            off = found["bf16_deviation"]
-            lines.append(f"    bf16 deviates by at most {off['max']:.4f}, {off['mean']:.5f} on average")
+    heads = ("method", "median", "IQR", "2nd edit", "GMAC", "share", "memory")
+    head, *methods = aligned([heads, *map(_row, result["methods"].items())], right=range(1, len(heads)))
+    lines += ["", head]
+    for line, found in zip(methods, result["methods"].values(), strict=True):
+        lines += [line, *(f"    {more}" for more in _details(found))]
     return "\n".join(lines)
+
+
+def _row(item: tuple[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    name, found = item
+    low, high = found["iqr"]
+    return (
+        name,
+        _s(found["median"]),
+        f"{_s(low)} - {_s(high)}",
+        _s(found["second_edit"]["median"]),
+        f"{found['gmacs']:.1f}",
+        f"{found['efficiency']:.0%}",
+        f"{found['peak_memory_bytes'] / 1e9:.1f} GB" if found["peak_memory_bytes"] else "",
+    )
+
+
+def _details(found: Mapping[str, Any]) -> Iterator[str]:
+    """What stands below a method's line."""
+    yield ", ".join(f"{stage} {_s(times['median'])}" for stage, times in found["stages"].items())
+    if found["unsteady"]:
+        yield "unsteady: the 90th percentile is more than 1.2 times the median"
+    if "bf16_deviation" in found:
+        off = found["bf16_deviation"]
+        yield f"bf16 deviates by at most {off['max']:.4f}, {off['mean']:.5f} on average"
 
 
 def _s(seconds: float) -> str:

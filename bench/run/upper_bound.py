@@ -23,6 +23,7 @@ from bench.core.contract import EditPass, ImageRecord
 from bench.core.evaluator import Features
 from bench.core.observer import Output
 from bench.core.subset import belongs
+from bench.core.text_table import markdown_lines
 from bench.edits.cards import generator_of
 from bench.edits.directions import plan_passes
 from bench.plan.checkpoints import direction_files, load_one, network_path
@@ -160,16 +161,17 @@ def table(column: str, rows: Sequence[Mapping[str, Values]]) -> Iterator[str]:
     """A Markdown table: means over images with their intervals, and what the true flow wins over WarpRes's."""
     shown = RECONSTRUCTION if column == "reconstruction" else EDIT
     yield f"\n{column}, n = {len(rows)}\n"
-    yield f"| flow | {' | '.join(heading for heading, _ in shown.values())} |"
-    yield f"|---|{'---|' * len(shown)}"
-    for name in FLOWS:
-        yield _line(name, {metric: [row[name][metric] for row in rows] for metric in shown}, shown)
-    won = {metric: [row[FLOWS[3]][metric] - row[FLOWS[1]][metric] for row in rows] for metric in shown}
-    yield _line("true − WarpRes's", won, shown)
-
-
-def _line(name: str, columns: Mapping[str, Sequence[float]], shown: Mapping[str, tuple[str, int]]) -> str:
-    return f"| {name} | {' | '.join(_cell(columns[metric], digits) for metric, (_, digits) in shown.items())} |"
+    lines = {name: {metric: [row[name][metric] for row in rows] for metric in shown} for name in FLOWS}
+    lines["true − WarpRes's"] = {
+        metric: [true - own for true, own in zip(lines[FLOWS[3]][metric], lines[FLOWS[1]][metric], strict=True)]
+        for metric in shown
+    }
+    heads = ["flow", *(heading for heading, _ in shown.values())]
+    texts = [
+        [name, *(_cell(columns[metric], digits) for metric, (_, digits) in shown.items())]
+        for name, columns in lines.items()
+    ]
+    yield from markdown_lines([heads, *texts])
 
 
 def _cell(values: Sequence[float], digits: int) -> str:

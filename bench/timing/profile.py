@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from bench.core.text_table import aligned
+
 # What a part of a run hands back beside its methods, under a name no method has.
 PHASES = "*"
 NETWORKS, READING, LOADING, SCORING = "networks", "real images", "loading", "waiting for scores"
@@ -52,5 +54,5 @@ def outside(phases: Mapping[str, float]) -> str:
 def lines(phases: Mapping[str, float]) -> list[str]:
     """The phases as a small table."""
     whole = sum(phases.values()) or 1.0
-    width = max(map(len, phases), default=0)
-    return [f"  {name:<{width}} {seconds:9.2f} s {seconds / whole:6.1%}" for name, seconds in phases.items()]
+    rows = [(name, f"{seconds:.2f} s", f"{seconds / whole:.1%}") for name, seconds in phases.items()]
+    return [f"  {line}" for line in aligned(rows, right=(1, 2))]

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.core.errors import MissingError
 from bench.core.files import write_atomic
+from bench.core.text_table import aligned
 from methods.training.chain_plan import Chain, Node
 from methods.training.provenance import made_of
 from methods.training.recipe import Recipe
@@ -21,7 +22,7 @@ def plan(chain: Chain, wanted: Sequence[Node], runs: Path) -> str:
         [node.name, node.state(runs), "run" if node in wanted else "-", _size(node), " ".join(node.content.needs)]
         for node in chain.nodes
     ]
-    return _aligned([["recipe", "state", "plan", "steps x batch", "needs"], *lines])
+    return "\n".join(aligned([["recipe", "state", "plan", "steps x batch", "needs"], *lines]))
 
 
 def report(nodes: Sequence[Node], outcomes: Mapping[str, str], runs: Path) -> str:
@@ -29,7 +30,7 @@ def report(nodes: Sequence[Node], outcomes: Mapping[str, str], runs: Path) -> st
     rows = [_row(node, outcomes, runs) for node in nodes]
     write_atomic(runs / "chain.json", json.dumps(rows, indent=1))
     heads = ("recipe", "state", "steps", "pictures", "pictures/s", "seconds", "held-out figures")
-    return _aligned([heads, *([str(row[head]) for head in heads] for row in rows)])
+    return "\n".join(aligned([heads, *([str(row[head]) for head in heads] for row in rows)]))
 
 
 def standing(folder: Path) -> str:
@@ -88,9 +89,3 @@ def _size(node: Node) -> str:
     if not isinstance(node.content, Recipe):
         return f"({node.content.program})"
     return f"{node.content.scaled(node.budget).steps} x {node.content.batch}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from bench.core.text_table import markdown_lines
 from reports.numbers import count_text, interval_text, value_text
 from reports.standing import difference_text, rule_text
-from reports.table import Block, Column, Entry, Row, Table
+from reports.table import Block, Column, Entry, Part, Row, Table
 
 # An underscore inside a word ("run_bench.py") is no markup, and reads better without a backslash.
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>|#~]|(?<!\w)_|_(?!\w))")
@@ -20,10 +21,7 @@ def escape(text: str) -> str:
 def markdown(table: Table) -> str:
     """One small table a block (a wide one cannot be read as text), under one caption."""
     parts = [f"**{escape(table.title)}**", *([f"> {escape(table.warning)}"] if table.warning else [])]
-    start = 0
-    for block in table.blocks:
-        parts.append(_block(table, block, start))
-        start += len(block.columns)
+    parts.extend(_block(table, part) for part in table.parts())
     parts.append(legend(table))
     parts.extend(escape(remark) for remark in table.remarks)
     parts.extend(f"{number}. {escape(note)}" for number, note in enumerate(table.notes, 1))
@@ -43,31 +41,20 @@ def _join_notes(parts: list[str]) -> list[str]:
     return [*rest, "\n".join(notes)] if notes else rest
 
 
-def _block(table: Table, block: Block, start: int) -> str:
+def _block(table: Table, part: Part) -> str:
+    block = part.block
     title = f"{block.label} ({block.count_text})" if block.count_text else block.label
-    head = [escape(title), *(escape(column.heading) for column in block.columns)]
-    shown = [row for row in table.rows if row.kind == "method" or _says_something(row, block, start)]
-    body = [[_row_title(row), *_cells(row, block, start)] for row in shown]
-    widths = [max(len(line[at]) for line in [head, *body]) for at in range(len(head))]
-    rule = ["-" * max(3, widths[0]), *("-" * max(2, width - 1) + ":" for width in widths[1:])]
-    return "\n".join(_line(line, widths) for line in [head, rule, *body])
-
-
-def _line(texts: list[str], widths: list[int]) -> str:
-    return "| " + " | ".join(text.ljust(width) for text, width in zip(texts, widths, strict=True)) + " |"
-
-
-def _says_something(row: Row, block: Block, start: int) -> bool:
-    return any(entry.value is not None for entry in row.entries[start : start + len(block.columns)])
+    head = [escape(title), *(escape(column.heading) for column in part.columns)]
+    shown = [row for row in table.rows if row.kind == "method" or part.has_number(row)]
+    return "\n".join(markdown_lines([head, *([_row_title(row), *_cells(row, part)] for row in shown)]))
 
 
 def _row_title(row: Row) -> str:
     return escape(row.label) if row.kind == "method" else f"_{escape(row.label)}_"
 
 
-def _cells(row: Row, block: Block, start: int) -> list[str]:
-    own = row.entries[start : start + len(block.columns)]
-    return [cell(entry, column, block) for entry, column in zip(own, block.columns, strict=True)]
+def _cells(row: Row, part: Part) -> list[str]:
+    return [cell(entry, column, part.block) for entry, column in zip(part.of(row), part.columns, strict=True)]
 
 
 def cell(entry: Entry, column: Column, block: Block) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.core.text_table import GAP, padded
 from reports.facts import gather_facts
 from reports.inputs import Pass, Summaries
 from reports.numbers import digits, half_width, value_text
 from reports.published.rows import paper_tables
 from reports.standing import rule_text
-from reports.table import DASH, Block, Column, Entry, Row, Table
+from reports.table import DASH, Column, Entry, Part, Row, Table
 from reports.tables import build_tables
 
 if TYPE_CHECKING:
     from bench.results.paired import Pairs
-
-_GAP = 2
 
 
 def table(
@@ -46,45 +45,22 @@ def table(
 
 def text(item: Table, width: int = 80) -> str:
     """One table as text."""
-    names = max([len(row.label) for row in item.rows] + [6])
+    columns = item.columns
+    heads = ["", *(column.heading for column in columns)]
+    cells = padded([heads, *(_row(row, columns) for row in item.rows)], right=range(1, len(heads)))
+    names, *sizes = map(len, cells[0])
     lines = [item.title, "=" * min(width, len(item.title))]
-    start = 0
-    for block in item.blocks:
-        for first, columns in _chunks(item, block, start, width - names):
-            part = Block(block.title, columns, block.counts, block.notes)
-            lines.extend(_block_lines(item, part, first, names, continued=first > start))
-            lines.append("")
-        start += len(block.columns)
+    for part in item.parts(width - names, [size + len(GAP) for size in sizes]):
+        lines += [*_part(item, part, cells), ""]
     lines.extend(line for at, note in enumerate(item.notes, 1) for line in _wrapped(f"({at}) {note}", width))
     lines.extend(line for remark in item.remarks for line in _wrapped(remark, width))
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _chunks(item: Table, block: Block, start: int, room: int) -> Iterator[tuple[int, tuple[Column, ...]]]:
-    """Pieces of a block that fit, with the place of their first column; + and - of a metric stay together."""
-    pairs: list[list[int]] = []
-    for at, column in enumerate(block.columns):
-        if pairs and block.columns[pairs[-1][0]].metric == column.metric:
-            pairs[-1].append(at)
-        else:
-            pairs.append([at])
-    chunk: list[int] = []
-    used = 0
-    for pair in pairs:
-        need = sum(_column_width(item, start + at) + _GAP for at in pair)
-        if chunk and used + need > room:
-            yield start + chunk[0], tuple(block.columns[at] for at in chunk)
-            chunk, used = [], 0
-        chunk += pair
-        used += need
-    if chunk:
-        yield start + chunk[0], tuple(block.columns[at] for at in chunk)
-
-
-def _column_width(item: Table, at: int) -> int:
-    column = item.columns[at]
-    cells = [_cell(row.entries[at], column) for row in item.rows if row.absent is None]
-    return max([len(column.heading), *map(len, cells)])
+def _row(row: Row, columns: Sequence[Column]) -> list[str]:
+    if row.absent is not None:
+        return [row.label, *("" for _ in columns)]
+    return [row.label, *(_cell(entry, column) for entry, column in zip(row.entries, columns, strict=True))]
 
 
 def _cell(entry: Entry, column: Column) -> str:
@@ -97,30 +73,29 @@ def _cell(entry: Entry, column: Column) -> str:
     return f"{mark}{value_text(entry, column)}{spread}{failed}{part}{note}"
 
 
-def _block_lines(item: Table, block: Block, start: int, names: int, continued: bool) -> list[str]:
-    widths = [_column_width(item, start + at) for at in range(len(block.columns))]
-    title = f"{block.label}, {block.count_text}" if block.count_text else block.label
-    head = f"{'':{names}}" + "".join(f"{'':{_GAP}}{c.heading:>{w}}" for c, w in zip(block.columns, widths, strict=True))
-    rows: list[str] = []
-    for before, row in zip([None, *item.rows], item.rows, strict=False):
-        line = _line(row, block, start, names, widths, continued)
-        if line and before is not None and before.group != row.group:
-            rows.append("")
-        rows += [line] if line else []
-    return [*([] if continued else [title]), head, "-" * len(head), *rows]
+def _part(item: Table, part: Part, cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A part with its head and those rows that it says anything (new) of; `cells` are the table's, aligned."""
+    block, own = part.block, slice(part.start + 1, part.start + 1 + len(part.columns))
+    head, *lines = (GAP.join([line[0], *line[own]]) for line in cells)
+    if part.first:
+        yield f"{block.label}, {block.count_text}" if block.count_text else block.label
+    yield from (head, "-" * len(head))
+    group = item.rows[0].group if item.rows else ""
+    for row, (name, *_), line in zip(item.rows, cells[1:], lines, strict=True):
+        said = _said(row, part, name, line)
+        if said and row.group != group:
+            yield ""
+        group = row.group
+        yield from [said] if said else []
 
 
-def _line(row: Row, block: Block, start: int, names: int, widths: list[int], continued: bool) -> str:
-    """One row of a block; empty when the block has nothing (new) to say of it."""
-    own = row.entries[start : start + len(block.columns)]
-    title = f"{row.label:{names}}{'':{_GAP}}"
+def _said(row: Row, part: Part, name: str, line: str) -> str:
+    """A row's line; empty where the part has nothing (new) to say of it."""
     if (absent := row.absent) is not None:
-        part = f" [{absent.part}]" if absent.part else ""
-        return "" if continued else f"{title}{absent.word}{part} ({absent.note})"
-    if row.kind != "method" and all(entry.word == DASH for entry in own):
-        return ""
-    cells = (f"{_cell(entry, c):>{width}}" for entry, c, width in zip(own, block.columns, widths, strict=True))
-    return title + (" " * _GAP).join(cells)
+        missing = f" [{absent.part}]" if absent.part else ""
+        return f"{name}{GAP}{absent.word}{missing} ({absent.note})" if part.first else ""
+    nothing = row.kind != "method" and all(entry.word == DASH for entry in part.of(row))
+    return "" if nothing else line
 
 
 def _legend(tables: Sequence[Table], width: int) -> str:

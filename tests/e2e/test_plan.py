@@ -51,7 +51,7 @@ def test_a_plan_needs_neither_data_nor_weights(capsys: pytest.CaptureFixture[str
     assert (smile["strength"], smile["inputs"], smile["reals"]) == (15.0, "Smiling=-1", "Smiling=1")
     assert "smile+               +15  Smiling=-1         ?" in text
     assert plan["methods"] == {**dict.fromkeys(FACES, "missing"), "warpres": "not released"}
-    assert "disk      not known" in text and "time      not known" in text
+    assert "disk  not known" in text and "time  not known" in text
 
 
 def test_a_plan_names_everything_missing_once_and_gets_it_with_one_command(

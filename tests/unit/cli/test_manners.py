@@ -11,7 +11,7 @@ import pytest
 
 from bench.cli import COMMANDS, command_module, main
 from bench.cli.completion import whole_parser
-from bench.cli.printing import columns_here, fitted
+from bench.cli.printing import columns_here
 from bench.cli.program import as_typed, program
 from methods import load_method
 
@@ -119,8 +119,6 @@ def test_lists_are_cut_to_a_terminal_and_to_nothing_else(monkeypatch: pytest.Mon
     assert columns_here() > 1000
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert columns_here() == 70
-    assert fitted("word " * 10, 12) == "word ..."
-    assert fitted("/a/long/path/to/file.pt", 12) == "...o/file.pt"
 
 
 def test_completion_knows_every_command_and_the_names_options_take() -> None:

@@ -64,4 +64,4 @@ def test_the_documented_example_plans(
     plan = capsys.readouterr().out
     assert plan.split()[1].endswith("smiles")
     assert "24 of synthetic, val" in plan and "smile-1.5" in plan and "warpres-second" in plan
-    assert "missing   nothing" in plan
+    assert "missing: nothing" in plan
