@@ -156,8 +156,8 @@ class _Runner:
             return [sys.executable, "-m", node.content.program, *common, "--jobs", str(settings.jobs), *left]
         recipe = node.recipe(settings.runs)
         assert recipe is not None
-        step, was = newest_note(folder)
-        fresh = ["--fresh"] if step and was != key(recipe, settings.runs) else []
+        note = newest_note(folder)
+        fresh = ["--fresh"] if note.step and note.key != key(recipe, settings.runs) else []
         return [sys.executable, "-m", "methods.training", node.name, *common, *fresh]
 
     def _left(self) -> float:

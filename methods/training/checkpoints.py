@@ -9,7 +9,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,11 +18,25 @@ from bench.core.files import replacing, write_atomic
 _NAMES = ("checkpoint-0", "checkpoint-1")
 
 
+class Note(NamedTuple):
+    """What stands beside a checkpoint.
+
+    Attributes:
+        step: 0 where there is none.
+        key: What it is of.
+        arithmetic: What it was trained in.
+    """
+
+    step: int = 0
+    key: str = ""
+    arithmetic: str = "bfloat16"  # all recipes for bfloat16 were trained in it before notes said so
+
+
 def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
     """Write a state over the older of the two.
 
     Args:
-        state: Tensors, numbers, texts and containers of them; "step" is its place, "key" tells what it is of.
+        state: Tensors, numbers, texts and containers of them, with all that a `Note` says.
     """
     noted = {name: _noted(folder, name) for name in _NAMES}
     name = min(_NAMES, key=lambda each: noted[each].get("step", -1))
@@ -35,7 +49,8 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         # Without its note a checkpoint counts as damaged: at no moment do both of them.
         note.unlink(missing_ok=True)
-    write_atomic(note, json.dumps({"step": state["step"], "key": state.get("key", ""), "sha256": digest}))
+    said = {name: state[name] for name in Note._fields if name in state}
+    write_atomic(note, json.dumps({**said, "sha256": digest}))
     return path
 
 
@@ -59,10 +74,10 @@ def forget_checkpoints(folder: Path) -> None:
             (folder / name).with_suffix(ending).unlink(missing_ok=True)
 
 
-def newest_note(folder: Path) -> tuple[int, str]:
-    """Step and key of the newest checkpoint, without reading it; (0, "") where there is none."""
-    notes = [(int(note.get("step", 0)), str(note.get("key", ""))) for note in (_noted(folder, name) for name in _NAMES)]
-    return max([(0, ""), *notes])
+def newest_note(folder: Path) -> Note:
+    """The note of the newest checkpoint, without reading that."""
+    noted = (_noted(folder, name) for name in _NAMES)
+    return max([Note(), *(Note(**{name: note[name] for name in Note._fields if name in note}) for note in noted)])
 
 
 def _read(path: Path, digest: str | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from bench.core.errors import UsageError
+from methods.training.arithmetic import arithmetic_of
 from methods.training.checkpoints import forget_checkpoints, load_checkpoint, save_checkpoint
 from methods.training.frozen.copies import load_optimiser
 from methods.training.guard import DivergedError, Losses, Stop, check_weights
@@ -199,6 +200,7 @@ class _Run:
             "step": self.progress.step,
             "bound": self.progress.bound,
             "key": self.key,
+            "arithmetic": arithmetic_of(self.recipe),
             "legs": self._legs(),
         }
 
@@ -211,6 +213,7 @@ class _Run:
             "to": self.progress.step,
             "seconds": round(time.monotonic() - self.began, 1),
             "device": _device_name(self.context.device),
+            "arithmetic": arithmetic_of(self.recipe),
             "processes": self.context.processes.count,
             "recipe_digest": self.recipe.digest,
             "torch": str(torch.__version__),

@@ -44,8 +44,8 @@ class Recipe:
             paper's 5k, 10k and 15k).
         warm_up: Steps over which the rate rises from 0.
         fall: Final share of the steps over which the rate falls to 2 %; 0 keeps it.
-        bfloat16: Run the steps in bfloat16 autocast (weights, optimiser and flows stay float32); the held-out check is
-            float32 always.
+        bfloat16: Run the steps in bfloat16 autocast (weights, optimiser and flows stay float32), unless a CPU is faster
+            in float32 (`methods.training.arithmetic`); the held-out check is float32 always.
         tf32: Let CUDA multiply float32 with ten bits of mantissa.
         also: Further files that the training writes beside its output.
         needs: Files of other recipes (their `output`) that this one starts from.

@@ -28,6 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_training_in_two_legs_is_exported_with_its_provenance(runs: Path) -> None:
     made = made_of(runs / "world" / "e4e" / "e4e.safetensors")
     assert [(leg["from"], leg["to"], leg["device"]) for leg in made["legs"]] == [(0, 1, "cpu"), (1, 3, "cpu")]
+    assert len({leg["arithmetic"] for leg in made["legs"]}) == 1
     assert (made["recipe"], made["steps"], made["pictures"]) == ("world/e4e", 3, 12)
     assert set(made["inputs"]) == {"generator.safetensors", "critics.safetensors"}
 
