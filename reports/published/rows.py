@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from bench.core.schema import read_toml
 from reports.columns import Metric
@@ -19,7 +19,7 @@ from reports.standing import Standing
 from reports.table import DASH, Block, Column, Entry, Row, Table
 from reports.tables import entry, image_counts, marked, method_rows, protocols, reference_rows
 from reports.verdict import unequal_changes
-from reports.writers.csv import exact
+from reports.writers.csv import csv_text
 
 if TYPE_CHECKING:
     from bench.results.paired import Pairs
@@ -71,10 +71,8 @@ def published_table(which: int) -> PublishedTable:
     """Table 1, 2 or 3 of the paper. Raises ValueError for any other number."""
     if which not in (1, 2, 3):
         raise ValueError(f"the paper has tables 1, 2 and 3, not {which}")
-    with (FOLDER / f"table{which}.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    columns = tuple(name for name in lines[0] if name != "method")
-    return PublishedTable(which, columns, {line["method"]: {c: float(line[c]) for c in columns} for line in lines})
+    table = pd.read_csv(FOLDER / f"table{which}.csv", index_col="method", dtype={"method": str}).astype("float64")
+    return PublishedTable(which, tuple(table.columns), table.to_dict("index"))
 
 
 def stands_beside(protocol: str) -> bool:
@@ -316,21 +314,20 @@ def difference_csv(which: int, summaries: Summaries, facts: Facts, protocol: str
     table = paper_table(which, summaries, facts, protocol, with_published=False)
     source = published_table(which)
     ids = _scored(which, summaries, facts)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["row", "method", "column", "ours", "low", "high", "published", "difference", "relative", "inside"])
-    for title, row in zip(_titles(which), table.rows, strict=False):
-        for column, own in zip(ids, row.entries, strict=True):
-            writer.writerow([title, row.name, column, *_difference(own, source.rows[title][column])])
-    return out.getvalue()
+    head = ["row", "method", "column", "ours", "low", "high", "published", "difference", "relative", "inside"]
+    rows = [
+        [title, row.name, column, *_difference(own, source.rows[title][column])]
+        for title, row in zip(_titles(which), table.rows, strict=False)
+        for column, own in zip(ids, row.entries, strict=True)
+    ]
+    return csv_text(pd.DataFrame(rows, columns=head, dtype=object))
 
 
-def _difference(own: Entry, printed: float) -> list[str]:
+def _difference(own: Entry, printed: float) -> list[float | str | None]:
     if own.value is None:
-        return ["", "", "", exact(printed), "", "", own.word]
+        return [None, None, None, printed, None, None, own.word]
     gap = own.value - printed
     inside = ""
     if own.low is not None and own.high is not None:
         inside = "yes" if own.low <= printed <= own.high else "no"
-    relative = exact(gap / printed) if printed else ""
-    return [exact(own.value), exact(own.low), exact(own.high), exact(printed), exact(gap), relative, inside]
+    return [own.value, own.low, own.high, printed, gap, gap / printed if printed else None, inside]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
+
+import pandas as pd
 
 from reports.inputs import Facts, Pass, Summaries, interval, number, part_text, reference_count
 from reports.naming import RECONSTRUCTION
@@ -25,29 +25,26 @@ def wide(table: Table) -> str:
 
     A field is empty where there is no number; the last field of the row says why.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     fields = [f"{column.name}{part}" for column in table.columns for part in _PARTS]
-    edits = list(dict.fromkeys(column.pass_name.name for column in table.columns))
-    edits = [name for name in edits if name != RECONSTRUCTION]
-    writer.writerow(["method", "kind", *fields, *(f"{name}:strength" for name in edits), "notes"])
-    for row in table.rows:
-        cells = [text for entry in row.entries for text in _cell(entry)]
-        strengths = [exact(row.strengths.get(name)) for name in edits]
-        writer.writerow([row.name, row.kind, *cells, *strengths, "; ".join(_reasons(table, row))])
-    return out.getvalue()
+    passes = dict.fromkeys(column.pass_name.name for column in table.columns)
+    edits = [name for name in passes if name != RECONSTRUCTION]
+    rows = [
+        (
+            row.name,
+            row.kind,
+            *(cell for entry in row.entries for cell in _cell(entry)),
+            *(row.strengths.get(name) for name in edits),
+            "; ".join(_reasons(table, row)),
+        )
+        for row in table.rows
+    ]
+    head = ["method", "kind", *fields, *(f"{name}:strength" for name in edits), "notes"]
+    return csv_text(pd.DataFrame(rows, columns=head, dtype=object))
 
 
-def _cell(entry: Entry) -> tuple[str, ...]:
-    counted = entry.n or entry.failed
-    return (
-        exact(entry.value),
-        exact(entry.low),
-        exact(entry.high),
-        str(entry.n) if counted else "",
-        str(entry.failed) if counted else "",
-        entry.mark,
-    )
+def _cell(entry: Entry) -> tuple[object, ...]:
+    counts = (entry.n, entry.failed) if entry.n or entry.failed else (None, None)
+    return (entry.value, entry.low, entry.high, *counts, entry.mark)
 
 
 def _reasons(table: Table, row: Row) -> list[str]:
@@ -57,39 +54,37 @@ def _reasons(table: Table, row: Row) -> list[str]:
     return [*said, *parts, *(table.notes[number - 1] for number in numbers if number)]
 
 
+def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str) -> str:
+    """One row a number of one protocol, sorted by method, pass and metric; also the metrics no table shows."""
+    strengths = {ORIGINAL: 0.0} | {item.pass_name: float(item.strength) for item in passes}
+    rows: list[dict[str, object]] = []
+    for (method, pass_name), cells in summaries.items():
+        strength = facts.strengths.get((method, pass_name), strengths.get(pass_name))
+        for name, cell in cells.items():
+            low, high = interval(cell) or (None, None)
+            value, part = number(cell), part_text(cell)
+            status = "unfinished" if part else "ok" if value is not None else "failed" if cell.failed else "empty"
+            about = {"name": name, "method": method, "pass": pass_name, "strength": strength, "value": value}
+            counts = {"n": cell.n, "reference_n": reference_count(cell), "failed": cell.failed, "rule": cell.rule}
+            note = f"{part} planned" if part else ""
+            rows.append({**about, "low": low, "high": high, **counts, "status": status, "note": note})
+    for name, why in facts.absent_columns.items():
+        rows.append({"name": name, "method": "", "pass": "", "status": why.status, "note": why.sentence()})
+    for method, why in facts.absent_methods.items():
+        rows.append(
+            {"name": f"@{protocol}", "method": method, "pass": "", "status": why.status, "note": why.sentence()}
+        )
+    table = pd.DataFrame(rows, dtype=object)
+    table[["metric", "protocol"]] = table.pop("name").str.split("@", n=1, expand=True)
+    own = table[table.protocol == protocol].sort_values(["method", "pass", "metric"], kind="stable")
+    return csv_text(own.reindex(columns=list(_LONG)))
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV, every digit of it; empty where there is nothing."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
 def exact(value: float | None) -> str:
     """The shortest text that reads back as the same float64; empty for None."""
     return "" if value is None else repr(float(value))
-
-
-def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: str) -> str:
-    """One row a number of one protocol, sorted by method, pass and metric; also the metrics no table shows."""
-    strengths = {ORIGINAL: 0.0} | {item.pass_name: item.strength for item in passes}
-    rows: list[list[str]] = []
-    for (method, pass_name), cells in summaries.items():
-        for name, cell in cells.items():
-            metric, _, own = name.partition("@")
-            if own != protocol:
-                continue
-            low, high = interval(cell) or (None, None)
-            value = number(cell)
-            strength = exact(facts.strengths.get((method, pass_name), strengths.get(pass_name)))
-            status = "ok" if value is not None else "failed" if cell.failed else "empty"
-            part = part_text(cell)
-            status, note = ("unfinished", f"{part} planned") if part else (status, "")
-            real = reference_count(cell)
-            counts = [str(cell.n), "" if real is None else str(real), str(cell.failed)]
-            numbers = [exact(value), exact(low), exact(high), *counts]
-            rows.append([protocol, method, pass_name, strength, metric, *numbers, cell.rule, status, note])
-    for method, why in facts.absent_methods.items():
-        rows.append([protocol, method, *[""] * 10, why.status, why.sentence()])
-    for name, why in facts.absent_columns.items():
-        metric, _, own = name.partition("@")
-        if own == protocol:
-            rows.append([protocol, "", "", "", metric, *[""] * 7, why.status, why.sentence()])
-    rows.sort(key=lambda row: (row[1], row[2], row[4]))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_LONG)
-    writer.writerows(rows)
-    return out.getvalue()
