@@ -31,7 +31,7 @@ from bench.data.images import decode
 from bench.edits.cards import find_card, generator_of
 from bench.edits.directions import direction_folders
 from bench.edits.directions import load_direction as _load
-from bench.results.frame import load_run
+from bench.results.wholeness import load_run
 from bench.run.input import to_input
 from bench.weights import registry
 from methods import load_method

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from reports.writers import tex as latex
 
 if TYPE_CHECKING:
     from bench.results.paired import Pairs
-    from bench.results.store import Row
+    from bench.results.wholeness import Results
     from reports.figures.grids import Grid
     from reports.figures.paper import Rule
     from reports.figures.run_images import RunImage
@@ -33,11 +33,7 @@ _IMAGES, _MOST_IMAGES = 8, 1000
 
 
 def write_reports(
-    run: Path,
-    summaries: Summaries,
-    passes: Sequence[Pass],
-    manifest: Mapping[str, Any],
-    pairs: Pairs | None = None,
+    results: Results, summaries: Summaries, passes: Sequence[Pass], pairs: Pairs | None = None
 ) -> list[Path]:
     """Write results.json, tables/, plots/, grids/ and index.html of a run; each file whole or not at all.
 
@@ -60,6 +56,7 @@ def write_reports(
     from reports.page.render import Content, render
     from reports.timing_table import read_timings
 
+    run, manifest, rows = results.run, results.manifest, results.rows
     facts = gather_facts(manifest)
     timings = read_timings(run)
     tables, paper = build_tables(summaries, passes, facts, pairs=pairs), paper_tables(summaries, facts, pairs)
@@ -68,10 +65,9 @@ def write_reports(
     compared = difference_tables(tables, standing)
     files = dict(_table_files([*tables, *full, *paper, *compared], summaries, passes, facts))
     files.update(_timed_files(summaries, facts, timings, pairs))
-    rows = _rows(run, manifest)
     if record := results_record(manifest, summaries, rows, facts):
         files[RESULTS] = results_text(record).encode()
-    checks = check_rows(run, rows, passes, facts, manifest, timings.seconds if timings else None)
+    checks = check_rows(results, passes, facts, timings.seconds if timings else None)
     files.update(file for check in checks for file in check.files())
     images, order = read_images(run, _IMAGES, manifest), pass_order(summaries, passes)
     # Encoding images lets other threads run, so figures are drawn meanwhile.
@@ -170,9 +166,3 @@ def _timed_files(
     for protocol in protocols(summaries, facts):
         table = paper_table(2, summaries, facts, protocol, runtimes=clocks, pairs=pairs)
         yield from _three_forms(f"tables/timed/{table.slug}", table)
-
-
-def _rows(run: Path, manifest: Mapping[str, Any]) -> Sequence[Row]:
-    from bench.results.store import read_rows
-
-    return read_rows(run, manifest) if (run / "rows").is_dir() else ()

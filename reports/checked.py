@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from bench.results.store import ORIGINAL, REAL, Row, load_features
-from bench.results.wholeness import chosen
+from bench.results.store import ORIGINAL, REAL, load_features
+from bench.results.wholeness import Results, chosen
 from metrics.protocol import load_protocol
 from reports.claims import Finding, claims_csv, findings
 from reports.inputs import Facts, Pass
@@ -34,23 +33,17 @@ class Checked:
 
 
 def check_rows(
-    run: Path,
-    rows: Sequence[Row],
-    passes: Sequence[Pass],
-    facts: Facts,
-    manifest: Mapping[str, Any],
-    seconds: Mapping[str, float] | None,
+    results: Results, passes: Sequence[Pass], facts: Facts, seconds: Mapping[str, float] | None
 ) -> list[Checked]:
     """Everything the rows of a run can test, one entry a protocol; nothing where the weights mean nothing."""
     if facts.filled:
         return []
     found = []
-    for protocol, about in (manifest.get("protocols") or {}).items():
-        own = [row for row in rows if row.protocol == protocol and row.status == "ok"]
-        if own:
+    for protocol, about in (results.manifest.get("protocols") or {}).items():
+        own = results.frame[(results.frame.protocol == protocol) & (results.frame.status == "ok")]
+        if len(own):
             numbers = load_protocol(about.get("file") or protocol).numbers
-            real = {row.image: row for row in own if (row.method, row.pass_name) == (REAL, ORIGINAL)}
-            lookup = _Features(run, manifest, real)
+            lookup = _Features(results, own)
             claims = findings(own, facts, protocol, numbers, seconds)
             ranked = agreements(own, passes, facts, protocol, numbers, lookup.of, lookup.references)
             found.append(Checked(protocol, claims, ranked))
@@ -59,18 +52,19 @@ def check_rows(
 
 @dataclass(frozen=True)
 class _Features:
-    """Features of rows, and of the real images that a pass is compared with. Raises LookupError where there are
-    none."""
+    """Features of lines of the frame, and of the real images that a pass is compared with. Raises LookupError where
+    there are none."""
 
-    run: Path
-    manifest: Mapping[str, Any]
-    real: Mapping[str, Row]
+    results: Results
+    frame: pd.DataFrame
 
-    def of(self, rows: Sequence[Row], metric: str) -> np.ndarray:
+    def of(self, frame: pd.DataFrame, metric: str) -> np.ndarray:
+        rows = [self.results.rows[at] for at in frame.index]
         if not rows or any(metric not in row.features for row in rows):
             raise LookupError(metric)
-        return load_features(self.run, rows, metric)
+        return load_features(self.results.run, rows, metric)
 
     def references(self, edit: Pass, metric: str) -> np.ndarray:
-        names = sorted(chosen(self.manifest["pictures"], edit.reals))
-        return self.of([self.real[name] for name in names if name in self.real], metric)
+        names = chosen(self.results.manifest["pictures"], edit.reals)
+        real = (self.frame.method == REAL) & (self.frame["pass"] == ORIGINAL) & self.frame.image.isin(names)
+        return self.of(self.frame[real].sort_values("image"), metric)

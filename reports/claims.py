@@ -6,23 +6,21 @@ known far better than the intervals of two means suggest.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
+import pandas as pd
 
 from bench.core.schema import from_table, read_toml
-from bench.results.store import Row
 from metrics.intervals import mean_interval
 from metrics.protocol import Bootstrap
 from reports.inputs import Facts
 from reports.naming import RECONSTRUCTION, method_title
 from reports.seeds import first_seed, seed_of
+from reports.writers.csv import csv_text
 
 Verdict = Literal["holds", "does not hold", "not separable"]
 _FILE = Path(__file__).parent / "claims.toml"
@@ -81,9 +79,9 @@ def all_claims() -> tuple[Claim, ...]:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """method -> image -> pass -> metric values of one protocol, and how its intervals are drawn."""
+    """Results of one protocol, and how its intervals are drawn."""
 
-    rows: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
+    frame: pd.DataFrame
     numbers: Bootstrap
     facts: Facts
     protocol: str
@@ -91,23 +89,25 @@ class _Numbers:
 
     def seeds(self, name: str) -> list[str]:
         """The method and its further seeds, as far as they are here."""
-        return sorted(own for own in self.rows if first_seed(own) == name)
+        return [own for own in sorted(self.frame.method.unique()) if first_seed(own) == name]
+
+    def values(self, method: str, metric: str, passes: Sequence[str]) -> pd.DataFrame:
+        """A method's values of a metric: images x passes, NaN where there is none."""
+        own = self.frame[self.frame.method == method].pivot(index="image", columns="pass", values=metric)
+        return own.reindex(columns=list(passes))
 
 
 def findings(
-    rows: Sequence[Row], facts: Facts, protocol: str, numbers: Bootstrap, seconds: Mapping[str, float] | None = None
+    frame: pd.DataFrame, facts: Facts, protocol: str, numbers: Bootstrap, seconds: Mapping[str, float] | None = None
 ) -> list[Finding]:
-    """What the rows of one protocol say of every claim whose methods are among them.
+    """What the results of one protocol say of every claim whose methods are among them.
 
     Args:
-        rows: Rows of that protocol.
+        frame: Results of that protocol, see `bench.results.frame.frame_of`.
         numbers: How the protocol draws intervals.
         seconds: Method -> runtime; without it the claims about time are left out.
     """
-    found: dict[str, dict[str, dict[str, Mapping[str, float]]]] = {}
-    for row in rows:
-        found.setdefault(row.method, {}).setdefault(row.image, {})[row.pass_name] = row.values
-    known = _Numbers(found, numbers, facts, protocol, seconds or {})
+    known = _Numbers(frame, numbers, facts, protocol, seconds or {})
     return [finding for claim in all_claims() for pair in claim.pairs for finding in _tested(claim, pair, known)]
 
 
@@ -116,12 +116,12 @@ def _tested(claim: Claim, pair: Sequence[str], known: _Numbers) -> Iterator[Find
     if claim.kind == "faster":
         yield from _runtime(claim, first, second, known)
         return
-    for metric in claim.metrics:
+    for metric in (metric for metric in claim.metrics if metric in known.frame):
         if claim.kind != "above" and known.facts.metric(metric, known.protocol).better == "none":
             continue  # nobody can say which of two is nearer
         ones, others = known.seeds(first) if first else [""], known.seeds(second)
         gained = [_gains(claim, metric, one, other, known) for one, other in _compared(ones, others)]
-        apart = [gains for gains in gained if gains]
+        apart = [gains for gains in gained if len(gains)]
         if apart:
             yield _finding(claim, metric, (first, second), apart, known)
 
@@ -134,43 +134,23 @@ def _compared(ones: Sequence[str], others: Sequence[str]) -> list[tuple[str, str
     return [(one, other) for one, other in both if seed_of(one) == seed_of(other)]
 
 
-def _gains(claim: Claim, metric: str, one: str, other: str, known: _Numbers) -> dict[str, float]:
-    """Image -> by how much it speaks for the claim."""
+def _gains(claim: Claim, metric: str, one: str, other: str, known: _Numbers) -> pd.Series:
+    """By image how much it speaks for the claim: means over the passes that have the metric on both sides."""
     sign = -1.0 if known.facts.metric(metric, known.protocol).better == "down" else 1.0
-    gains = {}
-    for image, own in known.rows[other].items():
-        before = known.rows[one].get(image, {}) if one else None
-        inside = _gain(metric, own, before, claim.passes)
-        beside = _gain(metric, own, before, claim.than) if claim.than else 0.0
-        if inside is not None and beside is not None:
-            gains[image] = sign * (inside - beside)
-    return gains
+
+    def gain(passes: Sequence[str]) -> pd.Series:
+        before = known.values(one, metric, passes) if one else 0.0
+        return (known.values(other, metric, passes) - before).mean(axis=1)
+
+    gained = gain(claim.passes) - gain(claim.than) if claim.than else gain(claim.passes)
+    return sign * gained.dropna()
 
 
-def _gain(
-    metric: str,
-    own: Mapping[str, Mapping[str, float]],
-    before: Mapping[str, Mapping[str, float]] | None,
-    passes: Sequence[str],
-) -> float | None:
-    """Mean over the passes that have the metric on both sides; None where there is none."""
-    found = []
-    for name in passes:
-        value = own.get(name, {}).get(metric)
-        other = 0.0 if before is None else before.get(name, {}).get(metric)
-        if value is not None and other is not None:
-            found.append(value - other)
-    return float(np.mean(found)) if found else None
-
-
-def _finding(
-    claim: Claim, metric: str, pair: tuple[str, str], apart: Sequence[Mapping[str, float]], known: _Numbers
-) -> Finding:
-    images = sorted(set.intersection(*(set(gains) for gains in apart)))
-    together = [float(np.mean([gains[image] for gains in apart])) - claim.bound for image in images]
-    low, high = mean_interval(together, known.numbers)
-    value = float(np.mean(together)) if together else 0.0
-    alone = [float(np.mean(list(gains.values()))) - claim.bound for gains in apart]
+def _finding(claim: Claim, metric: str, pair: tuple[str, str], apart: Sequence[pd.Series], known: _Numbers) -> Finding:
+    together = pd.concat(apart, axis=1, join="inner").mean(axis=1) - claim.bound
+    low, high = mean_interval(together.tolist(), known.numbers)
+    value = float(together.mean()) if len(together) else 0.0
+    alone = [float(gains.mean()) - claim.bound for gains in apart]
     verdict: Verdict = "not separable"
     if low is not None and high is not None and (low > 0 or high < 0):
         verdict = "holds" if low > 0 else "does not hold"
@@ -185,7 +165,7 @@ def _finding(
         value,
         low,
         high,
-        len(images),
+        len(together),
         len(apart),
         sum((one > 0) == (value > 0) for one in alone),
         claim.tried if verdict != "holds" else "",
@@ -218,11 +198,5 @@ def _said(claim: Claim, pair: tuple[str, str], facts: Facts) -> str:
 
 def claims_csv(found: Sequence[Finding]) -> str:
     """The findings for machines."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["claim", "paper", "verdict", "measure", "value", "low", "high", "n", "seeds", "agree"])
-    for item in found:
-        bounds = ["" if bound is None else repr(bound) for bound in (item.low, item.high)]
-        about = [item.sentence, item.paper, item.verdict, item.measure]
-        writer.writerow([*about, repr(item.value), *bounds, item.n, item.seeds, item.agree])
-    return out.getvalue()
+    columns = ["sentence", "paper", "verdict", "measure", "value", "low", "high", "n", "seeds", "agree"]
+    return csv_text(pd.DataFrame(found)[columns].rename(columns={"sentence": "claim"}))

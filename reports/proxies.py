@@ -8,20 +8,19 @@ people, all methods with the same people, so its interval says how far the order
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 
-from bench.results.store import Row
 from metrics.columns import Undefined
 from metrics.frechet import frechet_estimate
 from metrics.protocol import Bootstrap
 from reports.inputs import Facts, Pass
 from reports.naming import RECONSTRUCTION, is_reference, split_pass
 from reports.seeds import seed_of
+from reports.writers.csv import csv_text
 
 # A rank correlation of fewer methods can only be -1, 0 or 1, near enough.
 FEWEST = 4
@@ -61,12 +60,12 @@ class Agreement:
         return "tells the opposite" if self.high < 0 else "does not tell"
 
 
-# Features of rows under a metric, float32 (rows, D), and of the real images a pass is compared with.
-Features = Callable[[Sequence[Row], str], np.ndarray]
+# Features of lines of the frame under a metric, float32 (lines, D).
+Features = Callable[[pd.DataFrame, str], np.ndarray]
 
 
 def agreements(
-    rows: Sequence[Row],
+    frame: pd.DataFrame,
     passes: Sequence[Pass],
     facts: Facts,
     protocol: str,
@@ -77,24 +76,21 @@ def agreements(
     """Every proxy of every edit of one protocol, where at least `FEWEST` methods have it and a truth is known.
 
     Args:
-        rows: Rows of that protocol.
+        frame: Results of that protocol, see `bench.results.frame.frame_of`.
         features, references: Where set metrics find what they compare.
     """
+    # Further seeds of a method are the same method again, and would count its rank several times.
+    voting = [name for name in frame.method.unique() if not (is_reference(name, facts.references) or seed_of(name))]
     found = []
     for edit in passes:
-        own: dict[str, dict[str, Row]] = {}
-        for row in rows:
-            # Further seeds of a method are the same method again, and would count its rank several times.
-            fresh = not (is_reference(row.method, facts.references) or seed_of(row.method))
-            if row.pass_name == edit.pass_name != RECONSTRUCTION and fresh:
-                own.setdefault(row.method, {})[row.image] = row
-        if len(own) >= FEWEST:
+        own = frame[frame.method.isin(voting) & (frame["pass"] == edit.pass_name)]
+        if edit.pass_name != RECONSTRUCTION and own.method.nunique() >= FEWEST:
             found += _of_pass(own, edit, facts, protocol, numbers, features, references)
     return found
 
 
 def _of_pass(
-    own: Mapping[str, Mapping[str, Row]],
+    own: pd.DataFrame,
     edit: Pass,
     facts: Facts,
     protocol: str,
@@ -102,11 +98,15 @@ def _of_pass(
     features: Features,
     references: Callable[[Pass, str], np.ndarray],
 ) -> list[Agreement]:
-    people = sorted(set.intersection(*(set(images) for images in own.values())))
-    draws = np.random.default_rng(numbers.seed).integers(0, max(len(people), 1), (numbers.resamples, len(people)))
-    truths = {metric: _means(own, people, metric, draws) for metric in _TRUTHS}
-    proxies = {metric: _means(own, people, metric, draws) for metric in _PAIRS}
-    proxies |= {metric: _sets(own, people, metric, draws, edit, features, references, numbers.seed) for metric in _SETS}
+    methods = own.method.nunique()
+    people = sorted(image for image, count in own.image.value_counts().items() if count == methods)
+    if not people:
+        return []
+    own = own[own.image.isin(people)].sort_values(["method", "image"])
+    draws = np.random.default_rng(numbers.seed).integers(0, len(people), (numbers.resamples, len(people)))
+    truths = {metric: _means(own, metric, draws) for metric in _TRUTHS}
+    proxies = {metric: _means(own, metric, draws) for metric in _PAIRS}
+    proxies |= {metric: _sets(own, metric, draws, edit, features, references, numbers.seed) for metric in _SETS}
     found = []
     for proxy, ranked in proxies.items():
         for truth, true in truths.items():
@@ -123,7 +123,7 @@ def _of_pass(
                     split_pass(edit.pass_name).title,
                     facts.metric(proxy, protocol).label,
                     facts.metric(truth, protocol).label,
-                    methods=len(own),
+                    methods=methods,
                     people=len(people),
                     value=float(correlations[0]),
                     low=float(low),
@@ -133,19 +133,16 @@ def _of_pass(
     return found
 
 
-def _means(
-    own: Mapping[str, Mapping[str, Row]], people: Sequence[str], metric: str, draws: np.ndarray
-) -> np.ndarray | None:
+def _means(own: pd.DataFrame, metric: str, draws: np.ndarray) -> np.ndarray | None:
     """(1 + resamples, methods): means over all people, then over each draw of them; None where a value is missing."""
-    if not people or any(metric not in images[name].values for images in own.values() for name in people):
+    if metric not in own or own[metric].isna().any():
         return None
-    values = np.array([[images[name].values[metric] for name in people] for images in own.values()])
+    values = own.pivot(index="method", columns="image", values=metric).to_numpy()
     return np.concatenate([values.mean(1)[None], values[:, draws].mean(2).T])
 
 
 def _sets(
-    own: Mapping[str, Mapping[str, Row]],
-    people: Sequence[str],
+    own: pd.DataFrame,
     metric: str,
     draws: np.ndarray,
     edit: Pass,
@@ -156,11 +153,10 @@ def _sets(
     """As `_means`, for a Fréchet distance: resampled to first order, by each picture's influence on it."""
     try:
         real = references(edit, metric)
-        made = [features([images[name] for name in people], metric) for images in own.values()]
-        estimates = [frechet_estimate(each, real) for each in made]
+        estimates = [frechet_estimate(features(each, metric), real) for _, each in own.groupby("method")]
     except (Undefined, LookupError):
         return None
-    paired = len(real) == len(people) and edit.inputs == edit.reals
+    paired = len(real) == own.image.nunique() and edit.inputs == edit.reals
     others = draws if paired else np.random.default_rng(seed + 1).integers(0, len(real), (len(draws), len(real)))
     columns = [
         np.concatenate([[e.value], e.value + e.influences[0][draws].mean(1) + e.influences[1][others].mean(1)])
@@ -180,10 +176,6 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def agreements_csv(found: Sequence[Agreement]) -> str:
     """The correlations for machines."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["edit", "proxy", "truth", "methods", "people", "rank correlation", "low", "high", "verdict"])
-    for item in found:
-        numbers = [repr(number) for number in (item.value, item.low, item.high)]
-        writer.writerow([item.edit, item.proxy, item.truth, item.methods, item.people, *numbers, item.verdict])
-    return out.getvalue()
+    columns = ["edit", "proxy", "truth", "methods", "people", "value", "low", "high", "verdict"]
+    table = pd.DataFrame([asdict(item) | {"verdict": item.verdict} for item in found], columns=columns)
+    return csv_text(table.rename(columns={"value": "rank correlation"}))

@@ -48,8 +48,9 @@ def run(options: argparse.Namespace) -> int:
     def metric_of(item: Difference) -> Metric:
         return facts.metric(*split_column(item.column))
 
-    pairs = Pairs.of_run(options.run, manifest, results.rows)
-    found = pairs.all_differences(options.first, options.second, lambda c: facts.metric(*split_column(c)).better)
+    found = Pairs.of_run(results).all_differences(
+        options.first, options.second, lambda c: facts.metric(*split_column(c)).better
+    )
     order = {edit["column"]: place for place, edit in enumerate(manifest["passes"])}
     shown = [item for item in found if metric_of(item).shown_for(item.edit == "reconstruction")]
     if not shown:

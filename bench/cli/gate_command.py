@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         whole.refuse_unfinished()
     first, second = (cells_of_results(whole) for whole in runs)
     facts = gather_facts(runs[1].manifest)
-    before, after = (Pairs.of_run(own.run, own.manifest, own.rows) for own in runs)
+    before, after = (Pairs.of_run(own) for own in runs)
 
     def paired(method: str, edit: str, column: str) -> Difference | None:
         one, other = (own.values(edit, column, method) for own in (before, after))
@@ -88,7 +88,7 @@ def cells_of_results(results: Results) -> Summaries:
     from bench.results.summaries import summarise_run
     from reports.naming import is_reference
 
-    cells = summarise_run(results.run, results.manifest, results.rows)
+    cells = summarise_run(results)
     return {block: found for block, found in cells.items() if not is_reference(block[0], {})}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ def report(results: Results, *, columns: str = "few", again: bool = False) -> tu
     Args:
         columns: "few": the terminal shows the telling columns; "all": every one. The files have both.
     """
-    folder, rows = results.run, results.rows
-    manifest = {**results.manifest, "unfinished": results.banner} if results.banner else results.manifest
-    made_of = _fingerprint(folder, manifest, rows)
+    if results.banner:
+        results = replace(results, manifest={**results.manifest, "unfinished": results.banner})
+    folder, manifest = results.run, results.manifest
+    made_of = _fingerprint(folder, manifest, results.rows)
     record = {} if again else _read_record(folder)
     if record.get("made_of") == made_of and all(_sum(folder / name) == own for name, own in record["files"].items()):
         return record["text"][columns], record["answer"]
@@ -42,9 +43,9 @@ def report(results: Results, *, columns: str = "few", again: bool = False) -> tu
     from reports import write_reports
     from reports.writers.terminal import table
 
-    summaries, pairs = summarise_run(folder, manifest, rows), Pairs.of_run(folder, manifest, rows)
+    summaries, pairs = summarise_run(results), Pairs.of_run(results)
     passes = [EditPass(p["column"], None, p["strength"], p["inputs"], p["reals"]) for p in manifest["passes"]]
-    files = write_reports(folder, summaries, passes, manifest, pairs)
+    files = write_reports(results, summaries, passes, pairs)
     text = {name: table(summaries, passes, manifest, every=name == "all", pairs=pairs) for name in COLUMNS}
     plain = answer(folder, manifest, summaries)
     sums = {file.relative_to(folder).as_posix(): _sum(file) for file in files}

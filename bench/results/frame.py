@@ -1,57 +1,37 @@
-"""A run as a pandas data frame: one row a result, one column a metric."""
+"""Results as one pandas data frame: differences, claims and ranks of a report select, join and pivot it."""
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
+from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.results.wholeness import Results, load_results
+from bench.results.row import Row
 
 # What every row says beside its metrics.
-ABOUT = ("method", "pass", "image", "protocol", "strength", "status", "reason")
+ABOUT = ("method", "pass", "image", "protocol", "strength", "status", "reason", "failures")
 
 
-def load_run(run: str | Path) -> pd.DataFrame:
-    """A run's results, sorted by method, pass, image and protocol.
+def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """A line a row, in their order: the label `i` stands for `rows[i]`, which also knows where its features lie.
 
     Columns: `method` ("real" for the real images' own rows), `pass` ("smile+"), `image`, `protocol`, `strength`
-    (signed), `status` ("ok" or "failed"), `reason` (of a failed one, else None); then one column a metric, by the name
-    before its "@" ("lpips"), NaN where this result has no value (why: the frame's `attrs["failures"]`, a frame of
-    method, pass, image, protocol, metric and reason). Metrics of sets (FID) have no value an image and are not here.
-
-    `attrs` also has "run" (the folder), and how the rows stand to the plan in the run's manifest: "whole" (whether
-    every planned result is there), "banner" (else how many are, in a sentence) and "lacking" (a frame of method, pass,
-    protocol, there and planned: a line where results lack). A run that lacks results warns.
-
-    Raises:
-        MissingError: There is no run, or its manifest is damaged.
+    (signed), `status` ("ok" or "failed"), `reason` (of a failed one, else None), `failures` (metric -> why this result
+    has no value of it); then one column a metric, by the name before its "@" ("lpips"), float64, NaN where this result
+    has no value. Metrics of sets (FID) have no value an image and are not here.
     """
-    results = load_results(Path(run))
-    frame = results_frame(results)
-    if not results.whole:
-        warnings.warn(f"{run}: {results.banner}", stacklevel=2)
-    return frame
+    about = pd.DataFrame(
+        [
+            (row.method, row.pass_name, row.image, row.protocol, row.strength, row.status, row.reason, row.failures)
+            for row in rows
+        ],
+        columns=list(ABOUT),
+    )
+    metrics = dict.fromkeys(name for row in rows for name in row.values)
+    values = {name: [row.values.get(name) for row in rows] for name in metrics}
+    return pd.concat([about, pd.DataFrame(values, dtype="float64", index=about.index)], axis=1)
 
 
-def results_frame(results: Results) -> pd.DataFrame:
-    """The frame of checked results, see `load_run`."""
-    records = [
-        (row.method, row.pass_name, row.image, row.protocol, row.strength, row.status, row.reason)
-        for row in results.rows
-    ]
-    about = pd.DataFrame(records, columns=list(ABOUT))
-    metrics = list(dict.fromkeys(name for row in results.rows for name in row.values))
-    values = {name: [row.values.get(name) for row in results.rows] for name in metrics}
-    frame = pd.concat([about, pd.DataFrame(values, dtype="float64")], axis=1)
-    failures = [
-        (row.method, row.pass_name, row.image, row.protocol, metric, reason)
-        for row in results.rows
-        for metric, reason in row.failures.items()
-    ]
-    frame.attrs |= {"run": str(results.run), "whole": results.whole, "banner": results.banner}
-    lacking = [(*block, there, planned) for block, (there, planned) in results.lacking.items()]
-    frame.attrs["lacking"] = pd.DataFrame(lacking, columns=["method", "pass", "protocol", "there", "planned"])
-    frame.attrs["failures"] = pd.DataFrame(failures, columns=[*ABOUT[:4], "metric", "reason"])
-    return frame
+def metrics_of(frame: pd.DataFrame) -> list[str]:
+    """Names of the frame's columns of values."""
+    return [name for name in frame.columns if name not in ABOUT]

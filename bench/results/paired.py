@@ -6,16 +6,15 @@ intervals of their means suggest: those may overlap while nearly every image say
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
+import pandas as pd
 
-from bench.results.store import Row
+from bench.results.frame import metrics_of
 from bench.results.summaries import rules_of
+from bench.results.wholeness import Results
 from metrics.intervals import drawn_interval
 from metrics.protocol import Bootstrap, ProtocolFile
 from metrics.summary import effective_rule
@@ -71,58 +70,44 @@ class Difference:
         return replace(self, verdict=verdict)
 
 
-def difference(
-    edit: str, column: str, first: Mapping[str, float], second: Mapping[str, float], numbers: Bootstrap
-) -> Difference | None:
+def difference(edit: str, column: str, first: pd.Series, second: pd.Series, numbers: Bootstrap) -> Difference | None:
     """Second minus first of two methods' values by image; None without an image that both have."""
-    names = sorted(first.keys() & second.keys())
-    if not names:
+    one, other = (own.to_numpy() for own in first.align(second, join="inner"))
+    if not len(one):
         return None
-    one, other = (np.array([values[name] for name in names]) for values in (first, second))
     gained = other - one
     low, high = drawn_interval(gained, numbers)
-    enough = len(names) >= numbers.smallest_marked
+    enough = len(gained) >= numbers.smallest_marked
     first_mean, second_mean, mean = (float(values.mean()) for values in (one, other, gained))
-    return Difference(edit, column, first_mean, second_mean, mean, low, high, len(names), enough=enough)
+    return Difference(edit, column, first_mean, second_mean, mean, low, high, len(gained), enough=enough)
 
 
 class Pairs:
-    """The values of a run by image, and the difference of any two methods; each is made when it is first asked for.
+    """The values of a run by image, and the difference of any two methods, each made when it is first asked for.
 
     Args:
-        rows: Of a run.
+        frame: A run's results, `Results.frame`.
         rules: Protocol by name.
     """
 
-    def __init__(self, rows: Sequence[Row], rules: Mapping[str, ProtocolFile]) -> None:
+    def __init__(self, frame: pd.DataFrame, rules: Mapping[str, ProtocolFile]) -> None:
         self.rules = rules
-        self._rows: dict[tuple[str, str], dict[str, list[Row]]] = {}
-        for row in rows:
-            if row.protocol in rules:
-                self._rows.setdefault((row.pass_name, row.protocol), {}).setdefault(row.method, []).append(row)
-        self._values: dict[tuple[str, str, str], dict[str, float]] = {}
+        counted = _as_counted(frame[frame.protocol.isin(list(rules))], rules)
+        blocks = counted.set_index("image").sort_index().groupby(["pass", "protocol", "method"])[metrics_of(frame)]
+        self._values = {block: own.dropna(axis=1, how="all") for block, own in blocks}
         self._found: dict[tuple[str, str, str, str], Difference | None] = {}
 
     @classmethod
-    def of_run(cls, run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Pairs:
-        """Those of a run's folder. Raises MissingError where a protocol is no longer the one of the rows."""
-        return cls(rows, {name: rules_of(run, name, about) for name, about in manifest["protocols"].items()})
+    def of_run(cls, results: Results) -> Pairs:
+        """Those of a run. Raises MissingError where a protocol is no longer the one of the rows."""
+        about = results.manifest["protocols"]
+        return cls(results.frame, {name: rules_of(results.run, name, own) for name, own in about.items()})
 
-    def values(self, edit: str, column: str, method: str) -> dict[str, float]:
-        """Image -> value in a column (`metric@protocol`) of a pass, a failed one as its mean counts it."""
-        key = edit, column, method
-        if key not in self._values:
-            metric, _, protocol = column.partition("@")
-            own = self._rows.get((edit, protocol), {}).get(method, ())
-            zero = protocol in self.rules and _counts_as_zero(metric, self.rules[protocol])
-            found = {row.image: value for row in own if (value := _value(row, metric, zero)) is not None}
-            self._values[key] = dict(sorted(found.items()))
-        return self._values[key]
-
-    def methods(self, edit: str, column: str) -> list[str]:
-        """Who has such values, in the order of the rows."""
-        known = self._rows.get((edit, column.partition("@")[2]), {})
-        return [method for method in known if self.values(edit, column, method)]
+    def values(self, edit: str, column: str, method: str) -> pd.Series:
+        """Values by image in a column (`metric@protocol`) of a pass, a failed one as its mean counts it."""
+        metric, _, protocol = column.partition("@")
+        own = self._values.get((edit, protocol, method), pd.DataFrame())
+        return own[metric].dropna() if metric in own else pd.Series(dtype="float64")
 
     def difference(self, edit: str, column: str, first: str, second: str) -> Difference | None:
         """Second minus first, without a verdict; None where the column has no values of both by image."""
@@ -133,32 +118,24 @@ class Pairs:
             self._found[key] = difference(edit, column, ours, theirs, protocol.numbers) if protocol else None
         return self._found[key]
 
-    def columns(self, edit: str, protocol: str, methods: Sequence[str]) -> list[str]:
-        """Columns with a value an image of any of the methods."""
-        known = self._rows.get((edit, protocol), {})
-        metrics = dict.fromkeys(metric for method in methods for row in known.get(method, ()) for metric in row.values)
-        return [f"{metric}@{protocol}" for metric in metrics]
-
     def all_differences(self, first: str, second: str, better: Better) -> Iterator[Difference]:
-        """Every column that both methods have, with its verdict, in the order of the rows' passes.
+        """Every column that both methods have, with its verdict, by pass and protocol.
 
         Args:
             better: `metric@protocol` -> which way is better.
         """
-        for edit, protocol in self._rows:
-            for column in self.columns(edit, protocol, (first, second)):
+        for (edit, protocol, method), own in self._values.items():
+            for column in (f"{metric}@{protocol}" for metric in own if method == first):
                 if (found := self.difference(edit, column, first, second)) is not None:
                     yield found.judged(better(column))
 
 
-def _counts_as_zero(metric: str, rules: ProtocolFile) -> bool:
-    listed = next((column for column in rules.columns if column.metric == metric), None)
-    return listed is not None and effective_rule(listed, rules) == "zero"
-
-
-def _value(row: Row, metric: str, zero: bool) -> float | None:
-    value = row.values.get(metric)
-    if value is not None and math.isfinite(value):
-        return value
-    failed = value is not None or metric in row.failures or row.status == "failed"
-    return 0.0 if zero and failed else None
+def _as_counted(frame: pd.DataFrame, rules: Mapping[str, ProtocolFile]) -> pd.DataFrame:
+    """The frame with a 0 for each failure that its mean counts as one."""
+    found = frame.copy()
+    for name, protocol in rules.items():
+        zeros = [column.metric for column in protocol.columns if effective_rule(column, protocol) == "zero"]
+        for metric in (metric for metric in zeros if metric in found):
+            failed = (found.status == "failed") | found.failures.map(lambda own, metric=metric: metric in own)
+            found.loc[failed & found[metric].isna() & (found.protocol == name), metric] = 0.0
+    return found

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.core.errors import UsageError
-from bench.results.paired import Better, Difference, Direction
 from metrics.summary import Cell
 
+if TYPE_CHECKING:
+    from bench.results.paired import Better, Difference, Direction
+
+    # (method, pass, column) -> the second run minus the first, image by image; None for a metric of sets.
+    Paired = Callable[[str, str, str], Difference | None]
+
 Verdict = Literal["same", "better", "worse", "missing", "moved", "unjudged"]
-# (method, pass, column) -> the second run minus the first, image by image; None for a metric of sets.
-Paired = Callable[[str, str, str], Difference | None]
 
 
 @dataclass(frozen=True)

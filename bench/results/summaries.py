@@ -13,7 +13,7 @@ import numpy as np
 from bench.core.contract import Domain
 from bench.core.errors import MissingError
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, TRUTH, Row, load_features
-from bench.results.wholeness import chosen, count_rows, planned_rows
+from bench.results.wholeness import Results, chosen
 from metrics.floors import half_split
 from metrics.intervals import mean_interval
 from metrics.protocol import ProtocolFile, load_protocol
@@ -25,39 +25,34 @@ REAL_HALVES = "real-halves"
 Summaries = dict[tuple[str, str], dict[str, Cell]]
 
 
-def summarise_run(run: Path, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Summaries:
-    """Cells of every (method, pass), columns written `metric@protocol`.
+def summarise_run(results: Results) -> Summaries:
+    """Cells of every (method, pass) of a run, columns written `metric@protocol`.
 
     Besides the methods there are the floors of each pass, see `_Table.floors`.
 
     Raises MissingError where a protocol's file is no longer the one that the rows were made by.
     """
-    cells: Summaries = {}
+    manifest, cells = results.manifest, Summaries()
     for protocol, about in manifest["protocols"].items():
-        own = [row for row in rows if row.protocol == protocol]
-        table = _Table(
-            run, rules_of(run, protocol, about), manifest["domain"], own, manifest["pictures"], _listed(about)
-        )
-        for method, edit, found in _blocks(manifest, own):
-            cells.setdefault((method, edit["column"]), {}).update(table.cells(found, edit))
+        table = _Table(results, rules_of(results.run, protocol, about), _listed(about))
+        for edit in manifest["passes"]:
+            for method in manifest["methods"]:
+                if found := table.rows(method, edit["column"]):
+                    cells.setdefault((method, edit["column"]), {}).update(table.cells(found, edit))
         for edit in manifest["passes"]:
             for floor, made in table.floors(edit):
                 cells.setdefault((floor, edit["column"]), {}).update(made)
-    _mark_unfinished(cells, manifest, rows)
+    _mark_unfinished(cells, results)
     return {block: found for block, found in cells.items() if found}
 
 
-def _mark_unfinished(cells: Summaries, manifest: Mapping[str, Any], rows: Sequence[Row]) -> None:
+def _mark_unfinished(cells: Summaries, results: Results) -> None:
     """Say in each cell how many images are planned, where results of some are not there; add cells that have none."""
-    there = count_rows(rows)
-    images = manifest["pictures"]
-    passes = {edit["column"]: edit for edit in manifest["passes"]}
-    for block, planned in planned_rows(manifest).items():
-        if there.get(block, 0) >= planned:
-            continue
+    manifest = results.manifest
+    for block, (_, planned) in results.lacking.items():
         if block.pass_name == ORIGINAL:
-            for edit in passes.values():
-                _mark_references(cells, edit, block.protocol, images)
+            for edit in manifest["passes"]:
+                _mark_references(cells, edit, block.protocol, manifest["pictures"])
             continue
         own = cells.setdefault((block.method, block.pass_name), {})
         for metric in sorted(_listed(manifest["protocols"][block.protocol]) or ()):
@@ -101,37 +96,22 @@ def _listed(about: Mapping[str, Any]) -> frozenset[str] | None:
     return frozenset(names) if names else None
 
 
-def _blocks(manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tuple[str, Mapping[str, Any], list[Row]]]:
-    by_block: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        by_block.setdefault((row.method, row.pass_name), []).append(row)
-    for edit in manifest["passes"]:
-        for method in manifest["methods"]:
-            found = by_block.get((method, edit["column"]))
-            if found:
-                yield method, edit, sorted(found, key=lambda row: row.image)
-
-
 class _Table:
-    """One protocol's real images: the features methods are compared with and the floors, made once a subset."""
+    """One protocol's rows by method and pass, and what is made once of a subset of its real images."""
 
-    def __init__(
-        self,
-        run: Path,
-        rules: ProtocolFile,
-        domain: Domain,
-        rows: Sequence[Row],
-        images: Mapping[str, Mapping[str, Any]],
-        measured: frozenset[str] | None = None,
-    ) -> None:
-        self.run, self.rules, self.domain, self.images, self.measured = run, rules, domain, images, measured
-        self._rows = {
-            name: {row.image: row for row in rows if row.method == name and row.pass_name == ORIGINAL}
-            for name in (REAL, REAL_JPEG)
-        }
-        self._known = [row for row in rows if row.method in (REAL, TRUTH) and row.pass_name != ORIGINAL]
+    def __init__(self, results: Results, rules: ProtocolFile, measured: frozenset[str] | None) -> None:
+        self.results, self.rules, self.measured = results, rules, measured
+        self.domain: Domain = results.manifest["domain"]
+        own = results.frame[results.frame.protocol == rules.name]
+        self._groups = own.groupby(["method", "pass"]).groups
         self._references: dict[str, Mapping[str, np.ndarray]] = {}
         self._floors: dict[tuple[str, str], Mapping[str, Cell]] = {}
+
+    def rows(self, method: str, column: str, expression: str = "all") -> list[Row]:
+        """A method's rows of a pass, by image; of the images of a subset alone."""
+        found = [self.results.rows[at] for at in self._groups.get((method, column), ())]
+        names = {*chosen(self.results.manifest["pictures"], expression)}
+        return [row for row in found if row.image in names]
 
     def floors(self, edit: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Cell]]]:
         """Cells of a pass's reference rows: (row name, cells).
@@ -144,16 +124,14 @@ class _Table:
         """
         inputs, reals = edit["inputs"], edit["reals"]
         if edit["column"] != RECONSTRUCTION:
-            own = {
-                name: [r for r in self._known if (r.method, r.pass_name) == (name, edit["column"])]
-                for name in (REAL, TRUTH)
-            }
-            still = self.cells(self._named(REAL, inputs), edit, sets=inputs != reals)
-            yield REAL, {**still, **self._observed([row.values for row in own[REAL]], [_why(row) for row in own[REAL]])}
-            yield TRUTH, self.cells(sorted(own[TRUTH], key=lambda row: row.image), edit)
+            known = self.rows(REAL, edit["column"])
+            still = self.cells(self.rows(REAL, ORIGINAL, inputs), edit, sets=inputs != reals)
+            yield REAL, {**still, **self._observed([row.values for row in known], [_why(row) for row in known])}
+            yield TRUTH, self.cells(self.rows(TRUTH, edit["column"]), edit)
         yield REAL_HALVES, self._once((REAL_HALVES, reals), lambda: self._halves(reals))
         same = {"inputs": reals, "reals": reals}
-        yield REAL_JPEG, self._once((REAL_JPEG, reals), lambda: self.cells(self._named(REAL_JPEG, reals), same))
+        jpeg = self.rows(REAL_JPEG, ORIGINAL, reals)
+        yield REAL_JPEG, self._once((REAL_JPEG, reals), lambda: self.cells(jpeg, same))
 
     def _once(self, key: tuple[str, str], make: Callable[[], Mapping[str, Cell]]) -> Mapping[str, Cell]:
         if key not in self._floors:
@@ -161,13 +139,8 @@ class _Table:
         return self._floors[key]
 
     def _halves(self, expression: str) -> Mapping[str, Cell]:
-        count = len(self._named(REAL, expression))
+        count = len(self.rows(REAL, ORIGINAL, expression))
         return half_split(self._reference(expression), self.rules, domain=self.domain, count=count)
-
-    def _named(self, method: str, expression: str) -> list[Row]:
-        """Rows of the real images of a subset, by image."""
-        rows = self._rows[method]
-        return [rows[name] for name in sorted(chosen(self.images, expression)) if name in rows]
 
     def cells(self, rows: list[Row], edit: Mapping[str, Any], *, sets: bool = True) -> dict[str, Cell]:
         """Cells of one method's rows of a pass; without `sets`, those with one value an image alone."""
@@ -203,13 +176,13 @@ class _Table:
     def _features(self, rows: list[Row]) -> dict[str, np.ndarray]:
         metrics = sorted({metric for row in rows for metric in row.features})
         return {
-            metric: load_features(self.run, [row for row in rows if metric in row.features], metric)
+            metric: load_features(self.results.run, [row for row in rows if metric in row.features], metric)
             for metric in metrics
         }
 
     def _reference(self, expression: str) -> Mapping[str, np.ndarray]:
         if expression not in self._references:
-            self._references[expression] = self._features(self._named(REAL, expression))
+            self._references[expression] = self._features(self.rows(REAL, ORIGINAL, expression))
         return self._references[expression]
 
 

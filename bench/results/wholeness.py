@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.errors import BenchError, ExitCode, MissingError
 from bench.core.subset import belongs
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, TRUTH, Damage, Row, read_manifest, scan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class UnfinishedError(BenchError):
@@ -49,6 +54,13 @@ class Results:
     damage: Sequence[Damage]
     planned: Mapping[Block, int]
     there: Mapping[Block, int]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a data frame, made once; see `bench.results.frame.frame_of`."""
+        from bench.results.frame import frame_of
+
+        return frame_of(self.rows)
 
     @property
     def lacking(self) -> dict[Block, tuple[int, int]]:
@@ -119,6 +131,32 @@ def load_results(run: Path, manifest: Mapping[str, Any] | None = None) -> Result
             f"{run}/manifest.json is of another version: {type(error).__name__} {error}", "run its command again"
         ) from None
     return Results(run, record, found.rows, found.damage, planned, count_rows(found.rows))
+
+
+def load_run(run: str | Path) -> pd.DataFrame:
+    """A run's results as a data frame, sorted by method, pass, image and protocol.
+
+    Its columns are those of `bench.results.frame.frame_of`. Its `attrs` have "run" (the folder), and how the rows stand
+    to the plan in the run's manifest: "whole" (whether every planned result is there), "banner" (else how many are, in
+    a sentence) and "lacking" (a frame of method, pass, protocol, there and planned: a line where results lack). A run
+    that lacks results warns.
+
+    Raises:
+        MissingError: There is no run, or its manifest is damaged.
+    """
+    import pandas as pd
+
+    results = load_results(Path(run))
+    lacking = [(*block, there, planned) for block, (there, planned) in results.lacking.items()]
+    results.frame.attrs |= {
+        "run": str(results.run),
+        "whole": results.whole,
+        "banner": results.banner,
+        "lacking": pd.DataFrame(lacking, columns=["method", "pass", "protocol", "there", "planned"]),
+    }
+    if not results.whole:
+        warnings.warn(f"{run}: {results.banner}", stacklevel=2)
+    return results.frame
 
 
 def planned_rows(manifest: Mapping[str, Any]) -> dict[Block, int]:

@@ -57,7 +57,7 @@ def _charts(column: Column, methods: Sequence[Row], standing: Standing, colours:
     assert standing.pairs is not None
     name = f"{column.metric.name}@{column.protocol}"
     values = {row.name: standing.pairs.values(column.pass_name.name, name, row.name) for row in methods}
-    known = [(row, np.array(list(values[row.name].values()))) for row in methods if len(values[row.name]) > 1]
+    known = [(row, values[row.name].to_numpy()) for row in methods if len(values[row.name]) > 1]
     if known:
         yield Chart(column.heading, _svg(column, known, colours))
 

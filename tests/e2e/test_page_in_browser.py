@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "reports"))
-from reports_fake_run import METHODS, PROTOCOL, manifest, passes, summaries, write_run
+from reports_fake_run import METHODS, PROTOCOL, manifest, passes, results, summaries, write_run
 
+from bench.results.frame import frame_of
 from bench.results.paired import Pairs
 from bench.results.store import Row
 from metrics.protocol import load_protocol
@@ -90,8 +91,8 @@ def _rows() -> list[Row]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_run(tmp_path_factory.mktemp("run"))
-    pairs = Pairs(_rows(), {PROTOCOL: load_protocol(PROTOCOL)})
-    write_reports(folder, summaries(), passes(), manifest(), pairs)
+    pairs = Pairs(frame_of(_rows()), {PROTOCOL: load_protocol(PROTOCOL)})
+    write_reports(results(folder, manifest()), summaries(), passes(), pairs)
     return folder / "index.html"
 
 

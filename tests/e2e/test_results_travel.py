@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bench.results.frame import load_run
 from bench.results.store import read_manifest
+from bench.results.wholeness import load_run
 from tests.e2e.conftest import Desk
 
 Content = dict[str, Any]

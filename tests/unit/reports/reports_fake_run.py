@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from bench.core.sealed import write_sealed
+from bench.results.store import Row
+from bench.results.wholeness import Results
 from metrics.summary import Cell as FakeCell
 from reports.facts import gather_facts
 from reports.inputs import Facts
@@ -97,6 +100,11 @@ def manifest(**more: Any) -> dict[str, Any]:
         "protocols": {PROTOCOL: {"digest": "ab" * 32}},
         **more,
     }
+
+
+def results(run: Path, manifest: dict[str, Any], rows: Sequence[Row] = ()) -> Results:
+    """A run's results, of which a plan says nothing."""
+    return Results(run, manifest, rows, (), {}, {})
 
 
 def facts(**more: Any) -> Facts:

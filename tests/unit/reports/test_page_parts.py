@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from reports_fake_run import IMAGES, METHODS, PROTOCOL, facts, manifest, passes, summaries, write_run
 
+from bench.results.frame import frame_of
 from bench.results.paired import Pairs
 from bench.results.store import Row
 from metrics.protocol import load_protocol
@@ -31,7 +32,7 @@ def _with_values(n: int) -> tuple[Table, Standing]:
         for at, method in enumerate(METHODS)
         for i in range(n)
     ]
-    known = Standing(facts(), Pairs(rows, {PROTOCOL: load_protocol(PROTOCOL)}))
+    known = Standing(facts(), Pairs(frame_of(rows), {PROTOCOL: load_protocol(PROTOCOL)}))
     cells = {key: value for key, value in summaries().items() if key[1] == "pose+"}
     return build_tables(cells, passes(), facts())[0], known
 

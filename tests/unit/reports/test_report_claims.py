@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from reports_fake_run import facts
+from reports_fake_run import facts, results
 
 from bench.core.contract import EditPass
+from bench.results.frame import frame_of
 from bench.results.store import Row
 from metrics.protocol import Bootstrap
 from reports.checked import check_rows
@@ -49,23 +51,23 @@ def test_a_claim_is_decided_by_differences_person_by_person() -> None:
     """A lead of .01 under a spread of .2 between people: their means tell nothing, their differences everything."""
     styleres = rows("styleres", lambda i, name: hard(i))
     lead = rows("warpres", lambda i, name: hard(i) + (0.03 if name in POSES else 0.01))
-    found = findings([*styleres, *lead], facts(), PROTOCOL, NUMBERS)
+    found = findings(frame_of([*styleres, *lead]), facts(), PROTOCOL, NUMBERS)
     better = said(found, "keeps identity better")
     assert better.verdict == "holds"
     assert better.value == pytest.approx((2 * 0.03 + 0.01) / 3)
     assert (better.n, better.seeds) == (40, 1)
     assert said(found, "larger under pose").verdict == "holds"
     assert said(found, "larger under pose").value == pytest.approx(0.02)
-    worse = findings([*rows("styleres", lambda i, name: hard(i) + 0.05), *lead], facts(), PROTOCOL, NUMBERS)
+    worse = findings(frame_of([*rows("styleres", lambda i, name: hard(i) + 0.05), *lead]), facts(), PROTOCOL, NUMBERS)
     assert said(worse, "keeps identity better").verdict == "does not hold"
     noise = rows("warpres", lambda i, name: hard(i) + (0.1 if i % 2 else -0.1))
-    assert said(findings([*styleres, *noise], facts(), PROTOCOL, NUMBERS), "keeps").verdict == "not separable"
+    assert said(findings(frame_of([*styleres, *noise]), facts(), PROTOCOL, NUMBERS), "keeps").verdict == "not separable"
 
 
 def test_a_metric_where_less_is_better_is_turned_round() -> None:
     e4e = rows("e4e", lambda i, name: 0.5 + hard(i), ("reconstruction",), "lpips")
     found = findings(
-        [*e4e, *rows("warpres", lambda i, name: 0.1 + hard(i), ("reconstruction",), "lpips")],
+        frame_of([*e4e, *rows("warpres", lambda i, name: 0.1 + hard(i), ("reconstruction",), "lpips")]),
         facts(),
         PROTOCOL,
         NUMBERS,
@@ -80,7 +82,7 @@ def test_seeds_are_compared_with_each_other_and_counted() -> None:
     for suffix, lead in (("", 0.02), ("-s43", 0.04), ("-s44", -0.01)):
         own += rows(f"styleres{suffix}", lambda i, name: hard(i))
         own += rows(f"warpres{suffix}", lambda i, name, lead=lead: hard(i) + lead)  # type: ignore[misc]
-    finding = said(findings(own, facts(), PROTOCOL, NUMBERS), "keeps identity better")
+    finding = said(findings(frame_of(own), facts(), PROTOCOL, NUMBERS), "keeps identity better")
     assert (finding.seeds, finding.agree) == (3, 2)
     assert finding.value == pytest.approx(0.05 / 3)
 
@@ -88,7 +90,7 @@ def test_seeds_are_compared_with_each_other_and_counted() -> None:
 def test_the_flow_s_direction_and_the_runtimes() -> None:
     flow = [row("warpres", "smile+", i, flow_slope=-0.2 + 0.001 * i) for i in range(20)]
     seconds = {"styleres": 0.1, "warpres": 0.2, "hyperstyle": 0.1}
-    found = findings(flow, facts(methods={name: {} for name in seconds}), PROTOCOL, NUMBERS, seconds)
+    found = findings(frame_of(flow), facts(methods={name: {} for name in seconds}), PROTOCOL, NUMBERS, seconds)
     outward = said(found, "points outward")
     assert outward.verdict == "does not hold" and outward.measure == "Flow slope, smile+, less 0.5"
     assert said(found, "StyleRes is faster than WarpRes").verdict == "holds"
@@ -101,7 +103,7 @@ def test_a_flow_counts_where_it_is_nearer_to_the_true_one_than_to_none() -> None
     """Half of the true flow lies halfway between it and standing still."""
     for slope, verdict in ((0.4, "does not hold"), (0.5, "not separable"), (0.6, "holds")):
         flow = [row("warpres", "smile+", i, flow_slope=slope + 0.01 * (-1) ** i) for i in range(40)]
-        (found,) = findings(flow, facts(), PROTOCOL, NUMBERS)
+        (found,) = findings(frame_of(flow), facts(), PROTOCOL, NUMBERS)
         assert found.verdict == verdict
         assert bool(found.tried) == (verdict != "holds")
 
@@ -135,13 +137,13 @@ def test_a_proxy_that_ranks_as_the_truth_does_is_told_from_one_that_does_not(
         raise LookupError
 
     own = [*_ranked(order, [turn]), row("real", "pose+", 0, id=1.0, asked_lpips=0.0)]
-    (finding,) = agreements(own, [turn], facts(), PROTOCOL, NUMBERS, without, without)
+    (finding,) = agreements(frame_of(own), [turn], facts(), PROTOCOL, NUMBERS, without, without)
     assert finding.verdict == verdict
     assert abs(finding.value) == pytest.approx(1)
     assert (finding.methods, finding.people, finding.proxy) == (5, 60, "ID")
     assert verdict in agreements_csv([finding])
     few = [item for item in own if item.method in ("m0", "m1", "m2")]
-    assert agreements(few, [turn], facts(), PROTOCOL, NUMBERS, without, without) == []
+    assert agreements(frame_of(few), [turn], facts(), PROTOCOL, NUMBERS, without, without) == []
 
 
 def test_a_frechet_distance_is_ranked_by_its_features() -> None:
@@ -149,13 +151,13 @@ def test_a_frechet_distance_is_ranked_by_its_features() -> None:
     random = np.random.default_rng(0)
     real = random.normal(size=(60, 4))
 
-    def features(own: Sequence[Row], metric: str) -> np.ndarray:
+    def features(own: pd.DataFrame, metric: str) -> np.ndarray:
         if metric != "fd":
             raise LookupError(metric)
-        return real + 1.0 - 0.2 * int(own[0].method[1:])  # further off the lower the number
+        return real + 1.0 - 0.2 * int(own.method.iloc[0][1:])  # further off the lower the number
 
     own = [row(f"m{at}", "pose+", i, asked_lpips=0.5 - 0.1 * at) for at in range(5) for i in range(60)]
-    (finding,) = agreements(own, [turn], facts(), PROTOCOL, NUMBERS, features, lambda *_: real)
+    (finding,) = agreements(frame_of(own), [turn], facts(), PROTOCOL, NUMBERS, features, lambda *_: real)
     assert (finding.proxy, finding.verdict) == ("FD", "tells the order")
 
 
@@ -169,12 +171,12 @@ def test_a_weak_correlation_tells_only_part_and_further_seeds_do_not_vote() -> N
 
     own = _ranked((0.1, 0.2, 0.3, 0.4, 0.5), [turn])
     seeds = [replace(item, method="m0-s43") for item in own if item.method == "m0"]
-    (finding,) = agreements([*own, *seeds], [turn], facts(), PROTOCOL, NUMBERS, without, without)
+    (finding,) = agreements(frame_of([*own, *seeds]), [turn], facts(), PROTOCOL, NUMBERS, without, without)
     assert finding.methods == 5
 
 
 def test_nothing_is_tested_on_filled_weights() -> None:
     own = [*rows("styleres", lambda i, name: hard(i)), *rows("warpres", lambda i, name: hard(i) + 1)]
-    manifest = {"protocols": {PROTOCOL: {}}, "pictures": {}}
-    assert check_rows(Path("nowhere"), own, [], FACTS, manifest, None)
-    assert check_rows(Path("nowhere"), own, [], Facts(filled=("all networks",)), manifest, None) == []
+    run = results(Path("nowhere"), {"protocols": {PROTOCOL: {}}, "pictures": {}}, own)
+    assert check_rows(run, [], FACTS, None)
+    assert check_rows(run, [], Facts(filled=("all networks",)), None) == []

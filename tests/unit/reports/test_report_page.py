@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports_fake_run import METHODS, FakeCell, facts, manifest, passes, summaries, write_run
+from reports_fake_run import METHODS, FakeCell, facts, manifest, passes, results, summaries, write_run
 
 import reports.figures.plots
 from bench.core.errors import MissingError
@@ -57,7 +57,8 @@ class _Page(HTMLParser):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_run(tmp_path_factory.mktemp("a run with spaces é"))
-    write_reports(folder, *_short())
+    cells, edits, about = _short()
+    write_reports(results(folder, about), cells, edits)
     return folder
 
 
@@ -185,7 +186,7 @@ def test_tables_do_not_know_the_clock_the_run_or_the_order(tmp_path: Path, monke
         folder.mkdir()
         write_sealed(folder / "timing.json", {"methods": {"warpres": {"median": clock}}})
         shuffled = dict(sorted(summaries("paper-1").items(), reverse=name == "two"))
-        write_reports(folder, shuffled, passes(), manifest(run=name, paper_table=2))
+        write_reports(results(folder, manifest(run=name, paper_table=2)), shuffled, passes())
         tables = sorted(path for path in (folder / "tables").iterdir() if path.is_file())
         written.append([(path.name, path.read_bytes()) for path in tables])
         assert (folder / "tables" / "timed" / "table2@paper-1.md").is_file()
@@ -194,9 +195,9 @@ def test_tables_do_not_know_the_clock_the_run_or_the_order(tmp_path: Path, monke
 
 def test_files_of_an_earlier_report_go_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports.figures.plots, "draw_all", lambda *_: [])
-    write_reports(tmp_path, summaries("p-1"), passes(), manifest())
+    write_reports(results(tmp_path, manifest()), summaries("p-1"), passes())
     (tmp_path / "tables" / "mine.csv").write_text("kept")
-    write_reports(tmp_path, summaries("p-2"), passes(), manifest())
+    write_reports(results(tmp_path, manifest()), summaries("p-2"), passes())
     names = {path.name for path in (tmp_path / "tables").iterdir()}
     assert "mine.csv" in names and "scores@p-2.md" in names and "scores@p-1.md" not in names
 
@@ -205,18 +206,18 @@ def test_files_of_an_earlier_report_go_and_others_stay(tmp_path: Path, monkeypat
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(MissingError, match="cannot write"):
-        write_reports(tmp_path, {}, [], {})
+        write_reports(results(tmp_path, {}), {}, [])
 
 
 def test_a_file_in_the_way_is_an_error_with_a_next_step(tmp_path: Path) -> None:
     (tmp_path / "tables").write_text("a file")
     with pytest.raises(MissingError) as caught:
-        write_reports(tmp_path, {("e4e", "smile+"): {"fd@p": FakeCell(1.0, None, None, 3)}}, [], {})
+        write_reports(results(tmp_path, {}), {("e4e", "smile+"): {"fd@p": FakeCell(1.0, None, None, 3)}}, [])
     assert caught.value.next_step
 
 
 def test_an_empty_run_still_has_a_page(tmp_path: Path) -> None:
-    assert [path.name for path in write_reports(tmp_path, {}, [], {})] == ["index.html"]
+    assert [path.name for path in write_reports(results(tmp_path, {}), {}, [])] == ["index.html"]
 
 
 def test_timings_are_read_in_the_forms_they_have(tmp_path: Path) -> None:

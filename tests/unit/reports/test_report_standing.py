@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from reports_fake_run import METHODS, FakeCell, facts, passes, summaries
 
+from bench.results.frame import frame_of
 from bench.results.paired import Pairs
 from bench.results.store import Row
 from metrics.protocol import load_protocol, protocol_names
@@ -40,7 +41,7 @@ def _rows(n: int) -> list[Row]:
 
 
 def _table(n: int) -> tuple[Table, Standing]:
-    pairs = Pairs(_rows(n), {PROTOCOL: load_protocol(PROTOCOL)})
+    pairs = Pairs(frame_of(_rows(n)), {PROTOCOL: load_protocol(PROTOCOL)})
     cells = {
         (m, "pose+"): {f"id@{PROTOCOL}": FakeCell(0.5 + LEAD[m], 0.45 + LEAD[m], 0.55 + LEAD[m], n)} for m in METHODS
     }

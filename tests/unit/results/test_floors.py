@@ -14,6 +14,7 @@ from bench.core.errors import MissingError
 from bench.plan.work import Work, edit_digest
 from bench.results.store import load_features, read_rows, write_manifest
 from bench.results.summaries import Summaries, summarise_run
+from bench.results.wholeness import load_results
 from bench.run.engine import Engine
 from metrics.evaluator import ProtocolEvaluator, load_evaluator
 from metrics.floors import random_halves
@@ -96,7 +97,7 @@ def _summaries(folder: Path, data: FewImages, evaluator: ProtocolEvaluator) -> S
     work = make_work(data, [PoolingMethod()], evaluators=(evaluator,))
     run_work(work, folder / "run")
     manifest = _manifest(folder, work)
-    return summarise_run(folder / "run", manifest, read_rows(folder / "run", manifest))
+    return summarise_run(load_results(folder / "run", manifest))
 
 
 def _features(folder: Path, method: str, smiling: int | None = None) -> np.ndarray:
@@ -257,7 +258,7 @@ def test_a_method_that_fails_everywhere_has_cells_that_say_so(tmp_path: Path) ->
     run_work(work, tmp_path / "run")
     manifest = _manifest(tmp_path, work)
     manifest["protocols"]["toy-1"] |= {"pair_metrics": ["id", "psnr"], "set_metrics": ["fd"]}
-    cells = summarise_run(tmp_path / "run", manifest, read_rows(tmp_path / "run", manifest))
+    cells = summarise_run(load_results(tmp_path / "run", manifest))
     broken = cells["broken", "pose+"]
     assert {name: (c.value, c.n, c.failed) for name, c in broken.items()} == dict.fromkeys(
         ("fd@toy-1", "id@toy-1", "psnr@toy-1"), (None, 0, 6)
@@ -268,7 +269,7 @@ def test_a_method_that_fails_everywhere_has_cells_that_say_so(tmp_path: Path) ->
     assert "No number: all 6 pictures failed; the reasons are in the failure list." in tables[0].notes
     # A column that could not be measured for any method stays missing for this one.
     manifest["protocols"]["toy-1"]["pair_metrics"] = ["psnr"]
-    assert "id@toy-1" not in summarise_run(tmp_path / "run", manifest, read_rows(tmp_path / "run"))["broken", "pose+"]
+    assert "id@toy-1" not in summarise_run(load_results(tmp_path / "run", manifest))["broken", "pose+"]
 
 
 def test_the_gate_judges_methods_alone(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.frame import load_run
+from bench.results.frame import ABOUT
 from bench.results.store import read_rows, write_manifest
+from bench.results.wholeness import load_run
 from tests.unit.doubles import FewImages, PoolingMethod, make_work, run_work
 from tests.unit.results.test_floors import _manifest
 
@@ -22,14 +23,14 @@ def run(tmp_path: Path) -> Path:
 
 def test_one_row_a_result_and_one_column_a_metric(run: Path) -> None:
     frame = load_run(run)
-    assert list(frame.columns[:7]) == ["method", "pass", "image", "protocol", "strength", "status", "reason"]
+    assert list(frame.columns[:8]) == [*ABOUT]
     assert len(frame) == len(read_rows(run)) and frame.attrs["whole"]
     means = frame[frame.status == "ok"].groupby(["method", "pass"])["mse"].mean()
     assert means["real", "original"] == 0 < means["pool", "smile+"]
     failed = frame[frame.status == "failed"]
     assert set(failed.image) == {"5.png"} and failed["mse"].isna().all()
-    absent = frame.attrs["failures"]
-    assert set(absent.metric) == {"id"} and absent.reason.str.contains("no face").all()
+    absent = frame[frame.failures.map(bool)]
+    assert all(set(own) == {"id"} and "no face" in own["id"] for own in absent.failures)
     assert frame["id"].isna().sum() == len(absent) + len(failed)
 
 

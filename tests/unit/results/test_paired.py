@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bench.cli import main
+from bench.results.frame import frame_of
 from bench.results.paired import Difference, Pairs
 from bench.results.store import Row, ShardWriter, write_manifest
 from metrics.intervals import mean_interval
@@ -33,7 +34,7 @@ def _better(column: str) -> Literal["up", "down", "none"]:
 
 def _one(first: list[float], second: list[float], stem: str = "id") -> Difference:
     rows = _rows("a", first, stem) + _rows("b", second, stem)
-    (found,) = Pairs(rows, RULES).all_differences("a", "b", _better)
+    (found,) = Pairs(frame_of(rows), RULES).all_differences("a", "b", _better)
     return found
 
 
@@ -68,8 +69,10 @@ def test_an_interval_does_not_depend_on_other_methods_or_on_the_order() -> None:
     random = np.random.default_rng(1)
     ones, others = (random.normal(size=40).tolist() for _ in range(2))
     rows = _rows("a", ones) + _rows("b", others)
-    alone = Pairs(rows, RULES).difference("pose+", "id@synthetic-1", "a", "b")
-    among = Pairs([*_rows("c", [9.0] * 50), *rows[::-1]], RULES).difference("pose+", "id@synthetic-1", "a", "b")
+    alone = Pairs(frame_of(rows), RULES).difference("pose+", "id@synthetic-1", "a", "b")
+    among = Pairs(frame_of([*_rows("c", [9.0] * 50), *rows[::-1]]), RULES).difference(
+        "pose+", "id@synthetic-1", "a", "b"
+    )
     assert alone == among and alone is not None
     low, high = mean_interval([b - a for a, b in zip(ones, others, strict=True)], RULES["synthetic-1"].numbers)
     assert (alone.low, alone.high) == (pytest.approx(low), pytest.approx(high))
@@ -80,14 +83,14 @@ def test_a_failure_counts_as_its_mean_counts_it() -> None:
     zero = replace(RULES["synthetic-1"], failures=Failures("zero"))
     rows = _rows("a", [0.5] * 40) + _rows("b", [0.5] * 40)
     rows[-1] = replace(rows[-1], status="failed", values={})
-    found = Pairs(rows, {"synthetic-1": zero}).difference("pose+", "id@synthetic-1", "a", "b")
+    found = Pairs(frame_of(rows), {"synthetic-1": zero}).difference("pose+", "id@synthetic-1", "a", "b")
     assert found is not None and (found.n, found.value) == (40, pytest.approx(-0.5 / 40))
 
 
 def test_only_images_that_both_methods_have_count() -> None:
     rows = _rows("a", [0.1, 0.2, 0.3]) + _rows("b", [0.2, 0.3, 0.4, 9.0]) + _rows("c", [5.0])
     rows[1] = replace(rows[1], status="failed", values={})
-    (found,) = Pairs(rows, RULES).all_differences("a", "b", _better)
+    (found,) = Pairs(frame_of(rows), RULES).all_differences("a", "b", _better)
     assert found.n == 2
     assert found.value == pytest.approx(0.1)
 

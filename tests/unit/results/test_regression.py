@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+import pandas as pd
 import pytest
 
 from bench.core.errors import UsageError
@@ -56,13 +57,13 @@ def test_verdicts(column: str, before: Cell, after: Cell | None, verdict: str) -
 def test_what_has_values_by_image_is_judged_by_their_differences() -> None:
     """The means' intervals overlap by far, and every image says the same."""
     runs = _run("id@paper-1", _cell(0.5, 0.2)), _run("id@paper-1", _cell(0.45, 0.2))
-    before = {f"{i}": 0.3 + 0.01 * i for i in range(40)}
-    after = {name: value - 0.05 for name, value in before.items()}
+    before = pd.Series({f"{i}": 0.3 + 0.01 * i for i in range(40)})
+    after = before - 0.05
     rules = load_protocol("paper-1").numbers
     assert compare(*runs, _better)[0].verdict == "same"
     judged = compare(*runs, _better, paired=lambda m, e, c: difference(e, c, before, after, rules))
     assert judged[0].verdict == "worse"
-    noisy = {name: value + (0.3 if int(name) % 2 else -0.4) for name, value in before.items()}
+    noisy = before + [0.3 if int(name) % 2 else -0.4 for name in before.index]
     judged = compare(*runs, _better, paired=lambda m, e, c: difference(e, c, before, noisy, rules))
     assert judged[0].verdict == "same"
 
