@@ -155,9 +155,9 @@ def test_every_walk_found_something() -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["run", "--presset", "x"], ["ls", "presets"]])
-def test_talk_needs_no_torch(words: list[str]) -> None:
+def test_talk_needs_neither_torch_nor_pandas(words: list[str]) -> None:
     code = (
-        "import sys; sys.modules['torch'] = None\n"
+        "import sys; sys.modules['torch'] = sys.modules['pandas'] = None\n"
         f"from bench.cli import main\ntry:\n    main({words!r})\nexcept SystemExit as leaving:\n"
         "    assert leaving.code in (0, 2), leaving.code\n"
     )
