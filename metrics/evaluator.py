@@ -211,13 +211,6 @@ def plan_evaluator(
     return _evaluate(rules, resources, _missing(rules.of(domain), resources))
 
 
-def missing_columns(
-    rules: ProtocolFile, domain: Domain, weights: Callable[[str], Path], world: World | None = None
-) -> Mapping[str, MissingError]:
-    """Metric -> why it cannot be measured here and the command that changes that, without loading any network."""
-    return _missing(rules.of(domain), Resources(domain, torch.device("cpu"), weights, world))
-
-
 def _evaluate(rules: ProtocolFile, resources: Resources, missing: Mapping[str, MissingError]) -> ProtocolEvaluator:
     present = [column for column in rules.of(resources.domain) if column.metric not in missing]
     networks = _networks_digest(rules, resources)

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     check_comparable(*(run.manifest for run in runs))
     for whole in runs:
         whole.refuse_unfinished()
-    first, second = (cells_of_results(whole) for whole in runs)
+    first, second = (cells_of(whole) for whole in runs)
     facts = gather_facts(runs[1].manifest)
     before, after = (Pairs.of_run(own) for own in runs)
 
@@ -76,15 +76,8 @@ def run(options: argparse.Namespace) -> int:
     return int(ExitCode.GATE if closed else ExitCode.OK)
 
 
-def cells_of(run: Path) -> Summaries:
+def cells_of(results: Results) -> Summaries:
     """(method, pass) -> column -> cell of a run's methods, without its floors."""
-    from bench.results.wholeness import load_results
-
-    return cells_of_results(load_results(run))
-
-
-def cells_of_results(results: Results) -> Summaries:
-    """The same of results that are loaded."""
     from bench.results.summaries import summarise_run
     from reports.naming import is_reference
 

@@ -80,8 +80,3 @@ def check_words(words: Sequence[str]) -> None:
             raise UsageError(f"the argument {ascii(word)[:60]} is no UTF-8", "rename what it names")
         if any(letter < " " for letter in word):
             raise UsageError(f"the argument {ascii(word)[:60]} holds control characters", "rename what it names")
-
-
-def list_of(text: str | None) -> list[str]:
-    """The names of a list as it is typed, "a, b"."""
-    return [name.strip() for name in (text or "").split(",") if name.strip()]

@@ -77,11 +77,6 @@ def report(name: str, root: Path | str, split: str = "test") -> list[str]:
     return inspect(name, root, split).lines
 
 
-def check_data(root: Path | str, split: str = "test") -> list[str]:
-    """The problems of a folder whose kind of data set is told by what is in it; [] when all is well."""
-    return list(inspect(guess(Path(root)), root, split).problems)
-
-
 def quick(images: Iterable[ImageRecord]) -> list[str]:
     """Problems that a look at the headers of images shows, before anything runs; one line each.
 
@@ -121,6 +116,9 @@ def _are_cars(files: Sequence[Path]) -> bool:
 
 
 def _unreadable(files: Iterable[tuple[Path, tuple[int, int] | None]], thorough: bool) -> list[str]:
+    def look(file: tuple[Path, tuple[int, int] | None]) -> str | None:
+        path, aspect = file
+        return problem(path, thorough=thorough, aspect=aspect)
+
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda file: problem(file[0], thorough=thorough, aspect=file[1]), files)
-        return [line for line in found if line is not None]
+        return [line for line in pool.map(look, files) if line is not None]

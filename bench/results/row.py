@@ -126,14 +126,6 @@ class Row:
         body = json.dumps(record, ensure_ascii=False, allow_nan=False)[1:]
         return f"{HEAD.decode()}{_sum(body.encode())}{AFTER.decode()}{body}"
 
-    @classmethod
-    def from_json(cls, line: str, shard: str = "") -> Row:
-        """Read a line back. Raises ValueError on anything that is not a whole row."""
-        row = parse(line.encode(), shard, {})
-        if row is None:
-            raise ValueError("not a row, or not a whole one")
-        return row
-
 
 def row_key(**identity: str | float) -> str:
     """SHA-256 of the nine identity fields: the same result has the same key on every machine."""

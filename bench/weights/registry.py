@@ -175,16 +175,6 @@ def _result_of(item: Entry) -> str:
     return f"{runs}/{recipe}/{recipe.rpartition('/')[2]}.safetensors"
 
 
-def checkpoint_paths(method: str, domain: str) -> list[Path]:
-    """Files of a method in a domain, ready for `load_method`. Raises MissingError naming all that are not here."""
-    items = checkpoint_entries(method, domain)
-    if not items:
-        raise UsageError(
-            f"the registry has no checkpoint of {method} for {domain}", f"give one: --checkpoint {method}=FILE"
-        )
-    return all_paths(items)
-
-
 def all_paths(items: Iterable[Entry]) -> list[Path]:
     """The files of entries. Raises MissingError naming all that are not here."""
     paths, absent = [], []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import load_run
-from bench.results.row import Row
+from bench.results.row import parse
 from tests.e2e.conftest import PROTOCOL, Desk
 
 WORDS = ["--methods", "blocks,dull", "--edits", "smile"]
@@ -34,9 +34,11 @@ def runs(desk: Desk) -> Path:
 def _keep(run: Path, wanted: set[tuple[str, str]], images: int) -> None:
     """Leave the other rows, and of the named (method, pass) only those of the first images."""
     lines = (run / "rows/0.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    rows = [(Row.from_json(line.rstrip("\n")), line) for line in lines]
+    rows = [(parse(line.rstrip("\n").encode(), "0", {}), line) for line in lines]
     kept = [
-        line for row, line in rows if (row.method, row.pass_name) not in wanted or int(row.image.split(".")[0]) < images
+        line
+        for row, line in rows
+        if row and ((row.method, row.pass_name) not in wanted or int(row.image.split(".")[0]) < images)
     ]
     assert len(kept) < len(lines)
     (run / "rows/0.jsonl").write_text("".join(kept), encoding="utf-8")

@@ -6,7 +6,7 @@ float64 and is deterministic, so the same samples give the same direction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,27 +131,6 @@ def ends(values: Tensor, share: float = 0.3) -> tuple[Tensor, Tensor]:
         return torch.arange(len(values)), torch.where(values > 0, 1.0, -1.0)
     order, count = values.argsort(stable=True), max(1, int(share * len(values)))
     return torch.cat([order[:count], order[-count:]]), torch.cat([-torch.ones(count), torch.ones(count)])
-
-
-def condition_out(primary: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """`primary` without what it shares with other directions: projected off their span, unit length again
-    (InterFaceGAN).
-
-    Args:
-        primary: (D,).
-        others: Each (D,); linearly dependent ones are counted once.
-
-    Raises UsageError when nothing is left.
-    """
-    if not others:
-        return primary / primary.norm()
-    span = torch.stack([other.double() for other in others], dim=1)
-    basis, values, _ = torch.linalg.svd(span, full_matrices=False)
-    basis = basis[:, values > 1e-9 * values[0]]
-    rest = primary.double() - basis @ (basis.T @ primary.double())
-    if float(rest.norm()) < 1e-6 * float(primary.norm()):
-        raise UsageError("the direction lies in the span of those it is to be freed from; nothing is left")
-    return (rest / rest.norm()).to(primary.dtype)
 
 
 def save_directions(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from bench.cli import main
 from bench.core.errors import MissingError
 from bench.weights import registry
 from bench.weights.fetch import fetch
-from bench.weights.registry import Entry, checkpoint_paths, entries, folder_of, locate
+from bench.weights.registry import Entry, all_paths, checkpoint_entries, entries, folder_of, locate
 
 BODY = b"network " * 1000
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -89,6 +89,6 @@ def test_every_entry_has_a_source_and_warpres_is_ours() -> None:
 
 def test_a_method_names_all_the_files_it_lacks() -> None:
     with pytest.raises(MissingError) as error:
-        checkpoint_paths("featurestyle", "faces")
+        all_paths(checkpoint_entries("featurestyle", "faces"))
     assert error.value.files == ("featurestyle-faces", "psp-faces")
     assert error.value.next_step == "python run_bench.py weights fetch featurestyle-faces psp-faces"

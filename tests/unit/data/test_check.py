@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.data import open_dataset
-from bench.data.check import check_data, guess, inspect, quick, report
+from bench.data.check import guess, inspect, quick, report
 from bench.data.splits import celebahq_test
 
 from .conftest import save_image
 
 
 def test_a_sound_world_has_no_problems(world: Path) -> None:
-    assert check_data(world) == []
+    assert not inspect(guess(world), world).problems
     assert report("celebahq", world) == [
         "there: 6 of 6 test pictures of celebahq",
         "there: a data set of its own in CelebA-HQ's layout",
@@ -43,7 +43,7 @@ def test_headers_are_looked_at_before_a_run(world: Path) -> None:
 
 def test_a_file_that_contradicts_the_data_set_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "CelebAMask-HQ-attribute-anno.txt").write_text("2\nSmiling\n0.jpg 1\n")
-    assert check_data(tmp_path)[0].endswith("line 1 promises 2 rows, there are 1")
+    assert inspect(guess(tmp_path), tmp_path).problems[0].endswith("line 1 promises 2 rows, there are 1")
 
 
 def test_nothing_there(tmp_path: Path) -> None:

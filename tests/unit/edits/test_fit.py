@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.core.errors import UsageError
 from bench.edits.direction_files import read_tensor
-from bench.edits.fit.estimators import condition_out, fit_boundary, fit_pca, fit_regression, save_directions
+from bench.edits.fit.estimators import fit_boundary, fit_pca, fit_regression, save_directions
 
 N, D = 1500, 24
 
@@ -54,21 +54,6 @@ def test_a_regression_is_found() -> None:
     assert float(found.normal @ direction) > 0.999
     assert found.score > 0.95
     assert fit_regression(codes, noise()).score < 0.1
-
-
-def test_conditioning_leaves_the_others_alone() -> None:
-    _, first = planted()
-    _, second = planted(5)
-    entangled = (first + second) / (first + second).norm()
-    free = condition_out(entangled, [second])
-    assert float(free.norm()) == pytest.approx(1.0, abs=1e-6)
-    assert abs(float(free @ second)) < 1e-6
-    assert float(free @ first) > 0
-    twice = condition_out(entangled, [second, 2 * second])
-    assert torch.allclose(free, twice, atol=1e-5)
-    assert torch.allclose(condition_out(3 * first, []), first, atol=1e-6)
-    with pytest.raises(UsageError, match="nothing is left"):
-        condition_out(first + second, [first, second])
 
 
 def test_components_are_ganspaces() -> None:

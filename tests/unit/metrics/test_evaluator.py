@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from bench.core.errors import FETCH, MissingError
 from bench.core.evaluator import Evaluator
 from metrics.columns import Batch, NoFace
-from metrics.evaluator import ProtocolEvaluator, load_evaluator, missing_columns, plan_evaluator
-from metrics.protocol import load_protocol
+from metrics.evaluator import ProtocolEvaluator, load_evaluator, plan_evaluator
 from tests.unit.metrics.reference import images_u8
 
 Weights = Callable[[str], Path]
@@ -121,7 +120,7 @@ def test_missing_networks_make_missing_columns() -> None:
     assert "weights fetch inception-fid" in evaluator.missing["fid"].next_step
     assert evaluator.pair_metrics == ("ssim", "mse", "psnr")
     assert evaluator.set_metrics == ()
-    cars = missing_columns(load_protocol("paper-1"), "cars", no_weights)
+    cars = plan_evaluator("paper-1", domain="cars", weights=no_weights).missing
     assert set(cars) == {"fid", "lpips"}
     lost = load_evaluator("synthetic-1", domain="faces", weights=no_weights, device="cpu")
     assert set(lost.missing) == {"fd", "lpips", "id"}
@@ -131,11 +130,11 @@ def test_a_column_names_every_network_it_lacks_and_one_command() -> None:
     def nothing(name: str) -> Path:
         raise MissingError(f"{name} is not here", f"{FETCH} {name}", (name,))
 
-    gaps = missing_columns(load_protocol("paper-1"), "faces", nothing)
+    gaps = plan_evaluator("paper-1", domain="faces", weights=nothing).missing
     assert gaps["id_mtcnn"].files == ("curricularface", "mtcnn")
     assert gaps["id_mtcnn"].what == "curricularface is not here and mtcnn is not here"
     assert gaps["id_mtcnn"].next_step == "python run_bench.py weights fetch curricularface mtcnn"
-    standard = missing_columns(load_protocol("standard-1"), "faces", nothing)
+    standard = plan_evaluator("standard-1", domain="faces", weights=nothing).missing
     assert standard["id"].files == ("curricularface", "insightface-buffalo_l")
 
 
