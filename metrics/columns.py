@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -151,24 +151,33 @@ class PairKind(Protocol):
         ...
 
 
+class Influences(NamedTuple):
+    """How much each image of two sets, float64 (n,) and (m,), moves a set metric: to first order, times the size of
+    its set; both have mean zero.
+    """
+
+    generated: np.ndarray
+    reference: np.ndarray
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A set metric with what its interval is made of.
 
     Attributes:
         value: The metric.
-        influences: float64 (n,) for the generated and (m,) for the reference set: how much each image moves the
-            value, to first order, times the size of its set; both have mean zero.
+        influences: See `Influences`.
         floor: Smallest possible value, 0 for a distance, None where the estimator may be negative.
     """
 
     value: float
-    influences: tuple[np.ndarray, np.ndarray]
+    influences: Influences
     floor: float | None = 0.0
 
 
+@runtime_checkable
 class SetKind(Protocol):
-    """Options of a column with one value a set; registered with `@kind`."""
+    """Options of a column with one value a set; registered with `@kind`. What has all of this is no `PairKind`."""
 
     def needs(self) -> tuple[str, ...]:
         """As `PairKind.needs`, of its features; () where they are shared."""

@@ -18,7 +18,7 @@ from scipy.linalg import qr, svd
 
 from bench.core.errors import UsageError
 
-from .columns import Estimate, Resources, Undefined, kind
+from .columns import Estimate, Influences, Resources, Undefined, kind
 
 
 def frechet_distance(features: np.ndarray, reference: np.ndarray) -> float:
@@ -41,7 +41,7 @@ def frechet_estimate(features: np.ndarray, reference: np.ndarray) -> Estimate:
     u, s, vt = svd(left.reduced @ right.reduced.T, full_matrices=False, check_finite=True)
     shift = left.mean - right.mean
     value = shift @ shift + left.trace + right.trace - 2 * s.sum()
-    influences = (left.influence(shift, u, s), right.influence(-shift, vt.T, s))
+    influences = Influences(left.influence(shift, u, s), right.influence(-shift, vt.T, s))
     return Estimate(max(float(value), 0.0), influences)
 
 

@@ -8,11 +8,19 @@ and subsets are rows and columns of it, which is exact and saves most of the tim
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .columns import Estimate, Resources, Undefined, kind
+from .columns import Estimate, Influences, Resources, Undefined, kind
+
+
+class Kernels(NamedTuple):
+    """Kernels of all images, float64: among the features (n, n), between the sets (n, m), in the reference (m, m)."""
+
+    xx: np.ndarray
+    xy: np.ndarray
+    yy: np.ndarray
 
 
 def kid(
@@ -31,26 +39,26 @@ def kid(
     kernels = kernel_matrices(features, reference)
     values = over_subsets(kernels, subsets, subset_size, seed) if subsets else [mmd2_of_all(kernels)]
     value = float(np.mean(values))
-    xx, xy, yy = kernels
-    return Estimate(value, (_influence(xx, xy), _influence(yy, xy.T)), floor=None)
+    return Estimate(
+        value,
+        Influences(_influence(kernels.xx, kernels.xy), _influence(kernels.yy, kernels.xy.T)),
+        floor=None,
+    )
 
 
-def mmd2_of_all(kernels: tuple[np.ndarray, np.ndarray, np.ndarray], *, biased: bool = False) -> float:
-    """MMD^2 from the kernel matrices (n, n), (n, m) and (m, m) of all images; sets of different size are fine."""
-    xx, xy, yy = kernels
+def mmd2_of_all(kernels: Kernels, *, biased: bool = False) -> float:
+    """MMD^2 from the kernels of all images; sets of different size are fine."""
 
     def inside(own: np.ndarray) -> float:
         if biased:
             return float(own.mean())
         return float((own.sum() - np.trace(own)) / (len(own) * (len(own) - 1)))
 
-    return inside(xx) + inside(yy) - 2 * float(xy.mean())
+    return inside(kernels.xx) + inside(kernels.yy) - 2 * float(kernels.xy.mean())
 
 
-def over_subsets(
-    kernels: tuple[np.ndarray, np.ndarray, np.ndarray], subsets: int, subset_size: int, seed: int
-) -> list[float]:
-    """MMD^2 of each of the random subsets, whose mean is the KID, from the kernel matrices of all images."""
+def over_subsets(kernels: Kernels, subsets: int, subset_size: int, seed: int) -> list[float]:
+    """MMD^2 of each of the random subsets, whose mean is the KID."""
     from torch_fidelity.metric_kid import mmd2
 
     xx, xy, yy = kernels
@@ -64,13 +72,13 @@ def over_subsets(
     return values
 
 
-def kernel_matrices(features: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cubic kernel among the features, between both sets, and among the reference, in float64, by torch-fidelity."""
+def kernel_matrices(features: np.ndarray, reference: np.ndarray) -> Kernels:
+    """The cubic kernels of (n, D) and (m, D) features, by torch-fidelity."""
     from torch_fidelity.metric_kid import kernel_poly
 
     x, y = np.asarray(features, np.float64), np.asarray(reference, np.float64)
     options: dict[str, Any] = {"kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1.0}
-    return kernel_poly(x, x, **options), kernel_poly(x, y, **options), kernel_poly(y, y, **options)
+    return Kernels(*(kernel_poly(one, other, **options) for one, other in ((x, x), (x, y), (y, y))))
 
 
 def _influence(own: np.ndarray, cross: np.ndarray) -> np.ndarray:

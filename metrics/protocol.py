@@ -119,7 +119,7 @@ class Column:
     @property
     def is_set(self) -> bool:
         """Whether it has one value a set (FID) and not one an image (LPIPS)."""
-        return hasattr(self.options, "measure")
+        return isinstance(self.options, SetKind)
 
 
 @dataclass(frozen=True)

@@ -159,10 +159,10 @@ def _sets(
     paired = len(real) == own.image.nunique() and edit.inputs == edit.reals
     others = draws if paired else np.random.default_rng(seed + 1).integers(0, len(real), (len(draws), len(real)))
     columns = [
-        np.concatenate([[e.value], e.value + e.influences[0][draws].mean(1) + e.influences[1][others].mean(1)])
-        for e in estimates
+        each.value + each.influences.generated[draws].mean(1) + each.influences.reference[others].mean(1)
+        for each in estimates
     ]
-    return np.stack(columns, 1)
+    return np.concatenate([[[each.value for each in estimates]], np.stack(columns, 1)])
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.columns import Estimate, kind
+from metrics.columns import Estimate, Influences, kind
 
 
 @kind("tint")
@@ -59,7 +59,7 @@ class Tint:
 
     def measure(self, features, reference):
         value = float(np.square(features.mean(0) - reference.mean(0)).sum())
-        return Estimate(value, (np.zeros(len(features)), np.zeros(len(reference))))
+        return Estimate(value, Influences(np.zeros(len(features)), np.zeros(len(reference))))
 
 
 def means(batch):

@@ -124,11 +124,11 @@ def test_influence_is_the_derivative_by_weight(n: int, m: int, width: int) -> No
     step = 1e-5
     for row in (0, n // 2, n - 1):
         slope = (weighted(step, row) - weighted(-step, row)) / (2 * step)
-        assert estimate.influences[0][row] == pytest.approx(slope, rel=1e-4, abs=1e-5)
-    assert estimate.influences[0].mean() == pytest.approx(0, abs=1e-9)
-    assert estimate.influences[1].mean() == pytest.approx(0, abs=1e-9)
+        assert estimate.influences.generated[row] == pytest.approx(slope, rel=1e-4, abs=1e-5)
+    assert estimate.influences.generated.mean() == pytest.approx(0, abs=1e-9)
+    assert estimate.influences.reference.mean() == pytest.approx(0, abs=1e-9)
     swapped = frechet_estimate(b, a)
-    np.testing.assert_allclose(swapped.influences[1], estimate.influences[0], rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(swapped.influences.reference, estimate.influences.generated, rtol=1e-8, atol=1e-8)
 
 
 def test_too_few_images_have_no_distance() -> None:

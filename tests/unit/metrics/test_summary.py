@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metrics.columns import Estimate
+from metrics.columns import Estimate, Influences
 from metrics.floors import half_split, random_halves
 from metrics.frechet import frechet_distance, frechet_estimate
 from metrics.intervals import estimate_interval, mean_interval
@@ -83,7 +83,7 @@ def test_frechet_interval_of_pairs(count: int, width: int) -> None:
 
 
 def test_interval_stops_at_the_smallest_value() -> None:
-    influences = (np.array([-50.0, 50.0]), np.array([-50.0, 50.0]))
+    influences = Influences(np.array([-50.0, 50.0]), np.array([-50.0, 50.0]))
     low, high = estimate_interval(Estimate(1.0, influences), NUMBERS)
     assert low == 0
     assert high == pytest.approx(101)
@@ -94,7 +94,7 @@ def test_interval_stops_at_the_smallest_value() -> None:
 def test_paired_sets_are_drawn_together() -> None:
     rng = np.random.default_rng(0)
     shared = rng.standard_normal(200)
-    estimate = Estimate(5.0, (shared, -shared))
+    estimate = Estimate(5.0, Influences(shared, -shared))
     assert estimate_interval(estimate, NUMBERS, paired=True) == (5.0, 5.0)
     low, high = estimate_interval(estimate, NUMBERS)
     assert low is not None and high is not None
