@@ -219,13 +219,13 @@ def listen(
     steps: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[None]:
     """Hear the stages (name, begins?), announced values and steps (name, done, of) of the methods that run inside."""
-    tokens = _stage_listener.set(stages), _value_listener.set(values), _step_listener.set(steps)
+    stage, value, step = _stage_listener.set(stages), _value_listener.set(values), _step_listener.set(steps)
     try:
         yield
     finally:
-        _stage_listener.reset(tokens[0])
-        _value_listener.reset(tokens[1])
-        _step_listener.reset(tokens[2])
+        _stage_listener.reset(stage)
+        _value_listener.reset(value)
+        _step_listener.reset(step)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,13 @@ from bench.edits.change import change_of
 Regressor = Callable[[Tensor], Mapping[str, Tensor]]
 
 
+class Trial(NamedTuple):
+    """One measurement: the mean change at a strength."""
+
+    strength: float
+    change: float
+
+
 @dataclass(frozen=True)
 class Match:
     """The outcome of a search.
@@ -26,13 +34,13 @@ class Match:
         strength: The strength to use.
         change: Mean change measured at it.
         reached: Is `change` within the tolerance of the target?
-        trials: (strength, change) of every measurement, in order.
+        trials: Every measurement, in order.
     """
 
     strength: float
     change: float
     reached: bool
-    trials: tuple[tuple[float, float], ...]
+    trials: tuple[Trial, ...]
 
 
 def match_strength(
@@ -116,7 +124,7 @@ class _Search:
 
     def __init__(self, measure: Callable[[float], float], target: float, allowed: float, max_trials: int) -> None:
         self.measure, self.target, self.allowed, self.max_trials = measure, target, allowed, max_trials
-        self.trials: list[tuple[float, float]] = []
+        self.trials: list[Trial] = []
 
     @property
     def open(self) -> bool:
@@ -127,7 +135,7 @@ class _Search:
         change = float(self.measure(strength))
         if not math.isfinite(change):
             raise UsageError(f"the change at strength {strength:g} is {change}; it must be a number")
-        self.trials.append((strength, change))
+        self.trials.append(Trial(strength, change))
         return (change - self.target) * math.copysign(1.0, self.target)
 
     def close_in(self, low: float, low_error: float, high: float, high_error: float) -> None:
@@ -146,5 +154,5 @@ class _Search:
                 side = 1
 
     def best(self) -> Match:
-        strength, change = min(self.trials, key=lambda trial: (abs(trial[1] - self.target), abs(trial[0])))
-        return Match(strength, change, abs(change - self.target) <= self.allowed, tuple(self.trials))
+        nearest = min(self.trials, key=lambda trial: (abs(trial.change - self.target), abs(trial.strength)))
+        return Match(*nearest, abs(nearest.change - self.target) <= self.allowed, tuple(self.trials))

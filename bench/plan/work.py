@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -201,12 +202,12 @@ class Work:
 
     def cells(self, done: Collection[str]) -> list[Cell]:
         """The cells in table order, the real images first; `done` are the keys that exist."""
-        counts: dict[tuple[str, str, str], list[int]] = {}
+        planned, there = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
         for _, row in self.rows():
-            count = counts.setdefault((row.method, row.pass_name, row.protocol), [0, 0])
-            count[0] += 1
-            count[1] += row.key in done
-        return [Cell(*cell, *count) for cell, count in counts.items()]
+            cell = (row.method, row.pass_name, row.protocol)
+            planned[cell] += 1
+            there[cell] += row.key in done
+        return [Cell(*cell, count, there[cell]) for cell, count in planned.items()]
 
 
 def edit_digest(edit: EditPass) -> str:

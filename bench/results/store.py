@@ -218,7 +218,7 @@ def _repair(folder: Path, shard: str) -> Scan:
             if problem is None:
                 found.rows.append(item)
                 continue
-            item = Damage(problem[0], problem[1], "a damaged feature record", item.to_json().encode())
+            item = Damage(*problem, "a damaged feature record", item.to_json().encode())
         whole = False
         if item is not None:
             found.damage.append(item)

@@ -20,7 +20,7 @@ from reports.figures.canvas import (
     stamp,
 )
 from reports.figures.palette import REFERENCE_COLOUR
-from reports.inputs import number
+from reports.inputs import interval, number
 from reports.naming import RECONSTRUCTION, PassName, is_reference
 
 if TYPE_CHECKING:
@@ -88,10 +88,11 @@ def _bars(run: RunNumbers, axis: Axes, pass_name: str, metric: str, title: str, 
         if bounds is not None:
             axis.errorbar(value, place, xerr=bounds, color="#111111", capsize=2, linewidth=0.9)
         text = f"{value:.{item.decimals}f}"
-        reach = max(0.0, value + (bounds[1][0] if bounds else 0.0))
+        low, high = interval(cell) or (value, value)
+        reach = max(0.0, value, high)
         paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4}
         axis.annotate(text, (reach, place), (3, 0), textcoords="offset points", va="center", bbox=paper)
-        ends += [value - (bounds[0][0] if bounds else 0.0), reach]
+        ends += [min(value, low), reach]
         longest = max(longest, len(text))
     dashed = reference_line(run, axis, pass_name, metric, vertical=True)
     axis.set_yticks(range(len(run.methods)), [run.title(m) for m in run.methods] if names else [])
