@@ -24,6 +24,7 @@ from bench.cli.time_command import table
 from bench.timing.clock import cpu_name
 from bench.timing.harness import Settings, measure
 from methods.nets.configs import to_dict
+from methods.nets.memory import keep_pages
 from methods.registry import Checkpoint, find
 from methods.styleres.pipeline import StyleRes, StyleResConfig
 from methods.warpres.network import WarpRes, WarpResConfig
@@ -69,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=Path("reports/measured"))
     args = parser.parse_args(argv)
     settings = Settings(args.samples, args.warm_up, bf16=args.bf16)
+    keep_pages()  # as `load_method` does
     failed = False
     for domain in args.domains.split(","):
         names = [name for name in METHODS[domain] if not args.methods or name in args.methods.split(",")]
