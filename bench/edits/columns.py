@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from bench.core.contract import EditPass, Rule
 from bench.core.errors import UsageError
 from bench.core.subset import label_of
 from bench.edits.cards import Card, Column, check_applies, find_card
 
-Mode = Literal["fixed", "sweep", "matched"]
 RECONSTRUCTION = EditPass("reconstruction", None, 0.0)
 
 
@@ -27,16 +26,25 @@ def plan_columns(
     *,
     generator: str,
     method: str | None = None,
-    mode: Mode = "fixed",
+    sweep: bool = False,
     strengths: Mapping[str, Sequence[float]] | None = None,
-    matched: Mapping[str, float] | None = None,
     attributes: Collection[str] | None = None,
     cards: Sequence[Path] = (),
     edits: Collection[Rule] = get_args(Rule),
 ) -> list[Planned]:
-    """The columns of a run, the reconstruction first, each once; arguments as for `directions.plan_passes`.
+    """The columns of a run, the reconstruction first, each once.
 
-    `edits` are the kinds that the method takes.
+    Args:
+        names: Edits ("smile") or single columns of them ("smile+").
+        generator, method: As for `bench.edits.directions.load_direction`.
+        sweep: Not the card's strengths but one pass a strength of its sweep, columns "smile+1.5".
+        strengths: Edit name -> strengths that replace the card's: a magnitude for fixed columns (one number), the grid
+            of a sweep. They are in the unit of the card's common direction; where the method has its own, of another
+            length, they are scaled by the ratio of the two directions' own strengths.
+        attributes: Labels that the data set has; a column whose subset needs another one takes all images, and its
+            pass says so (`EditPass.note`).
+        cards: Further card files.
+        edits: The kinds that the method takes.
 
     Raises UsageError for a name that does not exist, NotApplicableError for a direction made for another generator,
     other methods or another kind of method.
@@ -46,7 +54,7 @@ def plan_columns(
         card, wanted = _resolve(name, generator, cards)
         check_applies(card, method or "this method", edits)
         own = card.for_method(method)
-        for column in _columns(card, own, wanted, mode, (strengths or {}).get(card.name), matched):
+        for column in _columns(card, own, wanted, sweep, (strengths or {}).get(card.name)):
             planned.setdefault(column.name, Planned(card, _pass(column, attributes, own.note)))
     return list(planned.values())
 
@@ -77,19 +85,13 @@ def _columns(
     common: Card,
     card: Card,
     wanted: str,
-    mode: Mode,
+    sweep: bool,
     strengths: Sequence[float] | None,
-    matched: Mapping[str, float] | None,
 ) -> list[Column]:
     columns = [column for column in card.columns if wanted in ("", column.name)]
     unit = card.columns[0].strength / common.columns[0].strength
-    if mode == "sweep":
+    if sweep:
         return _sweep(card, strengths, unit) if strengths else _sweep(card, card.sweep, 1.0)
-    if mode == "matched":
-        absent = [column.name for column in columns if column.name not in (matched or {})]
-        if absent:
-            raise UsageError(f"no matched strength for {', '.join(absent)}")
-        return [Column(c.name, (matched or {})[c.name], c.inputs, c.reals) for c in columns]
     if strengths is None:
         return columns
     if len(strengths) != 1 or strengths[0] <= 0:

@@ -1,10 +1,10 @@
-"""From cards to directions, loaded and checked; and to the passes of a run that use them (protocol card, section 4)."""
+"""From cards to directions, loaded and checked (protocol card, section 4)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from bench.core.contract import CODE_RULES, Direction, EditPass
 from bench.core.domains import find_domain
 from bench.core.errors import FETCH, MissingError, UsageError
 from bench.edits.cards import Card
-from bench.edits.columns import Mode, Planned, plan_columns
+from bench.edits.columns import Planned
 from bench.edits.direction_files import read_tensor, spread
 from bench.edits.mapper_files import load_mapper
 from bench.edits.style_files import load_styles
@@ -77,52 +77,6 @@ def load_direction(
     vector = spread(tensor, latent_rows, card.dim, path, cut=find_domain(card.domain).cut_rows)
     vector = _normalised(vector, card, path) * mask
     return Direction(card.name, "add", vector, _digest(card, [vector]))
-
-
-def plan_passes(
-    names: Iterable[str],
-    files: Callable[[str], Path],
-    *,
-    generator: str,
-    latent_rows: int,
-    method: str | None = None,
-    mode: Mode = "fixed",
-    strengths: Mapping[str, Sequence[float]] | None = None,
-    matched: Mapping[str, float] | None = None,
-    attributes: Collection[str] | None = None,
-    cards: Sequence[Path] = (),
-) -> list[EditPass]:
-    """The passes of a run: the reconstruction first, then each edit's columns.
-
-    Args:
-        names: Edits ("smile") or single columns of them ("smile+").
-        files: Resolves direction files.
-        generator, latent_rows, method: As for `load_direction`.
-        mode: "fixed": the card's strengths. "sweep": one pass a strength, columns "smile+1.5". "matched": the
-            strengths of `matched`, by column, found with `bench.edits.matched` for this method.
-        strengths: Edit name -> strengths that replace the card's: a magnitude for fixed columns (one number), the grid
-            of a sweep. They are in the unit of the card's common direction; where the method has its own, of another
-            length, they are scaled by the ratio of the two directions' own strengths.
-        attributes: Labels that the data set has; a column whose subset needs another one takes all images, and its
-            pass says so (`EditPass.note`).
-        cards: Further card files.
-
-    Raises UsageError for a name that does not exist, and what `load_direction` raises.
-    """
-    planned = plan_columns(
-        names,
-        generator=generator,
-        method=method,
-        mode=mode,
-        strengths=strengths,
-        matched=matched,
-        attributes=attributes,
-        cards=cards,
-    )
-    passes, absent = load_directions(planned, files, generator=generator, latent_rows=latent_rows, method=method)
-    for error in absent.values():
-        raise error
-    return passes
 
 
 def load_directions(

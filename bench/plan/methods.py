@@ -204,7 +204,7 @@ def _planned(
             generator=_generator(dataset, method, rows),
             method=method,
             # Matched strengths start from the cards' own and are found with the methods themselves.
-            mode="sweep" if edits.mode == "sweep" else "fixed",
+            sweep=edits.mode == "sweep",
             strengths=edits.strengths or None,
             attributes=labels,
             cards=[Path(card) for card in edits.cards],

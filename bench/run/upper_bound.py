@@ -25,7 +25,8 @@ from bench.core.observer import Output
 from bench.core.subset import belongs
 from bench.core.text_table import markdown_lines
 from bench.edits.cards import generator_of
-from bench.edits.directions import plan_passes
+from bench.edits.columns import plan_columns
+from bench.edits.directions import load_directions
 from bench.plan.checkpoints import direction_files, load_one, network_path
 from bench.plan.config import load_config
 from bench.run.input import to_input
@@ -76,8 +77,12 @@ class UpperBound:
     def passes(self, edits: Sequence[str]) -> list[EditPass]:
         """The reconstruction and the edits' columns at their cards' strengths."""
         rows = self.method.latent_rows
-        files = direction_files(load_config("synthetic"))
-        return plan_passes(edits, files, generator=generator_of("faces", rows), latent_rows=rows, method="warpres")
+        generator, files = generator_of("faces", rows), direction_files(load_config("synthetic"))
+        planned = plan_columns(edits, generator=generator, method="warpres")
+        passes, absent = load_directions(planned, files, generator=generator, latent_rows=rows, method="warpres")
+        for error in absent.values():
+            raise error
+        return passes
 
     @torch.inference_mode()
     def measure(

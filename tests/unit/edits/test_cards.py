@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
 from bench.cli import main
 from bench.core.contract import EditPass
 from bench.core.errors import UsageError
 from bench.edits.cards import all_cards, find_card, generator_of, read_card, read_cards, rows
-from bench.edits.directions import plan_passes
+from bench.edits.columns import plan_columns
 from bench.weights.registry import entries
 
 TEXT = """
@@ -146,29 +145,15 @@ def test_faults_of_cards_are_named(change: tuple[str, str], fault: str) -> None:
     assert error.value.what.startswith("frown.toml")
 
 
-Plan = Callable[..., list[EditPass]]
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    for name, shape in (("smile", (1, 512)), ("pose", (1, 18, 512)), ("age", (1, 512))):
-        torch.save(torch.ones(shape), tmp_path / f"{name}.pt")
-    import numpy as np
-
-    np.save(tmp_path / "Smiling_boundary.npy", np.ones((1, 9216), np.float32))
-
-    def planned(*names: str, **options: object) -> list[EditPass]:
-        fixed: dict[str, object] = {"generator": "ffhq-1024", "latent_rows": 18}
-        return plan_passes(names, lambda file: tmp_path / file, **fixed, **options)  # type: ignore[arg-type]
-
-    return planned
+def plan(*names: str, **options: Any) -> list[EditPass]:
+    return [item.edit for item in plan_columns(names, generator="ffhq-1024", **options)]
 
 
 def columns(passes: list[EditPass]) -> list[tuple[str, float]]:
     return [(item.pass_name, item.strength) for item in passes]
 
 
-def test_fixed_passes(plan: Plan) -> None:
+def test_fixed_passes() -> None:
     passes = plan("smile", "pose+")
     assert columns(passes) == [("reconstruction", 0.0), ("smile+", 3.0), ("smile-", -3.0), ("pose+", 3.0)]
     assert passes[0].direction is None
@@ -179,35 +164,28 @@ def test_fixed_passes(plan: Plan) -> None:
         plan("smile", strengths={"smile": [1.0, 2.0]})
 
 
-def test_a_label_the_data_lacks_takes_all_images(plan: Plan) -> None:
+def test_a_label_the_data_lacks_takes_all_images() -> None:
     passes = plan("smile", attributes={"Young"})
     assert {(item.inputs, item.reals) for item in passes} == {("all", "all")}
     assert plan("smile", attributes={"Smiling"})[1].inputs == "Smiling=-1"
 
 
-def test_sweeps(plan: Plan) -> None:
-    passes = plan("smile", mode="sweep", strengths={"smile": [-2, 0.5]})
+def test_sweeps() -> None:
+    passes = plan("smile", sweep=True, strengths={"smile": [-2, 0.5]})
     assert columns(passes)[1:] == [("smile-2", -2.0), ("smile+0.5", 0.5)]
     assert [item.inputs for item in passes[1:]] == ["Smiling=1", "Smiling=-1"]
-    assert len(plan("pose", mode="sweep")) == 10
+    assert len(plan("pose", sweep=True)) == 10
 
 
-def test_matched_strengths_are_given_by_column(plan: Plan) -> None:
-    passes = plan("smile", mode="matched", matched={"smile+": 2.25, "smile-": -4.0})
-    assert columns(passes)[1:] == [("smile+", 2.25), ("smile-", -4.0)]
-    with pytest.raises(UsageError, match="no matched strength for smile-"):
-        plan("smile", mode="matched", matched={"smile+": 2.25})
-
-
-def test_strengths_keep_their_meaning_for_a_methods_own_direction(plan: Plan) -> None:
+def test_strengths_keep_their_meaning_for_a_methods_own_direction() -> None:
     assert columns(plan("smile", method="featurestyle"))[1:] == [("smile+", 15.0), ("smile-", -15.0)]
     scaled = plan("smile", method="featurestyle", strengths={"smile": [1.5]})
     assert columns(scaled)[1:] == [("smile+", 7.5), ("smile-", -7.5)]
-    swept = plan("smile", method="featurestyle", mode="sweep", strengths={"smile": [1.0]})
+    swept = plan("smile", method="featurestyle", sweep=True, strengths={"smile": [1.0]})
     assert columns(swept)[1:] == [("smile+1", 5.0)]
 
 
-def test_a_column_that_an_edit_lacks(plan: Plan) -> None:
+def test_a_column_that_an_edit_lacks() -> None:
     with pytest.raises(UsageError, match="'lipstick' has no column 'lipstick-'"):
         plan("lipstick-")
 

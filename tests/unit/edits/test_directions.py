@@ -16,7 +16,7 @@ from bench.core.contract import Direction
 from bench.core.errors import MissingError, UsageError
 from bench.edits.cards import Card, Column
 from bench.edits.direction_files import read_tensor, spread
-from bench.edits.directions import direction_folders, load_direction, plan_passes
+from bench.edits.directions import direction_folders, load_direction
 
 D = 512
 VECTOR = torch.linspace(-1.0, 1.0, D)
@@ -204,7 +204,7 @@ def test_folders_are_searched_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the real direction files are not here")
 def test_real_direction_files_fit_their_cards() -> None:
-    from bench.edits.cards import all_cards
+    from bench.edits.cards import all_cards, find_card
 
     rows = {"ffhq-1024": 18, "lsun-car-512": 16}
     for item in all_cards():
@@ -218,6 +218,6 @@ def test_real_direction_files_fit_their_cards() -> None:
                     method=method,
                 )
                 assert direction.vector.shape == (rows[item.generator], 512)
-    smile = plan_passes(["smile"], lambda name: SHARED / name, generator="ffhq-1024", latent_rows=18)[1].direction
-    assert smile is not None
+    card = find_card("smile", "ffhq-1024")
+    smile = load_direction(card, lambda name: SHARED / name, generator="ffhq-1024", latent_rows=18)
     np.testing.assert_allclose(smile.vector.norm(dim=1), 1.0, atol=1e-5)
