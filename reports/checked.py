@@ -43,9 +43,8 @@ def check_rows(
         own = results.frame[(results.frame.protocol == protocol) & (results.frame.status == "ok")]
         if len(own):
             numbers = load_protocol(about.get("file") or protocol).numbers
-            lookup = _Features(results, own)
             claims = findings(own, facts, protocol, numbers, seconds)
-            ranked = agreements(own, passes, facts, protocol, numbers, lookup.of, lookup.references)
+            ranked = agreements(own, passes, facts, protocol, numbers, _Features(results, own))
             found.append(Checked(protocol, claims, ranked))
     return [item for item in found if item.claims or item.agreements]
 

@@ -8,8 +8,9 @@ people, all methods with the same people, so its interval says how far the order
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -60,8 +61,16 @@ class Agreement:
         return "tells the opposite" if self.high < 0 else "does not tell"
 
 
-# Features of lines of the frame under a metric, float32 (lines, D).
-Features = Callable[[pd.DataFrame, str], np.ndarray]
+class Features(Protocol):
+    """Where set metrics find what they compare, float32 (images, D); both raise LookupError where there is none."""
+
+    def of(self, frame: pd.DataFrame, metric: str) -> np.ndarray:
+        """Those of lines of the frame."""
+        ...
+
+    def references(self, edit: Pass, metric: str) -> np.ndarray:
+        """Those of the real images that a pass is compared with."""
+        ...
 
 
 def agreements(
@@ -71,13 +80,11 @@ def agreements(
     protocol: str,
     numbers: Bootstrap,
     features: Features,
-    references: Callable[[Pass, str], np.ndarray],
 ) -> list[Agreement]:
     """Every proxy of every edit of one protocol, where at least `FEWEST` methods have it and a truth is known.
 
     Args:
         frame: Results of that protocol, see `bench.results.frame.frame_of`.
-        features, references: Where set metrics find what they compare.
     """
     # Further seeds of a method are the same method again, and would count its rank several times.
     voting = [name for name in frame.method.unique() if not (is_reference(name, facts.references) or seed_of(name))]
@@ -85,7 +92,7 @@ def agreements(
     for edit in passes:
         own = frame[frame.method.isin(voting) & (frame["pass"] == edit.pass_name)]
         if edit.pass_name != RECONSTRUCTION and own.method.nunique() >= FEWEST:
-            found += _of_pass(own, edit, facts, protocol, numbers, features, references)
+            found += _of_pass(own, edit, facts, protocol, numbers, features)
     return found
 
 
@@ -96,7 +103,6 @@ def _of_pass(
     protocol: str,
     numbers: Bootstrap,
     features: Features,
-    references: Callable[[Pass, str], np.ndarray],
 ) -> list[Agreement]:
     methods = own.method.nunique()
     people = sorted(image for image, count in own.image.value_counts().items() if count == methods)
@@ -106,7 +112,7 @@ def _of_pass(
     draws = np.random.default_rng(numbers.seed).integers(0, len(people), (numbers.resamples, len(people)))
     truths = {metric: _means(own, metric, draws) for metric in _TRUTHS}
     proxies = {metric: _means(own, metric, draws) for metric in _PAIRS}
-    proxies |= {metric: _sets(own, metric, draws, edit, features, references, numbers.seed) for metric in _SETS}
+    proxies |= {metric: _sets(own, metric, draws, edit, features, numbers.seed) for metric in _SETS}
     found = []
     for proxy, ranked in proxies.items():
         for truth, true in truths.items():
@@ -147,13 +153,12 @@ def _sets(
     draws: np.ndarray,
     edit: Pass,
     features: Features,
-    references: Callable[[Pass, str], np.ndarray],
     seed: int,
 ) -> np.ndarray | None:
     """As `_means`, for a Fréchet distance: resampled to first order, by each picture's influence on it."""
     try:
-        real = references(edit, metric)
-        estimates = [frechet_estimate(features(each, metric), real) for _, each in own.groupby("method")]
+        real = features.references(edit, metric)
+        estimates = [frechet_estimate(features.of(each, metric), real) for _, each in own.groupby("method")]
     except (Undefined, LookupError):
         return None
     paired = len(real) == own.image.nunique() and edit.inputs == edit.reals

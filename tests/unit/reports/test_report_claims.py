@@ -124,6 +124,15 @@ def _ranked(order: Sequence[float], passes: Sequence[EditPass]) -> list[Row]:
     ]
 
 
+class Without:
+    """No features at all."""
+
+    def of(self, *_: object) -> np.ndarray:
+        raise LookupError
+
+    references = of
+
+
 @pytest.mark.parametrize(
     ("order", "verdict"),
     [((0.1, 0.2, 0.3, 0.4, 0.5), "tells the order"), ((0.5, 0.4, 0.3, 0.2, 0.1), "tells the opposite")],
@@ -133,17 +142,14 @@ def test_a_proxy_that_ranks_as_the_truth_does_is_told_from_one_that_does_not(
 ) -> None:
     turn = EditPass("pose+", None, 3.0)
 
-    def without(*_: object) -> np.ndarray:
-        raise LookupError
-
     own = [*_ranked(order, [turn]), row("real", "pose+", 0, id=1.0, asked_lpips=0.0)]
-    (finding,) = agreements(frame_of(own), [turn], facts(), PROTOCOL, NUMBERS, without, without)
+    (finding,) = agreements(frame_of(own), [turn], facts(), PROTOCOL, NUMBERS, Without())
     assert finding.verdict == verdict
     assert abs(finding.value) == pytest.approx(1)
     assert (finding.methods, finding.people, finding.proxy) == (5, 60, "ID")
     assert verdict in agreements_csv([finding])
     few = [item for item in own if item.method in ("m0", "m1", "m2")]
-    assert agreements(frame_of(few), [turn], facts(), PROTOCOL, NUMBERS, without, without) == []
+    assert agreements(frame_of(few), [turn], facts(), PROTOCOL, NUMBERS, Without()) == []
 
 
 def test_a_frechet_distance_is_ranked_by_its_features() -> None:
@@ -151,13 +157,17 @@ def test_a_frechet_distance_is_ranked_by_its_features() -> None:
     random = np.random.default_rng(0)
     real = random.normal(size=(60, 4))
 
-    def features(own: pd.DataFrame, metric: str) -> np.ndarray:
-        if metric != "fd":
-            raise LookupError(metric)
-        return real + 1.0 - 0.2 * int(own.method.iloc[0][1:])  # further off the lower the number
+    class Shifted:
+        def of(self, own: pd.DataFrame, metric: str) -> np.ndarray:
+            if metric != "fd":
+                raise LookupError(metric)
+            return real + 1.0 - 0.2 * int(own.method.iloc[0][1:])  # further off the lower the number
+
+        def references(self, *_: object) -> np.ndarray:
+            return real
 
     own = [row(f"m{at}", "pose+", i, asked_lpips=0.5 - 0.1 * at) for at in range(5) for i in range(60)]
-    (finding,) = agreements(frame_of(own), [turn], facts(), PROTOCOL, NUMBERS, features, lambda *_: real)
+    (finding,) = agreements(frame_of(own), [turn], facts(), PROTOCOL, NUMBERS, Shifted())
     assert (finding.proxy, finding.verdict) == ("FD", "tells the order")
 
 
@@ -166,12 +176,9 @@ def test_a_weak_correlation_tells_only_part_and_further_seeds_do_not_vote() -> N
     assert Agreement("Pose +", "ID", "Id asked", 5, 60, 0.5, -0.1, 0.6).verdict == "does not tell"
     turn = EditPass("pose+", None, 3.0)
 
-    def without(*_: object) -> np.ndarray:
-        raise LookupError
-
     own = _ranked((0.1, 0.2, 0.3, 0.4, 0.5), [turn])
     seeds = [replace(item, method="m0-s43") for item in own if item.method == "m0"]
-    (finding,) = agreements(frame_of([*own, *seeds]), [turn], facts(), PROTOCOL, NUMBERS, without, without)
+    (finding,) = agreements(frame_of([*own, *seeds]), [turn], facts(), PROTOCOL, NUMBERS, Without())
     assert finding.methods == 5
 
 
