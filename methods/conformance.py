@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.core.contract import Inversion, Method, listen
 from bench.core.domains import domains
@@ -71,11 +70,8 @@ class _Subject:
 
 
 def _device(method: Method) -> torch.device:
-    parameters: Any = getattr(method, "parameters", None)
-    if callable(parameters):
-        for parameter in parameters():
-            return parameter.device
-    return torch.device("cpu")
+    first = next(method.parameters(), None) if isinstance(method, nn.Module) else None
+    return torch.device("cpu") if first is None else first.device
 
 
 def _run(name: str, body: Callable[[_Subject], tuple[bool, str]], subject: _Subject) -> Finding:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.core.checkpoint import read_checkpoint
-from bench.core.contract import Domain
+from bench.core.contract import Domain, Method
+from bench.core.samples import DrawsSamples
 from methods.registry import Checkpoint, MethodEntry, assembled
 
 
@@ -36,17 +36,10 @@ def fit_of(entry: MethodEntry, domain: Domain, paths: Sequence[Path]) -> Fit:
     """
     checkpoints = [Checkpoint(path, read_checkpoint(path, values=False)) for path in paths]
     try:
-        method: Any = assembled(entry, domain, checkpoints)
+        method: object = assembled(entry, domain, checkpoints)
     except (RuntimeError, NotImplementedError):
         # A method that looks at values while it is built can be judged only when it is loaded.
         return Fit()
-    return Fit(int(getattr(method, "latent_rows", 0)), _width(method))
-
-
-def _width(method: object) -> int:
-    """D of a method over a StyleGAN2 generator, its own or its base encoder's; 0 for any other."""
-    for owner in (method, getattr(method, "base", None)):
-        config = getattr(getattr(owner, "generator", None), "config", None)
-        if isinstance(width := getattr(config, "style_dim", None), int):
-            return width
-    return 0
+    if not isinstance(method, Method):
+        return Fit()  # a plug-in that keeps no contract: `check` says what it lacks
+    return Fit(method.latent_rows, method.sampled_generator.config.style_dim if isinstance(method, DrawsSamples) else 0)

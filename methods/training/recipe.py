@@ -152,12 +152,12 @@ def _own_keys() -> list[str]:
 
 
 def _checked_options(recipe: Recipe, where: str) -> object:
-    """The task's `Options` of a recipe; None for a task that has none."""
+    """The task's `Options` of a recipe."""
     known = sorted(path.stem for path in TASKS.glob("*.py") if path.stem != "__init__")
     if recipe.task not in known:
         raise unknown_name("task", recipe.task, known)
-    kind = getattr(import_module(f"methods.training.tasks.{recipe.task}"), "Options", None)
-    return None if kind is None else from_table(kind, recipe.options, where, _own_keys())
+    task = import_module(f"methods.training.tasks.{recipe.task}")
+    return from_table(task.Options, recipe.options, where, _own_keys())
 
 
 def _with_digest(recipe: Recipe) -> Recipe:

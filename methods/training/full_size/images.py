@@ -110,7 +110,8 @@ class TrainingImages:
             except (ImageError, OSError, zipfile.BadZipFile) as error:
                 if name not in self._told:
                     self._told.add(name)
-                    print(f"note: left out of training: {getattr(error, 'what', f'{name}: {error}')}", file=sys.stderr)
+                    why = error.what if isinstance(error, ImageError) else f"{name}: {error}"
+                    print(f"note: left out of training: {why}", file=sys.stderr)
         raise MissingError("none of the training pictures can be read", "check --data")
 
     def _decoded(self, name: str) -> np.ndarray:
