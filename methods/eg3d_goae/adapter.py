@@ -129,7 +129,8 @@ class Goae(nn.Module):
         with stage("render"):
             _, depth, _ = self.generator.features(planes, cameras)
         with stage("mask"):
-            return mixed(planes, plain, self.mask(cameras, depth)[1])
+            _, soft = self.mask(cameras, depth)
+            return mixed(planes, plain, soft)
 
     def mask(self, cameras: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
         """Where the first plane is seen, (N, 1, side, side): binary, and with soft borders."""

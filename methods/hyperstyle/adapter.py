@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -97,17 +99,15 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     # The W encoder's file has a decoder and a latent_avg too; the authors' code throws them away.
     refuse_strangers(encoder, ("encoder.", "decoder."), w_file.path)
     config = HyperConfig(tuned=tuned_layers(named, options_of(main.content), main.path))
-    networks = _networks(
-        config,
-        GeneratorConfig.config_f(find_domain(domain).generator_size),
-        Canvas.of(domain, find_domain(domain).generator_size),
-    )
-    hypernet = networks[2]
+    size = find_domain(domain).generator_size
+    networks = _networks(config, GeneratorConfig.config_f(size), Canvas.of(domain, size))
+    hypernet = networks.hypernet
     square = [index for index, block in hypernet.refinement_blocks.items() if isinstance(block, SharedBlock)]
     check_aliases(named, square, hypernet.shared_weight_hypernet.state_dict(), str(main.path))
     average = latent_avg_of(main.content, main.path)
-    where = str(main.path), str(w_file.path)
-    return _assembled(entry.name, networks, config, shared_tensors(named), encoder, where, average)
+    return _assembled(
+        entry.name, networks, config, _Part(shared_tensors(named), main.path), _Part(encoder, w_file.path), average
+    )
 
 
 def _ours(name: str, domain: Domain, file: Checkpoint) -> HyperStyle:
@@ -116,34 +116,36 @@ def _ours(name: str, domain: Domain, file: Checkpoint) -> HyperStyle:
     refuse_strangers(tensors, ("encoder.", "hypernet.", "decoder.", "latent_avg"), file.path)
     config, sizes = from_dict(HyperConfig, given["hyper"]), from_dict(GeneratorConfig, given["generator"])
     networks = _networks(config, sizes, Canvas.of(domain, sizes.size))
-    where = str(file.path), str(file.path)
-    return _assembled(name, networks, config, tensors, tensors, where, tensors["latent_avg"])
+    part = _Part(tensors, file.path)
+    return _assembled(name, networks, config, part, part, tensors["latent_avg"])
 
 
-_Networks = tuple[Canvas, WEncoder, HyperNet, Generator]
+class _Networks(NamedTuple):
+    canvas: Canvas
+    w_encoder: WEncoder
+    hypernet: HyperNet
+    generator: Generator
+
+
+class _Part(NamedTuple):
+    tensors: Mapping[str, Tensor]
+    path: Path
 
 
 def _networks(config: HyperConfig, sizes: GeneratorConfig, canvas: Canvas) -> _Networks:
     with torch.device("meta"):
         encoder = WEncoder(config.w_encoder, sizes.style_dim)
-        return canvas, encoder, HyperNet(config, sizes, canvas.input_size[1]), Generator(sizes)
+        return _Networks(canvas, encoder, HyperNet(config, sizes, canvas.input_size[1]), Generator(sizes))
 
 
 def _assembled(
-    name: str,
-    networks: _Networks,
-    config: HyperConfig,
-    tensors: Mapping[str, Tensor],
-    encoder: Mapping[str, Tensor],
-    where: tuple[str, str],
-    average: Tensor,
+    name: str, networks: _Networks, config: HyperConfig, main: _Part, encoder: _Part, average: Tensor
 ) -> HyperStyle:
-    """The method of `tensors` ("hypernet.*", "decoder.*") and `encoder` ("encoder.*"); `where` those two come from."""
-    canvas, w_encoder, hypernet, generator = networks
-    load_part(w_encoder, encoder, "encoder.", where[1])
-    load_part(hypernet, tensors, "hypernet.", where[0])
-    load_part(generator, tensors, "decoder.", where[0])
-    return HyperStyle(name, canvas, w_encoder, hypernet, generator, average, config.iterations)
+    """The method of `main` ("hypernet.*", "decoder.*") and `encoder` ("encoder.*")."""
+    load_part(networks.w_encoder, encoder.tensors, "encoder.", encoder.path)
+    load_part(networks.hypernet, main.tensors, "hypernet.", main.path)
+    load_part(networks.generator, main.tensors, "decoder.", main.path)
+    return HyperStyle(name, *networks, average, config.iterations)
 
 
 METHODS = (

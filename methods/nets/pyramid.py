@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,18 @@ def upsample_add(coarse: Tensor, lateral: Tensor) -> Tensor:
     return F.interpolate(coarse, size=lateral.shape[2:], mode="bilinear", align_corners=True) + lateral
 
 
+class Encoded(NamedTuple):
+    """What a W+ encoder says of images.
+
+    Attributes:
+        codes: (N, L, D), with or without latent_avg as its maker says.
+        taps: The backbone's c0..c3, (N, C, h, w) each; F_0 of StyleRes and WarpRes is c1.
+    """
+
+    codes: Tensor
+    taps: tuple[Tensor, ...]
+
+
 class PyramidEncoder(IRSE):
     """Pictures (N, 3, h, w) in [-1, 1] -> codes (N, L, D) without latent_avg; e4e or pSp by `config.wiring`."""
 
@@ -102,10 +114,10 @@ class PyramidEncoder(IRSE):
         self.latlayer1 = nn.Conv2d(middle, width, 1)
         self.latlayer2 = nn.Conv2d(fine, width, 1)
 
-    def encode(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Codes (N, L, D) without latent_avg, and the taps c0..c3 (F_0 of StyleRes and WarpRes is c1)."""
+    def encode(self, x: Tensor) -> Encoded:
+        """Codes without latent_avg, and taps."""
         taps = self.taps(x)
-        return self.codes_of(taps), taps
+        return Encoded(self.codes_of(taps), taps)
 
     def codes_of(self, taps: Sequence[Tensor]) -> Tensor:
         """Codes (N, L, D) without latent_avg of the backbone's taps."""
@@ -118,4 +130,4 @@ class PyramidEncoder(IRSE):
 
     def forward(self, x: Tensor) -> Tensor:
         """The codes alone; `encode` gives the taps as well."""
-        return self.encode(x)[0]
+        return self.encode(x).codes

@@ -17,12 +17,9 @@ from bench.core.domains import find_domain
 from bench.core.signature import expect
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
-from methods.nets.pyramid import PyramidConfig, PyramidEncoder, Wiring
+from methods.nets.pyramid import Encoded, PyramidConfig, PyramidEncoder, Wiring
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
-
-# Codes (N, L, D) with latent_avg, and the backbone's taps.
-Encoded = tuple[Tensor, tuple[Tensor, ...]]
 
 
 class PyramidMethod(LatentMethod):
@@ -53,14 +50,14 @@ class PyramidMethod(LatentMethod):
 
     def invert_from(self, images: Tensor, base: Encoded) -> Inversion:
         """The inversion of images whose `invert_base` is known."""
-        return Inversion(base[0])
+        return Inversion(base.codes)
 
     def encode(self, images: Tensor) -> Encoded:
-        """W+ codes (N, L, D) including latent_avg, and the taps c0..c3 (c1 is F_0 of StyleRes and WarpRes)."""
+        """Codes with latent_avg, and taps, of float32 (N, 3, *input_size) in [-1, 1]."""
         self.canvas.check(images)
         with stage("encode"):
             codes, taps = self.encoder.encode(images)
-            return codes + self.latent_avg, taps
+            return Encoded(codes + self.latent_avg, taps)
 
 
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> PyramidMethod:

@@ -91,12 +91,14 @@ class Pti(Optimisation):
         name: str,
         canvas: Canvas,
         generator: Generator,
-        distances: tuple[Distance, Distance],
+        distance: Distance,
         average: Tensor,
-        how: tuple[Projection, Tuning],
+        how: Projection,
+        tuning_distance: Distance,
+        tuning: Tuning,
     ) -> None:
-        super().__init__(name, canvas, generator, distances[0], average, how[0])
-        self._tuning_distance, self._tuning = distances[1], how[1]
+        super().__init__(name, canvas, generator, distance, average, how)
+        self._tuning_distance, self._tuning = tuning_distance, tuning
 
     def _one(self, image: Tensor) -> TunedInversion:
         pivot = super()._one(image)
@@ -164,17 +166,17 @@ def _stacked(parts: Sequence[ProjectedInversion]) -> ProjectedInversion:
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> Optimisation:
     """From a file with a generator, and LPIPS's backbones (or the world's critics), in any order."""
     generator, average, rest = _generator(checkpoints, entry.name)
-    distances = _distances(rest, entry.name)
+    distance, tuning_distance = _distances(rest, entry.name)
     canvas = Canvas.of(domain, generator.config.size, generator.config.size)
     ours = any(file.metadata for file in checkpoints)
     steps = entry.steps or (_WORLD_STEPS if ours else _STEPS)[entry.name]
-    rates = _WORLD_RATES if ours else (Projection.rate, Tuning.rate)
+    rate, tuning_rate = _WORLD_RATES if ours else (Projection.rate, Tuning.rate)
     if entry.name == "pti":
-        tuning = Tuning(steps=round(steps * Tuning.steps / Projection.steps), rate=rates[1])
-        how = Projection(steps=steps, rate=rates[0]), tuning
-        return Pti(entry.name, canvas, generator, (distances[0], distances[-1]), average, how)
-    apart = Projection(space="w+", steps=steps, rate=rates[0], samples=10_000)
-    return Optimisation(entry.name, canvas, generator, distances[0], average, apart)
+        tuning = Tuning(steps=round(steps * Tuning.steps / Projection.steps), rate=tuning_rate)
+        how = Projection(steps=steps, rate=rate)
+        return Pti(entry.name, canvas, generator, distance, average, how, tuning_distance, tuning)
+    apart = Projection(space="w+", steps=steps, rate=rate, samples=10_000)
+    return Optimisation(entry.name, canvas, generator, distance, average, apart)
 
 
 def _generator(checkpoints: Sequence[Checkpoint], method: str) -> tuple[Generator, Tensor, list[Checkpoint]]:
@@ -188,17 +190,20 @@ def _generator(checkpoints: Sequence[Checkpoint], method: str) -> tuple[Generato
     raise MissingError(f"{method} needs a StyleGAN2 generator; {seen}", "give stylegan2-ffhq-config-f.pt")
 
 
-def _distances(files: Sequence[Checkpoint], method: str) -> list[Distance]:
-    """Of the projection (VGG16) and of the tuning (AlexNet); one for both on the world."""
+def _distances(files: Sequence[Checkpoint], method: str) -> tuple[Distance, Distance]:
+    """Of the projection (VGG16) and of the tuning (AlexNet); twice the same on the world and where nothing is tuned."""
     for file in files:
         if any(name.startswith("describer.") for name in state_dict_of(file.content)):
-            return [_world_distance(load_critics(file.path)[0])]
-    wanted: tuple[Backbone, ...] = ("vgg", "alex") if method == "pti" else ("vgg",)
+            describer, _ = load_critics(file.path)
+            return (_world_distance(describer),) * 2
+    projecting: Backbone = "vgg"
+    tuning: Backbone = "alex" if method == "pti" else "vgg"
     found = {_backbone_of(file): file for file in files}
-    if missing := [net for net in wanted if net not in found]:
+    if missing := [net for net in (projecting, tuning) if net not in found]:
         what = {"vgg": "VGG16 (vgg16-imagenet)", "alex": "AlexNet (alexnet-imagenet)"}[missing[0]]
         raise MissingError(f"{method} needs torchvision's {what} for its perceptual distance", "weights fetch")
-    return [_lpips_distance(net, found[net]) for net in wanted]
+    made = {net: _lpips_distance(net, found[net]) for net in {projecting, tuning}}
+    return made[projecting], made[tuning]
 
 
 def _backbone_of(file: Checkpoint) -> Backbone | None:

@@ -52,13 +52,15 @@ class Sfe(LatentMethod):
         self,
         name: str,
         generator: Generator,
-        networks: tuple[Inverter, Mixer, PyramidEncoder],
+        inverter: Inverter,
+        editor: Mixer,
+        e4e: PyramidEncoder,
         average: Tensor,
         config: SfeConfig,
     ) -> None:
         side = generator.config.size
         super().__init__(name, Canvas("faces", (side, side), side), generator, average)
-        self.inverter, self.editor, self.e4e = networks
+        self.inverter, self.editor, self.e4e = inverter, editor, e4e
         self.config = config
 
     def shrink(self, images: Tensor) -> Tensor:
@@ -130,7 +132,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     load_part(inverter, tensors, _INVERTER, own.path)
     load_strict(e4e, take(state_dict_of(e4e_file.content), "encoder."), str(e4e_file.path))
     generator = built(found, generator_file.path)
-    return Sfe(entry.name, generator, (inverter, editor, e4e), found.average, config)
+    return Sfe(entry.name, generator, inverter, editor, e4e, found.average, config)
 
 
 METHODS = (

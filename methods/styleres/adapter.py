@@ -18,9 +18,9 @@ from bench.core.errors import MissingError, UsageError
 from bench.core.signature import expect
 from methods.nets.base import Canvas, edited, latent_avg_of, shifted
 from methods.nets.configs import from_dict
-from methods.nets.pyramid import PyramidConfig
+from methods.nets.pyramid import Encoded, PyramidConfig
 from methods.nets.stylegan2 import Generator, GeneratorConfig, State, StyleDelta
-from methods.psp.adapter import Encoded, assemble
+from methods.psp.adapter import assemble
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.styleres.bases import BASES, base_method, ours_of, parts_golden, pick
 from methods.styleres.names import RELEASED_CLAMP, check_unused, generator_tensors, official_name, residual_tensors
@@ -35,7 +35,7 @@ class Base(Protocol):
     latent_rows: int
 
     def encode(self, images: Tensor) -> Encoded:
-        """Codes (N, L, D) with latent_avg, and the backbone's taps."""
+        """Codes with latent_avg, and taps, of float32 (N, 3, *canvas.input_size) in [-1, 1]."""
         ...
 
 

@@ -14,6 +14,7 @@ from bench.core.options import options_of
 from bench.core.signature import expect
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
+from methods.nets.pyramid import Encoded
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.styletransformer.names import encoder_names, official_names, unwrapped
@@ -31,15 +32,15 @@ class StyleTransformer(LatentMethod):
 
     def invert(self, images: Tensor) -> Inversion:
         """Invert float32 (N, 3, *input_size) in [-1, 1]."""
-        return Inversion(self.encode(images)[0])
+        return Inversion(self.encode(images).codes)
 
-    def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Codes (N, L, D) with latent_avg, and the backbone's taps c0..c3."""
+    def encode(self, images: Tensor) -> Encoded:
+        """Codes with latent_avg, and taps, of float32 (N, 3, *input_size) in [-1, 1]."""
         self.canvas.check(images)
         with stage("encode"):
             rows, taps = self.encoder.encode(images, queries(self.encoder.tokens.z, self.generator.mapping))
         # A file may carry more tokens than the generator has rows; all attend to each other, the first ones are read.
-        return rows[:, : self.latent_rows] + self.latent_avg, taps
+        return Encoded(rows[:, : self.latent_rows] + self.latent_avg, taps)
 
 
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> StyleTransformer:

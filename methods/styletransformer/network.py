@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.nets.irse import IRSE, IRSEConfig
-from methods.nets.pyramid import upsample_add
+from methods.nets.pyramid import Encoded, upsample_add
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,15 @@ class StyleTransformerEncoder(IRSE):
         self.latlayer2 = nn.Conv2d(fine, width, 1)
         self.tokens = TokenDecoder(config)
 
-    def encode(self, images: Tensor, query: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Codes (N, n, D) without latent_avg, and the backbone's taps c0..c3 (F_0 of StyleRes and WarpRes is c1).
+    def encode(self, images: Tensor, query: Tensor) -> Encoded:
+        """Codes (N, n, D) without latent_avg, a row a token, and taps.
 
         Args:
             images: float32 (N, 3, h, w) in [-1, 1].
             query: (1 or N, n, D), the tokens z through a generator's mapping network (`queries`).
         """
         taps = self.taps(images)
-        return self.tokens(query, self.pyramid(taps))[-1], taps
+        return Encoded(self.tokens(query, self.pyramid(taps))[-1], taps)
 
     def pyramid(self, taps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """c3, p2 and p1, (N, D, h, w) each, of the backbone's taps."""

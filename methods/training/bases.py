@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
 from methods.nets.configs import from_dict
-from methods.nets.pyramid import PyramidConfig, PyramidEncoder
+from methods.nets.pyramid import Encoded, PyramidConfig, PyramidEncoder
 from methods.nets.stylegan2 import Generator, GeneratorConfig
 from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig, queries
 from methods.training.world import find
@@ -28,8 +28,8 @@ class QueriedEncoder(nn.Module):
         self.register_buffer("query", query)
         self.query: Tensor
 
-    def encode(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Codes (N, L, D) without the mean, and the backbone's taps."""
+    def encode(self, images: Tensor) -> Encoded:
+        """Codes without the mean w, and taps."""
         return self.encoder.encode(images, self.query)
 
 

@@ -81,7 +81,7 @@ class InversionTask(Task, ABC):
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
         """This process's part of `count` random training images, float32 (n, 3, 64, 64) in [-1, 1]."""
-        images = self.people.draw(count, random, self.context.processes)[0]
+        images = self.people.draw(count, random, self.context.processes)
         return images.contiguous(memory_format=torch.channels_last)
 
     def draw_w(self, count: int, random: torch.Generator) -> Tensor:

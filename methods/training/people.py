@@ -53,20 +53,19 @@ class People:
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def draw(self, count: int, random: torch.Generator, processes: Processes | None = None) -> tuple[Tensor, Tensor]:
-        """`count` random images, half of them mirrored; of several processes each gets its part.
-
-        Returns:
-            images: float32 (n, 3, 64, 64) in [-1, 1] on the device.
-            indices: int64 (n,) on the CPU, in 0 .. 2 N - 1 for N people: index i + N is the mirror image of person i.
-        """
+    def draw(self, count: int, random: torch.Generator, processes: Processes | None = None) -> Tensor:
+        """`count` random images, half of them mirrored; of several processes each gets its part (n, 3, 64, 64)."""
         indices = torch.randint(2 * len(self), (count,), generator=random)
         if processes is not None:
             indices = processes.part(indices)
-        return self.images(indices), indices
+        return self.images(indices)
 
     def images(self, indices: Tensor) -> Tensor:
-        """Pictures float32 (n, 3, 64, 64) in [-1, 1] on the device of `indices` (as `draw` gives them)."""
+        """Images float32 (n, 3, 64, 64) in [-1, 1] on the device.
+
+        Args:
+            indices: int64 (n,) on the CPU, in 0 .. 2 N - 1 for N people: index i + N is the mirror image of person i.
+        """
         rows, mirrored = indices % len(self), indices >= len(self)
         pixels = self._bytes(rows).float() / 127.5 - 1
         return torch.where(mirrored.to(self.device, non_blocking=True)[:, None, None, None], pixels.flip(3), pixels)

@@ -60,6 +60,13 @@ class March(NamedTuple):
     weights: Tensor
 
 
+class Samples(NamedTuple):
+    """Raw density (N, R, S, 1) and features (N, R, S, C) of S samples along each ray."""
+
+    density: Tensor
+    features: Tensor
+
+
 # Points (N, M, 3) -> raw density (N, M, 1) and features (N, M, C).
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 # Width and height axis of each plane. There is no (y, z): planes 1 and 2 both see x and z, one transposed, and every
@@ -91,27 +98,27 @@ def render(
     fine = fine_depths(coarse, march(coarse, *first, white=config.white).weights, config, draws)
     second = evaluate(field, origins, directions, fine)
     depths, order = torch.cat([coarse, fine], 2).sort(2)
-    density = torch.cat([first[0], second[0]], 2).gather(2, order)
-    features = torch.cat([first[1], second[1]], 2)
+    density = torch.cat([first.density, second.density], 2).gather(2, order)
+    features = torch.cat([first.features, second.features], 2)
     return march(depths, density, features.gather(2, order.expand_as(features)), white=config.white)
 
 
 def coarse_depths(config: RenderConfig, origins: Tensor, directions: Tensor, draws: Draws | None) -> Tensor:
     """Distances (N, R, coarse, 1): even steps, each moved by its jitter; the last may lie beyond `far`."""
-    ends = (1 / config.near, 1 / config.far) if config.disparity else (config.near, config.far)
-    steps = torch.linspace(*ends, config.coarse, device=origins.device, dtype=origins.dtype).view(1, 1, -1, 1)
+    start, end = (1 / config.near, 1 / config.far) if config.disparity else (config.near, config.far)
+    steps = torch.linspace(start, end, config.coarse, device=origins.device, dtype=origins.dtype).view(1, 1, -1, 1)
     jitter = torch.full_like(steps, 0.5) if draws is None else draws.jitter.to(origins)
-    depths = steps + jitter * (ends[1] - ends[0]) / (config.coarse - 1)
+    depths = steps + jitter * (end - start) / (config.coarse - 1)
     depths = depths.expand(*directions.shape[:2], -1, -1)
     return 1 / depths if config.disparity else depths
 
 
-def evaluate(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) -> tuple[Tensor, Tensor]:
-    """Raw density (N, R, S, 1) and features (N, R, S, C) at distances (N, R, S, 1)."""
+def evaluate(field: Field, origins: Tensor, directions: Tensor, depths: Tensor) -> Samples:
+    """The field at distances (N, R, S, 1)."""
     points = origins[:, None, None] + depths * directions[:, :, None]
     density, features = field(points.flatten(1, 2))
     shape = depths.shape[:3]
-    return density.view(*shape, 1), features.view(*shape, -1)
+    return Samples(density.view(*shape, 1), features.view(*shape, -1))
 
 
 def march(depths: Tensor, density: Tensor, features: Tensor, *, white: bool = False) -> March:

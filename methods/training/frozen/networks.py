@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.nets.pyramid import Encoded
 from methods.training.bases import BaseEncoder
 from methods.training.frozen.copies import frozen_copy, images_last
 from methods.training.losses import Critics
@@ -19,14 +20,14 @@ class FastEncoder:
     def __init__(self, encoder: BaseEncoder, average: Tensor, dtype: torch.dtype = torch.bfloat16) -> None:
         self.network, self.average, self.dtype = frozen_copy(encoder, dtype), average, dtype
 
-    def encode(self, images: Tensor, *, gradient: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Codes W float32 (N, L, D) with the mean, and the backbone's taps in the copy's dtype.
+    def encode(self, images: Tensor, *, gradient: bool = False) -> Encoded:
+        """Codes W float32 with the mean, and taps in the copy's dtype.
 
         `gradient`: let gradients through to the images (w-consistency, cycles through x'_i).
         """
         with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
             codes, taps = self.network.encode(images_last(images, self.dtype))
-            return codes.float() + self.average, taps
+            return Encoded(codes.float() + self.average, taps)
 
 
 class FastCritics:

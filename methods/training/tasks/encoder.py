@@ -126,7 +126,7 @@ class EncoderTask(Task):
         return {"codes": found, "regression": (found - codes).abs().mean()}
 
     def _invert(self, random: torch.Generator) -> dict[str, Tensor]:
-        real, _ = self.train_people.draw(self.recipe.batch, random, self.context.processes)
+        real = self.train_people.draw(self.recipe.batch, random, self.context.processes)
         raw = self._encode(real)
         with self.context.exactly():
             return self._losses(raw, real)

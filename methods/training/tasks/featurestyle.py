@@ -119,7 +119,12 @@ class FeatureStyleTask(InversionTask):
     @cached_property
     def before(self) -> EncoderMethod:
         """The present encoder's codes without its feature map."""
-        return EncoderMethod("featurestyle's codes", self, lambda images: self.encoder(self.encoder.shrink(images))[0])
+
+        def codes(images: Tensor) -> Tensor:
+            rows, _ = self.encoder(self.encoder.shrink(images))
+            return rows
+
+        return EncoderMethod("featurestyle's codes", self, codes)
 
     def predecessor(self) -> EncoderMethod:
         """Its own W+ codes without the feature map."""

@@ -72,7 +72,7 @@ class HfgiTask(InversionTask):
         real = self.draw(self.recipe.batch, random)
         warps = random_perspectives(self.recipe.batch, options.distortion, options.distorted_share, random)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            codes = self.encoder.encode(real)[0]
+            codes = self.encoder.encode(real).codes
             styles = self.generator.styles(codes)
             prefix = self.generator.advance(None, styles, self.config.fuse_after)
             low = low_rate(self._finished(prefix, styles), CANVAS.input_size)

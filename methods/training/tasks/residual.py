@@ -116,7 +116,7 @@ class ResidualTask(Task):
             if self.options.flow_source == "pictures":
                 for part in flow_parts(self.model).values():
                     part.eval()
-            images, _ = self.people.draw(self.recipe.batch, random, self.context.processes)
+            images = self.people.draw(self.recipe.batch, random, self.context.processes)
             codes, taps = self.networks.base.encoder.encode(images)
             delta = self._edits(codes, random)
             if self.options.train == "flow":
@@ -249,7 +249,7 @@ class ResidualTask(Task):
     def _flow_of(self, images: Tensor, delta: Tensor) -> Tensor:
         """WarpRes's flow (n, 2, r, r) in pixels."""
         assert isinstance(self.model, WarpRes)
-        codes = self.networks.encoder.encode(images)[0] + self.networks.average
+        codes = self.networks.encoder.encode(images).codes + self.networks.average
         generator, model = self.networks.generator, self.model
         before, after = (model.prefix(generator, which) for which in (codes, codes + delta))
         maps = (model.flow_maps(generator, codes + delta, after), model.flow_maps(generator, codes, before))

@@ -76,7 +76,7 @@ class StyleTransformerTask(InversionTask):
 
     def _encode(self, images: Tensor) -> Tensor:
         query = queries(self.encoder.tokens.z, self.own.mapping)
-        return self.encoder.encode(images, query)[0].float() + self.average
+        return self.encoder.encode(images, query).codes.float() + self.average
 
     def _regress(self, w: Tensor) -> dict[str, Tensor]:
         codes = self.plain.broadcast(w)
