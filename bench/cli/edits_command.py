@@ -132,7 +132,7 @@ def _fit(options: argparse.Namespace, device: str) -> dict[str, Any]:
         domain=options.domain,
         kind=options.kind,
         labels=options.labels or "",
-        attributes=tuple(name for name in (options.attributes or "").split(",") if name),
+        attributes=tuple(dict.fromkeys(name.strip() for name in (options.attributes or "").split(",") if name.strip())),
         components=options.components,
         seed=options.seed,
         output=options.output,

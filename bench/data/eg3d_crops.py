@@ -42,10 +42,14 @@ def listing(root: Path, split: str) -> Listing:
 def _cameras(file: Path) -> dict[str, tuple[float, ...]]:
     try:
         labels: Any = json.loads(read_text(file))["labels"]
-        found = {str(name): tuple(map(float, camera)) for name, camera in labels}
+        pairs = [(str(name), tuple(map(float, camera))) for name, camera in labels]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise MissingError(f"{file}: cannot be read as cameras ({error})", SOURCE) from None
-    for name, camera in found.items():
+    found: dict[str, tuple[float, ...]] = {}
+    for name, camera in pairs:
+        if name in found:
+            raise MissingError(f"{file}: {name} is listed twice", SOURCE)
+        found[name] = camera
         if len(camera) != 25 or not all(map(math.isfinite, camera)):
             raise MissingError(f"{file}: the camera of {name} is not 25 numbers", SOURCE)
     return found

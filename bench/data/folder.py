@@ -69,9 +69,12 @@ def _read_labels(root: Path) -> tuple[dict[str, dict[str, int]], str]:
     if "file_name" not in header:
         raise MissingError(f"{path}: has no column file_name", f"add one, or call the labels {LABELS}")
     first = header.index("file_name")
-    full = [row for _, row in rows if len(row) == len(header)]
-    kept = [at for at in range(len(header)) if at != first and full and {row[at] for row in full} <= _VALUES]
-    chosen = [(number, [row[first], *(row[at] for at in kept)]) for number, row in rows if len(row) == len(header)]
+    if odd := next((number for number, row in rows if len(row) != len(header)), None):
+        raise MissingError(f"{path}, line {odd}: expected {len(header)} fields, as its header has")
+    # A column with a label in it is one of labels: another value among them is told by its line.
+    others = [at for at in range(len(header)) if at != first]
+    kept = [at for at in others if _are_labels([row[at] for _, row in rows])]
+    chosen = [(number, [row[first], *(row[at] for at in kept)]) for number, row in rows]
     return (_labels(path, ["file_name", *(header[at] for at in kept)], chosen) if kept else {}), METADATA
 
 
@@ -94,9 +97,17 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, found[1:]
 
 
+def _are_labels(values: Sequence[str]) -> bool:
+    """Whether a column of a table about pictures is one of labels: all of it is, or most of it with a -1 among it."""
+    right = [value for value in values if value in _VALUES]
+    return bool(right) and (len(right) == len(values) or ("-1" in right and 2 * len(right) > len(values)))
+
+
 def _labels(path: Path, header: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> dict[str, dict[str, int]]:
     labels: dict[str, dict[str, int]] = {}
     for number, row in rows:
+        if not row[0]:
+            raise MissingError(f"{path}, line {number}: no picture is named")
         if len(row) != len(header) or not set(row[1:]) <= _VALUES:
             raise MissingError(f"{path}, line {number}: expected a name and {len(header) - 1} labels of -1 or 1")
         if row[0] in labels:

@@ -91,7 +91,12 @@ def _scores(samples: Samples, request: Request, generator: str, say: Callable[[s
     """Attribute -> (sample numbers, scores), and what gave them."""
     everything = torch.arange(len(samples.codes))
     if is_file(request.labels):
-        return scores_of_file(Path(request.labels), len(samples.codes)), Path(request.labels).name
+        file = Path(request.labels)
+        scores = scores_of_file(file, len(samples.codes))
+        for name, (which, _) in scores.items():
+            if len(which) < len(everything) and name in (request.attributes or (name,)):
+                say(f"{file.name}: {len(everything) - len(which)} of {len(everything)} samples have no {name}")
+        return scores, file.name
     if request.labels:
         label, what = labeller_of(request.labels), request.labels
     else:

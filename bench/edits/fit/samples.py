@@ -25,6 +25,8 @@ from bench.core.samples import DrawsSamples, SampledGenerator
 Labeller = Callable[[Tensor], Tensor | Mapping[str, Tensor]]
 # Pixels of the images that are generated together: one of 1024 px, or 256 of 64 px.
 _PIXELS = 1 << 20
+# Of a score; beyond it sums of float32 squares overflow.
+_LARGEST = 1e15
 
 
 @dataclass(frozen=True)
@@ -93,25 +95,29 @@ def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
     """
     try:
         text = read_text(path)
-        lines = [
-            line for line in csv.reader(text.splitlines(), delimiter=_delimiter(text)) if any(map(str.strip, line))
-        ]
+        reader = csv.reader(text.splitlines(), delimiter=_delimiter(text))
+        lines = [(reader.line_num, line) for line in reader if any(map(str.strip, line))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise MissingError(f"{path}: the labels cannot be read ({why})") from error
-    if not lines or len(lines[0]) < 2 or lines[0][0].strip() != "sample":
+    header = [name.strip() for name in lines[0][1]] if lines else []
+    if len(header) < 2 or header[0].casefold() != "sample" or not all(header):
         raise UsageError(
             f"{path}: wrong header", "sample,smile in the first line, then a sample's number and its score"
         )
+    if twice := next((name for name in header if header.count(name) > 1), None):
+        raise UsageError(f"{path}, line {lines[0][0]}: the column {twice!r} is there twice")
     seen: set[int] = set()
-    found: dict[str, dict[int, float]] = {name.strip(): {} for name in lines[0][1:]}
-    for number, line in enumerate(lines[1:], 2):
+    found: dict[str, dict[int, float]] = {name: {} for name in header[1:]}
+    for number, line in lines[1:]:
         try:
             sample, scores = int(line[0]), [float(text) if text.strip() else None for text in line[1:]]
-        except (ValueError, IndexError):
+        except ValueError:
             raise UsageError(
-                f"{path}, line {number}: expected a sample's number and scores, not {','.join(line)!r}"
+                f"{path}, line {number}: expected a sample's number and scores, not {','.join(line)[:80]!r}"
             ) from None
+        if odd := [score for score in scores if score is not None and not abs(score) <= _LARGEST]:
+            raise UsageError(f"{path}, line {number}: {odd[0]:g} is no score", "leave the field empty for none")
         if not 0 <= sample < count or len(scores) != len(found):
             raise UsageError(f"{path}, line {number}: expected a sample of 0 to {count - 1} and {len(found)} scores")
         if sample in seen:
@@ -120,6 +126,8 @@ def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
         for name, score in zip(found, scores, strict=True):
             if score is not None:
                 found[name][sample] = score
+    if empty := [name for name, own in found.items() if not own]:
+        raise UsageError(f"{path}: no sample has a score in the column {empty[0]!r}")
     return {name: (torch.tensor(list(own)), torch.tensor(list(own.values()))) for name, own in found.items()}
 
 
@@ -158,19 +166,37 @@ def measured(samples: Samples, label: Labeller, what: str, say: Callable[[str], 
     Raises UsageError where the labeller fails, or gives something else than a score an image.
     """
     parts: dict[str, list[Tensor]] = {}
+    names: set[str] | None = None
     for start, images in samples.images():
         try:
             answer = label(images)
         except Exception as error:
             size = "x".join(map(str, images.shape[2:]))
             raise UsageError(f"{what} cannot judge pictures of {size}: {type(error).__name__}: {error}") from error
-        for name, values in (answer if isinstance(answer, Mapping) else {"score": answer}).items():
-            scores = torch.as_tensor(values).detach().float().cpu()
+        by_name = {str(name): own for name, own in answer.items()} if isinstance(answer, Mapping) else {"score": answer}
+        if not by_name or by_name.keys() != (names or by_name.keys()):
+            earlier = f", and {', '.join(sorted(names))} before" if names else ""
+            raise UsageError(f"{what} measures {', '.join(sorted(by_name)) or 'nothing'} of picture {start}{earlier}")
+        names = set(by_name)
+        for name, values in by_name.items():
+            scores = _as_scores(values, what)
             if tuple(scores.shape) != (len(images),):
                 raise UsageError(
                     f"{what} gave {list(scores.shape)} for {len(images)} pictures; expected one score each"
                 )
-            parts.setdefault(str(name), []).append(scores)
+            if len(odd := (~(scores.abs() <= _LARGEST)).nonzero()):
+                at = int(odd[0])
+                raise UsageError(
+                    f"{what} gave {float(scores[at]):g} as {name} of picture {start + at}; that is no score"
+                )
+            parts.setdefault(name, []).append(scores)
         if start and start // 500 != (start - len(images)) // 500:
             say(f"{start} of {len(samples.codes)} pictures")
     return {name: torch.cat(found) for name, found in parts.items()}
+
+
+def _as_scores(values: object, what: str) -> Tensor:
+    try:
+        return torch.as_tensor(values).detach().float().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"{what} gave {type(values).__name__}, no tensor of scores ({error})") from error

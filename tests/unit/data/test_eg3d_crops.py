@@ -50,6 +50,7 @@ def test_other_data_sets_have_no_cameras(tmp_path: Path) -> None:
         ([["a.jpg", CAMERA[:24]]], "the camera of a.jpg is not 25 numbers"),
         ([["a.jpg", [*CAMERA[:24], float("nan")]]], "the camera of a.jpg is not 25 numbers"),
         ([["a.jpg"]], "cannot be read as cameras"),
+        ([["a.jpg", CAMERA], ["a.jpg", CAMERA]], "a.jpg is listed twice"),
         ({"a": 1}, "cannot be read as cameras"),
     ],
 )

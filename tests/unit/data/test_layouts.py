@@ -84,6 +84,10 @@ def test_metadata_of_an_image_folder_gives_its_labels(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text('text,file_name,Smiling\n"a, face",a.png,1\n')
     listing = list_images("folder", tmp_path, "all")
     assert listing.entries[0].attributes == {"Smiling": 1} and "metadata.csv" in listing.notes[0]
+    for wrong, fault in (("nan", "line 4: expected a name and 1 labels"), ("", "line 4"), ("1,1", "expected 2 fields")):
+        (tmp_path / "metadata.csv").write_text(f"file_name,Smiling\na.png,1\nb.png,-1\nc.png,{wrong}\n")
+        with pytest.raises(MissingError, match=fault):
+            list_images("folder", tmp_path, "all")
     (tmp_path / "metadata.csv").write_text("image,Smiling\na.png,1\n")
     with pytest.raises(MissingError, match="no column file_name"):
         list_images("folder", tmp_path, "all")
