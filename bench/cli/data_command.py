@@ -7,7 +7,14 @@ from __future__ import annotations
 import argparse
 import json
 
+from bench.cli.values import whole
 from bench.core.errors import ExitCode
+
+SOME_FACES = 100
+
+
+def _faces(text: str) -> int | None:
+    return None if text == "all" else whole(0)(text)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="NAME", help="kind of data set (default: told by what is in the folder)")
     parser.add_argument("--split", default="test")
     parser.add_argument("--quick", action="store_true", help="look at headers only, decode nothing")
+    parser.add_argument(
+        "--faces", type=_faces, default=SOME_FACES, metavar="N|all",
+        help=f"look for a face in so many pictures, where a detector is here (default: {SOME_FACES}; --quick: 0)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true")
 
 
@@ -25,10 +36,13 @@ def run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from bench.data.check import guess, inspect
+    from bench.plan.detectors import face_detector
 
     root = Path(options.root)
     name = options.data or guess(root)
-    report = inspect(name, root, options.split, thorough=not options.quick)
+    faces = 0 if options.quick and options.faces == SOME_FACES else options.faces
+    detector = face_detector() if faces != 0 else None
+    report = inspect(name, root, options.split, thorough=not options.quick, detector=detector, faces=faces)
     if options.json:
         print(json.dumps({"data": name, "guessed": not options.data, **vars(report)}, ensure_ascii=False))
     else:

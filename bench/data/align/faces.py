@@ -76,6 +76,15 @@ def _model_file() -> Path:
     return file
 
 
+def is_installed() -> bool:
+    """Whether the extra `align` is here."""
+    try:
+        _model_file()
+    except MissingError:
+        return False
+    return True
+
+
 def find_faces(image: np.ndarray) -> list[Face]:
     """The faces of a uint8 (H, W, 3) RGB image, the largest first. Raises MissingError without the extra."""
     detector, predictor = _models()

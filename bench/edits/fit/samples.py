@@ -185,10 +185,8 @@ def measured(samples: Samples, label: Labeller, what: str, say: Callable[[str], 
                     f"{what} gave {list(scores.shape)} for {len(images)} pictures; expected one score each"
                 )
             if len(odd := (~(scores.abs() <= _LARGEST)).nonzero()):
-                at = int(odd[0])
-                raise UsageError(
-                    f"{what} gave {float(scores[at]):g} as {name} of picture {start + at}; that is no score"
-                )
+                value, at = float(scores[odd[0]]), start + int(odd[0])
+                raise UsageError(f"{what} gave {value:g} as {name} of picture {at}; that is no score")
             parts.setdefault(name, []).append(scores)
         if start and start // 500 != (start - len(images)) // 500:
             say(f"{start} of {len(samples.codes)} pictures")
