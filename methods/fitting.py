@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from bench.core.checkpoint import read_checkpoint
-from bench.core.contract import Domain, Method
+from bench.core.contract import CameraMethod, Domain, KnowsWidth, Method
 from bench.core.samples import DrawsSamples
 from methods.registry import Checkpoint, MethodEntry, assembled
 
@@ -42,4 +44,26 @@ def fit_of(entry: MethodEntry, domain: Domain, paths: Sequence[Path]) -> Fit:
         return Fit()
     if not isinstance(method, Method):
         return Fit()  # a plug-in that keeps no contract: `check` says what it lacks
-    return Fit(method.latent_rows, method.sampled_generator.config.style_dim if isinstance(method, DrawsSamples) else 0)
+    return Fit(method.latent_rows, width_of(method))
+
+
+def width_of(method: Method, device: str = "cpu", *, loaded: bool = False) -> int:
+    """D of a method's codes: as it says, of the generator it draws samples from, or of what it inverts.
+
+    It is asked to invert no image at all, then one that has no values: neither computes anything; where that does not
+    tell and it is `loaded`, one black image. 0 where nothing tells.
+    """
+    if isinstance(method, KnowsWidth):
+        return int(method.latent_width)
+    if isinstance(method, DrawsSamples):
+        return method.sampled_generator.config.style_dim
+    if isinstance(method, CameraMethod):
+        return 0
+    for count, where in ((0, device), (1, "meta"), *(((1, device),) if loaded else ())):
+        try:
+            with torch.random.fork_rng(devices=()), torch.inference_mode():
+                codes = method.invert(torch.zeros(count, 3, *method.input_size, device=where)).codes
+            return int(codes.shape[-1]) if codes.ndim == 3 else 0
+        except Exception:  # what a method of somebody's does with such images is its own business
+            continue
+    return 0

@@ -10,29 +10,34 @@ from textwrap import wrap
 from typing import Any
 
 from bench.cli.printing import columns_here, tell
-from bench.core.errors import FETCH, ExitCode
+from bench.core.errors import FETCH, ExitCode, MissingError
 from bench.core.text_table import WIDTH, aligned, wrapped
 from bench.data.check import quick, warnings_of
 from bench.plan.beyond import further_methods
 from bench.plan.build import Assembly
 from bench.plan.config import Config
-from bench.plan.dry_run import PlannedCell, bytes_left, planned_cells, statuses
+from bench.plan.dry_run import PlannedCell, bytes_left, planned_cells, statuses, what_is_there
 from bench.plan.eta import seconds_left, words
+from bench.plan.limits import check_space
 from bench.plan.missing import MissingItem, fetch_names, missing_items
 from bench.plan.work import NOT_APPLICABLE, UNUSABLE
 from bench.run.workers import possible
 from bench.weights.registry import human_bytes
 
 
-def print_plan(config: Config, assembly: Assembly, folder: Path, *, as_json: bool) -> int:
-    """Print what a run would do; `folder` is the run's."""
-    cells, items = planned_cells(assembly, folder), missing_items(assembly.missing)
+def print_plan(config: Config, assembly: Assembly, folder: Path, *, fresh: bool, as_json: bool) -> int:
+    """Print what a run would do; `folder` is the run's, of which a `fresh` one takes nothing over."""
+    there = what_is_there(assembly.work, folder, fresh=fresh)
+    cells, items = planned_cells(assembly, there), missing_items(assembly.missing)
     problems = quick(assembly.work.images)
-    code = _tell_unusable(assembly)
+    code = max(_tell_unusable(assembly), _tell_full(folder, assembly, cells))
     if as_json:
-        print(json.dumps(_plain(config, assembly, folder, cells, items) | {"unusable": problems}, ensure_ascii=False))
+        more = {"unusable": problems, "known_in_part": there.in_part}
+        print(json.dumps(_plain(config, assembly, folder, cells, items) | more, ensure_ascii=False))
         return code
-    lines = [*_head(config, assembly, folder, cells, problems), "", *_cells_table(cells), "", *_states(assembly)]
+    notes = [there.in_part] if there.in_part else []
+    notes += warnings_of(problems, len(assembly.work.images))
+    lines = [*_head(config, assembly, folder, cells, notes), "", *_cells_table(cells), "", *_states(assembly)]
     lines += ["", *_missing(items), "", *_steps(items)] if items else ["", "missing: nothing"]
     lines += ["", *_beyond(config), "", *_costs(config, assembly, cells)]
     print("\n".join(lines))
@@ -45,6 +50,17 @@ def _tell_unusable(assembly: Assembly) -> int:
     for reason, command in unusable.items():
         tell(f"error: {reason}" + (f"\n  next: {command}" if command else ""))
     return int(ExitCode.MISSING if unusable else ExitCode.OK)
+
+
+def _tell_full(folder: Path, assembly: Assembly, cells: Sequence[PlannedCell]) -> int:
+    """Say on stderr that the disk has no room for the results; the exit code of the plan."""
+    size = bytes_left(cells, assembly.work.evaluators)
+    try:
+        check_space(folder, size or 0, sum(cell.todo or 0 for cell in cells))
+    except MissingError as error:
+        tell(f"error: {error.what}\n  next: {error.next_step}")
+        return int(ExitCode.MISSING)
+    return int(ExitCode.OK)
 
 
 def _plain(
@@ -75,7 +91,7 @@ def _plain_cell(cell: PlannedCell) -> dict[str, Any]:
 
 
 def _head(
-    config: Config, assembly: Assembly, folder: Path, cells: Sequence[PlannedCell], problems: Sequence[str]
+    config: Config, assembly: Assembly, folder: Path, cells: Sequence[PlannedCell], notes: Sequence[str]
 ) -> Iterator[str]:
     count = f"{len(assembly.work.images):,}" if assembly.counted else "?"
     todo = [cell.todo for cell in cells]
@@ -85,7 +101,7 @@ def _head(
         ("pictures", f"{count} of {config.data.name}, {config.data.split}"),
         ("protocols", ", ".join(evaluator.protocol for evaluator in assembly.work.evaluators)),
         ("results", f"{results} to compute, {sum(cell.done for cell in cells):,} there"),
-        *(("note", note) for note in (*assembly.notes, *warnings_of(problems, len(assembly.work.images)))),
+        *(("note", note) for note in (*assembly.notes, *notes)),
     ]
     return wrapped(rows)
 

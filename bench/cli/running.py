@@ -20,6 +20,7 @@ from bench.data.check import quick, warnings_of
 from bench.plan.build import Assembly, assemble
 from bench.plan.config import Config
 from bench.plan.eta import remember
+from bench.plan.limits import check_space
 from bench.plan.manifest import dropped, manifest
 from bench.plan.missing import missing_items, next_steps
 from bench.plan.sources import terms_of
@@ -27,7 +28,7 @@ from bench.plan.work import Work, disk_bytes
 from bench.results import store
 from bench.results.columns import record_columns
 from bench.results.wholeness import load_results
-from bench.run.backends import run_parts
+from bench.run.backends import check_backend, run_parts
 from bench.run.job import RemoteJob, do_part
 from bench.run.known import Known, complete_rows, find_known
 from bench.run.pool import take_over
@@ -42,12 +43,13 @@ def run(config: Config, options: argparse.Namespace) -> int:
     shard = from_environment(asked=options.part or "")
     if shard.size > 1:
         tell(shard.words)
+    check_backend(config, shard)
     assembly = assemble(config, shard, dry=options.dry_run)
     folder = config.run_folder()
     if lost := what_is_dropped(folder, assembly):
         tell(f"note: {folder}: the report will no longer show {', '.join(lost)}; their results are kept")
     if options.dry_run:
-        return print_plan(config, assembly, folder, as_json=options.json)
+        return print_plan(config, assembly, folder, fresh=options.fresh, as_json=options.json)
     assembly.refuse_if_incomplete()
     for note in (*assembly.notes, *terms_of(config)):
         tell(f"note: {note}")
@@ -121,7 +123,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
         return
     if again := {row.key for row in there} - done & {row.key for _, row in work.rows()}:
         tell(f"{len(again)} results failed before and are tried again")
-    _check_disk(folder, disk_bytes(work, done), len(todo))
+    check_space(folder, disk_bytes(work, done), len(todo))
     if shard.rank == 0:
         for line in warnings_of(quick(work.images), len(work.images)):
             tell(line)
@@ -152,11 +154,8 @@ def _complete(folder: Path, shard: Shard, work: Work, known: Known, missing: Seq
     written = complete_rows(folder, shard.name, work, known, missing)
     if written:
         tell(f"{len(written)} results taken over from other protocols, which measure the same")
-    evaluators = {evaluator.protocol: evaluator for evaluator in work.evaluators}
-    left = [known.lacking(row, evaluators[row.protocol]) for row in missing if row.key in known.keys - written]
-    if left:
-        names = ", ".join(sorted(set().union(*left))) or "their images"
-        tell(f"{len(left)} results lack {names} alone: other protocols have measured the rest")
+    if sentence := known.in_part(work, (row for row in missing if row.key not in written)):
+        tell(sentence)
     return written
 
 
@@ -190,16 +189,6 @@ def _reasons(failed: Sequence[store.Row], most: int = 10) -> list[tuple[str, int
         )
         counts[reason] = counts.get(reason, 0) + 1
     return sorted(counts.items(), key=lambda item: -item[1])[:most]
-
-
-def _check_disk(folder: Path, needed: int, results: int) -> None:
-    """Refuse to start what would fill the disk; `needed` bytes are those of the results that are missing."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise MissingError(
-            f"{folder} needs about {needed / 1e6:.0f} MB for {results} results, {free / 1e6:.0f} MB are free",
-            "free some space, or choose another folder with --output",
-        )
 
 
 def _forget(folder: Path, shard: Shard) -> None:

@@ -154,6 +154,13 @@ class TwinMethod(Method, Protocol):
 
 
 @runtime_checkable
+class KnowsWidth(Protocol):
+    """A method that says how wide its codes are; of any other it is found out."""
+
+    latent_width: int
+
+
+@runtime_checkable
 class ChoosesFilter(Protocol):
     """A method that says how images of another size are brought to its own; any other's are resized bilinearly."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from bench.core.contract import EditPass
 from bench.core.evaluator import Evaluator
 from bench.plan.work import NOT_APPLICABLE, Work, row_bytes
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, read_rows
+from bench.run.known import find_known
 from bench.run.pool import offered
 
 if TYPE_CHECKING:
@@ -44,9 +45,21 @@ class PlannedCell:
         return None if self.images is None else self.images - self.done
 
 
-def planned_cells(assembly: Assembly, folder: Path) -> list[PlannedCell]:
-    """All cells in table order: the real images, then every method asked for. `folder` is the run's."""
-    done = _done(assembly.work, folder)
+@dataclass(frozen=True)
+class There:
+    """What earlier runs have left.
+
+    Attributes:
+        done: (method, pass, protocol) -> results that are not computed again.
+        in_part: Of how many others some columns are known, in a sentence; "" for none.
+    """
+
+    done: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    in_part: str = ""
+
+
+def planned_cells(assembly: Assembly, there: There) -> list[PlannedCell]:
+    """All cells in table order: the real images, then every method asked for."""
     own = {spec.name: spec.passes for spec in assembly.work.specs}
     original = [EditPass(ORIGINAL, None, 0.0)]
     blocks: list[tuple[str, Sequence[EditPass]]] = [(REAL, original), (REAL_JPEG, original)]
@@ -60,7 +73,7 @@ def planned_cells(assembly: Assembly, folder: Path) -> list[PlannedCell]:
             edit.inputs,
             edit.reals,
             _count(assembly, edit),
-            done.get((name, edit.pass_name, evaluator.protocol), 0),
+            there.done.get((name, edit.pass_name, evaluator.protocol), 0),
         )
         for name, edits in blocks
         for edit in edits
@@ -92,13 +105,18 @@ def _count(assembly: Assembly, edit: EditPass) -> int | None:
     return len(assembly.work.members(edit)) if assembly.counted else None
 
 
-def _done(work: Work, folder: Path) -> Mapping[tuple[str, str, str], int]:
-    """Results that are there, in other runs beside this one too; the images' digests, for which every file is read,
-    are asked for only then.
+def what_is_there(work: Work, folder: Path, *, fresh: bool) -> There:
+    """Results that need not be computed, in the run's `folder` and in the runs beside it, by other protocols too; none
+    where a `fresh` run forgets them.
+
+    The images' digests, for which every file is read, are asked for only where there is something.
     """
     own = {row.key for row in read_rows(folder) if row.final} if (folder / "rows").is_dir() else set()
-    if not own and not any(folder.parent.glob("*/manifest.json")):
-        return {}
-    missing = {row.key for _, row in work.rows()} - own
-    keys = own | offered(folder, work, missing)
-    return {(cell.method, cell.pass_name, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}
+    if fresh or not (own or (folder / "rows").is_dir() or any(folder.parent.glob("*/manifest.json"))):
+        return There()
+    keys = own | offered(folder, work, {row.key for _, row in work.rows()} - own)
+    missing = [row for _, row in work.rows() if row.key not in keys]
+    known = find_known(folder, work, missing, beside=True)
+    keys |= {row.key for row in known.complete(work, missing)}
+    counts = {(cell.method, cell.pass_name, cell.protocol): cell.done for cell in work.cells(keys)} if keys else {}
+    return There(counts, known.in_part(work, (row for row in missing if row.key not in keys)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.errors import UsageError, unknown_name
+from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.core.folder_names import check_name
 from bench.results.row import REAL, REAL_JPEG, TRUTH
 
@@ -80,7 +81,7 @@ def check_folders(config: Config) -> None:
     if files and not Path(files).is_dir():
         why = "is a file" if Path(files).exists() else "does not exist"
         raise UsageError(f"the folder of direction files, --directions {files}, {why}", "name the folder they lie in")
-    _check_output(Path(config.run.output))
+    _check_output(config.run_folder())
 
 
 def _check_output(folder: Path) -> None:
@@ -89,6 +90,16 @@ def _check_output(folder: Path) -> None:
         raise UsageError(f"--output {folder}: {nearest} is no folder", "choose another folder with --output")
     if not os.access(nearest, os.W_OK):
         raise UsageError(f"--output {folder}: cannot write to {nearest}", "choose another folder with --output")
+
+
+def check_space(folder: Path, needed: int, results: int) -> None:
+    """Raise MissingError for what would fill the disk; `needed` bytes are those of the results that are missing."""
+    free = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free
+    if needed > free:
+        raise MissingError(
+            f"{folder} needs about {needed / 1e6:.0f} MB for {results} results, {free / 1e6:.0f} MB are free",
+            "free some space, or choose another folder with --output",
+        )
 
 
 def _check_variants(config: Config) -> None:

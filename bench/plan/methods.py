@@ -133,10 +133,26 @@ def _spec(
                     f"the edit {edit.pass_name!r} is for codes of {rows} rows; {name}'s have {loaded.latent_rows}",
                     "choose the preset of this checkpoint's generator",
                 )
+        _check_width(name, loaded, passes, device)
         return loaded
 
     digests = tuple((file.name, file_digest(file)) for file in files)
     return MethodSpec(name, method_digest(with_steps(find(method), steps), files), passes, load, title, digests)
+
+
+def _check_width(name: str, method: Method, passes: Sequence[EditPass], device: str) -> None:
+    """Raise UsageError for a direction of another width than the codes of a method that only now tells its own."""
+    from methods.fitting import width_of
+
+    directions = {edit.pass_name: edit.direction for edit in passes if edit.direction is not None}
+    wide = {name: one.vector.shape[-1] for name, one in directions.items() if one.rule in ("add", "set_coordinate")}
+    width = width_of(method, device, loaded=True) if wide else 0
+    for edit, own in wide.items():
+        if width and own != width:
+            raise UsageError(
+                f"the edit {edit!r} is for codes {own} wide; those of {name} are {width} wide",
+                "give a direction found for this method's generator",
+            )
 
 
 def with_matched_strengths(

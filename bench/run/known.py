@@ -82,6 +82,20 @@ class Known:
         known = {metric for source in self._sources.get(row.key, ()) for metric in source.shared}
         return set(evaluator.column_digests) - known
 
+    def in_part(self, work: Work, rows: Iterable[Row]) -> str:
+        """How many of the rows are known in part, and what they lack, in a sentence; "" for none."""
+        evaluators = {evaluator.protocol: evaluator for evaluator in work.evaluators}
+        left = [self.lacking(row, evaluators[row.protocol]) for row in rows if row.key in self._sources]
+        names = ", ".join(sorted(set().union(*left))) or "their images"
+        return f"{len(left)} results lack {names} alone: other protocols have measured the rest" if left else ""
+
+    def complete(self, work: Work, rows: Sequence[Row]) -> list[Row]:
+        """Those of the rows that are copied from other protocols, as far as can be told without reading features."""
+        evaluators = {evaluator.protocol: evaluator for evaluator in work.evaluators}
+        pictured = shown(work, rows)
+        known = (row for row in rows if row.key in self._sources and row.key not in pictured)
+        return [row for row in known if not self.lacking(row, evaluators[row.protocol])]
+
     def narrowed(self, work: Work, missing: Iterable[tuple[Row, Evaluator]]) -> Work:
         """The work with evaluators that measure no more than the rows in hand lack; what is known of these is read."""
         if not self._sources:
@@ -162,9 +176,7 @@ def complete_rows(run: Path, shard: str, work: Work, known: Known, missing: Sequ
     returns their keys.
     """
     evaluators = {evaluator.protocol: evaluator for evaluator in work.evaluators}
-    rows = [(row, evaluators[row.protocol]) for row in missing]
-    pictured = shown(work, missing)
-    whole = known.whole((row, evaluator) for row, evaluator in rows if row.key not in pictured)
+    whole = known.whole((row, evaluators[row.protocol]) for row in known.complete(work, missing))
     keys: set[str] = set()
     batch: list[Entry] = []
     with ShardWriter(run, shard) as writer:

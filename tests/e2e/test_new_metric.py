@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,13 @@ def _refuse(*_: Any, **__: Any) -> Any:
     raise AssertionError("an old metric was measured again")
 
 
+def _plan(desk: Desk, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert desk.here(*words, "--dry-run", "--json") == 0
+    plan: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return plan
+
+
 def _files(run: Path) -> dict[str, bytes]:
     files = [path for folder in ("tables", "grids") for path in sorted((run / folder).rglob("*")) if path.is_file()]
     return {path.relative_to(run).as_posix(): path.read_bytes() for path in files}
@@ -66,6 +74,16 @@ def test_only_the_new_metrics_code_runs(
     for name in ("ssim", "psnr"):
         monkeypatch.setattr(similarity, name, _refuse)
     capsys.readouterr()
+    for name in ("one", "two"):
+        plan = _plan(desk, capsys, *wide, "--name", name)
+        assert plan["known_in_part"].startswith("70 results lack brightness alone")
+        assert sum(cell["done"] for cell in plan["cells"]) == 0
+    assert _plan(desk, capsys, *wide, "--name", "one", "--fresh")["known_in_part"] == ""
+    plan = _plan(desk, capsys, *desk.basics, "--protocols", str(desk.folder / "less-1.toml"), "--name", "three")
+    assert sum(cell["done"] for cell in plan["cells"]) == 58
+    assert plan["known_in_part"].startswith("12 results lack their images alone")
+    assert sum(cell["done"] for cell in _plan(desk, capsys, *desk.basics, "--name", "one")["cells"]) == 70
+    assert sum(cell["done"] for cell in _plan(desk, capsys, *desk.basics, "--name", "one", "--fresh")["cells"]) == 0
     assert desk.here(*wide, "--name", "two") == 0  # from the run beside it
     assert "70 results lack brightness alone" in capsys.readouterr().err
     assert _files(desk.folder / "runs/two") == alone

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-from bench.core.errors import MissingError
+from bench.core.errors import MissingError, UsageError
 from bench.plan.config import Config
 from bench.run.job import Progress, RemoteJob
 from bench.run.shard import Shard
@@ -20,6 +20,10 @@ EXTRAS = {"dask": "distributed", "slurm": "submitit"}
 
 class Backend(Protocol):
     """What a module of this package offers as functions."""
+
+    def check(self, config: Config) -> None:
+        """Look at all that the configuration tells it. Raises UsageError or MissingError for what cannot work."""
+        ...
 
     def parts(self, config: Config) -> int:
         """Into how many parts a run is cut where the configuration does not say."""
@@ -41,6 +45,28 @@ def find_backend(name: str) -> Backend:
     module: Any = import_module(f"bench.run.backends.{name}")
     backend: Backend = module
     return backend
+
+
+def check_backend(config: Config, shard: Shard) -> None:
+    """Refuse what a backend could not do, before anything else is done.
+
+    Raises:
+        UsageError: Options of one backend given to another, or a backend asked for within a part.
+        MissingError: Its package is not installed, or what it would ask does not answer.
+    """
+    name = config.run.backend
+    if config.run.scheduler and name != "dask":
+        raise UsageError(f"--scheduler is of dask, the backend is {name}", "add --backend dask, or leave it out")
+    if config.run.parts and name == "local":
+        raise UsageError("--parts is of a backend", "add --backend dask or slurm; --part K/N does one part")
+    if name == "local":
+        return
+    if shard.size > 1:
+        raise UsageError(
+            f"this is part {shard.rank + 1} of {shard.size} ({shard.source}), and --backend {name} makes parts itself",
+            "--part all to do everything from here, or leave --backend out",
+        )
+    find_backend(name).check(config)
 
 
 def run_parts(name: str, job: RemoteJob, count: int, progress: Progress) -> list[dict[str, Any]]:

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from distributed import Client, LocalCluster, as_completed
+from distributed.comm.addressing import parse_address, parse_host_port
+from distributed.comm.registry import backends
 from distributed.scheduler import KilledWorker
 
 from bench.core.cores import cores
-from bench.core.errors import MissingError
+from bench.core.errors import MissingError, UsageError
 from bench.plan.config import Config
 from bench.run.job import Progress, RemoteJob, count_made
 from bench.run.shard import Shard
+
+# A scheduler that is there answers at once.
+CONNECT_SECONDS = 5.0
+
+
+def check(config: Config) -> None:
+    """Whether the scheduler's address is one, and something answers there."""
+    address = config.run.scheduler
+    if not address:
+        return
+    try:
+        scheme, place = parse_address(address)
+        host, port = ("", 0) if scheme == "inproc" else parse_host_port(place)
+        if scheme not in backends or not 0 <= port < 1 << 16:
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"--scheduler {address!r} is no address of dask's", "--scheduler tcp://HOST:8786") from None
+    if not host:
+        return
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        fault = f"nothing answers at --scheduler {address} ({error})"
+        raise MissingError(fault, "start it with `dask scheduler`, or leave --scheduler out") from None
 
 
 def parts(config: Config) -> int:

@@ -68,7 +68,7 @@ def test_without_a_detector_the_command_says_what_gets_one(
     monkeypatch.setattr(detectors, "face_detector", lambda: DETECTOR)
     assert main([*words, "--faces", "all", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["without_face"] == ["03.png"]
-    for wrong in ("-1", "none", "nan", ""):
+    for wrong in ("-1", "none", "nan"):
         with pytest.raises(SystemExit) as left:
             main([*words, "--faces", wrong])
         assert left.value.code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ def dry(*words: str) -> int:
         (["--batch", "99999999999999999999"], "--batch must be at most"),
         (["--steps", "99999999999999999999"], "--steps must be at most"),
         (["--parts", "-1"], "--parts must be at least 0"),
+        (["--parts", "2"], "--parts is of a backend"),
+        (["--scheduler", "tcp://h:1"], "--scheduler is of dask, the backend is local"),
+        (["--backend", "nope"], "backend"),
+        (["--part", "0/3"], "there is no part '0/3'"),
+        (["--part", "4/3"], "there is no part '4/3'"),
+        (["--part", "1/3", "--backend", "dask"], "this is part 1 of 3 (--part), and --backend dask makes parts itself"),
+        (["--backend", "slurm", "--scheduler", "tcp://h:1"], "--scheduler is of dask, the backend is slurm"),
+        (["--name", "plain.py", "--output", "."], "plain.py is no folder"),
+        (["--device", "tpu"], "device 'tpu'"),
         (["--directions", "/nonexistent/y"], "does not exist"),
         (["--name", "con"], "device's name"),
         (["--name", "a\\b"], "no folder's name may"),
@@ -73,6 +83,104 @@ def test_values_are_refused(place: Path, words: list[str], says: str, capsys: py
     (place / "none.toml").write_text(card + "columns = []\n")
     assert dry(*words) in (2, 3)
     assert says in capsys.readouterr().err
+
+
+SLURM = "[run]\ncluster = '{}'\n[run.slurm]\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "config", "code", "says"),
+    [
+        (["dask", "--scheduler", "nope"], "", 2, "'nope' is no address of dask's"),
+        (["dask", "--scheduler", "tcp://h"], "", 2, "is no address of dask's"),
+        (["dask", "--scheduler", "tcp://h:99999"], "", 2, "is no address of dask's"),
+        (["dask", "--scheduler", "gopher://h:1"], "", 2, "is no address of dask's"),
+        (["dask", "--scheduler", "tcp://127.0.0.1:1"], "", 3, "nothing answers at --scheduler tcp://127.0.0.1:1"),
+        (["slurm"], SLURM.format("local", "nope = 3"), 2, "[run.slurm] or run.cluster"),
+        (["slurm"], SLURM.format("local", "timeout_min = 'long'"), 2, "[run.slurm] or run.cluster"),
+        (["slurm"], SLURM.format("nope", "timeout_min = 60"), 2, "any executor named nope"),
+        (["slurm"], SLURM.format("local", "timeout_min = 60"), 0, ""),
+    ],
+)
+def test_what_a_backend_is_told_is_looked_at(
+    place: Path, words: list[str], config: str, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip({"dask": "distributed", "slurm": "submitit"}[words[0]])
+    (place / "own.toml").write_text(config)
+    assert dry("--config", "own.toml", "--backend", *words) == code
+    assert says in capsys.readouterr().err
+    assert not (place / "jobs").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"RANK": "3", "WORLD_SIZE": "3"}, "part 3 of 3"),
+        ({"RANK": "one", "WORLD_SIZE": "3"}, "RANK is 'one'"),
+        ({"WORLD_SIZE": "2"}, "RANK is ''"),
+        ({"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "x"}, "SLURM_ARRAY_TASK_COUNT is 'x'"),
+        ({"WARPRES_BENCH_PART": "5/2"}, "no part '5/2'"),
+    ],
+)
+def test_the_environment_of_a_part_is_looked_at(
+    environment: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert dry() == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_by_the_plan(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", ["total", "used", "free"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 5000))
+    assert dry("--methods", "e4e", "--edits", "none") == 3
+    captured = capsys.readouterr()
+    assert "MB are free" in captured.err and "results" in captured.out
+    assert not Path("runs").exists()
+
+
+WIDE = """
+import torch
+from bench.core.contract import Inversion
+from methods.registry import MethodEntry
+
+class Narrow:
+    name, domain, stages, latent_rows = "narrow", "faces", (), 10
+    input_size = output_size = (64, 64)
+    {declared}
+
+    def invert(self, images):
+        {first}
+        return Inversion(images.mean((2, 3))[:, None].repeat(1, 10, 1))
+
+    def edit(self, inversion, delta=None):
+        raise SystemExit("an image was made")
+
+METHODS = (MethodEntry("narrow", lambda entry, domain, files: Narrow(), files=()),)
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "first", "early"),
+    [
+        ("latent_width = 3", "raise SystemExit('an image was inverted')", True),
+        ("", "", True),
+        ("", "assert len(images) > 0", True),
+        ("", "assert bool(images.abs().max() <= 1) and len(images)", False),
+    ],
+)
+def test_a_plug_ins_width_is_known_before_the_first_image(
+    place: Path, declared: str, first: str, early: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "narrow.py").write_text(WIDE.format(declared=declared, first=first))
+    words = ["--plugin", "narrow.py", "--methods", "narrow", "--edits", "smile"]
+    assert dry(*words) == (3 if early else 0)
+    if early:
+        assert "for codes of width 3" in capsys.readouterr().err
+    assert main(["run", "--limit", "2", *words]) == (3 if early else 2)
+    said = capsys.readouterr().err
+    assert ("for codes of width 3" if early else "is for codes 64 wide; those of narrow are 3 wide") in said
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "", "real", "truth", "a/b", "CON", ".hidden", "x" * 300, "all"])
