@@ -22,6 +22,7 @@ from metrics.summary import effective_rule
 Verdict = Literal["better", "worse", "same", "too few", ""]
 Direction = Literal["up", "down", "none"]
 Better = Callable[[str], Direction]
+_NOTHING = pd.Series(dtype="float64")
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ class Pairs:
     def values(self, edit: str, column: str, method: str) -> pd.Series:
         """Values by image in a column (`metric@protocol`) of a pass, a failed one as its mean counts it."""
         metric, _, protocol = column.partition("@")
-        own = self._values.get((edit, protocol, method), pd.DataFrame())
-        return own[metric].dropna() if metric in own else pd.Series(dtype="float64")
+        own = self._values.get((edit, protocol, method))
+        return _NOTHING if own is None or metric not in own else own[metric].dropna()
 
     def difference(self, edit: str, column: str, first: str, second: str) -> Difference | None:
         """Second minus first, without a verdict; None where the column has no values of both by image."""

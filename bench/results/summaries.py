@@ -144,7 +144,7 @@ class _Table:
 
     def cells(self, rows: list[Row], edit: Mapping[str, Any], *, sets: bool = True) -> dict[str, Cell]:
         """Cells of one method's rows of a pass; without `sets`, those with one value an image alone."""
-        values = [row.values for row in rows]
+        values = [dict(row.values) for row in rows]
         failures = [_why(row) for row in rows]
         found = summarise(
             values,
