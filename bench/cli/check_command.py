@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from bench.cli.plugin_option import add_plugin
 from bench.cli.printing import show
 from bench.core.device import choose_device
 from bench.core.errors import ExitCode
@@ -21,9 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--preset", help="whose checkpoint to take where none is given (default: synthetic)")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods"
-    )
+    add_plugin(parser)
     parser.add_argument("--json", action="store_true")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.plugin_option import add_plugin
 from bench.cli.printing import tell
 from bench.cli.values import number, seed, whole
 from bench.core.device import choose_device
@@ -37,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument("--generator", type=Path, metavar="FILE", help="a file with a StyleGAN2 generator, no method")
     fit.add_argument("--domain", metavar="NAME", default="faces")
     fit.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    fit.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods")
+    add_plugin(fit)
     text = parser.add_argument_group("text: StyleCLIP's global direction between two texts (needs the extra [text])")
     text.add_argument("--neutral", metavar="TEXT", help='what is there: "face"')
     text.add_argument("--target", metavar="TEXT", help='what is wanted: "face with glasses"')

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.cli.plugin_option import add_plugin
 from bench.cli.printing import show
 from bench.core.domains import domains
 from bench.plan.config import load_config, preset_names
@@ -19,9 +20,7 @@ WHAT = ("methods", "edits", "metrics", "presets", "protocols", "data", "runs")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: what to list, and for which preset."""
     parser.add_argument("what", choices=WHAT)
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods"
-    )
+    add_plugin(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", default=Path("runs"), help="runs: where they lie (runs)")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
 

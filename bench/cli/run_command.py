@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli.parser import LIST
+from bench.cli.plugin_option import add_plugin
 from bench.cli.printing import COLUMNS
 from bench.core.errors import UsageError, unknown_name
 from bench.core.names import in_any_case
@@ -46,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--mode", help="strengths: fixed, sweep, or matched (equal achieved change)")
     what.add_argument("--directions", metavar="DIR", help="folder of the edits' direction files")
     what.add_argument("--card", action="append", default=[], metavar="FILE", help="a further edit card (edits fit)")
-    what.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods")
+    add_plugin(what)
     how = parser.add_argument_group("how to run")
     how.add_argument("--output", metavar="DIR", help="where runs lie (default: runs)")
     how.add_argument("--name", help="name of the run (default: made of what is asked)")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli.parser import LIST
+from bench.cli.plugin_option import add_plugin
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints, names
 from bench.cli.values import whole
@@ -35,9 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast, with its deviation")
     parser.add_argument("--legacy-async", action="store_true", help="do not wait for the GPU (diagnosis only)")
     parser.add_argument("--into", type=Path, metavar="RUN", help="keep the times in a run's timing.json")
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="MODULE", help="Python module that adds methods"
-    )
+    add_plugin(parser)
     parser.add_argument("--json", action="store_true")
 
 
