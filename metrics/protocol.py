@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +105,7 @@ class Column:
         what: What the number means, in a sentence or two.
         kind: Name of the kind that makes it.
         domains: Where it applies; () for everywhere.
-        options: The kind's own options.
+        options: The kind's own options; None where it is not known here, see `load_protocol`.
     """
 
     metric: str
@@ -173,14 +173,18 @@ def protocol_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load_protocol(name: str | Path) -> ProtocolFile:
+def load_protocol(name: str | Path, stored: Collection[str] = ()) -> ProtocolFile:
     """Read a protocol by name ("paper-1") or from a path ending in ".toml".
+
+    Args:
+        stored: Metrics of one value an image that is stored: their columns may be of kinds that are not known here (a
+            plug-in's), since nobody measures them.
 
     Raises:
         UsageError: Unknown name, unknown or missing key, wrong value, or a file that is not TOML; names file and key.
     """
     path = _file_of(str(name), Path())
-    return _parse(_content(path), path)
+    return _parse(_content(path), path, stored)
 
 
 def _file_of(name: str, folder: Path) -> Path:
@@ -218,7 +222,7 @@ def _over(columns: list[Any], own: list[Any]) -> list[Any]:
     return list((named | {table.get("stem"): table for table in own if isinstance(table, dict)}).values())
 
 
-def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
+def _parse(content: Mapping[str, Any], path: Path, stored: Collection[str]) -> ProtocolFile:
     known = ["name", "title", "pictures", "failures", "numbers", "columns"]
     for key in content:
         if key not in known:
@@ -228,7 +232,7 @@ def _parse(content: Mapping[str, Any], path: Path) -> ProtocolFile:
             raise UsageError(f"{path.name} lacks {key!r}")
     if content["name"] != path.stem:
         raise UsageError(f"{path.name} calls itself {content['name']!r}", "a protocol's name is its file's name")
-    columns = tuple(_column(table, path.name) for table in content["columns"])
+    columns = tuple(_column(table, path.name, stored) for table in content["columns"])
     _check_columns(columns, path.name)
     return ProtocolFile(
         name=content["name"],
@@ -251,21 +255,25 @@ def _image_rules(table: Mapping[str, Any], file: str) -> ImageRules:
     return from_table(ImageRules, {**rest, "sizes": sizes}, f"[pictures] of {file}")
 
 
-def _column(table: Mapping[str, Any], file: str) -> Column:
+def _column(table: Mapping[str, Any], file: str, stored: Collection[str]) -> Column:
     where = f"column {table.get('stem', '?')!r} of {file}"
     common = {field.name for field in fields(_Head)}
     kinds = known_kinds()
     if "kind" not in table:
         raise UsageError(f"{where} lacks the key 'kind'", f"known: {', '.join(sorted(kinds))}")
-    if table["kind"] not in kinds:
-        raise unknown_name(f"kind in {where}", str(table["kind"]), sorted(kinds))
-    own = {field.name for field in fields(kinds[table["kind"]])}
+    foreign = table["kind"] not in kinds
+    if foreign and table.get("stem") not in stored:
+        unknown = unknown_name(f"kind in {where}", str(table["kind"]), sorted(kinds))
+        raise UsageError(unknown.what, f"{unknown.next_step}; a plug-in's comes by --plugin FILE")
+    own = set(table) - common if foreign else {field.name for field in fields(kinds[table["kind"]])}
     for key in table:
         if key not in common | own:
             raise unknown_name(f"key in {where}", key, sorted(common | own))
     head = from_table(_Head, {key: value for key, value in table.items() if key in common}, where)
+    options: Any = None
     try:
-        options: Any = from_table(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
+        if not foreign:
+            options = from_table(kinds[head.kind], {key: value for key, value in table.items() if key in own}, where)
     except UsageError as error:
         # A kind knows which of its options do not go together, but not where they stand.
         raise error if file in error.what else UsageError(f"{where}: {error.what}", error.next_step) from None

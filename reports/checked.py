@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bench.results.recorded import recorded_protocol
 from bench.results.store import ORIGINAL, REAL, load_features
 from bench.results.wholeness import Results, chosen
-from metrics.protocol import load_protocol
 from reports.claims import Finding, claims_csv, findings
 from reports.inputs import Facts, Pass
 from reports.proxies import Agreement, agreements, agreements_csv
@@ -39,10 +39,10 @@ def check_rows(
     if facts.filled:
         return []
     found = []
-    for protocol, about in (results.manifest.get("protocols") or {}).items():
+    for protocol in results.manifest.get("protocols") or {}:
         own = results.frame[(results.frame.protocol == protocol) & (results.frame.status == "ok")]
         if len(own):
-            numbers = load_protocol(about.get("file") or protocol).numbers
+            numbers = recorded_protocol(results.manifest, protocol).numbers
             claims = findings(own, facts, protocol, numbers, seconds)
             ranked = agreements(own, passes, facts, protocol, numbers, _Features(results, own))
             found.append(Checked(protocol, claims, ranked))

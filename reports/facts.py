@@ -52,12 +52,12 @@ def titles_and_places(names: Iterable[str]) -> tuple[dict[str, str], dict[str, i
 def _protocols(manifest: Mapping[str, Any]) -> dict[str, ProtocolFile]:
     """The run's protocols, read from their files; those that are no longer here are left out."""
     from bench.core.errors import BenchError
-    from metrics.protocol import load_protocol
+    from bench.results.recorded import recorded_protocol
 
     found = {}
-    for name, about in (manifest.get("protocols") or {}).items():
+    for name in manifest.get("protocols") or {}:
         try:
-            found[name] = load_protocol((about or {}).get("file") or name)
+            found[name] = recorded_protocol(manifest, name)
         except BenchError:
             continue  # its columns keep their plain names, and no method is called better in them
     return found

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli.plugin_option import add_plugin, load_for_runs
 from bench.cli.printing import show
 from bench.core.errors import ExitCode, MissingError, unknown_name
 from bench.core.names import in_any_case
@@ -25,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument("first", metavar="A", help="a method of the run")
     parser.add_argument("second", metavar="B", help="another; shown is B - A")
+    add_plugin(parser, "what the run was made with")
     parser.add_argument("--json", action="store_true")
 
 
@@ -38,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
     results = load_results(options.run)
     manifest = results.manifest
+    load_for_runs(options.plugin, [manifest])
     options.first, options.second = (in_any_case(name, manifest["methods"]) for name in (options.first, options.second))
     for name in (options.first, options.second):
         if name not in manifest["methods"]:

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli.plugin_option import add_plugin, load_for_runs
 from bench.cli.values import number
 from bench.core.errors import ExitCode
 from bench.core.text_table import aligned
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unchanged", action="store_true", help="close for any value that moved by more than that, for the better too"
     )
+    add_plugin(parser, "what the runs were made with")
     parser.add_argument("--json", action="store_true")
 
 
@@ -43,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from reports.facts import gather_facts
 
     runs = [load_results(folder) for folder in (options.first, options.second)]
+    load_for_runs(options.plugin, [run.manifest for run in runs])
     check_comparable(*(run.manifest for run in runs))
     for whole in runs:
         whole.refuse_unfinished()

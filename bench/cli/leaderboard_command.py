@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.cli.plugin_option import add_plugin, load_for_runs
 from bench.cli.printing import tell
 from bench.core.errors import BenchError, ExitCode, UsageError
 
@@ -25,11 +26,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="Leaderboard", help="the page's heading")
     parser.add_argument("--methods", metavar="A,B", help="add: which methods (default: all of the run)")
     parser.add_argument("--protocol", action="append", default=[], metavar="FILE", help="a protocol file of your own")
+    add_plugin(parser, "kinds of metric")
     parser.add_argument("--json", action="store_true")
 
 
 def run(options: argparse.Namespace) -> int:
     """Make the leaderboard of results files, check files, or add them to a folder."""
+    load_for_runs(options.plugin, ())
     action, paths = options.paths[0], [Path(word) for word in options.paths[1:]]
     if action == "check":
         return _check(paths, options)

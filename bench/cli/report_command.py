@@ -9,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+from bench.cli.plugin_option import add_plugin, load_for_runs
 from bench.cli.printing import COLUMNS, tell
 from bench.cli.values import whole
 from bench.core.errors import ExitCode, MissingError, unknown_name
@@ -18,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: the runs, and which tables or figure."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder (runs/<name>), or several")
     parser.add_argument("--columns", choices=COLUMNS, default="few", help="what the table here shows: few, or all")
+    add_plugin(parser, "what the run was made with")
     parser.add_argument("--json", action="store_true")
     merge = parser.add_argument_group("several runs as one")
     merge.add_argument("-o", "--output", type=Path, metavar="DIR", help="the merge's folder (beside the first run)")
@@ -33,6 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make a run's tables and page again, of several runs merged, or one of the paper's figures."""
+    from bench.results.store import read_manifest
+
+    load_for_runs(options.plugin, map(read_manifest, options.runs))
     folder = options.runs[0] if len(options.runs) == 1 else _merge(options)
     if options.figure is not None:
         return _figure(folder, options)

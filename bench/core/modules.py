@@ -8,8 +8,28 @@ import sys
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
+from typing import Any
 
+from bench.core.digest import code_of
 from bench.core.errors import BenchError, MissingError, UsageError
+
+# What a plug-in may offer, as tuples of these names.
+OFFERS = ("METHODS", "KINDS", "DOMAINS", "METRICS")
+# Plug-ins that are loaded: name as it was given -> module.
+_plugins: dict[str, ModuleType] = {}
+
+
+def remember_plugin(name: str, module: ModuleType) -> None:
+    """Keep a plug-in's module for `loaded_plugins`."""
+    _plugins[name] = module
+
+
+def loaded_plugins() -> list[dict[str, Any]]:
+    """What a manifest holds of each plug-in: its name as it was given, the digest of its code, what it offers."""
+    return [
+        {"name": name, "code": code_of(module), "offers": [what for what in OFFERS if getattr(module, what, ())]}
+        for name, module in _plugins.items()
+    ]
 
 
 def import_module(name: str, what: str = "plug-in") -> ModuleType:

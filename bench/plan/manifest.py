@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bench.core.modules import loaded_plugins
 from bench.data.splits import checksum
 from bench.plan.checkpoints import entry_of
 from bench.plan.work import NOT_APPLICABLE, Missing, Work, edit_digest, subset_labels
@@ -36,6 +37,7 @@ def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, 
         "versions": versions(),
         "methods": _methods_record(config, assembly),
         "passes": _passes_record(work),
+        "plugins": [own for own in loaded_plugins() if own["name"] in config.plugins],
         "protocols": {evaluator.protocol: _protocol_record(config, work, evaluator) for evaluator in work.evaluators},
         "missing": {
             kind: {one.name: {"status": one.status, "reason": one.reason, "command": one.command} for one in found}

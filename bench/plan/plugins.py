@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from bench.core.domains import DomainSpec, register_domain
 from bench.core.errors import UsageError
 from bench.core.folder_names import check_name
-from bench.core.modules import import_module
+from bench.core.modules import OFFERS, import_module, remember_plugin
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ def load_plugins(names: Sequence[str]) -> None:
         domains = _offered(module, name, "DOMAINS", DomainSpec)
         kinds = _offered(module, name, "KINDS", Kind)
         methods = _offered(module, name, "METHODS", registry.MethodEntry)
-        if not (domains or kinds or methods or getattr(module, "METRICS", ())):
+        if not any(getattr(module, what, ()) for what in OFFERS):
             raise UsageError(f"plug-in {name} has no METHODS", "METHODS = (methods.registry.MethodEntry(...),)")
         for domain in domains:
             register_domain(domain)
@@ -38,6 +38,7 @@ def load_plugins(names: Sequence[str]) -> None:
         for entry in methods:
             check_name(entry.name, f"plug-in {name}: method")
             registry.register(entry, origin=name)
+        remember_plugin(name, module)
 
 
 def _offered(module: ModuleType, name: str, what: str, kind: type[T]) -> tuple[T, ...]:

@@ -88,6 +88,7 @@ def merged_manifest(parts: Sequence[Part], name: str, command: Sequence[str]) ->
         "versions": _versions(manifests),
         "methods": methods,
         "passes": _passes(manifests),
+        "plugins": _plugins(manifests),
         "protocols": _protocols(manifests),
         "missing": _missing(manifests, methods),
         "filled_weights": _filled(manifests),
@@ -206,6 +207,11 @@ def _passes(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
         for edit in manifest["passes"]:
             found.setdefault(edit["column"], dict(edit))
     return list(found.values())
+
+
+def _plugins(manifests: Sequence[Manifest]) -> list[Mapping[str, str]]:
+    found = [plugin for manifest in manifests for plugin in manifest.get("plugins", ())]
+    return [plugin for at, plugin in enumerate(found) if plugin not in found[:at]]
 
 
 def _protocols(manifests: Sequence[Manifest]) -> dict[str, Any]:

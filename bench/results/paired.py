@@ -101,8 +101,7 @@ class Pairs:
     @classmethod
     def of_run(cls, results: Results) -> Pairs:
         """Those of a run. Raises MissingError where a protocol is no longer the one of the rows."""
-        about = results.manifest["protocols"]
-        return cls(results.frame, {name: rules_of(results.run, name, own) for name, own in about.items()})
+        return cls(results.frame, {name: rules_of(results, name) for name in results.manifest["protocols"]})
 
     def values(self, edit: str, column: str, method: str) -> pd.Series:
         """Values by image in a column (`metric@protocol`) of a pass, a failed one as its mean counts it."""

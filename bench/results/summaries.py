@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.core.contract import Domain
 from bench.core.errors import MissingError
+from bench.results.recorded import recorded_protocol
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, TRUTH, Row, load_features
 from bench.results.wholeness import Results, chosen
 from metrics.floors import half_split
 from metrics.intervals import mean_interval
-from metrics.protocol import ProtocolFile, load_protocol
+from metrics.protocol import ProtocolFile
 from metrics.summary import WHOLE_IMAGE, Cell, summarise
 
 RECONSTRUCTION = "reconstruction"
@@ -34,7 +34,7 @@ def summarise_run(results: Results) -> Summaries:
     """
     manifest, cells = results.manifest, Summaries()
     for protocol, about in manifest["protocols"].items():
-        table = _Table(results, rules_of(results.run, protocol, about), _listed(about))
+        table = _Table(results, rules_of(results, protocol), _listed(about))
         for edit in manifest["passes"]:
             for method in manifest["methods"]:
                 if found := table.rows(method, edit["column"]):
@@ -78,13 +78,14 @@ def _of(cells: Mapping[str, Cell], protocol: str) -> list[str]:
     return [name for name in cells if name.endswith(f"@{protocol}")]
 
 
-def rules_of(run: Path, protocol: str, about: Mapping[str, Any]) -> ProtocolFile:
+def rules_of(results: Results, protocol: str) -> ProtocolFile:
     """The protocol file, if it still is the run's: another rule for failures would give old rows new numbers unseen."""
-    rules = load_protocol(about.get("file") or protocol)
+    about = results.manifest["protocols"][protocol]
+    rules = recorded_protocol(results.manifest, protocol)
     if about.get("rules", rules.digest) != rules.digest:
         where = about.get("file") or f"{protocol}.toml"
         raise MissingError(
-            f"{run}: its rows were made by another {protocol}: {where} has changed since",
+            f"{results.run}: its rows were made by another {protocol}: {where} has changed since",
             "restore that file; or give the changed one a new name and run it with --protocols",
         )
     return rules

@@ -147,7 +147,7 @@ def read_folder(folder: Path, protocols: Sequence[str] = ()) -> list[Board]:
             board = next((board for board in boards if board.takes(record, protocol)), None)
             if board is None:
                 networks = record["protocols"][protocol]["networks"]
-                rules = known_rules(protocol, protocols)
+                rules = known_rules(protocol, protocols, record)
                 assert rules is not None, "its file is sound, so its protocol is known"
                 board = Board(protocol, record["domain"], record["data"], networks, rules.numbers.smallest_marked)
                 boards.append(board)

@@ -52,7 +52,7 @@ def problems(record: Mapping[str, Any], protocols: Sequence[str] = ()) -> list[s
     """
     found = list(_whole(record))
     for name, about in record["protocols"].items():
-        rules = known_rules(name, protocols)
+        rules = known_rules(name, protocols, record)
         if rules is None:
             found.append(f"protocol {name} is not known here (known: {', '.join(protocol_names())})")
         elif rules.digest != about["rules"]:
@@ -87,10 +87,15 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]} ..."
 
 
-def known_rules(name: str, files: Sequence[str] = ()) -> ProtocolFile | None:
-    """The protocol of that name, of these files or of the suite; None where there is none."""
+def known_rules(name: str, files: Sequence[str], record: Mapping[str, Any]) -> ProtocolFile | None:
+    """The protocol of that name, of these files or of the suite; None where there is none.
+
+    Of the record's metrics those with one value an image may be of a plug-in's kind.
+    """
+    own_scores = [score for score in record["scores"] if score["protocol"] == name]
+    stored = {score["metric"] for score in own_scores} - {s["metric"] for s in own_scores if "reference_n" in s}
     own = next((file for file in files if Path(file).stem == name), name if name in protocol_names() else None)
-    return load_protocol(own) if own else None
+    return load_protocol(own, stored) if own else None
 
 
 def _whole(record: Mapping[str, Any]) -> Iterator[str]:

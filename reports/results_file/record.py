@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.results.merge import source_of
+from bench.results.recorded import recorded_protocol
 from bench.results.store import Row
 from bench.results.wholeness import chosen
-from metrics.protocol import load_protocol
 from reports.columns import Better, split_column
 from reports.failures import collect
 from reports.inputs import Cell, Facts, Summaries, interval, number
@@ -76,7 +76,7 @@ def _data(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _protocol(name: str, manifest: Mapping[str, Any], summaries: Summaries, facts: Facts) -> dict[str, Any]:
     about = manifest["protocols"][name]
-    numbers = load_protocol(about.get("file") or name).numbers
+    numbers = recorded_protocol(manifest, name).numbers
     columns = dict.fromkeys(column for cells in summaries.values() for column in cells)
     metrics = sorted(metric for metric, own in map(split_column, columns) if own == name)
     return {

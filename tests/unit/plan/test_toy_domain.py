@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.cli import main
+from bench.core import modules
 from bench.core.domains import domains
 from bench.data import kinds
 from bench.results.store import read_rows
@@ -128,6 +129,22 @@ def test_a_toy_domain_runs_and_is_reported(rooms: list[str], tmp_path: Path) -> 
     assert manifest["domain"] == "rooms"
     assert manifest["methods"]["mean-colour"]["title"] == "Mean colour"
     assert "Mean colour" in (tmp_path / "rooms/tables/scores@plain-1.md").read_text()
+
+
+def test_a_reader_without_the_plug_in_asks_for_it_by_name(
+    rooms: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.figures.plots.draw_all", lambda *_: [])
+    assert main(rooms) == 0
+    domains().pop("rooms")
+    kinds().pop("folder-rooms")
+    monkeypatch.setattr(modules, "_plugins", {})
+    words, plugin = ["report", str(tmp_path / "rooms")], ["--plugin", str(tmp_path / "rooms.py")]
+    capsys.readouterr()
+    assert main(words) == 3
+    said = capsys.readouterr().err
+    assert "unknown domain 'rooms'" in said and f"the same command with {' '.join(plugin)}\n" in said
+    assert main([*words, *plugin]) == 0
 
 
 def test_a_method_without_weights_is_checked_and_timed(rooms: list[str], capsys: pytest.CaptureFixture[str]) -> None:
