@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.core.files import write_atomic
+from bench.core.files import read_json, write_atomic
 
 _LIST = ".reports.json"
 
@@ -25,7 +25,7 @@ def write_all(run: Path, files: Mapping[str, bytes]) -> list[Path]:
 
 def _earlier(record: Path) -> set[str]:
     try:
-        names = json.loads(record.read_text(encoding="utf-8"))
+        names = read_json(record)
     except (OSError, ValueError):
         return set()
     return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()

@@ -6,66 +6,26 @@ metadata carries the configuration. Ground floor: imports nothing above it.
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import hashlib
 import json
 import math
-import pickle
-import re
-import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bench.core.archives import zip_members
 from bench.core.containers import check_shape, normalised
 from bench.core.errors import MissingError
-from bench.core.files import replacing
-from bench.core.metadata import parsed
+from bench.core.files import regular_size, replacing
 from bench.core.nvidia_pickle import looks_like_one, read_nvidia_pickle
+from bench.core.torch_files import FETCH, is_safetensors, read_safetensors, read_torch
 
-# What an authors' file may hold beside tensors and plain containers. Namespace is inert: attribute storage, no code.
-_PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath", "Path")
-# NumPy's scalars (a step, a loss) and paths of a configuration are inert as well.
-ALLOWED_GLOBALS: tuple[Any, ...] = (argparse.Namespace,)
-_NUMPY_TYPES = (
-    "float64",
-    "float32",
-    "float16",
-    "int64",
-    "int32",
-    "int16",
-    "int8",
-    "uint8",
-    "uint32",
-    "uint64",
-    "bool",
-    "str",
-)
-_RECONSTRUCT = np.ones(0).__reduce__()[0]
-_INERT: tuple[Any, ...] = (
-    np.dtype,
-    np.ndarray,
-    *((kind, f"builtins.{kind.__name__}") for kind in (list, dict, set, int, float, str, tuple)),
-    *((kind, f"datetime.{kind.__name__}") for kind in (datetime.datetime, datetime.date, datetime.timedelta)),
-    *((_RECONSTRUCT, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
-    *(type(np.dtype(name)) for name in _NUMPY_TYPES),
-    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *((PurePosixPath, f"{module}.{name}") for module in ("pathlib", "pathlib._local") for name in _PATHS),
-)
 # How a web page may begin, after white space and byte order marks.
 _PAGES = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<script", b"<?xml")
-_FETCH = "run_bench.py weights fetch (or weights fetch --from DIR for files you already have)"
 
 
 def read_checkpoint(path: str | Path, *, values: bool = True) -> dict[str, Any]:
@@ -83,8 +43,8 @@ def read_checkpoint(path: str | Path, *, values: bool = True) -> dict[str, Any]:
     head = head_of(path)
     content = _read_any(path, head)
     if not isinstance(content, dict):
-        raise MissingError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors", _FETCH)
-    check_shape(content, path)
+        raise MissingError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors", FETCH)
+    check_shape(content, path, path.stat().st_size)
     content = normalised(content)
     if not values:
         return {key: _without_values(value) for key, value in content.items()}
@@ -102,9 +62,9 @@ def _without_values(value: Any) -> Any:
 
 
 def _read_any(path: Path, head: bytes) -> Any:
-    if _is_safetensors(path, head):
-        return _read_safetensors(path)
-    return read_nvidia_pickle(path) if looks_like_one(path) else _read_torch(path, head)
+    if is_safetensors(path, head):
+        return read_safetensors(path)
+    return read_nvidia_pickle(path) if looks_like_one(path) else read_torch(path, head)
 
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
@@ -221,10 +181,10 @@ def check_finite(content: Mapping[str, Any], where: str) -> None:
             tensor = tensor.detach().float()
             if torch.isnan(tensor).any():
                 raise MissingError(
-                    f"tensor {name!r} of {where} holds NaN: the file is damaged or a diverged training", _FETCH
+                    f"tensor {name!r} of {where} holds NaN: the file is damaged or a diverged training", FETCH
                 )
             if torch.isinf(tensor).any():
-                raise MissingError(f"tensor {name!r} of {where} holds infinity: the file is damaged", _FETCH)
+                raise MissingError(f"tensor {name!r} of {where} holds infinity: the file is damaged", FETCH)
 
 
 def _sum(tensor: Tensor) -> float:
@@ -254,120 +214,28 @@ def head_of(path: Path) -> bytes:
     Raises MissingError where they show that it is none: absent, empty, no regular file, a web page, a Git LFS pointer.
     """
     if not path.exists():
-        raise MissingError(f"no checkpoint at {path}", _FETCH)
+        raise MissingError(f"no checkpoint at {path}", FETCH)
     if path.is_dir():
         raise MissingError(f"{path} is a folder, not a checkpoint file", "name the file in it")
     if not path.is_file():
         raise MissingError(f"{path} is no regular file but a pipe, a socket or a device", "give a checkpoint file")
     try:
+        regular_size(path)
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
         raise MissingError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
     if not head:
-        raise MissingError(f"{path} is empty (0 bytes): the download did not start or was cut off", _FETCH)
+        raise MissingError(f"{path} is empty (0 bytes): the download did not start or was cut off", FETCH)
     # Without zero bytes a UTF-16 page reads like any other.
     text = head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n\v\f").replace(b"\0", b"").lower()
     if text.startswith(_PAGES):
         raise MissingError(
             f"{path} is a web page (HTML), not a checkpoint: the server answered with its download or quota page",
-            _FETCH,
+            FETCH,
         )
     if head.startswith(b"version https://git-lfs"):
         raise MissingError(
             f"{path} is a Git LFS pointer, not the file itself", "git lfs pull, or download the file itself"
         )
     return head
-
-
-def _is_safetensors(path: Path, head: bytes) -> bool:
-    return path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{" and not head.startswith(b"PK"))
-
-
-def _read_safetensors(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-            metadata = {key: parsed(value) for key, value in (file.metadata() or {}).items()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise MissingError(f"{path} is a truncated or damaged safetensors file ({error})", _FETCH) from None
-    return {"state_dict": tensors, "metadata": metadata}
-
-
-def _read_torch(path: Path, head: bytes) -> Any:
-    zipped = head.startswith(b"PK")
-    if zipped and not zipfile.is_zipfile(path):
-        size = path.stat().st_size
-        raise MissingError(f"{path} is a truncated zip archive ({size:,} bytes): the download was cut off", _FETCH)
-    if zipped:
-        _refuse_compressed(path)
-    try:
-        with safe_globals():
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        OSError,
-        TypeError,
-        IndexError,
-        AssertionError,
-        zipfile.BadZipFile,
-        UnicodeDecodeError,
-        MemoryError,
-        RecursionError,
-    ) as error:
-        raise _refusal(path, zipped, error) from None
-
-
-@contextmanager
-def safe_globals() -> Iterator[None]:
-    """What a file may hold beside tensors and plain containers, for PyTorch's weights-only reader."""
-    with warnings.catch_warnings(), torch.serialization.safe_globals([*ALLOWED_GLOBALS, *_INERT]):
-        # PyTorch warns of pickle protocols that it may not know; what it does not know is refused anyway.
-        warnings.simplefilter("ignore", UserWarning)
-        yield
-
-
-def _refuse_compressed(path: Path) -> None:
-    """PyTorch stores its members as they are; a compressed one may unpack to anything."""
-    members = zip_members(path, most_bytes=1 << 50)
-    size = path.stat().st_size
-    if any(item.compress_type != zipfile.ZIP_STORED or item.file_size > size for item in members):
-        raise MissingError(
-            f"{path} is a compressed zip archive, not a checkpoint as PyTorch writes it", "unpack it, or save it again"
-        )
-
-
-def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
-    if name := _forbidden(path, zipped, error):
-        return MissingError(
-            f"{path} is a pickle that asks for the forbidden global {name}; nothing of it was run",
-            "use the authors' plain checkpoint (tensors and options only); or, where you trust the file and have its "
-            f'code: c = torch.load("{path.name}", weights_only=False); '
-            'torch.save({"state_dict": c["state_dict"], "latent_avg": c.get("latent_avg")}, "plain.pt")',
-        )
-    if zipped:
-        return MissingError(
-            f"{path} is a zip archive but not a whole PyTorch checkpoint (damaged or truncated)", _FETCH
-        )
-    # PyTorch writes protocol 2; of other programs' pickles nothing is told, since nothing of them is read.
-    what = f"{path} is not a PyTorch checkpoint, or a truncated one ({type(error).__name__}); nothing of it was run"
-    return MissingError(what, _FETCH)
-
-
-def _forbidden(path: Path, zipped: bool, error: Exception) -> str:
-    """The global of a refused pickle that is not allowed: PyTorch finds it, running nothing, or its error names it."""
-    if zipped:
-        allowed = {f"{item.__module__}.{item.__qualname__}" for item in ALLOWED_GLOBALS}
-        try:
-            found = set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - allowed
-        except Exception:  # a damaged stream, whatever is wrong with it
-            found = set()
-        if found:
-            return min(found)
-    named = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return named[1] if named else ""

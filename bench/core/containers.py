@@ -18,9 +18,9 @@ from bench.core.tensor_names import is_generator, known_names
 _ADVICE = "save it again as a plain dictionary of tensors, or download it again"
 # Far above any checkpoint of this field: a few levels, some ten thousand tensors.
 _DEEPEST, _MOST = 24, 500_000
-# Bytes that one tensor, and all together, may claim beyond what they hold: a mean repeated for every row of the codes
-# is no attack, and neither are networks that share some of their weights.
-_UNHELD, _TOGETHER = 1 << 30, 1 << 33
+# Times the file that its tensors may claim together, and bytes beyond it: a mean repeated for every row of the codes is
+# no attack, and neither are networks that share some of their weights (HyperStyle's, four and a half times).
+_SHARED, _UNHELD = 8, 64 << 20
 # What wrappers put before every name (DataParallel, torch.compile, Lightning's EMA); some official files have
 # "module." in names of their own.
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -37,20 +37,23 @@ _NEVER = ("optim", "scheduler", "discriminator", "opts", "scaler")
 _BESIDE = ("latent_avg",)
 
 
-def check_shape(content: object, where: object) -> None:
-    """Raise MissingError for nested, circular or shared containers and tensors that claim more than they hold."""
-    _Walk(where).count(content, 0)
+def check_shape(content: object, where: object, size: int) -> None:
+    """Raise MissingError for nested, circular or shared containers and tensors that claim more than they hold.
+
+    `size`: bytes of the file it is from.
+    """
+    _Walk(where, size).count(content, 0)
 
 
 class _Walk:
     """Visits each container once, however often it is shared, and counts what reading it along every path would see."""
 
-    def __init__(self, where: object) -> None:
-        self.where = where
+    def __init__(self, where: object, size: int) -> None:
+        self.where, self.size = where, size
         self.counts: dict[int, int] = {}
         self.open: set[int] = set()
-        self.claimed = 0
-        self.storages: dict[int, int] = {}
+        self.claimed = self.held = 0
+        self.storages: set[int] = set()
 
     def count(self, value: object, depth: int) -> int:
         """Values below this one along every path."""
@@ -77,10 +80,11 @@ class _Walk:
         storage = tensor.untyped_storage()
         claimed, held = tensor.numel() * tensor.element_size(), storage.nbytes()
         self.claimed += claimed
-        self.storages[storage.data_ptr()] = held
-        # The sum of a dictionary of storages is asked for only where it may matter.
-        over = self.claimed > _TOGETHER and self.claimed > 2 * sum(self.storages.values()) + _TOGETHER
-        if claimed - held > _UNHELD or over:
+        if storage.data_ptr() not in self.storages:
+            self.storages.add(storage.data_ptr())
+            self.held += held
+        most = _SHARED * self.size + _UNHELD
+        if claimed > 2 * held + _UNHELD or self.claimed > most or self.held > 2 * self.size + _UNHELD:
             raise self._refusal(f"a tensor of shape {tuple(tensor.shape)} claims {claimed:,} bytes and holds {held:,}")
         return 1
 

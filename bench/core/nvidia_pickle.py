@@ -6,7 +6,6 @@ record of what was stored under it: a module's tensors are found by walking `_mo
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,9 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import MissingError
+from bench.core.files import regular_size
+from bench.core.pickles import Allowed, look_through
+from bench.core.torch_files import read_torch_bytes
 
 _MARK = b"torch_utils.persistence"
 _START = 1 << 16
@@ -47,10 +49,6 @@ def _persistent(meta: Mapping[str, Any]) -> _Record:
     return record
 
 
-def _storage(content: bytes) -> Any:
-    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-
-
 def _scalar(kind: np.dtype, content: bytes) -> Any:
     if kind.hasobject:
         raise pickle.UnpicklingError("a NumPy object")
@@ -71,11 +69,17 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("builtins", "set"): set,
     ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
     ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
-    ("torch.storage", "_load_from_bytes"): _storage,
+    ("torch.storage", "_load_from_bytes"): read_torch_bytes,
     ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy._core.multiarray", "scalar"): _scalar,
     ("numpy", "dtype"): _dtype,
 }
+
+
+_NAMES = Allowed(
+    frozenset(f"{module}.{name}" for module, name in _ALLOWED),
+    passive=(*_PASSIVE, "torch_utils.persistence._reconstruct_persistent_obj"),
+)
 
 
 class _Reader(pickle.Unpickler):
@@ -104,6 +108,8 @@ def read_nvidia_pickle(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
+            look_through(file, regular_size(path), _NAMES)
+            file.seek(0)
             content = _Reader(file).load()
     except Exception as error:  # whatever a hostile or damaged pickle makes of the reader
         said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__

@@ -9,6 +9,7 @@ expected: "paper-1.toml: numbers.seed is 'x', but must be a whole number".
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,9 @@ from bench.core.errors import BenchError, MissingError, UsageError, unknown_name
 from bench.core.files import read_text
 
 T = TypeVar("T")
+# The largest of ours has 60 kB.
+MOST_TOML = 1 << 20
+_DEEPEST_KEY, _KEY_ENDS = 20, re.compile(r"[=\[\]{},#]")
 _WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text"}
 
 
@@ -78,7 +82,7 @@ def read_toml(path: Path, what: str = "") -> dict[str, Any]:
     """
     name = f"{what} {path}".lstrip()
     try:
-        return parse_toml(read_text(path), name)
+        return parse_toml(read_text(path, MOST_TOML), name)
     except OSError as error:
         raise MissingError(f"{name}: cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError as error:
@@ -87,6 +91,9 @@ def read_toml(path: Path, what: str = "") -> dict[str, Any]:
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """The table of a TOML text. Raises UsageError naming what it is called where it is none."""
+    # Every level of a dotted key is walked for every other.
+    if any(part.count(".") > _DEEPEST_KEY for line in text.splitlines() for part in _KEY_ENDS.split(line)):
+        raise UsageError(f"{name} has a key of more than {_DEEPEST_KEY} parts")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # whole numbers of thousands of digits are no TOMLDecodeError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MissingError
-from bench.core.files import write_atomic
+from bench.core.files import read_object, write_atomic
 
 SEAL = "checksum"
 
@@ -37,19 +37,18 @@ def read_sealed(path: Path) -> dict[str, Any]:
         DamagedError: It is no JSON object, has no checksum, or another one.
     """
     try:
-        record = json.loads(path.read_bytes().decode("utf-8"))
+        record = read_object(path)
+        seal = record.pop(SEAL, None)
+        found = _checksum(record)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise DamagedError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path} is damaged: {_short(error)}") from None
-    if not isinstance(record, dict):
-        raise DamagedError(f"{path} is damaged: it holds {type(record).__name__}, not an object")
-    seal = record.pop(SEAL, None)
+        raise DamagedError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     if seal is None:
         raise DamagedError(f"{path} is damaged, or of an older version: it has no checksum")
-    if seal != _checksum(record):
+    if seal != found:
         raise DamagedError(f"{path} is damaged: its content does not have the checksum it was written with")
     return record
 
@@ -58,7 +57,3 @@ def _checksum(record: Mapping[str, Any]) -> str:
     # Sorted: the order of the keys carries no meaning, and other tools may change it.
     text = json.dumps(record, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _short(error: Exception) -> str:
-    return "it nests too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import math
+import zlib
 from pathlib import Path
+from typing import Literal
 
 from bench.core.errors import MissingError
+from bench.core.files import regular_size
 from bench.data.listing import Entry, Kind, Listing, by_stem, image_files
 from bench.data.scan import begin, called
 from bench.data.splits import CARS_TEST, CARS_TRAIN, cars_names
@@ -16,6 +21,10 @@ SOURCE = (
     "Stanford Cars' own address is dead (github.com/pytorch/vision/issues/7545): bring a copy with "
     "cars_test/00001.jpg to 08041.jpg, or car_ims/ with cars_annos.mat, or a plain folder of the test pictures"
 )
+# Bytes of cars_annos.mat, once it is unpacked: it has 16,185 rows of eight fields, some six megabytes.
+_MOST_MARKS, _MOST_ELEMENTS = 24 << 20, 100
+# MATLAB's numbers of elements: packed, a matrix, and whole numbers, which in its second place are its sides.
+_COMPRESSED, _MATRIX, _SIDES = 15, 14, 5
 
 
 def listing(root: Path, split: str) -> Listing:
@@ -81,10 +90,52 @@ def _test_marks(path: Path) -> dict[str, bool]:
     if not path.exists():
         raise MissingError(f"{path}: missing; it says which pictures of car_ims/ are test pictures", SOURCE)
     try:
-        rows = loadmat(path, squeeze_me=True)["annotations"]
+        rows = loadmat(io.BytesIO(_unpacked(path)), squeeze_me=True)["annotations"]
         return {Path(_text(row["relative_im_path"])).name: bool(int(row["test"])) for row in rows}
     except Exception as error:  # SciPy's reader has error classes of its own and passes on others
         raise MissingError(f"{path}: cannot be read as cars_annos.mat ({error})", SOURCE) from error
+
+
+def _unpacked(path: Path) -> bytes:
+    """A MATLAB 5 file whose elements are as they are once unpacked, of which none may be large."""
+    if regular_size(path) > _MOST_MARKS:
+        raise ValueError("it is far larger")
+    content = path.read_bytes()
+    order: Literal["little", "big"] = "little" if content[126:128] == b"IM" else "big"
+    parts, at, size = [content[:128]], 128, 128
+    while at + 8 <= len(content) and len(parts) < _MOST_ELEMENTS:
+        kind, length = (int.from_bytes(content[place : place + 4], order) for place in (at, at + 4))
+        element = content[at : at + 8 + length]
+        if kind == _COMPRESSED:
+            element = zlib.decompressobj().decompress(element[8:], _MOST_MARKS)
+        parts.append(element)
+        size += len(element)
+        if size >= _MOST_MARKS:
+            raise ValueError("it is far larger once it is unpacked")
+        at += 8 + length
+    whole = b"".join(parts)
+    _refuse_empty_sides(whole, order)
+    return whole
+
+
+def _refuse_empty_sides(content: bytes, order: Literal["little", "big"]) -> None:
+    """Raise ValueError for a matrix of more values than it has bytes: SciPy makes room for them first."""
+    places = [(128, len(content))]
+    while places:
+        start, end = at, _ = places.pop()
+        number = 0
+        while at + 8 <= end:
+            kind, length = (int.from_bytes(content[place : place + 4], order) for place in (at, at + 4))
+            data, step = at + 8, 8 + length + (-length % 8 if kind != _MATRIX else 0)
+            if kind >> 16:  # a short element, all in one word
+                kind, length, data, step = kind & 0xFFFF, kind >> 16, at + 4, 8
+            if kind == _MATRIX:
+                places.append((data, min(end, data + length)))
+            elif kind == _SIDES and number == 1:
+                sides = [content[place : place + 4] for place in range(data, min(end, data + length), 4)]
+                if math.prod(int.from_bytes(side, order) for side in sides) > end - start:
+                    raise ValueError("a matrix in it has more values than bytes")
+            at, number = at + step, number + 1
 
 
 def _text(value: object) -> str:

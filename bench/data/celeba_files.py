@@ -6,6 +6,7 @@ line, what would silently shift labels: a missing row, a duplicate, a header tha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.errors import MissingError
-from bench.core.files import read_text
+from bench.core.files import read_lines
 
 ANNOTATIONS = "CelebAMask-HQ-attribute-anno.txt"
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
 PARTITION = "list_eval_partition.txt"
+_LONGEST_NUMBER = 18
 PARTS = {"0": "train", "1": "val", "2": "test"}
 
 
@@ -41,18 +43,10 @@ def read_annotations(path: Path) -> Annotations:
     Raises MissingError naming the line for a header that does not fit its rows, a value other than -1 and 1, a
     image listed twice, and a missing row.
     """
-    lines = list(_lines(path))
-    promised = None
-    if lines and len(lines[0][1]) == 1 and lines[0][1][0].isdigit():
-        promised = int(lines.pop(0)[1][0])
-    if not lines or _number(lines[0][1][0]) is not None:
-        raise MissingError(f"{path}: no header: the line with the attribute names is missing")
-    head, fields = lines.pop(0)
-    names = tuple(fields)
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise MissingError(f"{path}, line {head}: {twice} is named twice")
+    lines = _lines(path)
+    promised, names = _header(path, lines)
     rows: dict[int, int] = {}
-    values = np.empty((len(lines), len(names)), np.int8)
+    values: list[bytes] = []
     for place, (number, fields) in enumerate(lines):
         index = _index(path, number, fields[0])
         if index in rows:
@@ -61,12 +55,25 @@ def read_annotations(path: Path) -> Annotations:
             fault = f"the header names {len(names)} attributes, {fields[0]} has {len(fields) - 1} values"
             raise MissingError(f"{path}, line {number}: {fault}")
         rows[index] = place
-        values[place] = _labels(path, number, fields[1:])
+        values.append(_labels(path, number, fields[1:]))
     _complete(path, sorted(rows), promised)
     if "Smiling" not in names:
         first = ", ".join(names[:3])
         raise MissingError(f"{path}: wrong header: no attribute is called Smiling, the first are {first}")
-    return Annotations(names, rows, values)
+    found = np.frombuffer(b"".join(values), np.int8).reshape(len(values), len(names))
+    return Annotations(names, rows, found)
+
+
+def _header(path: Path, lines: Iterator[tuple[int, list[str]]]) -> tuple[int | None, tuple[str, ...]]:
+    """The count of images, where there is one, and the attributes' names."""
+    promised, (line, fields) = None, next(lines, (0, []))
+    if len(fields) == 1 and (promised := _number(fields[0])) is not None:
+        line, fields = next(lines, (0, []))
+    if not fields or _number(fields[0]) is not None:
+        raise MissingError(f"{path}: no header: the line with the attribute names is missing")
+    if twice := next((name for name, count in Counter(fields).items() if count > 1), None):
+        raise MissingError(f"{path}, line {line}: {twice} is named twice")
+    return promised, tuple(fields)
 
 
 def read_mapping(path: Path) -> dict[int, int]:
@@ -108,18 +115,16 @@ def read_partition(path: Path) -> dict[int, str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
-        text = read_text(path)
+        for number, line in read_lines(path):
+            if fields := line.replace(",", " ").split():
+                yield number, fields
     except (OSError, UnicodeDecodeError) as error:
         raise MissingError(f"{path}: cannot be read as text ({error})") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.replace(",", " ").split()
-        if fields:
-            yield number, fields
 
 
 def _number(name: str) -> int | None:
     stem = name.rpartition(".")[0] or name
-    return int(stem) if stem.isascii() and stem.isdigit() else None
+    return int(stem) if stem.isascii() and stem.isdigit() and len(stem) < _LONGEST_NUMBER else None
 
 
 def _index(path: Path, line: int, name: str) -> int:
@@ -129,10 +134,11 @@ def _index(path: Path, line: int, name: str) -> int:
     return index
 
 
-def _labels(path: Path, line: int, fields: list[str]) -> list[int]:
+def _labels(path: Path, line: int, fields: list[str]) -> bytes:
+    """One int8 a label."""
     if wrong := set(fields) - {"-1", "1"}:
         raise MissingError(f"{path}, line {line}: labels are -1 or 1, found {min(wrong)[:20]!r}")
-    return [1 if field == "1" else -1 for field in fields]
+    return bytes(1 if field == "1" else 0xFF for field in fields)
 
 
 def _original(path: Path, line: int, fields: list[str]) -> int:

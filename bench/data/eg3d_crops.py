@@ -5,13 +5,12 @@ The file holds {"labels": [[image name, [25 numbers]], ...]}: camera-to-world 4x
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MissingError
-from bench.core.files import read_text
+from bench.core.files import read_json
 from bench.data.listing import Entry, Kind, Listing, pictures_below
 from bench.data.scan import begin, called
 
@@ -41,9 +40,9 @@ def listing(root: Path, split: str) -> Listing:
 
 def _cameras(file: Path) -> dict[str, tuple[float, ...]]:
     try:
-        labels: Any = json.loads(read_text(file))["labels"]
+        labels: Any = read_json(file)["labels"]
         pairs = [(str(name), tuple(map(float, camera))) for name, camera in labels]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise MissingError(f"{file}: cannot be read as cameras ({error})", SOURCE) from None
     found: dict[str, tuple[float, ...]] = {}
     for name, camera in pairs:

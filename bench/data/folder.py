@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from bench.core.errors import MissingError
-from bench.core.files import read_text
+from bench.core.files import read_lines
 from bench.data.images import SUFFIXES
 from bench.data.listing import Entry, Kind, Listing, is_number, pictures_below
 from bench.data.scan import begin, called
@@ -81,10 +81,10 @@ def _read_labels(root: Path) -> tuple[dict[str, dict[str, int]], str]:
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header and numbered rows of a CSV file as spreadsheets write it: blank lines, spaces, semicolons or tabs."""
     try:
-        text = read_text(path)
-        head = next((line for line in text.splitlines() if line.strip()), "")
+        lines = [line for _, line in read_lines(path)]
+        head = next((line for line in lines if line.strip()), "")
         mark = next((mark for mark in (";", "\t") if mark in head and "," not in head), ",")
-        rows = [[field.strip() for field in row] for row in csv.reader(text.splitlines(), delimiter=mark)]
+        rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=mark)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise MissingError(f"{path}: cannot be read as text ({why})") from error

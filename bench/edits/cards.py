@@ -20,7 +20,7 @@ from bench.core.errors import NotApplicableError, UsageError, unknown_name
 from bench.core.files import read_text
 from bench.core.folder_names import check_name
 from bench.core.names import in_any_case
-from bench.core.schema import checked, from_table, parse_toml
+from bench.core.schema import MOST_TOML, checked, from_table, parse_toml
 from bench.core.subset import ALL
 
 Normalise = Literal["none", "unit_total", "unit_per_row"]
@@ -247,7 +247,7 @@ def check_strength(strength: float, what: str, *, zero: bool = False) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return read_text(path)
+        return read_text(path, MOST_TOML)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"{path}: the edit card cannot be read ({why})") from error

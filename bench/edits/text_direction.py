@@ -6,8 +6,8 @@ statistics are is said by their loaders.
 
 from __future__ import annotations
 
-import io
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.core.errors import MissingError, UsageError
-from bench.core.files import read_text
+from bench.core.files import read_lines, regular_size
+from bench.core.pickles import Allowed, look_through
 from bench.edits.direction_files import read_tensor
 from bench.edits.style_files import APPLIED_LAYERS, style_widths
 from methods.nets.stylegan2 import GeneratorConfig
@@ -89,7 +90,11 @@ def convolution_deviations(path: Path) -> list[Tensor]:
     Raises MissingError for another file, or one that asks for more than arrays.
     """
     try:
-        content: Any = _Arrays(io.BytesIO(path.read_bytes())).load()
+        size = regular_size(path)
+        with path.open("rb") as file:
+            look_through(file, size, _NAMES)
+            file.seek(0)
+            content: Any = _Arrays(file).load()
         means, deviations = content
         tensors = [torch.from_numpy(np.asarray(value, np.float32)).flatten() for value in deviations]
     except OSError as error:
@@ -103,6 +108,12 @@ def convolution_deviations(path: Path) -> list[Tensor]:
     if [len(tensor) for tensor in found] != style_widths(GeneratorConfig()):
         raise MissingError(f"{path}: its styles are not those of the 1024 px generator")
     return found
+
+
+_NAMES = Allowed(
+    frozenset({"numpy.dtype", *(f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core"))}),
+    re.compile(r"numpy\.ndarray"),
+)
 
 
 class _Arrays(pickle.Unpickler):
@@ -152,7 +163,7 @@ def read_frames(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ("{}",)
     try:
-        lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+        lines = [line.strip() for _, line in read_lines(path) if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise MissingError(f"{path}: cannot be read ({error})") from None
     wrong = next((line for line in lines if line.count("{}") != 1), None)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.files import write_atomic
+from bench.core.files import read_json, write_atomic
 from bench.plan.work import MethodSpec, Work
 from bench.weights.registry import home
 
@@ -63,7 +63,7 @@ def _key(work: Work, spec: MethodSpec) -> str:
 
 def _read() -> dict[str, Any]:
     try:
-        known = json.loads((Path(home()) / RECORD).read_text(encoding="utf-8"))
+        known = read_json(Path(home()) / RECORD)
         return known if isinstance(known, dict) else {}
     except (OSError, ValueError):
         return {}

@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from bench.core.errors import MissingError, UsageError
-from bench.core.files import explain_write_errors, part_of, write_atomic
+from bench.core.files import explain_write_errors, part_of, regular_size, write_atomic
 from bench.core.lock import Held, hold
 from bench.core.sealed import DamagedError, read_sealed, write_sealed
 from bench.results.features import FROM, FeatureFiles, checksum, feature_file, load_features, record_size, rows_folder
@@ -50,6 +50,8 @@ __all__ = [
 REAL_DIGESTS: Mapping[str, str] = {REAL: "real 2", REAL_JPEG: "real-jpeg 1", TRUTH: "truth 1"}
 # No row is longer; a longer line is read in pieces, none of which is a row.
 _LONGEST = 1 << 20
+# Damaged lines of a file that are told one by one.
+_MOST_DAMAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -269,14 +271,27 @@ def _lines_of(path: Path) -> Iterator[Row | Damage | None]:
     """
     texts: Texts = {}
     offset, shard = 0, path.stem
+    try:
+        regular_size(path)
+    except OSError as error:
+        yield Damage(path, 0, f"a file that {error.strerror}", b"")
+        return
+    damaged, rest = 0, bytearray()
     with path.open("rb") as stream:
         while line := stream.readline(_LONGEST):
             row = parse(line[:-1], shard, texts) if line.endswith(b"\n") else None
             if row is not None:
                 yield row
             elif line.strip():
-                yield from _pieces(path, offset, line, texts)
+                for item in _pieces(path, offset, line, texts):
+                    damaged += isinstance(item, Damage)
+                    if isinstance(item, Damage) and damaged > _MOST_DAMAGE:
+                        rest += item.line + b"\n"
+                    else:
+                        yield item
             offset += len(line)
+    if rest:
+        yield Damage(path, 0, f"{damaged - _MOST_DAMAGE:,} more damaged lines", bytes(rest[:-1]))
 
 
 def _pieces(path: Path, offset: int, line: bytes, texts: Texts) -> Iterator[Row | Damage | None]:

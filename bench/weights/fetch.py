@@ -17,7 +17,7 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from bench.core.errors import MissingError, UsageError
-from bench.core.files import write_atomic
+from bench.core.files import read_object, write_atomic
 from bench.weights.registry import Entry, entries, entry, find, folder_of, home, missing, read_pins
 from bench.weights.transfer import Expected, Progress, RefusedError, digest_of, download, explain_page, finish
 
@@ -95,7 +95,7 @@ def accepted(item: Entry) -> bool:
     """Was this licence accepted on this machine?"""
     path = home() / "accepted.json"
     try:
-        return _terms(item) in json.loads(path.read_text(encoding="utf-8"))
+        return _terms(item) in read_object(path)
     except (OSError, ValueError):
         return False
 
@@ -216,7 +216,10 @@ def _writing(path: Path) -> Iterator[dict[str, Any]]:
     """Change a small JSON file: read, let the caller change it, replace it in one step."""
     _make(path.parent)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        try:
+            content = read_object(path) if path.exists() else {}
+        except (OSError, ValueError) as error:
+            raise MissingError(f"{path} cannot be read ({error})", "remove it; it is written anew") from None
         yield content
         write_atomic(path, json.dumps(content, indent=1, sort_keys=True))
 

@@ -5,7 +5,6 @@ Files lie in `home()/weights/<name>/`. Ours come with the package. The facts are
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from platformdirs import user_cache_path
 
 from bench.core.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
+from bench.core.files import read_object
 from bench.core.metadata import read_metadata
 from bench.core.names import in_any_case
 from bench.core.schema import from_table, read_toml
@@ -194,7 +194,7 @@ def read_pins() -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return read_object(path)
     except (OSError, ValueError) as error:
         raise MissingError(
             f"{path} cannot be read ({error})", "remove it; files are pinned again at the next fetch"

@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import json
 import re
-import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.core.archives import tar_members
 from bench.core.errors import MissingError
+from bench.core.files import read_object
 
 Progress = Callable[[int, int | None], None]
 CHUNK = 1 << 18
@@ -241,10 +242,9 @@ def _broken_archive(part: Path, name: str) -> str:
         return f"only a piece of the file came ({size} bytes): the archive has no end"
     if name.endswith((".tar.gz", ".tgz")) or head[:2] == b"\x1f\x8b":
         try:
-            with tarfile.open(part) as archive:
-                archive.getmembers()
-        except (tarfile.TarError, EOFError, OSError) as error:
-            return f"only a piece of the file came ({size} bytes): {error}"
+            tar_members(part)
+        except MissingError as error:
+            return f"only a piece of the file came ({size} bytes): {error.what}"
     return ""
 
 
@@ -259,7 +259,7 @@ def _note_path(part: Path) -> Path:
 
 def _read_note(part: Path) -> dict[str, str]:
     try:
-        return dict(json.loads(_note_path(part).read_text(encoding="utf-8")))
+        return read_object(_note_path(part))
     except (OSError, ValueError):
         return {}
 

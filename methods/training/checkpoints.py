@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bench.core.files import replacing, write_atomic
+from bench.core.files import read_object, replacing, write_atomic
 
 _NAMES = ("checkpoint-0", "checkpoint-1")
 
@@ -90,7 +90,6 @@ def _read(path: Path, digest: str | None) -> dict[str, Any]:
 
 def _noted(folder: Path, name: str) -> dict[str, Any]:
     try:
-        note: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        return read_object(folder / f"{name}.json")
     except (OSError, ValueError):
         return {}
-    return note

@@ -13,6 +13,7 @@ import torch
 
 from bench.core.checkpoint import file_digest
 from bench.core.errors import MissingError
+from bench.core.files import read_json
 from bench.core.metadata import read_metadata
 from methods.training.recipe import Recipe, load_recipe
 from methods.training.world import find
@@ -61,7 +62,7 @@ def made_of(path: Path) -> dict[str, Any]:
 
 def _plain(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

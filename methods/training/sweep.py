@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError, ExitCode, MissingError
+from bench.core.files import read_json
 from bench.core.metadata import read_metadata
 from methods.training.provenance import inputs
 from methods.training.recipe import load_recipe, shipped_recipes
@@ -142,7 +143,7 @@ def earlier(settings: Settings) -> list[Trial]:
     path = settings.runs / NAME / OUTPUT
     if not path.is_file():
         return []
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     if content["inputs"] != inputs(content["inputs"], settings.runs):
         return []
     return [Trial(**curve) for curve in content["curves"] if not curve["w_consistency"]]

@@ -6,7 +6,6 @@ there
 
 from __future__ import annotations
 
-import json
 import re
 import statistics
 import sys
@@ -19,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench.core.files import read_json
 from bench.core.metadata import read_metadata
 from bench.world.generator import load_shipped_generator, sample_images
 from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
@@ -190,7 +190,7 @@ def _sweep_lines(folder: Path) -> Iterator[str]:
     path = folder / "sweep.json"
     if not path.is_file():
         return
-    sweep = json.loads(path.read_text(encoding="utf-8"))
+    sweep = read_json(path)
     yield "\n## Weights of the losses\n"
     yield f"Rule, one for both methods: {sweep['rule']}. All trials go on from the common start; w-consistency is"
     yield "not in the paper. Bold: chosen.\n"
@@ -224,7 +224,7 @@ def write(folder: Path, text: str) -> None:
     if logs := sorted((folder / "logs").glob("*.jsonl")):
         draw_training(logs, folder / TRAINING)
     if (folder / "sweep.json").is_file():
-        draw_trade_off(json.loads((folder / "sweep.json").read_text(encoding="utf-8")), folder / TRADE_OFF)
+        draw_trade_off(read_json(folder / "sweep.json"), folder / TRADE_OFF)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.core.archives import zip_members
+from bench.core.archives import read_member, zip_members
 from bench.core.errors import MissingError
+from bench.core.files import regular_size
 
 _NEXT = "run_bench.py weights fetch insightface-buffalo_l"
+# The largest of insightface's has 17 MB.
+_MOST = 64 << 20
 
 
 def load_detector(
@@ -55,18 +58,24 @@ def load_detector(
     return landmarks
 
 
+def _bytes(path: Path) -> bytes:
+    if regular_size(path) > _MOST:
+        raise OSError("it is larger than a face detector")
+    return path.read_bytes()
+
+
 def _model(path: Path) -> bytes:
     """Bytes of the detector's ONNX file."""
-    if path.is_dir():
-        files = sorted(path.rglob("det_*.onnx"))
-        if files:
-            return files[0].read_bytes()
-    elif path.suffix == ".onnx" and path.is_file():
-        return path.read_bytes()
-    elif path.is_file() and zipfile.is_zipfile(path):
-        names = sorted(member.filename for member in zip_members(path))
-        with zipfile.ZipFile(path) as pack:
-            for name in names:
-                if Path(name).match("det_*.onnx"):
-                    return pack.read(name)
+    try:
+        if path.is_dir() and (files := sorted(path.rglob("det_*.onnx"))):
+            return _bytes(files[0])
+        if path.suffix == ".onnx" and path.is_file():
+            return _bytes(path)
+        if path.is_file() and zipfile.is_zipfile(path):
+            members = {item.filename: item for item in zip_members(path)}
+            names = sorted(name for name in members if Path(name).match("det_*.onnx"))
+            with zipfile.ZipFile(path) as pack:
+                return read_member(pack, members[names[0]], _MOST) if names else b""
+    except (OSError, zipfile.BadZipFile) as error:
+        raise MissingError(f"the face detector in {path} cannot be read ({error})", _NEXT) from None
     raise MissingError(f"no face detector (det_*.onnx) in {path}", _NEXT)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bench.core.archives import tar_members, zip_members
+from bench.core.archives import open_tar, read_member, read_tar_member, tar_members, zip_members
 from bench.core.errors import MissingError
 from bench.core.files import regular_size
+from bench.core.pickles import Allowed, look_through
 
 # What rebuilding arrays and dictionaries takes, under the module names of NumPy 1 and 2; everything else is refused.
 _ALLOWED = {
@@ -28,6 +29,9 @@ _ALLOWED = {
     }.items()
     for name in names
 }
+_NAMES = Allowed(
+    frozenset(f"{module}.{name}" for module, name in _ALLOWED) - {"numpy.ndarray"}, re.compile(r"numpy\.ndarray")
+)
 # The largest of such files has two megabytes.
 _MOST = 64 << 20
 _NEXT = "run_bench.py weights fetch mtcnn"
@@ -37,7 +41,7 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> object:
         """What rebuilds an array of numbers; refuses every other name."""
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"forbidden global {module}.{name}")
         return super().find_class(module, name)
 
 
@@ -68,11 +72,11 @@ def _members(path: Path, wanted: Sequence[str]) -> dict[str, bytes]:
         if zipfile.is_zipfile(path):
             items = [item for item in zip_members(path) if _fits(item.filename, item.file_size, wanted)]
             with zipfile.ZipFile(path) as archive:
-                return {Path(item.filename).name: archive.read(item) for item in items}
+                return {Path(item.filename).name: read_member(archive, item, _MOST) for item in items}
         files = [item for item in tar_members(path) if item.isfile() and _fits(item.name, item.size, wanted)]
-        with tarfile.open(path) as tar:
-            return {Path(file.name).name: tar.extractfile(file).read() for file in files}  # type: ignore[union-attr]
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
+        with open_tar(path) as tar:
+            return {Path(file.name).name: read_tar_member(tar, file, _MOST) for file in files}
+    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         raise MissingError(f"{path} cannot be read as a folder or archive of .npy files ({error})", _NEXT) from None
 
 
@@ -88,12 +92,17 @@ def _dictionary(content: bytes, where: str) -> Mapping[str, np.ndarray]:
         _, _, dtype = reader(file)
         if dtype != np.dtype(object):
             raise MissingError(f"{where} holds an array, not a dictionary of arrays", _NEXT)
+        start = file.tell()
+        look_through(file, len(content), _NAMES)
+        file.seek(start)
         holder = _ArraysOnly(file, encoding="latin1").load()
     except pickle.UnpicklingError as error:
         raise MissingError(
-            f"{where} is refused: its pickle {error}, which is not an array; nothing was run", _NEXT
+            f"{where} is refused: its pickle is not of arrays alone ({error}); nothing was run", _NEXT
         ) from None
-    except (ValueError, EOFError, IndexError, AttributeError, TypeError, KeyError) as error:
+    except MissingError:
+        raise
+    except Exception as error:  # whatever a damaged or hostile pickle makes of the reader
         raise MissingError(f"{where} is damaged ({error})", _NEXT) from None
     inner = holder.item() if isinstance(holder, np.ndarray) and holder.size == 1 else holder
     if not isinstance(inner, Mapping) or not all(isinstance(value, np.ndarray) for value in inner.values()):

@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bench.core.errors import ImageError, MissingError
+from bench.core.small_files import read_array
+from bench.data.images import decode
+
 INPUT, TRUTH = ("real", "original"), "truth"
 _FLOW = ".flow.npy"
 
@@ -93,16 +97,15 @@ def _take(kept: RunImage, path: Path) -> None:
 
 def _read_image(path: Path) -> Image.Image | None:
     try:
-        with Image.open(path, formats=("PNG",)) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError):
+        return Image.fromarray(decode(path))
+    except ImageError:
         return None
 
 
 def _read_flow(path: Path) -> np.ndarray | None:
     try:
-        flow = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        flow = read_array(path).numpy()
+    except MissingError:
         return None
     good = flow.ndim == 3 and flow.shape[0] == 2 and min(flow.shape) > 0 and np.issubdtype(flow.dtype, np.floating)
     return flow if good else None

@@ -152,7 +152,7 @@ def _thumbnails(content: Content) -> Callable[[str], str]:
 
 def _plot(png: bytes) -> str:
     """A plot as a data URI, exact."""
-    with Image.open(io.BytesIO(png)) as image:
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
         return webp_uri(image.convert("RGB"), max(image.size), lossless=True)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.core.errors import MissingError, UsageError
+from bench.core.files import read_json
 from metrics.protocol import ProtocolFile, load_protocol, protocol_names
 from reports.results_file.record import SCHEMA
 
@@ -29,14 +30,11 @@ def read_results(path: Path) -> dict[str, Any]:
         UsageError: It is too large, no JSON, or not what the schema says; names the first places.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise UsageError(f"{path} has more than {_LARGEST >> 20} MB", _NEXT)
-        content = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_no_number)
+        content = read_json(path, _LARGEST, parse_constant=_no_number)
     except OSError as error:
         raise MissingError(f"{path} cannot be read: {error.strerror}", "name a results.json") from None
-    except (ValueError, RecursionError) as error:
-        what = "it nests too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-        raise UsageError(f"{path} is no results file: {what}", _NEXT) from None
+    except ValueError as error:
+        raise UsageError(f"{path} is no results file: {str(error).splitlines()[0]}", _NEXT) from None
     if problems := list(_against_schema(content)):
         raise UsageError("\n  ".join([f"{path} is not as the schema says:", *problems]), _NEXT)
     found: dict[str, Any] = content

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench.core.contract import Method
 from bench.core.errors import MissingError, UsageError
-from bench.core.files import read_text
+from bench.core.files import read_lines
 from bench.core.modules import import_module
 from bench.core.samples import DrawsSamples, SampledGenerator
 
@@ -94,8 +94,8 @@ def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
     Raises MissingError where the file cannot be read, UsageError for a row that does not fit, with its line.
     """
     try:
-        text = read_text(path)
-        reader = csv.reader(text.splitlines(), delimiter=_delimiter(text))
+        written = [line for _, line in read_lines(path)]
+        reader = csv.reader(written, delimiter=_delimiter(written))
         lines = [(reader.line_num, line) for line in reader if any(map(str.strip, line))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
@@ -131,8 +131,8 @@ def scores_of_file(path: Path, count: int) -> dict[str, tuple[Tensor, Tensor]]:
     return {name: (torch.tensor(list(own)), torch.tensor(list(own.values()))) for name, own in found.items()}
 
 
-def _delimiter(text: str) -> str:
-    header = text.partition("\n")[0]
+def _delimiter(lines: Sequence[str]) -> str:
+    header = lines[0] if lines else ""
     return next((mark for mark in ("\t", ";") if mark in header and "," not in header), ",")
 
 

@@ -19,9 +19,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench.core.archives import read_member, zip_members
 from bench.core.errors import ImageError, MissingError
 from bench.data.folder import listing
-from bench.data.images import SUFFIXES, decode_bytes
+from bench.data.images import MAX_BYTES, SUFFIXES, decode_bytes, read_bytes
 from methods.training.processes import Processes
 
 AHEAD = 3  # steps
@@ -39,7 +40,7 @@ def open_images(path: Path) -> Archive:
     """The images of a folder (everything below it) or a zip. Raises MissingError where there are none."""
     if path.is_dir():
         found = {entry.name: entry.path for entry in listing(path, "all").entries if entry.path is not None}
-        archive = Archive(sorted(found), lambda name: found[name].read_bytes())
+        archive = Archive(sorted(found), lambda name: read_bytes(found[name]))
     else:
         archive = _zip(path)
     if not archive.names:
@@ -49,11 +50,21 @@ def open_images(path: Path) -> Archive:
 
 def _zip(path: Path) -> Archive:
     try:
+        # Every member is bounded where it is read.
+        members = {item.filename: item for item in zip_members(path, most_bytes=1 << 50)}
         file = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise MissingError(f"{path} is no folder and no zip of pictures ({error})", "--data FOLDER_OR_ZIP") from None
-    names = (name for name in file.namelist() if PurePosixPath(name).suffix.lower() in SUFFIXES)
-    return Archive(sorted(name for name in names if not PurePosixPath(name).name.startswith(".")), file.read)
+    except (MissingError, OSError) as error:
+        what = getattr(error, "what", error)
+        raise MissingError(f"{path} is no folder and no zip of pictures ({what})", "--data FOLDER_OR_ZIP") from None
+
+    def read(name: str) -> bytes:
+        try:
+            return read_member(file, members[name], MAX_BYTES)
+        except zipfile.BadZipFile as error:
+            raise ImageError(f"{name} of {path}: {error}") from None
+
+    names = (name for name in members if PurePosixPath(name).suffix.lower() in SUFFIXES)
+    return Archive(sorted(name for name in names if not PurePosixPath(name).name.startswith(".")), read)
 
 
 class TrainingImages:
@@ -107,11 +118,10 @@ class TrainingImages:
             name = self.names[order[(index + offset) % len(order)]]
             try:
                 return self._decoded(name)
-            except (ImageError, OSError, zipfile.BadZipFile) as error:
+            except ImageError as error:
                 if name not in self._told:
                     self._told.add(name)
-                    why = error.what if isinstance(error, ImageError) else f"{name}: {error}"
-                    print(f"note: left out of training: {why}", file=sys.stderr)
+                    print(f"note: left out of training: {error.what}", file=sys.stderr)
         raise MissingError("none of the training pictures can be read", "check --data")
 
     def _decoded(self, name: str) -> np.ndarray:
