@@ -24,7 +24,7 @@ from methods.nets.flow.decoders import leaky, upsampler
 from methods.nets.flow.glunet import Maps
 from methods.nets.flow.network import FlowNet, estimate_flow, normalise
 from methods.nets.flow.semantic_glunet import consensus_chain
-from methods.nets.flow.warp import mapping_to_flow, resize_and_rescale_flow, warp
+from methods.nets.flow.warp import mapping_to_flow, resize_flow, scale_flow, warp
 from methods.registry import Checkpoint
 from methods.warpres.adapter import load_flow_net
 from tests import filling
@@ -75,7 +75,9 @@ def block_outputs() -> dict[str, Tensor]:
         "warp_flow_x_plus1": warp(x, right),
         "mapping_to_flow": mapping_to_flow(block("map")),
         "bilinear_deconv_init": upsampler(2)(deconv),
-        "resize_and_rescale_flow": resize_and_rescale_flow(deconv, (12, 20)),
+        "resize_and_rescale_flow": scale_flow(
+            resize_flow(deconv, (12, 20)), 20 / deconv.shape[-1], 12 / deconv.shape[-2]
+        ),
         "area_resize_6x8": F.interpolate(block("area_in"), size=(6, 8), mode="area"),
     }
 

@@ -62,12 +62,6 @@ def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(flow, size=size, mode="bilinear", align_corners=False)
 
 
-def resize_and_rescale_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Flow in cells of its own grid, resampled to `size` and expressed in cells of the new grid."""
-    height, width = flow.shape[-2:]
-    return scale_flow(resize_flow(flow, size), size[1] / width, size[0] / height)
-
-
 def mapping_to_flow(mapping: Tensor) -> Tensor:
     """Absolute positions (N, 2, h, w) normalised to [-1, 1] as a flow in cells of the same grid."""
     height, width = mapping.shape[-2:]

@@ -112,7 +112,7 @@ def trained_parameters(model: StyleRes, options: Options) -> list[dict[str, obje
         groups.append({"params": [*model.extractor.parameters(), *model.injector.parameters()]})
     flow = [p for part in flow_parts(model).values() for p in part.parameters() if p.requires_grad]
     if flow:
-        groups.append({"params": flow, "rate_factor": options.flow_rate_factor, "adam": True})
+        groups.append({"params": flow, "rate_factor": options.flow_rate_factor})
     return groups
 
 

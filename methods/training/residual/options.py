@@ -53,7 +53,6 @@ class Options:
         r1_every: Steps of the discriminator between two penalties.
         discriminator_rate_factor, flow_rate_factor: Of the recipe's rate.
         clip: Bound of the gradient's length; 0 for none.
-        optimiser: Of E_1 and E_2; the flow and the discriminator have Adam.
         figures: Validation people of the held-out figures.
     """
 
@@ -76,7 +75,6 @@ class Options:
     discriminator_rate_factor: float = 0.5
     flow_rate_factor: float = 1.0
     clip: float = 5.0
-    optimiser: Literal["adam", "muon"] = "adam"
     figures: int = 48
     weights: Weights = field(default_factory=Weights)
     cycle: CycleWeights = field(default_factory=CycleWeights)

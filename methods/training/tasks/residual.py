@@ -25,7 +25,6 @@ from methods.training import losses
 from methods.training.bases import parts_of
 from methods.training.edit_figures import EditFigures, Render
 from methods.training.frozen import FastDiscriminator, match_layout
-from methods.training.muon import Muon
 from methods.training.paths import Passes, as_targets, edited_codes, simulated_edit
 from methods.training.people import People
 from methods.training.recipe import Recipe
@@ -78,18 +77,13 @@ class ResidualTask(Task):
         self.smile = direction.float().to(context.device)
         self.modules: dict[str, nn.Module] = {"model": self.model}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "model": self._optimiser(trained_parameters(self.model, self.options))
+            "model": self._adam(trained_parameters(self.model, self.options))
         }
         self.adversary: FastDiscriminator | None = None
         if self.options.train == "all" and self.options.weights.adversarial:
             self._add_discriminator()
         self._figures: EditFigures | None = None
         self._checked: Mapping[str, float] | None = None  # the figures, until the next step
-
-    def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        if self.options.optimiser == "muon":
-            return Muon(groups, lr=self.recipe.rate, betas=self.recipe.betas)
-        return self._adam(groups)
 
     def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         fused = self.context.device.type == "cuda"

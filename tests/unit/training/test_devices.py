@@ -19,7 +19,7 @@ RESIDUAL = ('start="styleres.safetensors"', "batch=4")
 CASES = {
     "world/residual-start": ("batch=4",),
     "world/styleres": RESIDUAL,
-    "world/styleres-paper": (*RESIDUAL, 'cycle_grad="through"', 'optimiser="muon"'),
+    "world/styleres-paper": (*RESIDUAL, 'cycle_grad="through"'),
     "world/warpres": (*RESIDUAL, 'flow_start="teacher.safetensors"'),
     "world/warpres-pretrained-flow": RESIDUAL,
     "world/flow-start": ("batch=4",),
