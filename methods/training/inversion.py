@@ -112,6 +112,13 @@ class InversionTask(Task, ABC):
                 parts["identity"] = weights.identity * losses.identity_loss(self.critics.embed(made), person).mean()
         return parts
 
+    def learn(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One step down the sum of some losses, a scalar each; gives them back detached."""
+        self.optimisers["model"].zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()
+        self.update()
+        return {name: value.detach() for name, value in parts.items()}
+
     def update(self) -> None:
         """Average the gradients of all trained modules over the processes and step their optimiser."""
         self.context.processes.average(*self.modules.values())

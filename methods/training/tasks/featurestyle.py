@@ -70,10 +70,7 @@ class FeatureStyleTask(InversionTask):
         images = torch.cat([made_up, self.draw(half, random)])
         rows, features = self.encoder(self.encoder.shrink(images))
         parts = self._losses(images, len(made_up), rows.float() + self.average, features, self.fade(step))
-        self.optimisers["model"].zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
-        self.update()
-        return {name: value.detach() for name, value in parts.items()}
+        return self.learn(parts)
 
     def fade(self, step: int) -> float:
         """s of a step: how much of the generator's own map F replaces."""

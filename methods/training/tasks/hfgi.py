@@ -85,10 +85,7 @@ class HfgiTask(InversionTask):
             made = self._finished(prefix.with_features(features), styles)
             parts = self.reconstruction(made, real)
             parts["alignment"] = options.alignment * (aligned.float() - residual).abs().mean()
-        self.optimisers["model"].zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
-        self.update()
-        return {name: value.detach() for name, value in parts.items()}
+        return self.learn(parts)
 
     def _finished(self, state: State, styles: Styles) -> Tensor:
         rgb = self.generator.advance(state, styles).rgb

@@ -69,10 +69,7 @@ class StyleTransformerTask(InversionTask):
         else:
             real = self.draw(self.recipe.batch, random)
             parts = self.reconstruction(self.generate(self._encode(real)), real)
-        self.optimisers["model"].zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
-        self.update()
-        return {name: value.detach() for name, value in parts.items()}
+        return self.learn(parts)
 
     def _encode(self, images: Tensor) -> Tensor:
         query = queries(self.encoder.tokens.z, self.own.mapping)

@@ -59,10 +59,7 @@ class WEncoderTask(InversionTask):
         self.encoder.train()
         w = self.draw_w(self.recipe.batch, random)
         found, parts = self._regress(w) if step < self.warm_up_steps else self._invert(random)
-        self.optimisers["model"].zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
-        self.update()
-        shown = {name: value.detach() for name, value in parts.items()}
+        shown = self.learn(parts)
         if self.critic is not None:
             shown["w_discriminator"] = self.critic.step(w, found.detach()[:, None])
         return shown
