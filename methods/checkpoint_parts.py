@@ -1,9 +1,12 @@
-"""Files of methods that need several: told apart by what they look like, in any order."""
+"""What a method's files hold: several told apart by what they look like, in any order; the parts of one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
+from bench.core.checkpoint import refuse_strangers, state_dict_of
 from bench.core.contract import Domain
 from bench.core.errors import MissingError
 from bench.core.signature import expect, recognise
@@ -35,6 +38,21 @@ def one_of_each(
         looks = recognise(file.content)
         expect(file.content, file.path, method, domain, part=next(filter(looks.fits, part)))
     return [found[part] for part in parts]
+
+
+def tensors_of(file: Checkpoint, parts: tuple[str, ...], method: str, domain: Domain) -> dict[str, Tensor]:
+    """The tensors of a method that lies in one file, the authors' or ours.
+
+    Args:
+        parts: What their names begin with ("encoder.", "decoder.", "latent_avg").
+
+    Raises:
+        MissingError: The file is of another method or domain, or holds what belongs to no part.
+    """
+    expect(file.content, file.path, method, domain)
+    tensors = state_dict_of(file.content)
+    refuse_strangers(tensors, parts, file.path)
+    return tensors
 
 
 def _refuse(left: Sequence[Checkpoint], wanting: Sequence[Part], method: str, domain: Domain) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.core.checkpoint import load_part, load_strict, refuse_strangers, state_dict_of
 from bench.core.contract import Domain, Inversion, stage
-from bench.core.signature import expect
+from methods.checkpoint_parts import tensors_of
 from methods.featurestyle.names import DECODER, ENCODER, sort_files
 from methods.featurestyle.network import FeatureEncoderConfig, FeatureStyleEncoder
 from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
@@ -97,9 +97,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
 
 
 def _ours(entry: MethodEntry, domain: Domain, file: Checkpoint) -> FeatureStyle:
-    expect(file.content, file.path, entry.name, domain)
-    tensors, config = state_dict_of(file.content), file.metadata["config"]
-    refuse_strangers(tensors, (ENCODER, DECODER, "latent_avg"), file.path)
+    tensors, config = tensors_of(file, (ENCODER, DECODER, "latent_avg"), entry.name, domain), file.metadata["config"]
     with torch.device("meta"):
         encoder = FeatureStyleEncoder(from_dict(FeatureEncoderConfig, config["encoder"]))
         generator = Generator(from_dict(GeneratorConfig, config["generator"]))

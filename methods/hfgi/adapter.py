@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
+from bench.core.checkpoint import load_part
 from bench.core.contract import Domain, Inversion, announce, stage
-from bench.core.signature import expect
+from methods.checkpoint_parts import tensors_of
 from methods.hfgi.names import ALIGNMENT, CONSULTATION, DECODER, ENCODER
 from methods.hfgi.network import Alignment, Consultation, HfgiConfig, fuse, low_rate
 from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
@@ -99,9 +99,7 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     The encoder is the file's own, not e4e's: training let its running statistics drift.
     """
     file = checkpoints[0]
-    expect(file.content, file.path, entry.name, domain)
-    tensors = state_dict_of(file.content)
-    refuse_strangers(tensors, (ENCODER, DECODER, ALIGNMENT, CONSULTATION, "latent_avg"), file.path)
+    tensors = tensors_of(file, (ENCODER, DECODER, ALIGNMENT, CONSULTATION, "latent_avg"), entry.name, domain)
     if file.metadata:
         config = file.metadata["config"]
         sizes = from_dict(PyramidConfig, config["encoder"])

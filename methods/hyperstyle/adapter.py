@@ -15,8 +15,7 @@ from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
 from bench.core.contract import Domain, Inversion, announce, stage
 from bench.core.domains import find_domain
 from bench.core.options import options_of
-from bench.core.signature import expect
-from methods.checkpoint_parts import one_of_each
+from methods.checkpoint_parts import one_of_each, tensors_of
 from methods.hyperstyle.names import check_aliases, shared_tensors, tuned_layers
 from methods.hyperstyle.network import HyperConfig, HyperNet, SharedBlock, WEncoder
 from methods.nets.base import Canvas, LatentMethod, edited, latent_avg_of
@@ -111,9 +110,8 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
 
 
 def _ours(name: str, domain: Domain, file: Checkpoint) -> HyperStyle:
-    expect(file.content, file.path, name, domain)
-    given, tensors = file.metadata["config"], state_dict_of(file.content)
-    refuse_strangers(tensors, ("encoder.", "hypernet.", "decoder.", "latent_avg"), file.path)
+    tensors = tensors_of(file, ("encoder.", "hypernet.", "decoder.", "latent_avg"), name, domain)
+    given = file.metadata["config"]
     config, sizes = from_dict(HyperConfig, given["hyper"]), from_dict(GeneratorConfig, given["generator"])
     networks = _networks(config, sizes, Canvas.of(domain, sizes.size))
     part = _Part(tensors, file.path)

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
+from bench.core.checkpoint import load_part
 from bench.core.contract import Domain, Inversion, stage
 from bench.core.domains import find_domain
-from bench.core.signature import expect
+from methods.checkpoint_parts import tensors_of
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import Encoded, PyramidConfig, PyramidEncoder, Wiring
@@ -63,9 +63,7 @@ class PyramidMethod(LatentMethod):
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> PyramidMethod:
     """pSp or e4e (by the entry's name) from the authors' file or one of ours."""
     file = checkpoints[0]
-    expect(file.content, file.path, entry.name, domain)
-    tensors = state_dict_of(file.content)
-    refuse_strangers(tensors, ("encoder.", "decoder.", "latent_avg"), file.path)
+    tensors = tensors_of(file, ("encoder.", "decoder.", "latent_avg"), entry.name, domain)
     if file.metadata:
         encoder, canvas, generator = _ours(file.metadata["config"], domain)
         average = tensors["latent_avg"]

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.core.checkpoint import load_part, refuse_strangers, state_dict_of
+from bench.core.checkpoint import load_part
 from bench.core.contract import Domain, Inversion, announce, stage
 from bench.core.domains import find_domain
-from bench.core.signature import expect
+from methods.checkpoint_parts import tensors_of
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import Wiring
@@ -71,9 +71,7 @@ class Restyle(LatentMethod):
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> Restyle:
     """From the authors' file or one of ours; "restyle" is over e4e, "restyle-psp" over pSp."""
     file = checkpoints[0]
-    expect(file.content, file.path, entry.name, domain)
-    tensors = state_dict_of(file.content)
-    refuse_strangers(tensors, ("encoder.", "decoder.", "latent_avg"), file.path)
+    tensors = tensors_of(file, ("encoder.", "decoder.", "latent_avg"), entry.name, domain)
     if file.metadata:
         given = file.metadata["config"]
         config, sizes = from_dict(RestyleConfig, given["encoder"]), from_dict(GeneratorConfig, given["generator"])

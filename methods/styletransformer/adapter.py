@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bench.core.checkpoint import load_strict, refuse_strangers, state_dict_of, take
+from bench.core.checkpoint import load_strict, take
 from bench.core.contract import Domain, Inversion, stage
 from bench.core.domains import find_domain
 from bench.core.options import options_of
-from bench.core.signature import expect
+from methods.checkpoint_parts import tensors_of
 from methods.nets.base import Canvas, LatentMethod, latent_avg_of
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import Encoded
@@ -46,9 +46,7 @@ class StyleTransformer(LatentMethod):
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> StyleTransformer:
     """From the authors' file or one of ours ("encoder.*", "decoder.*", "latent_avg"; configs in the metadata)."""
     file = checkpoints[0]
-    expect(file.content, file.path, entry.name, domain)
-    tensors = state_dict_of(file.content)
-    refuse_strangers(tensors, ("encoder.", "decoder.", "latent_avg"), file.path)
+    tensors = tensors_of(file, ("encoder.", "decoder.", "latent_avg"), entry.name, domain)
     encoder_tensors = encoder_names(take(tensors, "encoder."))
     if file.metadata:
         config = file.metadata["config"]
