@@ -38,7 +38,8 @@ def family_files(weights: str, name: str, domain: Domain, entry: MethodEntry) ->
     if weights == RELEASED:
         return released(name, domain, entry)
     kind = family(weights)
-    return of_world(kind, entry) or shipped(kind, name)
+    assert kind.weights is not None
+    return tuple(kind.weights / file for file in entry.world) or shipped(kind, name)
 
 
 def family(name: str) -> Kind:
@@ -80,12 +81,6 @@ def shipped_folders() -> list[Path]:
     return [kind.weights for kind in kinds().values() if kind.weights is not None]
 
 
-def of_world(family: Kind, entry: MethodEntry) -> tuple[Path, ...]:
-    """The family's files that a method without weights of its own runs on."""
-    assert family.weights is not None
-    return tuple(family.weights / file for file in entry.world)
-
-
 def shipped(family: Kind, name: str) -> tuple[Path, ...]:
     """Our own checkpoint, with the files beside it that its metadata names as parts (a shared generator or encoder).
 
@@ -114,18 +109,14 @@ def _training_of(name: str) -> str:
     return f"train it (python -m methods.training world/{stem}) and add --checkpoint {name}={file}"
 
 
-def _damaged(file: Path, error: MissingError) -> AbsentError:
-    ours = file.parent in shipped_folders()
-    advice = f"restore it: git checkout -- {file.parent}" if ours else "write it again"
-    return AbsentError(f"{file} is damaged: {error.what}", advice)
-
-
 def metadata(file: Path) -> dict[str, Any]:
     """Metadata of a safetensors file. Raises AbsentError for a damaged one."""
     try:
         return read_metadata(file)
     except MissingError as error:
-        raise _damaged(file, error) from None
+        shipped = file.parent in shipped_folders()
+        advice = f"restore it: git checkout -- {file.parent}" if shipped else "write it again"
+        raise AbsentError(f"{file} is damaged: {error.what}", advice) from None
 
 
 def released(name: str, domain: Domain, entry: MethodEntry) -> tuple[Path, ...]:

@@ -157,17 +157,14 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
         expect(first.content, first.path, "styleres", domain)
         base, model = build_released(domain, first)
         return ResidualMethod(entry.name, base, model)
-    if base_name == "e4e" and pick(checkpoints, "styleres", ours=False) is not None and not _ours_among(checkpoints):
+    none_ours = not any(file.metadata for file in checkpoints)
+    if base_name == "e4e" and none_ours and pick(checkpoints, "styleres", ours=False) is not None:
         raise UsageError(f"{entry.name} needs 1 file(s), got {len(checkpoints)}", f"give: {_RELEASED} alone")
     trained = ours_of(checkpoints, "styleres", entry, domain)
     config = from_dict(StyleResConfig, trained.metadata["config"]["styleres"])
     own = take(state_dict_of(trained.content), "styleres.")
     model = load_model(StyleRes, config, own, str(trained.path), "styleres.".__add__)
     return ResidualMethod(entry.name, cast(Base, base_method(base_name, domain, checkpoints)), model)
-
-
-def _ours_among(checkpoints: Sequence[Checkpoint]) -> bool:
-    return any(file.metadata for file in checkpoints)
 
 
 GENERATOR = "a generator to share (stylegan2-ffhq-config-f.pt or styleres_ffhq.pth)"

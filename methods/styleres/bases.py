@@ -79,8 +79,7 @@ def base_method(name: str, domain: Domain, checkpoints: Sequence[Checkpoint]) ->
     one. Without one, the decoder in the encoder's own checkpoint stays.
     """
     entry = BASES[name]
-    own = [file for file in checkpoints if file.metadata]
-    ours = merged(own) if own else None
+    ours = _merged_ours(checkpoints)
     if ours is not None and "encoder" in ours.metadata["config"]:
         return entry.build(entry, domain, [_base_part(ours)])
     file = pick(checkpoints, name, ours=False)
@@ -108,6 +107,11 @@ def _check_exchange(shared: GeneratorConfig, own: GeneratorConfig, who: str, dom
             )
 
 
+def _merged_ours(checkpoints: Sequence[Checkpoint]) -> Checkpoint | None:
+    ours = [file for file in checkpoints if file.metadata]
+    return merged(ours) if ours else None
+
+
 def _base_part(ours: Checkpoint) -> Checkpoint:
     """Our files without what was trained on top of the base method."""
     tensors = {name: value for name, value in state_dict_of(ours.content).items() if name.startswith(_BASE)}
@@ -119,8 +123,7 @@ def shared_generator(checkpoints: Sequence[Checkpoint]) -> Generator | None:
     for file in checkpoints:
         if not file.metadata and ("generator_smooth" in file.content or "g_ema" in file.content):
             return _generator(file)
-    own = [file for file in checkpoints if file.metadata]
-    ours = merged(own) if own else None
+    ours = _merged_ours(checkpoints)
     return None if ours is None or "generator" not in ours.metadata["config"] else _generator(ours)
 
 

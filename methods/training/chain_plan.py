@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,14 +88,11 @@ def _digest(name: str, runs: Path, made: Mapping[str, Any]) -> str | None:
         return inputs([name], runs)[name]
     except MissingError:
         then = made.get("input_recipes", {}).get(name)
-        maker = next((node for node in _nodes_of(name)), None)
+        nodes = (node for recipe in shipped_recipes() for node in _read(recipe))
+        maker = next((node for node in nodes if name in node.files), None)
         recipe = None if maker is None else maker.recipe(runs)
         same = recipe is None or recipe.digest == then
         return made.get("inputs", {}).get(name) if same else None
-
-
-def _nodes_of(file: str) -> Iterable[Node]:
-    return (node for name in shipped_recipes() for node in _read(name) if file in node.files)
 
 
 def _read(name: str) -> list[Node]:

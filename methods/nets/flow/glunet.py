@@ -97,7 +97,7 @@ class FlowHead(nn.Module):
         add_refinement(self, "dc_conv", self.decoder3.features, config.refine_widths)
         self.decoder2 = self._decoder(costs + 2)
         self.deconv2 = upsampler(2)
-        self.upfeat2 = upsampler_features(self.decoder2.features)
+        self.upfeat2 = nn.ConvTranspose2d(self.decoder2.features, 2, 4, stride=2, padding=1)
         self.decoder1 = self._decoder(costs + 4)
         add_refinement(self, "l_dc_conv", self.decoder1.features, config.refine_widths)
 
@@ -110,7 +110,8 @@ class FlowHead(nn.Module):
     def match(self, target: Tensor, source: Tensor) -> Tensor:
         """Global costs of coarse maps (N, C, n, n): (N, n^2 source positions, n, n), unit length over the sources."""
         costs = global_correlation(l2_normalise(target), l2_normalise(source))
-        costs = mutual_matching(_six(costs, source)).flatten(2, 3)[:, 0]
+        six = costs.unflatten(1, source.shape[-2:])[:, None]  # (N, 1, hs, ws, ht, wt)
+        costs = mutual_matching(six).flatten(2, 3)[:, 0]
         return l2_normalise(F.relu(costs))
 
     def middle_maps(self, maps: Maps) -> Tensor:
@@ -194,13 +195,3 @@ class FlowHead(nn.Module):
     def _size_ratio(self, middle: Tensor) -> float:
         # The released GLU-Net reads the width only.
         return middle.shape[3] * self.config.middle_stride / self.config.picture
-
-
-def upsampler_features(channels: int) -> nn.ConvTranspose2d:
-    """Doubling of decoder features to two channels, PyTorch's initialisation."""
-    return nn.ConvTranspose2d(channels, 2, 4, stride=2, padding=1)
-
-
-def _six(costs: Tensor, source: Tensor) -> Tensor:
-    """(N, hs * ws, ht, wt) -> (N, 1, hs, ws, ht, wt)."""
-    return costs.unflatten(1, source.shape[-2:])[:, None]
