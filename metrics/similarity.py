@@ -22,6 +22,8 @@ from .columns import Batch, Compare, NoFace, Pair, Resources, Undefined, kind
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
 _HIGHEST_PSNR = 100.0
+# Numbers of an image that a CPU filters at a time: one channel at 256 px, whose maps stay in a core's cache.
+_AT_ONCE = 2**16
 
 
 def ssim(
@@ -47,19 +49,30 @@ def ssim(
     unbiased = window != "gaussian" if sample_covariance is None else sample_covariance
     norm = len(taps) ** 2 / (len(taps) ** 2 - 1) if unbiased else 1.0
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    # Image by image: the maps of one stay in the processor's cache, and no number depends on the batch.
-    return torch.stack(
-        [_ssim(a.double(), b.double(), taps, norm, c1, c2) for a, b in zip(generated, original, strict=True)]
-    )
+    # Image by image: no number depends on the batch.
+    means = []
+    for a, b in zip(generated, original, strict=True):
+        pairs = zip(_pieces(a), _pieces(b), strict=True)
+        maps = [_ssim_map(x.double(), y.double(), taps, norm, c1, c2) for x, y in pairs]
+        means.append(torch.cat(maps).mean())
+    return torch.stack(means)
 
 
-def _ssim(x: Tensor, y: Tensor, taps: Sequence[float], norm: float, c1: float, c2: float) -> Tensor:
-    """SSIM of one pair, float64 (C, h, w). Both variances are asked for only as their sum: four filters, not five."""
+def _pieces(image: Tensor) -> Sequence[Tensor]:
+    """An image (C, h, w) in as many channels at a time as stay in a processor's cache; whole on any other device."""
+    if image.device.type != "cpu":
+        return (image,)
+    return image.split(max(1, _AT_ONCE // image[0].numel()))
+
+
+def _ssim_map(x: Tensor, y: Tensor, taps: Sequence[float], norm: float, c1: float, c2: float) -> Tensor:
+    """SSIM at every place of some channels, float64 (C, h, w). Both variances are asked for only as their sum: four
+    filters, not five."""
     mean_x, mean_y = _filtered(x, taps), _filtered(y, taps)
     product, squares = mean_x * mean_y, mean_x.square().add_(mean_y.square())
     covariance = (_filtered(x * y, taps) - product).mul_(2 * norm).add_(c2)
     variances = (_filtered(x.square().add_(y.square()), taps) - squares).mul_(norm).add_(c2)
-    return (product.mul_(2).add_(c1).mul_(covariance) / squares.add_(c1).mul_(variances)).mean()
+    return product.mul_(2).add_(c1).mul_(covariance).div_(squares.add_(c1).mul_(variances))
 
 
 def _filtered(x: Tensor, taps: Sequence[float]) -> Tensor:
@@ -104,16 +117,18 @@ def lineage_ssim(generated: Tensor, original: Tensor, value_range: float | None 
 
 
 def _lineage_terms(x: Tensor, y: Tensor, length: float) -> tuple[Tensor, Tensor]:
-    """The two terms of one pair (3, h, w), channel by channel: the maps of one stay in the processor's cache."""
+    """The two terms of one pair (3, h, w)."""
     c1, c2 = (0.01 * length) ** 2, (0.03 * length) ** 2
     taps = _gaussian_taps().tolist()
     terms = []
-    for a, b in zip(x, y, strict=True):
-        mean_x, mean_y, squares, product = _filtered(torch.stack([a, b, a * a + b * b, a * b]), taps)
+    for a, b in zip(_pieces(x), _pieces(y), strict=True):
+        mean_x, mean_y = _filtered(a, taps), _filtered(b, taps)
+        squares, product = _filtered(a * a + b * b, taps), _filtered(a * b, taps)
         both, means = mean_x * mean_y, mean_x.square().add_(mean_y.square())
         contrast = (product - both).mul_(2).add_(c2).div_(squares.sub_(means).add_(c2))
         full = both.mul_(2).add_(c1).div_(means.add_(c1)).mul_(contrast)
-        terms.append(torch.stack([full.mean(), contrast.mean()]))
+        # Channel by channel, so that no mean depends on how many there are in a piece.
+        terms += [torch.stack([one.mean(), other.mean()]) for one, other in zip(full, contrast, strict=True)]
     full, contrast = torch.stack(terms).mean(0)
     return full, contrast
 
