@@ -96,11 +96,15 @@ class ProtocolEvaluator:
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """A full-size uint8 (H, W, 3) image as the protocol keeps it. Raises ImageError for anything else."""
-        return image_files.store(pixels, self.rules.images.size(self.domain), self.rules.images)
+        return self.compress(self.store_lossless(pixels))
 
     def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
         """As `store`, but never through JPEG: one side of the floor row "real JPEG against real PNG"."""
         return image_files.resized(pixels, self.rules.images.size(self.domain), self.rules.images)
+
+    def compress(self, lossless: np.ndarray) -> np.ndarray:
+        """What `store` makes of an image after `store_lossless`."""
+        return image_files.compressed(lossless, self.rules.images)
 
     def to_uint8(self, images: Tensor) -> np.ndarray:
         """Generated float images (N, 3, H, W) as uint8 (N, H, W, 3), rounded where they are, then copied.

@@ -28,7 +28,7 @@ def to_uint8(images: Tensor, rule: str) -> np.ndarray:
         ImageError: An image holds NaN or infinity.
     """
     if not all(finite(images)):
-        raise ImageError("the generated picture holds NaN or infinity")
+        raise ImageError("the output has NaN or infinite values")
     images = images.detach().float()
     if images.device.type != "cpu":
         return _levels(images, rule).permute(0, 2, 3, 1).contiguous().cpu().numpy()
@@ -55,7 +55,12 @@ def _levels(images: Tensor, rule: str) -> Tensor:
 
 
 def resized(pixels: np.ndarray, size: tuple[int, int], images: ImageRules) -> np.ndarray:
-    """uint8 (H, W, 3) to uint8 (h, w, 3) by the protocol's filter; unchanged when the size fits already."""
+    """uint8 (H, W, 3) to uint8 (h, w, 3) by the protocol's filter; unchanged when the size fits already.
+
+    Raises ImageError for anything else.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ImageError(f"expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
     if pixels.shape[:2] == size:
         return pixels
     if images.resize == "tensor_bilinear":
@@ -74,9 +79,11 @@ def through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
 
 def store(pixels: np.ndarray, size: tuple[int, int], images: ImageRules) -> np.ndarray:
     """A full-size uint8 (H, W, 3) image as the protocol keeps it, uint8 (h, w, 3)."""
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ImageError(f"expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
-    small = resized(pixels, size, images)
+    return compressed(resized(pixels, size, images), images)
+
+
+def compressed(small: np.ndarray, images: ImageRules) -> np.ndarray:
+    """An image of the protocol's size, uint8 (h, w, 3), through JPEG where the protocol keeps that."""
     return through_jpeg(small, images.jpeg_quality) if images.storage == "jpeg" else small
 
 

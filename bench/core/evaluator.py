@@ -93,12 +93,16 @@ class Evaluator(Protocol):
         ...
 
     def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
-        """As `store`, but never through JPEG; asked only where `lossy`."""
+        """As `store`, but never through JPEG: the first step of it."""
+        ...
+
+    def compress(self, lossless: np.ndarray) -> np.ndarray:
+        """The second step of `store`: through JPEG where `lossy`, else unchanged."""
         ...
 
     def to_uint8(self, images: Tensor) -> np.ndarray:
         """Generated float (N, 3, H, W) images in about [-1, 1] as uint8 (N, H, W, 3), by the protocol's rounding
-        rule."""
+        rule. Raises ImageError where one holds NaN or infinity."""
         ...
 
     def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Features]:

@@ -33,8 +33,9 @@ from bench.run.rows import Entry, extract, failed, reason, scored_row, stop_if_h
 from bench.run.sample_images import SampleImages
 from bench.run.steps import StepTicker
 from bench.timing.clock import StageClock
-from metrics.images import finite
 
+# Images being rounded and stored: uint8 (H, W, 3) as made and (h, w, 3) as stored, by protocol and index.
+Keeping = Mapping[tuple[str, int], "Future[tuple[np.ndarray, np.ndarray]]"]
 # Takes finished rows, and whose they are.
 Append = Callable[[Sequence[Entry], str], None]
 
@@ -81,7 +82,7 @@ _InputKey = tuple[int, str, tuple[int, ...], str]
 
 
 class GroupRunner:
-    """Makes the missing rows of methods on the groups of one chunk; keeps what several methods' encoder gives.
+    """Makes the missing rows of methods on groups; keeps what several methods' encoder gives.
 
     Args:
         append: Called with the rows of each call of a network, as they are made.
@@ -131,10 +132,10 @@ class GroupRunner:
         return key
 
     def _feeds(self, real: RealGroup) -> Iterator[tuple[Feed, tuple[Evaluator, ...]]]:
-        original = tuple(item for item in self.work.evaluators if item.input_source == "original")
+        original = tuple(item for item in real.work.evaluators if item.input_source == "original")
         if original:
             yield Feed("original", real.images), original
-        for evaluator in self.work.evaluators:
+        for evaluator in real.work.evaluators:
             if evaluator.input_source == "stored":
                 yield Feed(evaluator.protocol, real.stored[evaluator.protocol]), (evaluator,)
 
@@ -148,7 +149,8 @@ class GroupRunner:
                 announced: dict[str, Tensor] = {}
                 with listen(stages=loaded.clock, values=announced.__setitem__):
                     images = change.apply(loaded.method, inversion).float()
-                self.beside.score(partial(self._score_each, loaded.spec, real, lane, images, announced))
+                kept = self._keep(real, lane, images)
+                self.beside.score(partial(self._score_each, loaded.spec, real, lane, kept, announced))
                 left = [task for task in left if task not in lane]
         except Exception as error:
             stop_if_hopeless(error)
@@ -207,32 +209,44 @@ class GroupRunner:
                 lane = [queue.pop(0) for queue in queues.values() if queue]
                 yield change_of({self._place(task): task.edit for task in lane}, inversion), lane
 
+    def _keep(self, real: RealGroup, lane: Sequence[Task], images: Tensor) -> Keeping:
+        """Begin to round and store what one call made, float32 (group, 3, H, W), as each protocol does."""
+        return {
+            (evaluator.protocol, task.index): self.beside.start(partial(_kept, evaluator, images[self._place(task)]))
+            for evaluator in real.work.evaluators
+            for task in lane
+            if evaluator in task.evaluators
+        }
+
     def _score_each(
-        self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], images: Tensor, announced: dict[str, Tensor]
+        self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], kept: Keeping, announced: dict[str, Tensor]
     ) -> None:
         """Score what one call made; where that fails as a whole, each image alone."""
         try:
-            self._score(spec, real, lane, images, announced)
+            self._score(spec, real, lane, kept, announced)
         except Exception as error:
             stop_if_hopeless(error)
             if len(lane) == 1:
                 self.append(self._failures(spec, lane[0], reason(error)), "")
                 return
             for task in lane:
-                self._score_each(spec, real, [task], images, announced)
+                self._score_each(spec, real, [task], kept, announced)
 
     def _score(
-        self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], images: Tensor, announced: dict[str, Tensor]
+        self, spec: MethodSpec, real: RealGroup, lane: Sequence[Task], kept: Keeping, announced: dict[str, Tensor]
     ) -> None:
-        """Store, look at and compare what one call made, float32 (group, 3, H, W); append the rows."""
-        sound = finite(images)
-        broken = {task.index: "the output has NaN or infinite values" for task in lane if not sound[self._place(task)]}
+        """Look at and compare what one call made; append the rows."""
         entries: list[Entry] = []
-        for evaluator in self.work.evaluators:
+        for evaluator in real.work.evaluators:
             asked = {task.index: task for task in lane if evaluator in task.evaluators}
-            good = [index for index in asked if index not in broken]
-            made = dict(zip(good, evaluator.to_uint8(images[[i % self.work.group for i in good]]), strict=True))
-            stored = dict(zip(made, self.beside.each(evaluator.store, made.values()), strict=True))
+            made: dict[int, np.ndarray] = {}
+            stored: dict[int, np.ndarray] = {}
+            broken: dict[int, str] = {}
+            for index in asked:
+                try:
+                    made[index], stored[index] = kept[evaluator.protocol, index].result()
+                except ImageError as error:
+                    broken[index] = reason(error)
             seen = extract(evaluator, stored, self.work.group)
             originals = [real.seen[evaluator.protocol].features[index] for index in seen.features]
             scored = dict(zip(seen.features, evaluator.compare(list(seen.features.values()), originals), strict=True))
@@ -244,7 +258,7 @@ class GroupRunner:
                     entries.append(failed(row, why))
                     continue
                 entries.append(scored_row(row, scored[index], observed[index]))
-                if evaluator is self.work.evaluators[0]:
+                if evaluator is real.work.evaluators[0]:
                     self.samples.edited(index, spec.name, task.edit, stored[index], outputs[index].announced)
         self.append(entries, spec.name)
 
@@ -259,6 +273,12 @@ class GroupRunner:
 
     def _failures(self, spec: MethodSpec, task: Task, why: str) -> list[Entry]:
         return [failed(self.work.row(task.index, spec, task.edit, item), why) for item in task.evaluators]
+
+
+def _kept(evaluator: Evaluator, image: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """A generated image (3, H, W) as bytes, and as the protocol stores it. Raises ImageError for NaN or infinity."""
+    (made,) = evaluator.to_uint8(image[None])
+    return made, evaluator.store(made)
 
 
 def _only(tasks: Sequence[Task], evaluators: Sequence[Evaluator]) -> list[Task]:

@@ -100,7 +100,6 @@ class Known:
         """The work with evaluators that measure no more than the rows in hand lack; what is known of these is read."""
         if not self._sources:
             return work
-        self._parts = {}
         lacks: dict[str, set[str]] = {evaluator.protocol: set() for evaluator in work.evaluators}
         for row, evaluator in missing:
             part = self._parts[row.key] = self._part(row.key)
@@ -109,7 +108,7 @@ class Known:
 
     def completed(self, entry: Entry) -> Entry:
         """A row that is made, with what is known of it beside what was measured."""
-        part = self._parts.get(entry.row.key)
+        part = self._parts.pop(entry.row.key, None)
         return entry if part is None else part.complete(entry)
 
     def whole(self, rows: Iterable[tuple[Row, Evaluator]]) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""The real images of a run: read, stored and looked at once a group, for every method; and their own rows."""
+"""The real images of a run: read and stored once, looked at once a group, for every method; and their own rows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ from bench.run.beside import Beside
 from bench.run.observed import GroupTruth
 from bench.run.rows import Entry, Seen, extract, failed, reason, scored_row, stop_if_hopeless
 
-# Images that are being read, by index.
-Reads = dict[int, "Future[np.ndarray]"]
+
+@dataclass(frozen=True)
+class RealImage:
+    """One real image, uint8 (H, W, 3); by protocol as it stores it, uint8 (h, w, 3), and before JPEG."""
+
+    pixels: np.ndarray
+    lossless: dict[str, np.ndarray]
+    stored: dict[str, np.ndarray]
 
 
 @dataclass
@@ -27,20 +33,26 @@ class RealGroup:
     """The real images of one group, by index.
 
     Attributes:
+        work: What the run does, with evaluators that measure what the group lacks.
         number: Of the group; image i lies in group i // size, at place i % size of every batch.
         indices: Of its images.
+        reads: Its images, which are being read.
         images: uint8 (H, W, 3), those that could be read.
         problems: Why others can not be used.
+        lossless: Protocol -> the images before JPEG, uint8 (h, w, 3).
         stored: Protocol -> the images as it stores them, uint8 (h, w, 3).
         seen: Protocol -> what was seen in those.
         truth: The true edits of these images, for observers.
     """
 
+    work: Work
     number: int
     indices: range
     truth: GroupTruth
+    reads: dict[int, Future[RealImage]] = field(default_factory=dict)
     images: dict[int, np.ndarray] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
+    lossless: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     stored: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
 
@@ -48,38 +60,41 @@ class RealGroup:
 def group_of(work: Work, number: int) -> RealGroup:
     """A group with nothing read yet."""
     first = number * work.group
-    return RealGroup(number, range(first, min(first + work.group, len(work.images))), GroupTruth(work))
+    return RealGroup(work, number, range(first, min(first + work.group, len(work.images))), GroupTruth(work))
 
 
-def read_group(work: Work, number: int, beside: Beside, ahead: Reads) -> RealGroup:
-    """Read a group's images, store them as each protocol does, and look at them with its networks.
-
-    Args:
-        ahead: Images by index that are being read already; those of this group are taken out.
-    """
+def start_reading(work: Work, number: int, beside: Beside) -> RealGroup:
+    """A group whose images are being read, and stored as each protocol does."""
     real = group_of(work, number)
-    start_reading(work, number, beside, ahead)
-    for index in real.indices:
+    real.reads = {index: beside.start(partial(_read, work, index)) for index in real.indices}
+    return real
+
+
+def _read(work: Work, index: int) -> RealImage:
+    pixels = work.dataset.read(work.images[index])
+    lossless = {evaluator.protocol: evaluator.store_lossless(pixels) for evaluator in work.evaluators}
+    stored = {evaluator.protocol: evaluator.compress(lossless[evaluator.protocol]) for evaluator in work.evaluators}
+    return RealImage(pixels, lossless, stored)
+
+
+def look_at(real: RealGroup) -> None:
+    """Wait for a group's images, and look at them with the networks of each protocol."""
+    found: dict[int, RealImage] = {}
+    for index, read in real.reads.items():
         try:
-            real.images[index] = ahead.pop(index).result()
+            found[index] = read.result()
         except ImageError as error:
             real.problems[index] = f"{INPUT}{reason(error)}"
         except Exception as error:
             stop_if_hopeless(error)
             real.problems[index] = f"input not read: {reason(error)}"
-    for evaluator in work.evaluators:
-        stored = dict(zip(real.images, beside.each(evaluator.store, real.images.values()), strict=True))
-        seen = extract(evaluator, stored, work.group)
-        real.stored[evaluator.protocol], real.seen[evaluator.protocol] = stored, seen
-        real.problems.update({index: f"input not looked at: {why}" for index, why in seen.problems.items()})
-    return real
-
-
-def start_reading(work: Work, number: int, beside: Beside, ahead: Reads) -> None:
-    """Begin to read the images of a group that are not being read yet."""
-    for index in group_of(work, number).indices:
-        if index not in ahead:
-            ahead[index] = beside.start(partial(work.dataset.read, work.images[index]))
+    real.images = {index: image.pixels for index, image in found.items()}
+    for evaluator in real.work.evaluators:
+        protocol = evaluator.protocol
+        real.lossless[protocol] = {index: image.lossless[protocol] for index, image in found.items()}
+        real.stored[protocol] = {index: image.stored[protocol] for index, image in found.items()}
+        real.seen[protocol] = extract(evaluator, real.stored[protocol], real.work.group)
+        real.problems.update({index: f"input not looked at: {why}" for index, why in real.seen[protocol].problems.items()})
 
 
 @dataclass(frozen=True)
@@ -94,14 +109,14 @@ def lacks_rows(work: Work, real: RealGroup, done: Collection[str]) -> bool:
     return bool(_missing(work, real, done))
 
 
-def real_entries(work: Work, real: RealGroup, done: Collection[str]) -> list[Entry]:
+def real_entries(real: RealGroup, done: Collection[str]) -> list[Entry]:
     """The missing rows of a group's real images.
 
     Each image against itself (doing nothing: only failures move it), and, where a protocol stores JPEG, before it
     against after it.
     """
-    missing = _missing(work, real, done)
-    lossless = {evaluator.protocol: _lossless(work, real, evaluator, missing) for evaluator in work.evaluators}
+    missing = _missing(real.work, real, done)
+    lossless = {evaluator.protocol: _lossless(real, evaluator, missing) for evaluator in real.work.evaluators}
     return [_entry(real, item, lossless[item.evaluator.protocol]) for item in missing]
 
 
@@ -115,11 +130,11 @@ def _missing(work: Work, real: RealGroup, done: Collection[str]) -> list[_Missin
     ]
 
 
-def _lossless(work: Work, real: RealGroup, evaluator: Evaluator, missing: list[_Missing]) -> Seen:
+def _lossless(real: RealGroup, evaluator: Evaluator, missing: list[_Missing]) -> Seen:
     """What is seen in images before JPEG, where their rows are missing."""
     asked = [item.index for item in missing if item.evaluator is evaluator and item.row.method == REAL_JPEG]
-    images = {index: evaluator.store_lossless(real.images[index]) for index in asked if index in real.images}
-    return extract(evaluator, images, work.group)
+    images = {index: real.lossless[evaluator.protocol][index] for index in asked if index in real.images}
+    return extract(evaluator, images, real.work.group)
 
 
 def _entry(real: RealGroup, item: _Missing, lossless: Seen) -> Entry:

@@ -33,13 +33,13 @@ def lacks_references(work: Work, real: RealGroup, done: Collection[str]) -> bool
     return any(_missing(work, real, done))
 
 
-def reference_entries(work: Work, real: RealGroup, done: Collection[str], samples: SampleImages) -> list[Entry]:
+def reference_entries(real: RealGroup, done: Collection[str], samples: SampleImages) -> list[Entry]:
     """The missing rows of a group. The input's own scores are not repeated: they stand in its row as a real image."""
     entries: list[Entry] = []
-    for item in _missing(work, real, done):
+    for item in _missing(real.work, real, done):
         entries += [failed(row, real.problems[i]) for i, row in item.rows.items() if i in real.problems]
         rows = {index: row for index, row in item.rows.items() if index not in real.problems}
-        entries += _true(work, real, item, rows, samples) if item.name == TRUTH else _still(work, real, item, rows)
+        entries += _true(real, item, rows, samples) if item.name == TRUTH else _still(real, item, rows)
     return entries
 
 
@@ -56,15 +56,15 @@ def _missing(work: Work, real: RealGroup, done: Collection[str]) -> Iterator[_Mi
             yield from (_Missing(name, edit, evaluator, found) for name, found in rows.items())
 
 
-def _still(work: Work, real: RealGroup, item: _Missing, rows: dict[int, Row]) -> list[Entry]:
+def _still(real: RealGroup, item: _Missing, rows: dict[int, Row]) -> list[Entry]:
     """The input as it is."""
     seen = real.seen[item.evaluator.protocol].features
-    outputs = {i: Output(work.images[i], real.images[i], item.edit, real.images[i]) for i in rows}
+    outputs = {i: Output(real.work.images[i], real.images[i], item.edit, real.images[i]) for i in rows}
     observed = real.truth.observe(item.evaluator, outputs, seen, (ASKED,))
     return [scored_row(row, Scored({}, {}, {}), observed[index]) for index, row in rows.items()]
 
 
-def _true(work: Work, real: RealGroup, item: _Missing, rows: dict[int, Row], samples: SampleImages) -> list[Entry]:
+def _true(real: RealGroup, item: _Missing, rows: dict[int, Row], samples: SampleImages) -> list[Entry]:
     """The true edit as it was asked for, scored as if a method had made it."""
     evaluator = item.evaluator
     drawn = real.truth.asked(dict.fromkeys(rows, item.edit))
@@ -72,10 +72,10 @@ def _true(work: Work, real: RealGroup, item: _Missing, rows: dict[int, Row], sam
     entries = [failed(rows[index], why) for index, why in seen.problems.items()]
     originals = [real.seen[evaluator.protocol].features[index] for index in seen.features]
     scored = dict(zip(seen.features, evaluator.compare(list(seen.features.values()), originals), strict=True))
-    outputs = {i: Output(work.images[i], real.images[i], item.edit, drawn[i]) for i in seen.features}
+    outputs = {i: Output(real.work.images[i], real.images[i], item.edit, drawn[i]) for i in seen.features}
     observed = real.truth.observe(evaluator, outputs, seen.features, ())
     entries += [scored_row(rows[index], scored[index], observed[index]) for index in seen.features]
-    if evaluator is work.evaluators[0]:
+    if evaluator is real.work.evaluators[0]:
         for index, image in drawn.items():
             samples.asked(index, item.edit, evaluator.store(image))
     return entries

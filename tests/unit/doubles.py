@@ -26,6 +26,7 @@ from bench.run.engine import Engine
 from bench.run.known import Known
 from bench.run.sample_images import SampleImages
 from bench.run.shard import from_environment
+from metrics.images import finite
 
 SIZE = 16
 
@@ -113,12 +114,17 @@ class MeanEvaluator:
 
     def store(self, pixels: np.ndarray) -> np.ndarray:
         """As they are, or where it is lossy without the lower four bits."""
-        return pixels & 0xF0 if self.lossy else pixels
+        return self.compress(self.store_lossless(pixels))
 
     def store_lossless(self, pixels: np.ndarray) -> np.ndarray:
         return pixels
 
+    def compress(self, lossless: np.ndarray) -> np.ndarray:
+        return lossless & 0xF0 if self.lossy else lossless
+
     def to_uint8(self, images: Tensor) -> np.ndarray:
+        if not all(finite(images)):
+            raise ImageError("the output has NaN or infinite values")
         return ((images.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
 
     def extract(self, stored: Sequence[np.ndarray]) -> Sequence[Any]:
