@@ -22,6 +22,8 @@ from .columns import Batch, Compare, NoFace, Pair, Resources, Undefined, kind
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
 _HIGHEST_PSNR = 100.0
+# Least side of which five scales can be made.
+_LEAST_SIDE = _WINDOW * 2 ** (len(_SCALES) - 1)
 # Numbers of an image that a CPU filters at a time: one channel at 256 px, whose maps stay in a core's cache.
 _AT_ONCE = 2**16
 
@@ -44,8 +46,7 @@ def ssim(
         Undefined: The images are smaller than the window.
     """
     taps = _gaussian_taps().tolist() if window == "gaussian" else [1 / 7] * 7
-    if min(generated.shape[2:]) < len(taps):
-        raise Undefined("the picture is smaller than SSIM's window")
+    _refuse_small(generated, len(taps))
     unbiased = window != "gaussian" if sample_covariance is None else sample_covariance
     norm = len(taps) ** 2 / (len(taps) ** 2 - 1) if unbiased else 1.0
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
@@ -99,9 +100,11 @@ def mse(generated: Tensor, original: Tensor) -> Tensor:
 
 
 def _squared_error(generated: Tensor, original: Tensor) -> Tensor:
-    """(N,) float64 on bytes: a sum of whole numbers, so the same on every device and in every order."""
-    difference = generated.int() - original.int()
-    return difference.square_().sum(dim=(1, 2, 3), dtype=torch.int64).cpu().double() / generated[0].numel()
+    """(N,) float64 on bytes: sums of whole numbers, so the same on every device and in every order."""
+    squares = generated.float().sub_(original).square_().flatten(1)
+    # 256 times 255 squared is less than 2 to the 24th: float32 adds so many without rounding.
+    runs = F.pad(squares, (0, -squares.shape[1] % 256)).unflatten(1, (-1, 256)).sum(2)
+    return runs.cpu().double().sum(1) / generated[0].numel()
 
 
 def lineage_ssim(generated: Tensor, original: Tensor, value_range: float | None = None) -> tuple[Tensor, Tensor]:
@@ -143,8 +146,7 @@ def ms_ssim(generated: Tensor, original: Tensor, value_range: float | None = Non
     Raises:
         Undefined: The images are too small.
     """
-    if min(generated.shape[2:]) < _WINDOW * 2 ** (len(_SCALES) - 1):
-        raise Undefined("the picture is too small for five scales of MS-SSIM")
+    _refuse_small(generated, _LEAST_SIDE)
     factors = []
     for scale in range(len(_SCALES)):
         full, contrast = lineage_ssim(generated, original, value_range)
@@ -152,6 +154,13 @@ def ms_ssim(generated: Tensor, original: Tensor, value_range: float | None = Non
         generated, original = F.avg_pool2d(generated, 2), F.avg_pool2d(original, 2)
     stacked = torch.stack(factors, 1)
     return torch.prod(stacked ** torch.tensor(_SCALES, device=stacked.device), 1)
+
+
+def _refuse_small(images: Tensor, least: int) -> None:
+    """Raise Undefined where a side of the images (..., h, w) is shorter than a measure needs."""
+    if min(images.shape[-2:]) < least:
+        what = "too small for five scales of MS-SSIM" if least == _LEAST_SIDE else "smaller than SSIM's window"
+        raise Undefined(f"the picture is {what}")
 
 
 def _guessed_range(images: Tensor) -> Tensor:
@@ -176,11 +185,23 @@ def _signed(batch: Batch) -> Sequence[Tensor]:
     return list(batch.signed)
 
 
-def _in_one_call(measure: Callable[[Tensor, Tensor], Tensor], nan: str = "") -> Compare:
-    """A comparison of lists of images (C, h, w) by a function of two batches; `nan` says what a NaN of it means."""
+def _in_one_call(
+    measure: Callable[[Tensor, Tensor], Tensor], *, itself: float, least: int = 1, nan: str = ""
+) -> Compare:
+    """A comparison of lists of images (C, h, w) by a function of two batches.
+
+    Args:
+        itself: What it gives for an image and itself, to the last digit: for the real images' own rows nothing is
+            computed.
+        least: Least side that it takes.
+        nan: What a NaN of it means.
+    """
 
     def compare(generated: Sequence[Tensor], original: Sequence[Tensor]) -> Sequence[float | NoFace]:
         try:
+            if all(one is other for one, other in zip(generated, original, strict=True)):
+                _refuse_small(generated[0], least)
+                return [itself] * len(generated)
             found = measure(torch.stack(list(generated)), torch.stack(list(original))).tolist()
         except Undefined as reason:
             return [NoFace(str(reason))] * len(generated)
@@ -206,7 +227,8 @@ class Ssim(_OfPixels):
 
     def prepare(self, resources: Resources) -> Pair:
         """Stored images and their SSIM."""
-        return Pair(self.features(resources), _in_one_call(partial(ssim, window=self.window)))
+        least = _WINDOW if self.window == "gaussian" else 7
+        return Pair(self.features(resources), _in_one_call(partial(ssim, window=self.window), itself=1.0, least=least))
 
 
 @kind("psnr")
@@ -216,7 +238,7 @@ class Psnr(_OfPixels):
 
     def prepare(self, resources: Resources) -> Pair:
         """Stored images and their PSNR, dB."""
-        return Pair(self.features(resources), _in_one_call(psnr))
+        return Pair(self.features(resources), _in_one_call(psnr, itself=_HIGHEST_PSNR))
 
 
 @kind("mse")
@@ -226,7 +248,7 @@ class Mse(_OfPixels):
 
     def prepare(self, resources: Resources) -> Pair:
         """Stored images and their mean squared error."""
-        return Pair(self.features(resources), _in_one_call(mse))
+        return Pair(self.features(resources), _in_one_call(mse, itself=0.0))
 
 
 @kind("ms_ssim")
@@ -245,4 +267,5 @@ class MsSsim:
         length = None if self.value_range == "guess" else 2.0
         key = resources.features("signed", lambda: _signed)
         measure = partial(ms_ssim, value_range=length)
-        return Pair(key, _in_one_call(measure, "MS-SSIM is NaN: a scale's factor is negative"))
+        nan = "MS-SSIM is NaN: a scale's factor is negative"
+        return Pair(key, _in_one_call(measure, itself=1.0, least=_LEAST_SIDE, nan=nan))

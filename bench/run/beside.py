@@ -2,8 +2,8 @@
 
 One thread looks at images and scores them, call after call, in order: rows are appended as if nothing ran beside
 anything. A few more threads do what needs no order and lets other threads run: decoding, rounding, resizing and
-compressing images. All of them compute with one torch thread each, whatever the network has: scores do not depend on it, and pools of threads do not wait for each
-other.
+compressing images. All of them compute with one torch thread each, whatever the network has: scores do not depend on
+it, and pools of threads do not wait for each other.
 """
 
 from __future__ import annotations

@@ -33,7 +33,11 @@ def do_part(work: Work, folder: Path, shard: Shard, progress: Progress, known: K
         engine = Engine(work, writer, done, shard, samples, progress, known)
         engine.run()
     spent: dict[str, Any] = {
-        name: {"made": engine.made.get(name, 0), "seconds": engine.spent.seconds.get(name, 0.0), "stages": clock.seconds}
+        name: {
+            "made": engine.made.get(name, 0),
+            "seconds": engine.spent.seconds.get(name, 0.0),
+            "stages": clock.seconds,
+        }
         for name, clock in engine.clocks.items()
     }
     networks = sum(sum(clock.seconds.values()) for clock in engine.clocks.values())

@@ -94,7 +94,9 @@ def look_at(real: RealGroup) -> None:
         real.lossless[protocol] = {index: image.lossless[protocol] for index, image in found.items()}
         real.stored[protocol] = {index: image.stored[protocol] for index, image in found.items()}
         real.seen[protocol] = extract(evaluator, real.stored[protocol], real.work.group)
-        real.problems.update({index: f"input not looked at: {why}" for index, why in real.seen[protocol].problems.items()})
+        real.problems.update(
+            {index: f"input not looked at: {why}" for index, why in real.seen[protocol].problems.items()}
+        )
 
 
 @dataclass(frozen=True)

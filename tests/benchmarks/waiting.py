@@ -3,7 +3,8 @@
     python -m tests.benchmarks.waiting [PICTURES] [PROTOCOL ...]
 
 The network only sleeps, as a processor does while a GPU works; everything else is a run's: reading PNG files, resizing,
-rounding, JPEG, every metric that needs no network of its own, rows on disk.
+rounding, JPEG, every metric that needs no network of its own, rows on disk. The steady ratio leaves out the first fifth
+of the pictures, with which a run begins: nothing is there yet that the network could work on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.core.contract import Direction, EditPass, ImageRecord, Inversion
+from bench.core.cores import cores
 from bench.core.errors import MissingError
 from bench.plan.work import MethodSpec, Work
 from bench.results.store import ShardWriter
@@ -40,14 +43,13 @@ class Photographs:
         self.folder = folder
         self.images = [ImageRecord(f"{i}.png", hashlib.sha256(str(i).encode()).hexdigest(), {}) for i in range(count)]
         random = np.random.default_rng(0)
-        for at, image in enumerate(self.images):
+        for image in self.images:
             small = Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8))
             pixels = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)).astype(int)
             grain = random.integers(-6, 7, pixels.shape)
             Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8)).save(
                 folder / image.name, compress_level=1
             )
-            del at
 
     def read(self, image: ImageRecord) -> np.ndarray:
         with Image.open(self.folder / image.name) as file:
@@ -62,6 +64,8 @@ class Sleeper:
 
     def __init__(self) -> None:
         self.slept = 0.0
+        # The clock, and the time slept, when each inversion began.
+        self.moments: list[tuple[float, float]] = []
         self.made = torch.rand(1, 3, SIDE, SIDE) * 2 - 1
 
     def _sleep(self, seconds: float) -> None:
@@ -69,6 +73,7 @@ class Sleeper:
         time.sleep(seconds)
 
     def invert(self, images: Tensor) -> Inversion:
+        self.moments.append((time.perf_counter(), self.slept))
         self._sleep(0.1 * NETWORK * len(images))
         return Inversion(torch.zeros(len(images), 18, 512))
 
@@ -81,8 +86,19 @@ def _nothing(name: str) -> Path:
     raise MissingError(f"{name} is not part of this")
 
 
-def measure(folder: Path, count: int, protocols: tuple[str, ...]) -> tuple[float, float, float]:
-    """Seconds of the run, of the network, and of all cores together."""
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of the run, of its network and of all cores together; of the run and its network after the beginning."""
+
+    run: float
+    network: float
+    cores: float
+    steady_run: float
+    steady_network: float
+
+
+def measure(folder: Path, count: int, protocols: tuple[str, ...]) -> Measured:
+    """Run `count` pictures under the protocols, their files and rows in `folder`."""
     data, method = Photographs(folder, count), Sleeper()
     vector = torch.zeros(18, 512)
     passes = (EditPass("reconstruction", None, 0.0), EditPass("pose+", Direction("pose", "add", vector, "00"), 3.0))
@@ -101,16 +117,21 @@ def measure(folder: Path, count: int, protocols: tuple[str, ...]) -> tuple[float
         engine = Engine(work, writer, set(), Shard(), samples, lambda *_: None)
         began, used = time.perf_counter(), time.process_time()
         engine.run()
-        return time.perf_counter() - began, method.slept, time.process_time() - used
+        ended, worked = time.perf_counter(), time.process_time() - used
+    since, slept = method.moments[len(method.moments) // 5]
+    return Measured(ended - began, method.slept, worked, ended - since, method.slept - slept)
 
 
 def main(words: list[str]) -> None:
     torch.set_num_threads(1)
     count, protocols = int(words[0]) if words else 60, tuple(words[1:]) or ("paper-1", "standard-1")
     with tempfile.TemporaryDirectory() as folder:
-        run, network, cores = measure(Path(folder), count, protocols)
-    print(f"{', '.join(protocols)}: {count} pictures, run {run:.2f} s, network {network:.2f} s: {run / network:.2f} x")
-    print(f"processor time {1000 * cores / count / 2:.1f} ms an image made")
+        found = measure(Path(folder), count, protocols)
+    print(f"{', '.join(protocols)}: {count} pictures on {len(cores())} cores")
+    print(f"network         {found.network:6.2f} s")
+    print(f"run             {found.run:6.2f} s   {found.run / found.network:.2f} x")
+    print(f"steady          {found.steady_run:6.2f} s   {found.steady_run / found.steady_network:.2f} x")
+    print(f"processor time  {1000 * found.cores / count / 2:6.1f} ms an image made")
 
 
 if __name__ == "__main__":

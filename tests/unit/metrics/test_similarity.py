@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from metrics.columns import Undefined
-from metrics.similarity import _SCALES, _guessed_range, lineage_ssim, ms_ssim, mse, psnr, ssim
+from metrics.columns import Batch, Resources, Undefined
+from metrics.similarity import (
+    _SCALES,
+    Mse,
+    MsSsim,
+    Psnr,
+    Ssim,
+    _guessed_range,
+    lineage_ssim,
+    ms_ssim,
+    mse,
+    psnr,
+    ssim,
+)
 from tests.unit.metrics.pairs import NAMES, pair
 from tests.unit.metrics.reference import reference, u8
 
@@ -139,3 +154,22 @@ def test_batches_are_the_reference_library_image_by_image() -> None:
     assert mse(one, other).tolist() == pytest.approx(
         [float(np.mean((x / 127.5 - y / 127.5) ** 2)) for x, y in zip(a, b, strict=True)], rel=1e-12
     )
+
+
+def test_squared_errors_are_exact() -> None:
+    random = np.random.default_rng(4)
+    for shape in ((2, 3, 5, 7), (1, 3, 256, 256), (1, 1, 300, 301)):
+        a, b = random.integers(0, 256, (2, *shape))
+        a[0, 0, 0], b[0, 0, 0] = 0, 255
+        expected = ((a - b) ** 2).sum((1, 2, 3)) / a[0].size / 127.5**2
+        assert mse(torch.from_numpy(a).byte(), torch.from_numpy(b).byte()).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("column", [Ssim("gaussian"), Ssim("uniform"), Psnr(), Mse(), MsSsim("guess"), MsSsim("two")])
+@pytest.mark.parametrize("side", [5, 64, 192])
+def test_an_image_and_itself_are_worth_what_an_equal_one_is(column: Any, side: int) -> None:
+    resources = Resources("faces", torch.device("cpu"), lambda name: Path(name))
+    pair = column.prepare(resources)
+    pixels = np.random.default_rng(5).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    (image,) = resources.extractors[pair.features](Batch([pixels], torch.device("cpu")))
+    assert pair.compare([image], [image]) == pair.compare([image], [image.clone()])
