@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from reports.leaderboard.board import Board, Entry
 from reports.numbers import count_text, interval_text, value_text
-from reports.table import Block, Row
 
 _PAGE = Path(__file__).parents[1] / "page"
 
@@ -39,7 +38,6 @@ def render(boards: Sequence[Board], title: str, folder: Path, target: Path) -> s
             boards=[(board, board.tables()) for board in boards],
             link=lambda entry: _link(entry, target),
             said=_said,
-            shown=_shown,
             made=_made,
             strengths=_strengths,
             files=_files,
@@ -50,11 +48,6 @@ def render(boards: Sequence[Board], title: str, folder: Path, target: Path) -> s
 def _link(entry: Entry, target: Path) -> str:
     """From the page to a results file."""
     return quote(Path(os.path.relpath(entry.file, target.parent)).as_posix())
-
-
-def _shown(row: Row, start: int, block: Block) -> bool:
-    """Whether a row has a number in a block whose columns begin at `start`."""
-    return any(entry.value is not None for entry in row.entries[start : start + len(block.columns)])
 
 
 def _said(entry: Entry) -> dict[str, str]:

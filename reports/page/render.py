@@ -88,7 +88,6 @@ def render(content: Content) -> str:
         method=_method(content.facts),
         edit=_edit,
         signed=_signed,
-        has_number=Part.has_number,
     )
     return str(
         environment.get_template("index.html.j2").render(
