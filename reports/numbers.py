@@ -21,11 +21,8 @@ def digits(value: float, decimals: int) -> str:
 
 def value_text(entry: Entry, column: Column) -> str:
     """The number, or the word that stands for it."""
-    return entry.word if entry.value is None else digits(entry.value, _decimals(entry, column))
-
-
-def _decimals(entry: Entry, column: Column) -> int:
-    return column.metric.decimals if entry.decimals is None else entry.decimals
+    decimals = column.metric.decimals if entry.decimals is None else entry.decimals
+    return entry.word if entry.value is None else digits(entry.value, decimals)
 
 
 def interval_text(entry: Entry, column: Column) -> str:

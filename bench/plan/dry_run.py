@@ -72,7 +72,7 @@ def planned_cells(assembly: Assembly, there: There) -> list[PlannedCell]:
             float(edit.strength),
             edit.inputs,
             edit.reals,
-            _count(assembly, edit),
+            len(assembly.work.members(edit)) if assembly.counted else None,
             there.done.get((name, edit.pass_name, evaluator.protocol), 0),
         )
         for name, edits in blocks
@@ -99,10 +99,6 @@ def bytes_left(cells: Sequence[PlannedCell], evaluators: Sequence[Evaluator]) ->
     if any(cell.todo is None for cell in cells):
         return None
     return sum((cell.todo or 0) * sizes[cell.protocol] for cell in cells)
-
-
-def _count(assembly: Assembly, edit: EditPass) -> int | None:
-    return len(assembly.work.members(edit)) if assembly.counted else None
 
 
 def what_is_there(work: Work, folder: Path, *, fresh: bool) -> There:

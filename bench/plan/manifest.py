@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.core.modules import loaded_plugins
 from bench.data.splits import checksum
 from bench.plan.checkpoints import entry_of
-from bench.plan.work import NOT_APPLICABLE, Missing, Work, edit_digest, subset_labels
+from bench.plan.work import NOT_APPLICABLE, Work, edit_digest, subset_labels
 
 if TYPE_CHECKING:
     from bench.core.evaluator import Evaluator
@@ -40,8 +40,12 @@ def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, 
         "plugins": [own for own in loaded_plugins() if own["name"] in config.plugins],
         "protocols": {evaluator.protocol: _protocol_record(config, work, evaluator) for evaluator in work.evaluators},
         "missing": {
-            kind: {one.name: {"status": one.status, "reason": one.reason, "command": one.command} for one in found}
-            for kind, found in _by_kind(assembly.missing).items()
+            kind: {
+                one.name: {"status": one.status, "reason": one.reason, "command": one.command}
+                for one in assembly.missing
+                if one.kind == kind
+            }
+            for kind in ("methods", "columns")
         },
         "filled_weights": config.filled_weights,
         "pictures": {
@@ -140,10 +144,6 @@ def dropped(earlier: Mapping[str, Any], assembly: Assembly) -> list[str]:
     gone = {kind: sorted(shown[kind] - asked[kind]) for kind in shown}
     words = [f"{kind} {name}" for kind in ("method", "pass", "protocol") for name in gone[kind]]
     return words + ([f"{len(gone['picture'])} of {len(shown['picture'])} pictures"] if gone["picture"] else [])
-
-
-def _by_kind(missing: tuple[Missing, ...]) -> Mapping[str, list[Missing]]:
-    return {kind: [one for one in missing if one.kind == kind] for kind in ("methods", "columns")}
 
 
 def versions() -> dict[str, str]:

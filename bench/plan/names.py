@@ -78,7 +78,9 @@ def spelled_out(config: Config) -> Config:
 
     load_plugins(config.plugins)
     known = _methods(config)
-    methods = _replaced(config.methods, "method", known, lambda names: _ready_methods(config, names))
+    methods = _replaced(
+        config.methods, "method", known, lambda names: [name for name in names if _absence(config, name) is None]
+    )
     checkpoints = {in_any_case(name, known.names): files for name, files in config.checkpoints.items()}
     protocols = tuple(in_any_case(name, protocol_names()) for name in config.protocols)
     config = replace(config, methods=methods, checkpoints=checkpoints, protocols=protocols)
@@ -165,10 +167,6 @@ def _absence(config: Config, name: str) -> AbsentError | None:
 def _exists(config: Config, name: str, error: AbsentError) -> bool:
     """Whether weights that are not here can be had at all."""
     return error.status != "not released" if family_of(config) is None else has_world_weights(name)
-
-
-def _ready_methods(config: Config, names: Sequence[str]) -> list[str]:
-    return [name for name in names if _absence(config, name) is None]
 
 
 def _generator(config: Config) -> str:

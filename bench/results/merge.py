@@ -64,7 +64,8 @@ def parts_of(results: Sequence[Results], *, keep_both: bool = False, across: Col
         Part(own, label, {name: name for name in own.manifest["methods"]})
         for own, label in zip(results, labels, strict=True)
     ]
-    clashing = {name: where for name in _names(parts) if (where := _clash(parts, name))}
+    names = dict.fromkeys(name for part in parts for name in part.names)
+    clashing = {name: where for name in names if (where := _clash(parts, name))}
     if clashing and not keep_both:
         said = "; ".join(f"{name}: {where}" for name, where in clashing.items())
         raise UsageError(f"the runs have unlike methods of one name: {said}", "--keep-both, each named by its run")
@@ -169,10 +170,6 @@ def _check_labels(one: Manifest, two: Manifest) -> None:
 def _labels(names: Sequence[str]) -> list[str]:
     """The names, numbered where one stands twice."""
     return [name if names.count(name) == 1 else f"{name}-{names[:at].count(name) + 1}" for at, name in enumerate(names)]
-
-
-def _names(parts: Sequence[Part]) -> list[str]:
-    return list(dict.fromkeys(name for part in parts for name in part.names))
 
 
 def _clash(parts: Sequence[Part], name: str) -> str:

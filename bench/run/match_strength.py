@@ -80,7 +80,8 @@ def matched_strengths(
             continue
         if key not in known:
             say(f"matching strengths of {spec.name}")
-            known[key] = _search(spec, edits, attributes, targets, _inputs(images), regressor, group)
+            inputs = [images.read(image) for image in images.images[:IMAGES]]
+            known[key] = _search(spec, edits, attributes, targets, inputs, regressor, group)
             write_sealed(folder / RECORD, known)
         if spec is specs[0]:
             targets = {column: entry["change"] for column, entry in known[key].items()}
@@ -145,10 +146,6 @@ def _match(meter: ChangeMeter, edit: EditPass, target: float | None) -> dict[str
 def _range(strength: float) -> tuple[float, ...]:
     """Where a method's range is looked for: pictures fall apart far out, so its end need not be the largest change."""
     return tuple(factor * strength for factor in (1.0, 2.0, FARTHEST))
-
-
-def _inputs(images: Dataset) -> list[Any]:
-    return [images.read(image) for image in images.images[:IMAGES]]
 
 
 def _inversions(method: Method, images: Sequence[Any], group: int) -> list[Inversion]:

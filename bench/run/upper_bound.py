@@ -45,7 +45,8 @@ from metrics.intervals import mean_interval
 from metrics.protocol import load_protocol
 
 PROTOCOL = "synthetic-2"
-FLOWS = ("no flow", "WarpRes's flow", "teacher's flow", "true flow")
+OWN, TRUE = "WarpRes's flow", "true flow"
+FLOWS = ("no flow", OWN, "teacher's flow", TRUE)
 Values = dict[str, float]
 
 # Metric -> heading and digits; the reconstruction is compared with the input, an edit with its truth.
@@ -168,7 +169,7 @@ def table(column: str, rows: Sequence[Mapping[str, Values]]) -> Iterator[str]:
     yield f"\n{column}, n = {len(rows)}\n"
     lines = {name: {metric: [row[name][metric] for row in rows] for metric in shown} for name in FLOWS}
     lines["true − WarpRes's"] = {
-        metric: [true - own for true, own in zip(lines[FLOWS[3]][metric], lines[FLOWS[1]][metric], strict=True)]
+        metric: [true - own for true, own in zip(lines[TRUE][metric], lines[OWN][metric], strict=True)]
         for metric in shown
     }
     heads = ["flow", *(heading for heading, _ in shown.values())]

@@ -34,6 +34,7 @@ def results_record(
         return None
     methods = {name: about for name, about in manifest["methods"].items() if about.get("passes")}
     sources = manifest.get("sources") or [source_of(manifest, facts.run, list(methods))]
+    references = sorted({method for method, _ in summaries if is_reference(method, facts.references)})
     return {
         "format": FORMAT,
         "name": facts.run,
@@ -44,7 +45,7 @@ def results_record(
         "protocols": {name: _protocol(name, manifest, summaries, facts) for name in manifest["protocols"]},
         "passes": [_pass(edit, manifest) for edit in manifest["passes"]],
         "methods": {name: _method(name, about, facts, sources) for name, about in methods.items()},
-        "references": {name: method_title(name, facts.references) for name in _references(summaries, facts)},
+        "references": {name: method_title(name, facts.references) for name in references},
         "scores": _scores(summaries),
         "failures": _failures(rows),
         "missing": {
@@ -126,10 +127,6 @@ def _failures(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _references(summaries: Summaries, facts: Facts) -> list[str]:
-    return sorted({method for method, _ in summaries if is_reference(method, facts.references)})
-
-
 def _scores(summaries: Summaries) -> list[dict[str, Any]]:
     found = [
         {"method": method, "pass": column, **_score(name, cell)}
@@ -144,5 +141,5 @@ def _score(name: str, cell: Cell) -> dict[str, Any]:
     low, high = interval(cell) or (None, None)
     known = {"value": number(cell), "low": low, "high": high, "n": cell.n, "failed": cell.failed, "rule": cell.rule}
     more = ("reference_n", "planned", "reference_planned", "needs_n")
-    rest = {key: value for key in more if (value := getattr(cell, key, None)) is not None}
+    rest = {key: value for key in more if (value := vars(cell)[key]) is not None}
     return {"metric": metric, "protocol": protocol, **known, **rest}
