@@ -95,7 +95,7 @@ class Pairs:
         self.rules = rules
         counted = _as_counted(frame[frame.protocol.isin(list(rules))], rules)
         blocks = counted.set_index("image").sort_index().groupby(["pass", "protocol", "method"])[metrics_of(frame)]
-        self._values = {block: own.dropna(axis=1, how="all") for block, own in blocks}
+        self._values = {(*block, metric): own[metric].dropna() for block, own in blocks for metric in own}
         self._found: dict[tuple[str, str, str, str], Difference | None] = {}
 
     @classmethod
@@ -106,8 +106,7 @@ class Pairs:
     def values(self, edit: str, column: str, method: str) -> pd.Series:
         """Values by image in a column (`metric@protocol`) of a pass, a failed one as its mean counts it."""
         metric, _, protocol = column.partition("@")
-        own = self._values.get((edit, protocol, method))
-        return _NOTHING if own is None or metric not in own else own[metric].dropna()
+        return self._values.get((edit, protocol, method, metric), _NOTHING)
 
     def difference(self, edit: str, column: str, first: str, second: str) -> Difference | None:
         """Second minus first, without a verdict; None where the column has no values of both by image."""
@@ -124,10 +123,10 @@ class Pairs:
         Args:
             better: `metric@protocol` -> which way is better.
         """
-        for (edit, protocol, method), own in self._values.items():
-            for column in (f"{metric}@{protocol}" for metric in own if method == first):
-                if (found := self.difference(edit, column, first, second)) is not None:
-                    yield found.judged(better(column))
+        for edit, protocol, method, metric in self._values:
+            column = f"{metric}@{protocol}"
+            if method == first and (found := self.difference(edit, column, first, second)) is not None:
+                yield found.judged(better(column))
 
 
 def _as_counted(frame: pd.DataFrame, rules: Mapping[str, ProtocolFile]) -> pd.DataFrame:
