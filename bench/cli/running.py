@@ -6,6 +6,7 @@ import argparse
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -182,13 +183,9 @@ def _finish(folder: Path, shard: Shard, options: argparse.Namespace) -> int:
 
 
 def _reasons(failed: Sequence[store.Row], most: int = 10) -> list[tuple[str, int]]:
-    counts: dict[str, int] = {}
-    for row in failed:
-        reason = (
-            f"{row.image}: {row.reason}" if (row.reason or "").startswith("input") else f"{row.method}: {row.reason}"
-        )
-        counts[reason] = counts.get(reason, 0) + 1
-    return sorted(counts.items(), key=lambda item: -item[1])[:most]
+    return Counter(
+        f"{row.image if (row.reason or '').startswith('input') else row.method}: {row.reason}" for row in failed
+    ).most_common(most)
 
 
 def _forget(folder: Path, shard: Shard) -> None:
