@@ -16,9 +16,9 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
     """A line a row, in their order: the label `i` stands for `rows[i]`, which also knows where its features lie.
 
     Columns: `method` ("real" for the real images' own rows), `pass` ("smile+"), `image`, `protocol`, `strength`
-    (signed), `status` ("ok" or "failed"), `reason` (of a failed one, else None), `failures` (metric -> why this result
-    has no value of it); then one column a metric, by the name before its "@" ("lpips"), float64, NaN where this result
-    has no value. Metrics of sets (FID) have no value an image and are not here.
+    (signed), `status` ("ok" or "failed"), `reason` (of a failed one, else missing), `failures` (metric -> why this
+    result has no value of it); then one column a metric, by the name before its "@" ("lpips"), float64, NaN where this
+    result has no value. Metrics of sets (FID) have no value an image and are not here.
     """
     about = pd.DataFrame(
         [

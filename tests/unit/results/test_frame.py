@@ -8,7 +8,7 @@ import pytest
 
 from bench.results.frame import ABOUT
 from bench.results.store import read_rows, write_manifest
-from bench.results.wholeness import load_run
+from bench.results.wholeness import load_results, load_run
 from tests.unit.doubles import FewImages, PoolingMethod, make_work, run_work
 from tests.unit.results.test_floors import _manifest
 
@@ -40,3 +40,15 @@ def test_an_unfinished_run_warns(run: Path) -> None:
     rows.write_bytes(b"".join(lines[:-3]))
     with pytest.warns(UserWarning, match="Unfinished"):
         assert not load_run(run).attrs["whole"]
+
+
+def test_the_frame_is_made_once_and_its_labels_lead_to_the_rows(run: Path) -> None:
+    results = load_results(run)
+    assert results.frame is results.frame
+    smiling = results.frame[(results.frame.method == "pool") & (results.frame["pass"] == "smile+")]
+    rows = [results.rows[at] for at in smiling.index]
+    assert rows and {(row.method, row.pass_name) for row in rows} == {("pool", "smile+")}
+    assert [row.image for row in rows] == smiling.image.tolist()
+    assert all(
+        row.values.get("mse") == value or row.status == "failed" for row, value in zip(rows, smiling.mse, strict=True)
+    )
