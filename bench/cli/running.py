@@ -205,9 +205,9 @@ def _forget(folder: Path, shard: Shard) -> None:
     with store.ShardWriter(folder):  # another process may be writing there
         pass
     with explain_write_errors(folder):
-        for name in (".report.json", "index.html"):
+        for name in (".report.json", ".reports.json", "index.html", "results.json"):
             (folder / name).unlink(missing_ok=True)
-        for name in ("tables", "plots", "grids", "rows", "pictures"):
+        for name in ("tables", "plots", "grids", "figures", "rows", "pictures"):
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in ("timing.json", "manifest.json"):
             (folder / name).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from bench.core.errors import UsageError
+from bench.core.errors import MissingError, UsageError
 from bench.core.machine import words
 from bench.results.regression import check_comparable
 from bench.results.wholeness import Results
@@ -56,7 +56,12 @@ def parts_of(results: Sequence[Results], *, keep_both: bool = False, across: Col
 
     Raises:
         UsageError: They differ in images, protocols, passes, code or machine, or in a method of one name; says in what.
+        MissingError: A manifest does not say what a merge needs.
     """
+    for own in results:
+        if lacks := sorted({"run", "data", "pictures", "protocols", "passes", "methods"} - own.manifest.keys()):
+            fault = f"{own.run}: its manifest has no {', '.join(lacks)}: another version wrote it"
+            raise MissingError(fault, "run its command again: the manifest is written anew, results are kept")
     for other in results[1:]:
         _check_fit(results[0], other, across)
     labels = _labels([str(own.manifest["run"]) for own in results])

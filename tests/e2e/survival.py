@@ -34,6 +34,7 @@ from bench.cli import main
 from bench.core.errors import BenchError
 from bench.plan.plugins import load_plugins
 from bench.timing.clock import read_timing, timing_is_damaged
+from reports.results_file.record import NAME as RESULTS
 
 METRIC = '''
 """A metric of sets without a network: squared distance of mean colours."""
@@ -143,7 +144,7 @@ class Patient:
         return [
             f"wrong table {name}"
             for name, data in tables(self.run).items()
-            if data not in [known.get(name) for known in sound] and b"unfinished" not in data.lower()
+            if data not in [known.get(name) for known in sound] and not _says_unfinished(name, data)
         ]
 
     def _read(self) -> list[str]:
@@ -197,15 +198,25 @@ def command(*words: str) -> tuple[int, str, str]:
 
 
 def tables(run: Path) -> dict[str, bytes]:
-    """The tables of a run by name."""
+    """What a run says in numbers, by name: its tables, and the file that travels."""
     files = sorted((run / "tables").rglob("*")) if (run / "tables").is_dir() else []
-    return {path.relative_to(run).as_posix(): path.read_bytes() for path in files if path.is_file()}
+    found = {path.relative_to(run).as_posix(): path.read_bytes() for path in files if path.is_file()}
+    return found | ({RESULTS: _without_command(run / RESULTS)} if (run / RESULTS).is_file() else {})
 
 
 def page(run: Path) -> bytes:
-    """The page of a run, which shows its command: begun afresh or not is no difference."""
-    file = run / "index.html"
-    return file.read_bytes().replace(b" --fresh", b"") if file.is_file() else b""
+    """The page of a run, with all its figures."""
+    return _without_command(run / "index.html") if (run / "index.html").is_file() else b""
+
+
+def _without_command(file: Path) -> bytes:
+    """A file that shows its run's command: begun afresh or not is no difference."""
+    return file.read_bytes().replace(b" --fresh", b"")
+
+
+def _says_unfinished(name: str, data: bytes) -> bool:
+    """Whether a table, or the file that travels, says of itself that it is of an unfinished run."""
+    return bool(json.loads(data)["unfinished"]) if name == RESULTS else b"unfinished" in data.lower()
 
 
 def cells(run: Path) -> dict[Any, Any]:

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli.running import _forget
 from bench.results.row import parse
+from bench.run.shard import Shard
 from metrics.columns import known_kinds
 from tests.e2e.conftest import PROTOCOL, ROOT, lay_desk
 from tests.e2e.survival import COLUMN, METRIC, Killable, Patient, Tally, command, page, tables
@@ -144,3 +146,19 @@ def test_the_verdict_sees_a_wrong_number(patient: Patient) -> None:
     values = {name: value * 1.5 for name, value in row.values.items()}
     path.write_text("\n".join([*lines[:-1], replace(row, values=values).to_json()]) + "\n", encoding="utf-8")
     assert any("exit 0" in item for item in patient.wrong(heal=False))
+
+
+@pytest.mark.parametrize("name", ["index.html", "results.json"])
+def test_the_verdict_sees_a_page_or_a_file_that_is_another(patient: Patient, name: str) -> None:
+    patient.restore()
+    assert patient._is_sound("")
+    path = patient.run / name
+    path.write_bytes(path.read_bytes().replace(b"blocks", b"rocks", 1))
+    assert not patient._is_sound("")
+
+
+def test_a_run_begun_afresh_leaves_nothing_of_its_report_behind(patient: Patient) -> None:
+    patient.restore()
+    (patient.run / "figures").mkdir()
+    _forget(patient.run, Shard())
+    assert {path.name for path in patient.run.iterdir()} <= {".lock", "rows"}
