@@ -22,7 +22,7 @@ from methods.psp.adapter import PyramidMethod
 from methods.training import losses
 from methods.training.bases import BaseName, load_base_encoder
 from methods.training.edit_figures import CHUNK, EditFigures, invert_by, psnr
-from methods.training.frozen import FastCritics, FastGenerator
+from methods.training.frozen import FastCritics, FastGenerator, quicken
 from methods.training.people import People
 from methods.training.recipe import Recipe
 from methods.training.sample_grids import edit_grid
@@ -71,7 +71,7 @@ class InversionTask(Task, ABC):
     def train_together(self, **modules: nn.Module) -> None:
         """Make modules the trained ones, on the device, under one optimiser "model"."""
         for module in modules.values():
-            module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            quicken(module).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.modules |= modules
         self.optimisers["model"] = torch.optim.Adam(
             [p for module in modules.values() for p in module.parameters() if p.requires_grad],

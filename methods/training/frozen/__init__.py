@@ -4,6 +4,7 @@ Activations stay in the copy's dtype (bfloat16 by default) and channels_last fro
 batch norms are folded. Parameters that are trained, their gradients and their optimisers stay float32.
 """
 
+from methods.training.frozen.activations import quicken
 from methods.training.frozen.copies import WorkingCopy, frozen_copy, images_last, match_layout
 from methods.training.frozen.discriminator import FastDiscriminator
 from methods.training.frozen.generator import FastGenerator
@@ -18,4 +19,5 @@ __all__ = [
     "frozen_copy",
     "images_last",
     "match_layout",
+    "quicken",
 ]

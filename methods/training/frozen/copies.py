@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from methods.training.frozen.activations import quicken
+
 Net = TypeVar("Net", bound=nn.Module)
 
 
@@ -45,7 +47,7 @@ def frozen_copy(module: Net, dtype: torch.dtype = torch.bfloat16) -> Net:
         if isinstance(part, nn.Sequential):
             _fold(part)
     # Weights of 1x1 convolutions and vectors have no channels_last of their own; `to` leaves them.
-    return frozen.to(dtype).to(memory_format=torch.channels_last)
+    return quicken(frozen).to(dtype).to(memory_format=torch.channels_last)
 
 
 def _fold(chain: nn.Sequential) -> None:
@@ -70,7 +72,7 @@ class WorkingCopy(Generic[Net]):
     """
 
     def __init__(self, module: Net, dtype: torch.dtype = torch.bfloat16) -> None:
-        self.net: Net = copy.deepcopy(module).to(dtype).to(memory_format=torch.channels_last)
+        self.net: Net = quicken(copy.deepcopy(module)).to(dtype).to(memory_format=torch.channels_last)
         self.net.requires_grad_(True)
         self._masters = list(module.parameters())
         self._copies = list(self.net.parameters())

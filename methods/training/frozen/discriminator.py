@@ -62,7 +62,7 @@ class FastDiscriminator:
         y = F.conv2d(y, kernel, padding=2, groups=x.shape[1])
         y = F.conv2d(y, *conv2, stride=2)
         shortcut = F.conv2d(F.conv2d(x, kernel, padding=1, groups=x.shape[1]), skip.weight, stride=2)
-        return torch.add(shortcut, F.leaky_relu(y, 0.2), alpha=1 / _GAIN)
+        return torch.add(shortcut, _activate(y), alpha=1 / _GAIN)
 
     def _activated(self, layer: nn.Module) -> _Layer:
         """Convolution and bias of a layer, times the gain of its leaky ReLU."""
@@ -76,7 +76,8 @@ class FastDiscriminator:
 
 
 def _activate(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, 0.2)
+    """In place of a convolution's output, which nobody else looks at: memory is what the largest maps cost."""
+    return F.leaky_relu(x, 0.2, inplace=True)
 
 
 def _with_deviation(x: Tensor) -> Tensor:

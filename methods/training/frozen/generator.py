@@ -152,7 +152,8 @@ class FastGenerator(nn.Module):
             x = F.conv2d(F.conv_transpose2d(x, weight, stride=2), blur, padding=1, groups=len(blur))
         else:
             x = F.conv2d(x, weight, padding=1)
-        x = F.leaky_relu(torch.addcmul(self.get_buffer(f"added_{layer}"), x, styles.demodulation[layer]), 0.2)
+        x = torch.addcmul(self.get_buffer(f"added_{layer}"), x, styles.demodulation[layer])
+        x = F.leaky_relu(x, 0.2, inplace=True)  # memory is what the largest maps cost
         clamp = self.config.clamp
         return x if clamp is None else x.clamp(-clamp, clamp)
 

@@ -24,7 +24,7 @@ from methods.nets.pyramid import PyramidEncoder, Wiring
 from methods.psp.adapter import PyramidMethod
 from methods.training import losses
 from methods.training.edit_figures import EditFigures, invert_by
-from methods.training.frozen import FastCritics, FastGenerator
+from methods.training.frozen import FastCritics, FastGenerator, quicken
 from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
 from methods.training.optimisers import fastest
@@ -88,7 +88,7 @@ class EncoderTask(Task):
         self.train_people = People("train", context.device, context.runs)
         self.held_out = People("val", context.device, context.runs).images(torch.arange(64))
         config = replace(ENCODER, wiring=options.wiring)
-        self.encoder = PyramidEncoder(config).to(memory_format=torch.channels_last).to(context.device)
+        self.encoder = quicken(PyramidEncoder(config)).to(memory_format=torch.channels_last).to(context.device)
         self.discriminator = LatentDiscriminator(config.style_dim).to(context.device)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder, "discriminator": self.discriminator}
         self.optimisers: dict[str, torch.optim.Optimizer] = {

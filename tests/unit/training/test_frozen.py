@@ -24,6 +24,7 @@ from methods.training.frozen import (
     copies,
     frozen_copy,
     images_last,
+    quicken,
 )
 from methods.training.losses import Critics
 from methods.training.world import DISCRIMINATOR, ENCODER, GENERATOR
@@ -226,3 +227,39 @@ def test_a_checkpoint_of_fused_steps_goes_on_without_them() -> None:
     for module, optimiser in (first, second):
         step(module, optimiser)
     assert torch.allclose(first[0].weight, second[0].weight, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [EXACT, ROUNDED])
+@pytest.mark.parametrize("shape", [(4, 6, 8, 8), (4, 6)])
+def test_a_quick_prelu_is_prelu_to_the_bit(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    torch.manual_seed(4)
+    slow = nn.PReLU(6).to(dtype)
+    with torch.no_grad():
+        slow.weight.copy_(torch.randn(6))
+    fast = quicken(deepcopy(slow))
+    assert type(fast) is not nn.PReLU
+    values = torch.randn(shape, dtype=dtype)
+    values[0] = 0.0
+    seen = []
+    for net in (slow, fast):
+        x = values.clone().requires_grad_(True)
+        made = net(x)
+        made.float().square().sum().backward()
+        assert x.grad is not None
+        assert net.weight.grad is not None
+        seen.append((made.detach(), x.grad, net.weight.grad))
+    for one, other in zip(*seen, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_quick_prelu_under_autocast_and_with_frozen_slopes() -> None:
+    net = quicken(nn.Sequential(nn.Conv2d(3, 6, 3), nn.PReLU(6)))
+    x = torch.randn(2, 3, 8, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        net(x).float().square().mean().backward()
+    assert all(p.grad is not None and p.grad.dtype is torch.float32 for p in net.parameters())
+    net.requires_grad_(False).zero_grad()
+    x.grad = None
+    net(x).square().mean().backward()
+    assert x.grad is not None
+    assert all(p.grad is None for p in net.parameters())
