@@ -21,16 +21,16 @@ class _PReLU(torch.autograd.Function):
         return F.prelu(x, slopes)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor | None]:  # type: ignore[override]
-        x, slopes = ctx.saved_tensors
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
+        x, slopes = ctx.saved_tensors  # type: ignore[attr-defined]
         # Whole passes that PyTorch has vectorised; its own kernel looks at each number's sign, which no CPU foresees.
         rising = torch.ops.aten.threshold_backward(gradient, x, 0)
         falling = gradient - rising
-        of_slopes = (
-            (falling * x).sum([axis for axis in range(x.dim()) if axis != 1]) if ctx.needs_input_grad[1] else None
-        )
         of_x = rising + falling * slopes.to(x.dtype).view(1, -1, *[1] * (x.dim() - 2))
-        return of_x, None if of_slopes is None else of_slopes.to(slopes.dtype)
+        if not ctx.needs_input_grad[1]:  # type: ignore[attr-defined]
+            return of_x, None
+        of_slopes = (falling * x).sum([axis for axis in range(x.dim()) if axis != 1])
+        return of_x, of_slopes.to(slopes.dtype)
 
 
 class FastPReLU(nn.PReLU):
@@ -38,7 +38,7 @@ class FastPReLU(nn.PReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, C, ...) where it is positive, else times its channel's slope."""
-        made: Tensor = _PReLU.apply(x, self.weight)  # type: ignore[no-untyped-call]
+        made: Tensor = _PReLU.apply(x, self.weight)
         return made
 
 
