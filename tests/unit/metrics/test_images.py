@@ -45,6 +45,10 @@ def test_nan_is_refused(value: float) -> None:
         to_uint8(images, "round")
 
 
+def test_large_numbers_are_finite() -> None:
+    assert finite(torch.full((1, 3, 8, 8), 3e38)) == [True]
+
+
 def test_paper_images_are_the_files_of_its_scripts() -> None:
     """PIL bicubic to 256, saved as .jpg with PIL's defaults, opened again."""
     image = images_u8(3, 1, 512)[0]
