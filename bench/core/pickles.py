@@ -19,7 +19,7 @@ from typing import IO, Any
 import torch
 
 # Far above any checkpoint: ten thousand tensors take some hundred thousand instructions.
-MOST_STEPS = 1_500_000
+MOST_STEPS = 1_000_000
 # Bytes a value may come to along every path, beyond four times the file.
 _SLACK = 64 << 20
 _OVERHEAD = 64
