@@ -83,8 +83,3 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
 def csv_text(table: pd.DataFrame) -> str:
     """A table as CSV, every digit of it; empty where there is nothing."""
     return table.to_csv(index=False, lineterminator="\n")
-
-
-def exact(value: float | None) -> str:
-    """The shortest text that reads back as the same float64; empty for None."""
-    return "" if value is None else repr(float(value))
