@@ -395,10 +395,25 @@ def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:
     write_sealed(run / "manifest.json", manifest)
 
 
+# What a manifest's entries are, where they are there; of a container, what is in it.
+_MANIFEST: Mapping[str, tuple[type, type | None]] = {
+    "run": (str, None), "domain": (str, None), "command": (list, str), "data": (dict, None), "machine": (dict, str),
+    "versions": (dict, str), "protocols": (dict, dict), "methods": (dict, dict), "passes": (list, dict),
+    "pictures": (dict, dict), "missing": (dict, dict), "plugins": (list, dict),
+}  # fmt: skip
+
+
 def read_manifest(run: Path) -> dict[str, Any]:
     """Raises MissingError where there is no run, or its manifest is not what was written."""
+    path = run / "manifest.json"
     try:
-        return read_sealed(run / "manifest.json")
+        found = read_sealed(path)
+        for name, (kind, inner) in _MANIFEST.items():
+            own = found.get(name, kind())
+            parts = () if inner is None else own.values() if isinstance(own, dict) else own
+            if not isinstance(own, kind) or not all(isinstance(part, inner) for part in parts):
+                raise DamagedError(f"{path} is not what a run writes: {name} is {str(own)[:40]!r}")
+        return found
     except FileNotFoundError:
         raise MissingError(f"{run} is no run: it has no manifest.json", "python run_bench.py --help") from None
     except DamagedError as error:

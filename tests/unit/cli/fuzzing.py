@@ -26,11 +26,12 @@ PATHS = (
     "C:\\w\\x.pt", "\\\\host\\share", "faces", "faces/0.png", "file.txt", "bad.toml", "pipe", "empty", "deep.toml",
     "bytes.pt", "bom.toml", "card.toml", "plugin.py", "broken.py", "exit.py", "loop", "directions.safetensors", "runs",
 )  # fmt: skip
+RUNS = ("runs/one", "runs/one", "runs/one", "runs/cut", "runs/bare", "runs/nan", "runs/other", "runs")
 PAIRS = ("e4e", "styleres", "smile", "pose", "age", "nope", "", "ü")
 # What fetches from the network, or lets a command go on to what takes long.
 _NEVER = {"--accept-licence", "-h", "--help"}
 _ALWAYS = {"run": ["--dry-run"], "synthetic": ["--limit", "1"]}
-_COMMANDS = ("run",) * 8 + tuple(name for name in COMMANDS if name not in ("run", "env"))
+_COMMANDS = ("run",) * 10 + tuple(name for name in COMMANDS if name not in ("run", "env")) * 2
 
 
 def make_folder(folder: Path) -> None:
@@ -57,6 +58,34 @@ def make_folder(folder: Path) -> None:
     (folder / "card.toml").write_text("name = 'mine'\nstrength = 'far'\n")
 
 
+def make_runs(folder: Path) -> None:
+    """Runs for commands to read: a whole one, two of which rows or features lack, and some with other manifests."""
+    import shutil
+
+    from bench.core.sealed import write_sealed
+    from bench.results.store import write_manifest
+    from tests.unit.doubles import FewImages, PoolingMethod, make_work, run_work
+    from tests.unit.results.test_floors import _manifest
+
+    work = make_work(FewImages(4), [PoolingMethod("e4e"), PoolingMethod("styleres", 0.5)])
+    run_work(work, folder / "one")
+    about = {
+        "format": 1, "run": "one", "title": "One", "command": ["run_bench.py"], "preset": "synthetic", "seed": 0,
+        "paper_table": None, "paper_figure": None, "device": "cpu", "group": 1, "machine": {}, "versions": {},
+        "data": {"name": "few", "split": "test", "pictures": 4, "split_crc32": 0}, "filled_weights": False,
+        "references": [], "plugins": [], "missing": {"methods": {}, "columns": {}},
+    }  # fmt: skip
+    write_manifest(folder / "one", manifest := about | _manifest(folder / "one", work))
+    for name in ("cut", "bare", "nan", "other"):
+        shutil.copytree(folder / "one", folder / name)
+    rows = next((folder / "cut" / "rows").glob("*.jsonl"))
+    rows.write_bytes(rows.read_bytes()[:-200])
+    shutil.rmtree(folder / "bare" / "rows")
+    for path in (folder / "nan" / "rows").glob("*.f32"):
+        path.write_bytes(b"\xff" * path.stat().st_size)
+    write_sealed(folder / "other" / "manifest.json", {name: 5 for name in manifest})
+
+
 # What an option is given when it is given something sensible: other options then have their turn.
 _USUAL = {
     "methods": ("e4e", "styleres,warpres", "pti", "all", "*+warpres"), "method": ("e4e", "styleres"),
@@ -67,6 +96,8 @@ _USUAL = {
     "output": ("runs",), "name": ("mine",), "config": ("bom.toml",), "root": ("faces", "."),
     "domain": ("faces", "cars"),
     "photographs": ("faces/0.png",), "edit": ("smile=3",), "sweep": ("smile=-3:3:7",), "checkpoint": ("e4e=bytes.pt",),
+    "run": RUNS, "runs": RUNS, "first": (*RUNS, "e4e"), "second": (*RUNS, "styleres"), "into": RUNS, "paths": RUNS,
+    "figure": ("1", "4", "7"), "across": ("machine", "code"),
     "samples": ("8",), "generator": ("bytes.pt",), "labels": ("file.txt", "plugin.py:f"), "plugin": ("os",),
 }  # fmt: skip
 

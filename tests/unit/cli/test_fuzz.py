@@ -11,7 +11,7 @@ import pytest
 from bench.cli import main
 from bench.core import digest
 from bench.core.errors import ExitCode, MissingError
-from tests.unit.cli.fuzzing import lines, make_folder, shown, tables
+from tests.unit.cli.fuzzing import lines, make_folder, make_runs, shown, tables
 
 LINES, TABLES = 300, 100
 ALLOWED = {int(code) for code in ExitCode}
@@ -33,6 +33,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # The suite's own code stays the same while this runs.
     monkeypatch.setattr(digest, "_closure", cache(digest._closure))
     make_folder(tmp_path)
+    make_runs(tmp_path / "runs")
     return tmp_path
 
 
