@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make a run's tables and page again, of several runs merged, or one of the paper's figures."""
-    from bench.results.store import read_manifest
+    from bench.results.manifest import read_manifest
 
     load_for_runs(options.plugin, map(read_manifest, options.runs))
     folder = options.runs[0] if len(options.runs) == 1 else _merge(options)
@@ -76,7 +76,7 @@ def _merge(options: argparse.Namespace) -> Path:
 def _figure(folder: Path, options: argparse.Namespace) -> int:
     from bench.cli.run_command import names
     from bench.core.files import write_atomic
-    from bench.results.store import read_manifest
+    from bench.results.manifest import read_manifest
     from reports.build import paper_figure
     from reports.facts import gather_facts
 

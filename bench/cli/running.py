@@ -28,6 +28,7 @@ from bench.plan.sources import terms_of
 from bench.plan.work import Work, disk_bytes
 from bench.results import store
 from bench.results.columns import record_columns
+from bench.results.manifest import read_manifest, write_manifest
 from bench.results.wholeness import load_results
 from bench.run.backends import check_backend, run_parts
 from bench.run.job import RemoteJob, do_part
@@ -64,7 +65,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     _tell_other_machine(folder, record, shard)
     work = assembly.work
     with store.ShardWriter(folder, shard.name) as writer:  # fails early where the folder is not ours to write
-        store.write_manifest(folder, record)
+        write_manifest(folder, record)
         record_columns(folder, {work.protocol_digest(item): work.column_digests(item) for item in work.evaluators})
     for damage in (*writer.damage, *store.repair(folder)):
         tell(f"set aside: {damage}; it is made again")
@@ -75,7 +76,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
 def what_is_dropped(folder: Path, assembly: Assembly) -> list[str]:
     """What the folder's present report shows and the new one will not."""
     try:
-        return dropped(store.read_manifest(folder), assembly)
+        return dropped(read_manifest(folder), assembly)
     except (MissingError, KeyError, TypeError, AttributeError):
         return []
 
@@ -87,7 +88,7 @@ def _tell_other_machine(folder: Path, record: Mapping[str, Any], shard: Shard) -
         UsageError: This part would make what the other parts' manifest does not know.
     """
     try:
-        earlier = store.read_manifest(folder).get("machine")
+        earlier = read_manifest(folder).get("machine")
     except MissingError:
         return
     if not isinstance(earlier, dict) or earlier == record["machine"]:

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     from bench.plan.config import load_config
     from bench.plan.names import domain_of, spelled_out
     from bench.plan.plugins import load_plugins
-    from bench.results.store import read_manifest
+    from bench.results.manifest import read_manifest
     from bench.timing.clock import cpu_name
     from bench.timing.harness import Settings, measure
 

@@ -164,6 +164,7 @@ def _refusal(path: Path, zipped: bool, error: Exception) -> MissingError:
     why = str(error) if type(error) is UnpicklingError else type(error).__name__
     if zipped:
         return MissingError(
-            f"{path} is a zip archive but not a whole PyTorch checkpoint ({why}: damaged or truncated)", FETCH
+            f"{path} is a zip archive but not a whole PyTorch checkpoint ({why}): damaged, truncated or made to harm",
+            FETCH,
         )
     return MissingError(f"{path} is not a PyTorch checkpoint, or a truncated one ({why}); nothing of it was run", FETCH)

@@ -15,9 +15,10 @@ from bench.core.errors import MissingError, UsageError
 from bench.core.files import explain_write_errors
 from bench.core.sealed import DamagedError, read_sealed, write_sealed
 from bench.results.features import FeatureFiles, rows_folder
+from bench.results.manifest import read_manifest, write_manifest
 from bench.results.merge import Part
 from bench.results.row import Row
-from bench.results.store import ShardWriter, read_manifest, write_manifest
+from bench.results.store import ShardWriter
 
 _ROWS_AT_ONCE = 256
 

@@ -18,7 +18,8 @@ from bench.core.errors import MissingError
 from bench.core.files import explain_write_errors
 from bench.core.lock import Held, hold
 from bench.results.features import FROM, FeatureFiles, record_size, rows_folder
-from bench.results.store import REAL_DIGESTS, Row, ShardWriter, read_manifest, repair, rewrite_lines, scan
+from bench.results.manifest import read_manifest
+from bench.results.store import REAL_DIGESTS, Row, ShardWriter, repair, rewrite_lines, scan
 
 _KEPT = "-kept-"
 _AT_A_TIME = 500

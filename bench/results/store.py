@@ -19,10 +19,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from bench.core.errors import MissingError, UsageError
+from bench.core.errors import UsageError
 from bench.core.files import explain_write_errors, part_of, regular_size, write_atomic
 from bench.core.lock import Held, hold
-from bench.core.sealed import DamagedError, read_sealed, write_sealed
 from bench.results.features import FROM, FeatureFiles, checksum, feature_file, load_features, record_size, rows_folder
 from bench.results.row import (
     FIELDS,
@@ -41,9 +40,8 @@ from bench.results.row import (
 
 __all__ = [
     "FIELDS", "IDENTITY", "ORIGINAL", "REAL", "REAL_DIGESTS", "REAL_JPEG", "TRUTH", "Damage", "Row", "Scan",
-    "ShardWriter",
-    "feature_file", "load_features", "read_manifest", "read_rows", "repair", "rewrite_lines", "row_key", "rows_folder",
-    "scan", "write_manifest",
+    "ShardWriter", "feature_file", "load_features", "read_rows", "repair", "rewrite_lines", "row_key", "rows_folder",
+    "scan",
 ]  # fmt: skip
 
 # Their stand-in for a method's digest. What such a row holds is decided by the code in its protocol's digest.
@@ -388,35 +386,3 @@ def _is_current(row: Row, manifest: Mapping[str, Any]) -> bool:
 def _is_of(row: Row, edit: Mapping[str, Any]) -> bool:
     """Whether a row is of the edit of a manifest's record."""
     return (edit.get("edit_digest"), edit.get("strength")) == (row.edit_digest, row.strength)
-
-
-def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a run's record of itself, whole or not at all."""
-    write_sealed(run / "manifest.json", manifest)
-
-
-# What a manifest's entries are, where they are there; of a container, what is in it.
-_MANIFEST: Mapping[str, tuple[type, type | None]] = {
-    "run": (str, None), "domain": (str, None), "command": (list, str), "data": (dict, None), "machine": (dict, str),
-    "versions": (dict, str), "protocols": (dict, dict), "methods": (dict, dict), "passes": (list, dict),
-    "pictures": (dict, dict), "missing": (dict, dict), "plugins": (list, dict),
-}  # fmt: skip
-
-
-def read_manifest(run: Path) -> dict[str, Any]:
-    """Raises MissingError where there is no run, or its manifest is not what was written."""
-    path = run / "manifest.json"
-    try:
-        found = read_sealed(path)
-        for name, (kind, inner) in _MANIFEST.items():
-            own = found.get(name, kind())
-            parts = () if inner is None else own.values() if isinstance(own, dict) else own
-            if not isinstance(own, kind) or not all(isinstance(part, inner) for part in parts):
-                raise DamagedError(f"{path} is not what a run writes: {name} is {str(own)[:40]!r}")
-        return found
-    except FileNotFoundError:
-        raise MissingError(f"{run} is no run: it has no manifest.json", "python run_bench.py --help") from None
-    except DamagedError as error:
-        raise MissingError(
-            error.what, "run its command again: the manifest is written anew, results are kept"
-        ) from None

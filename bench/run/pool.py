@@ -20,7 +20,8 @@ from bench.core.files import explain_write_errors, write_atomic
 from bench.plan.work import Work
 from bench.results.features import FeatureFiles, rows_folder
 from bench.results.links import link_rows
-from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Row, ShardWriter, read_manifest, scan
+from bench.results.manifest import read_manifest
+from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Row, ShardWriter, scan
 from bench.run.sample_images import flow_path, sample_path
 
 _AT_A_TIME = 500

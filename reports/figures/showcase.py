@@ -14,7 +14,7 @@ from PIL import Image
 
 from bench.core.errors import MissingError
 from bench.core.files import write_atomic
-from bench.results.store import read_manifest
+from bench.results.manifest import read_manifest
 from reports.facts import gather_facts
 from reports.figures.grids import draw_grids
 from reports.figures.run_images import read_images

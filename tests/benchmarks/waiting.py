@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.waiting [PICTURES] [PROTOCOL ...] [--png]
 
-The network only sleeps, as a processor does while a GPU works; everything else is a run's: reading JPEG files (CelebA-HQ
-is published as such; --png: as FFHQ is), resizing, rounding, JPEG, every metric that needs no network of its own, rows
-on disk. Five passes an image, as the presets have. The steady ratio leaves out the first fifth of the pictures, with
-which a run begins: nothing is there yet that the network could work on.
+The network only sleeps, as a processor does while a GPU works; everything else is a run's: reading JPEG files
+(CelebA-HQ is published as such; --png: as FFHQ is), resizing, rounding, JPEG, every metric that needs no network of its
+own, rows on disk. Five passes an image, as the presets have. The steady ratio leaves out the first fifth of the
+pictures, with which a run begins: nothing is there yet that the network could work on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Photographs:
 
     def __init__(self, folder: Path, count: int, suffix: str) -> None:
         self.folder = folder
-        self.images = [ImageRecord(f"{i}{suffix}", hashlib.sha256(str(i).encode()).hexdigest(), {}) for i in range(count)]
+        self.images = [
+            ImageRecord(f"{i}{suffix}", hashlib.sha256(str(i).encode()).hexdigest(), {}) for i in range(count)
+        ]
         random = np.random.default_rng(0)
         for image in self.images:
             small = Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8))

@@ -13,7 +13,7 @@ from PIL import Image
 from bench.data.align import dataset as aligning
 from bench.data.align import faces
 from bench.data.align.faces import Face
-from bench.results.store import read_manifest
+from bench.results.manifest import read_manifest
 from bench.results.wholeness import load_run
 from tests.e2e.conftest import ROOT, Desk
 

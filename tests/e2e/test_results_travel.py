@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.results.store import read_manifest
+from bench.results.manifest import read_manifest
 from bench.results.wholeness import load_run
 from tests.e2e.conftest import Desk
 

@@ -63,7 +63,7 @@ def make_runs(folder: Path) -> None:
     import shutil
 
     from bench.core.sealed import write_sealed
-    from bench.results.store import write_manifest
+    from bench.results.manifest import write_manifest
     from tests.unit.doubles import FewImages, PoolingMethod, make_work, run_work
     from tests.unit.results.test_floors import _manifest
 

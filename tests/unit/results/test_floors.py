@@ -12,7 +12,8 @@ import pytest
 from bench.cli.gate_command import cells_of
 from bench.core.errors import MissingError
 from bench.plan.work import Work, edit_digest
-from bench.results.store import load_features, read_rows, write_manifest
+from bench.results.manifest import write_manifest
+from bench.results.store import load_features, read_rows
 from bench.results.summaries import Summaries, summarise_run
 from bench.results.wholeness import load_results
 from bench.run.engine import Engine

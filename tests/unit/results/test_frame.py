@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.results.frame import ABOUT
-from bench.results.store import read_rows, write_manifest
+from bench.results.manifest import write_manifest
+from bench.results.store import read_rows
 from bench.results.wholeness import load_results, load_run
 from tests.unit.doubles import FewImages, PoolingMethod, make_work, run_work
 from tests.unit.results.test_floors import _manifest

@@ -14,15 +14,14 @@ import pytest
 
 from bench.core.errors import MissingError, UsageError
 from bench.results import store
+from bench.results.manifest import read_manifest, write_manifest
 from bench.results.store import (
     REAL_DIGESTS,
     Row,
     ShardWriter,
     load_features,
-    read_manifest,
     read_rows,
     row_key,
-    write_manifest,
 )
 
 ROW = Row("2.jpg", "ab" * 32, "styleres", "cd" * 32, "smile+", "ef" * 32, 3.0, "paper-1", "01" * 32, values={"id": 0.5})
