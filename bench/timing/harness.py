@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,6 +79,8 @@ def measure(
         for name, method in methods.items():
             say(f"warming up {name}")
             record[name] = _prepare(method, device, settings)
+            if len(methods) > 1:
+                record[name]["peak_memory_bytes"] = _memory_alone(methods, name, device)
         for index in range(settings.samples):
             for name, method in methods.items():
                 say(f"{name}: sample {index + 1} of {settings.samples}")
@@ -137,6 +139,20 @@ def summary(samples: Samples, gmacs: float, peak: float) -> dict[str, Any]:
         "second_edit": {"median": edit, "share_of_first": edit / float(middle)},
         "stages": {name: {"median": float(np.median(times))} for name, times in samples.stages.items()},
     }
+
+
+def _memory_alone(methods: Mapping[str, Method], name: str, device: str) -> int | None:
+    """Peak memory less the other methods' weights; None on a CPU, whose peak is the process's, whoever it was."""
+    used = peak_memory(device)
+    if used is None or not device.startswith("cuda"):
+        return None
+    weights = {
+        own: {tensor.data_ptr(): tensor.nbytes for tensor in (*method.parameters(), *method.buffers())}
+        for own, method in methods.items()
+        if isinstance(method, torch.nn.Module)
+    }
+    others = {place: size for own, found in weights.items() if own != name for place, size in found.items()}
+    return used - sum(size for place, size in others.items() if place not in weights.get(name, {}))
 
 
 def _prepare(method: Method, device: str, settings: Settings) -> dict[str, Any]:
