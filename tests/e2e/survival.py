@@ -127,23 +127,23 @@ class Patient:
         """Whether tables and page are the whole run's; without runtimes where there are none, or that was said."""
         # The page shows the run's command, which a healing run puts right.
         own, whole, untimed_whole = (
-            (tables(run), page(run) if paged else b"") for run in (self.run, self.whole, self.untimed)
+            (numbers(run), page(run) if paged else b"") for run in (self.run, self.whole, self.untimed)
         )
         none = "timing.json" in said or not (timing_is_damaged(self.run) or "methods" in read_timing(self.run))
         untimed = none and own == untimed_whole
         return untimed or own == whole
 
     def _difference(self) -> str:
-        own, whole = tables(self.run), tables(self.whole)
+        own, whole = numbers(self.run), numbers(self.whole)
         names = [name for name in own.keys() | whole.keys() if own.get(name) != whole.get(name)]
         return ", ".join(sorted(names)) or "the page"
 
     def _left_behind(self) -> list[str]:
         """Tables that a kill left: whole ones of the whole run, or ones that say they are of an unfinished one."""
-        sound = [tables(self.whole), tables(self.untimed)]
+        sound = [numbers(self.whole), numbers(self.untimed)]
         return [
             f"wrong table {name}"
-            for name, data in tables(self.run).items()
+            for name, data in numbers(self.run).items()
             if data not in [known.get(name) for known in sound] and not _says_unfinished(name, data)
         ]
 
@@ -198,10 +198,14 @@ def command(*words: str) -> tuple[int, str, str]:
 
 
 def tables(run: Path) -> dict[str, bytes]:
-    """What a run says in numbers, by name: its tables, and the file that travels."""
+    """A run's tables by name."""
     files = sorted((run / "tables").rglob("*")) if (run / "tables").is_dir() else []
-    found = {path.relative_to(run).as_posix(): path.read_bytes() for path in files if path.is_file()}
-    return found | ({RESULTS: _without_command(run / RESULTS)} if (run / RESULTS).is_file() else {})
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in files if path.is_file()}
+
+
+def numbers(run: Path) -> dict[str, bytes]:
+    """What a run says in numbers, by name: its tables, and the file that travels, which also names the run."""
+    return tables(run) | ({RESULTS: _without_command(run / RESULTS)} if (run / RESULTS).is_file() else {})
 
 
 def page(run: Path) -> bytes:
@@ -293,4 +297,17 @@ def _live(folder: str, words: list[str], plugins: list[str], environment: dict[s
     os._exit(code)
 
 
-__all__ = ["COLUMN", "METRIC", "Killable", "Patient", "Tally", "bench", "cells", "command", "page", "reports", "tables"]
+__all__ = [
+    "COLUMN",
+    "METRIC",
+    "Killable",
+    "Patient",
+    "Tally",
+    "bench",
+    "cells",
+    "command",
+    "numbers",
+    "page",
+    "reports",
+    "tables",
+]

@@ -21,7 +21,7 @@ from bench.results.row import parse
 from bench.run.shard import Shard
 from metrics.columns import known_kinds
 from tests.e2e.conftest import PROTOCOL, ROOT, lay_desk
-from tests.e2e.survival import COLUMN, METRIC, Killable, Patient, Tally, command, page, tables
+from tests.e2e.survival import COLUMN, METRIC, Killable, Patient, Tally, command, numbers, page
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kills by signal, looks into /proc")
 TRIES = int(os.environ.get("WARPRES_BENCH_TRIES", "0"))
@@ -57,7 +57,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
         )
         assert timed[0] == 0 and command(*words)[0] == 0, timed
         shutil.copytree(run, whole)
-        assert tables(whole) != tables(untimed) or page(whole) != page(untimed)
+        assert numbers(whole) != numbers(untimed) or page(whole) != page(untimed)
         yield Patient(words, whole, untimed, run)
     for name in set(kinds) - before:
         dict.pop(kinds, name)  # type: ignore[arg-type]
