@@ -11,6 +11,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -214,8 +215,8 @@ def page(run: Path) -> bytes:
 
 
 def _without_command(file: Path) -> bytes:
-    """A file that shows its run's command: begun afresh or not is no difference."""
-    return file.read_bytes().replace(b" --fresh", b"")
+    """A file that shows its run's command, as words or as a list: begun afresh or not is no difference."""
+    return re.sub(rb' --fresh|,\s*"--fresh"', b"", file.read_bytes())
 
 
 def _says_unfinished(name: str, data: bytes) -> bool:
