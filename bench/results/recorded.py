@@ -35,9 +35,9 @@ def recorded_protocol(manifest: Mapping[str, Any], name: str) -> ProtocolFile:
             find_domain(manifest["domain"])
         return load_protocol(file or name, stored=about.get("pair_metrics", ()))
     except UsageError as error:
-        here = {Path(own["name"]).name for own in loaded_plugins()}
+        here = {own[which] for own in loaded_plugins() for which in ("name", "code")}
         needed = [own for own in manifest.get("plugins", ()) if not _READ_BY_REPORTS.isdisjoint(own["offers"])]
-        lacking = [own for own in needed if Path(own["name"]).name not in here]
+        lacking = [own for own in needed if here.isdisjoint((own["name"], own["code"]))]
         if not lacking:
             raise
         said = ", ".join(f"{own['name']} (code {own['code'][:8]})" for own in lacking)
