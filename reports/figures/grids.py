@@ -215,9 +215,12 @@ def _draw_legend(paper: Image.Image, place: tuple[int, int], longest: float, cel
 
 
 def _fitted(text: str, width: int) -> str:
-    while len(text) > 4 and _font(13).getlength(text) > width:
-        text = text[:-2].rstrip("…") + "…"
-    return text
+    """Cut in the middle where it is too wide: names of combinations differ at their ends."""
+    short, kept = text, len(text)
+    while kept > 4 and _font(13).getlength(short) > width:
+        kept -= 1
+        short = f"{text[: kept // 2]}…{text[-(kept - kept // 2) :]}"
+    return short
 
 
 @cache
