@@ -24,7 +24,7 @@ BASES: Mapping[str, MethodEntry] = {
     entry.name: entry for entry in (*psp.METHODS, *e4e.METHODS, *styletransformer.METHODS)
 }
 _GENERATOR_GOLDENS: Mapping[Domain, str] = {"faces": "stylegan2_1024", "cars": "stylegan2_512"}
-_BASE = ("encoder.", "decoder.", "latent_avg")
+_BASE = ("encoder.", "decoder.", "latent_avg", styletransformer.MAPPING)
 
 
 def parts_golden(base: str) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from methods.registry import STYLE_RULES, Checkpoint, MethodEntry
 from methods.styletransformer.names import encoder_names, official_names, unwrapped
 from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig, queries
 
+MAPPING = "mapping."  # tensors of the mapping network in our files
+
 
 class StyleTransformer(LatentMethod):
     """The method on given networks. The generator's mapping network was trained along: it makes the queries."""
@@ -44,9 +46,12 @@ class StyleTransformer(LatentMethod):
 
 
 def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint]) -> StyleTransformer:
-    """From the authors' file or one of ours ("encoder.*", "decoder.*", "latent_avg"; configs in the metadata)."""
+    """From the authors' file or one of ours ("encoder.*", "decoder.*", "latent_avg"; configs in the metadata).
+
+    Ours hold the mapping network that was trained along apart ("mapping.*"): the synthesis is a generator's they share.
+    """
     file = checkpoints[0]
-    tensors = tensors_of(file, ("encoder.", "decoder.", "latent_avg"), entry.name, domain)
+    tensors = tensors_of(file, ("encoder.", "decoder.", "latent_avg", MAPPING), entry.name, domain)
     encoder_tensors = encoder_names(take(tensors, "encoder."))
     if file.metadata:
         config = file.metadata["config"]
@@ -67,6 +72,8 @@ def build(entry: MethodEntry, domain: Domain, checkpoints: Sequence[Checkpoint])
     decoder_tensors = unwrapped(take(tensors, "decoder."))
     load_strict(encoder, encoder_tensors, f"{file.path}: encoder", lambda name: official(f"encoder.{name}"))
     load_strict(generator, decoder_tensors, f"{file.path}: decoder", lambda name: official(f"decoder.{name}"))
+    if mapping := take(tensors, MAPPING):
+        load_strict(generator.style, mapping, f"{file.path}: mapping")
     canvas = Canvas.of(domain, generator_sizes.size)
     return StyleTransformer(entry.name, canvas, generator, encoder, average)
 

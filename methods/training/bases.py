@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
 from methods.nets.configs import from_dict
 from methods.nets.pyramid import Encoded, PyramidConfig, PyramidEncoder
-from methods.nets.stylegan2 import Generator, GeneratorConfig
+from methods.nets.stylegan2 import Generator
+from methods.styletransformer.adapter import MAPPING
 from methods.styletransformer.network import StyleTransformerEncoder, TransformerConfig, queries
-from methods.training.world import find
+from methods.training.world import find, load_generator
 
 BaseName = Literal["e4e", "psp", "styletransformer"]
 BASES: tuple[BaseName, ...] = get_args(BaseName)
@@ -42,7 +43,7 @@ def load_base_encoder(name: BaseName, runs: Path, device: torch.device | str = "
     tensors, config = state_dict_of(content), content["metadata"]["config"]
     encoder: BaseEncoder
     if name == "styletransformer":
-        encoder = _with_queries(tensors, config)
+        encoder = _with_queries(tensors, config, load_generator(runs)[0])
     else:
         encoder = PyramidEncoder(from_dict(PyramidConfig, config["encoder"]))
         load_strict(encoder, take(tensors, "encoder."), f"{name}.safetensors")
@@ -50,16 +51,16 @@ def load_base_encoder(name: BaseName, runs: Path, device: torch.device | str = "
 
 
 @torch.no_grad()
-def _with_queries(tensors: dict[str, Tensor], config: dict[str, dict[str, object]]) -> QueriedEncoder:
+def _with_queries(
+    tensors: dict[str, Tensor], config: dict[str, dict[str, object]], generator: Generator
+) -> QueriedEncoder:
     encoder = StyleTransformerEncoder(from_dict(TransformerConfig, config["encoder"]))
     load_strict(encoder, take(tensors, "encoder."), "styletransformer.safetensors")
     # Its generator's mapping network was trained along; the synthesis is the world's.
-    generator = Generator(from_dict(GeneratorConfig, config["generator"]))
-    load_strict(generator, take(tensors, "decoder."), "styletransformer.safetensors")
+    load_strict(generator.style, take(tensors, MAPPING), "styletransformer.safetensors")
     return QueriedEncoder(encoder, queries(encoder.tokens.z, generator.mapping))
 
 
 def parts_of(name: BaseName) -> list[str]:
     """The files that a method on a base is loaded from, beside its own."""
-    own = f"{name}.safetensors"
-    return [own] if name == "styletransformer" else ["generator.safetensors", own]
+    return ["generator.safetensors", f"{name}.safetensors"]

@@ -11,13 +11,15 @@ import pytest
 import torch
 
 from bench.core.checkpoint import read_checkpoint
+from bench.world.networks import WEIGHTS
 from methods import load_method
+from methods.styletransformer.network import queries
 from methods.training.bases import load_base_encoder, parts_of
 from methods.training.edit_figures import EditFigures
 from methods.training.recipe import load_recipe
 from methods.training.task import Context
 from methods.training.tasks import encoder, residual, styletransformer
-from methods.training.world import find
+from methods.training.world import find, load_generator
 
 NAMES = ("psp+styleres", "psp+warpres", "styletransformer+styleres", "styletransformer+warpres")
 
@@ -70,12 +72,19 @@ def test_a_step_runs_and_its_file_loads_beside_the_base(
     torch.testing.assert_close(method.edit(inversion), render(None), atol=0.03, rtol=0.03)
 
 
-def test_styletransformers_queries_are_its_own(runs: Path) -> None:
+def test_styletransformers_mapping_is_its_own() -> None:
+    method: Any = load_method("styletransformer", checkpoint=[WEIGHTS / part for part in parts_of("styletransformer")])
+    tokens, shared = method.encoder.tokens.z, load_generator(Path())[0]
+    assert not torch.allclose(queries(tokens, shared.mapping), queries(tokens, method.generator.mapping))
+
+
+def test_styletransformers_queries_are_those_of_the_method(runs: Path) -> None:
     encoder = load_base_encoder("styletransformer", runs)
-    method: Any = load_method("styletransformer", checkpoint=find("styletransformer.safetensors", runs))
+    method: Any = load_method(
+        "styletransformer", checkpoint=[find(part, runs) for part in parts_of("styletransformer")]
+    )
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
     codes, taps = encoder.encode(images)
     torch.testing.assert_close(codes + method.latent_avg, method.invert(images).codes)
     assert taps[0].shape == (2, 32, 32, 32)
-    assert parts_of("styletransformer") == ["styletransformer.safetensors"]
-    assert parts_of("psp") == ["generator.safetensors", "psp.safetensors"]
+    assert parts_of("styletransformer") == ["generator.safetensors", "styletransformer.safetensors"]
