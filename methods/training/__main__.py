@@ -20,6 +20,7 @@ from methods.training.arithmetic import NAMES, settled
 from methods.training.chain import Settings, run_chain
 from methods.training.chain_plan import Chain
 from methods.training.chain_report import plan
+from methods.training.extension import shipped_network
 from methods.training.loop import train
 from methods.training.processes import Processes
 from methods.training.provenance import chosen_recipe
@@ -30,6 +31,7 @@ EPILOG = """
 examples:
   python -m methods.training world/e4e --until 100              a first hundred steps; the next run carries on
   python -m methods.training world/styleres --set weights.regulariser=1.0 --out trials
+  python -m methods.training world/warpres --extend --set steps=4000   the shipped network, trained further
   python -m methods.training world --list                       what the whole chain would train, and why
   python -m methods.training world --only teacher warpres --budget 0.5 --budget teacher=1 --deadline 3600
   torchrun --nproc-per-node 2 -m methods.training world/e4e     two processes share every batch
@@ -76,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         "--budget", action="append", default=[], metavar="X", help="times the recipe's steps; of one in a group: NAME=X"
     )
     parser.add_argument("--fresh", action="store_true", help="begin anew, whatever was trained so far")
+    parser.add_argument(
+        "--extend", action="store_true", help="go on from the shipped network, which had fewer steps than now asked for"
+    )
     parser.add_argument("--data", type=Path, help="folder or archive of pictures, for recipes that train on real ones")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the recipe, e.g. batch=64"
@@ -88,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chain(args: argparse.Namespace) -> int:
-    if args.set or args.until or args.fresh or args.data or args.arithmetic != "auto":
-        raise UsageError("--set, --until, --fresh, --data and --arithmetic are for one recipe, not for a group")
+    if args.set or args.until or args.fresh or args.extend or args.data or args.arithmetic != "auto":
+        raise UsageError("--set, --until, --fresh, --extend, --data and --arithmetic are for one recipe, not a group")
     budget, budgets = _budgets(args.budget)
     chain = Chain.of(args.recipe, budgets, budget)
     wanted = chain.to_make(args.out, args.only, args.recipe)
@@ -130,7 +135,9 @@ def _train(args: argparse.Namespace) -> int:
         torch.cuda.set_device(device)
     processes = Processes.join(device)
     try:
-        context = Context(args.out, device, processes, args.data)
+        context = Context(
+            args.out, device, processes, args.data, shipped=shipped_network(recipe) if args.extend else None
+        )
         processes.size_of_part(recipe.batch)
         recipe = settled(recipe, context, args.arithmetic, fresh=args.fresh)
         torch.manual_seed(recipe.seed)

@@ -28,6 +28,7 @@ from methods.training.chain_report import report, standing
 from methods.training.checkpoints import newest_note
 from methods.training.provenance import key
 from methods.training.recipe import Recipe
+from methods.training.task import Context
 
 SAVING_SECONDS = 10.0  # before the deadline: what the steps get for their last checkpoint
 PATIENCE_SECONDS = 30.0  # after asking a step to stop, until it is ended
@@ -157,7 +158,7 @@ class _Runner:
         recipe = node.recipe(settings.runs)
         assert recipe is not None
         note = newest_note(folder)
-        fresh = ["--fresh"] if note.step and note.key != key(recipe, settings.runs) else []
+        fresh = ["--fresh"] if note.step and note.key != key(recipe, Context(settings.runs, settings.device)) else []
         return [sys.executable, "-m", "methods.training", node.name, *common, *fresh]
 
     def _left(self) -> float:

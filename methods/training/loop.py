@@ -21,6 +21,7 @@ from torch import Tensor
 from bench.core.errors import UsageError
 from methods.training.arithmetic import arithmetic_of
 from methods.training.checkpoints import forget_checkpoints, load_checkpoint, save_checkpoint
+from methods.training.extension import extend
 from methods.training.frozen.copies import load_optimiser
 from methods.training.guard import DivergedError, Losses, Stop, check_weights
 from methods.training.journal import Journal, tell
@@ -46,11 +47,12 @@ class Ended:
 
 @dataclass
 class _Progress:
-    """Where a training stands and what its legs were."""
+    """Where a training stands, what its legs were, and since which step its optimisers are the same."""
 
     step: int = 0
     legs: list[dict[str, Any]] = field(default_factory=list)
     bound: float | None = None
+    since: int = 0
 
     @property
     def seconds(self) -> float:
@@ -68,7 +70,7 @@ def train(
     fresh: bool = False,
 ) -> Ended:
     """Train to the recipe's last step (or `until`, or for `deadline` seconds), carrying on from the folder's
-    checkpoint; export after the last step.
+    checkpoint, or from the context's shipped file; export after the last step.
 
     Args:
         folder: Holds the checkpoints, `log.jsonl`, TensorBoard's files, samples and, at the end, the recipe's output.
@@ -96,8 +98,8 @@ class _Run:
     def __init__(self, task: Task, recipe: Recipe, folder: Path, context: Context, stop: Stop) -> None:
         self.task, self.recipe, self.folder, self.context, self.stop = task, recipe, folder, context, stop
         self.main = context.processes.rank == 0
-        self.key = key(recipe, context.runs)
-        self.progress = _restored(task, recipe, folder, self.key)
+        self.key = key(recipe, context)
+        self.progress = _restored(task, recipe, folder, self.key) or _begun(task, folder, context)
         context.processes.share_statistics(*task.modules.values())
         context.processes.broadcast(*task.modules.values())
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
@@ -127,7 +129,7 @@ class _Run:
         step, recipe = self.progress.step, self.recipe
         for optimiser in self.task.optimisers.values():
             for group in optimiser.param_groups:
-                group["lr"] = recipe.rate_at(step) * group.get("rate_factor", 1.0)
+                group["lr"] = recipe.rate_at(step, self.progress.since) * group.get("rate_factor", 1.0)
         random = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step * 64)
         with torch.autocast(self.context.device.type, torch.bfloat16, enabled=recipe.bfloat16):
             losses = self.task.step(step, random)
@@ -158,7 +160,7 @@ class _Run:
         if journal is not None and steps:
             speed = steps * self.recipe.batch / max(now - self.logged, 1e-9)
             spent = self.progress.seconds + now - self.began
-            rate = self.recipe.rate_at(self.progress.step - 1)
+            rate = self.recipe.rate_at(self.progress.step - 1, self.progress.since)
             journal.losses(self.progress.step, means, seconds=spent, speed=speed, rate=rate)
         self.logged, self.logged_step = now, self.progress.step
 
@@ -199,6 +201,7 @@ class _Run:
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.task.optimisers.items()},
             "step": self.progress.step,
             "bound": self.progress.bound,
+            "since": self.progress.since,
             "key": self.key,
             "arithmetic": arithmetic_of(self.recipe),
             "legs": self._legs(),
@@ -211,6 +214,7 @@ class _Run:
         leg = {
             "from": self.first,
             "to": self.progress.step,
+            "batch": self.recipe.batch,
             "seconds": round(time.monotonic() - self.began, 1),
             "device": _device_name(self.context.device),
             "arithmetic": arithmetic_of(self.recipe),
@@ -249,7 +253,7 @@ class _Run:
         finished = step == recipe.steps
         if finished and self.main:
             path = self.folder / recipe.output
-            self.task.export(path, provenance(recipe, self._legs(), self.context.runs))
+            self.task.export(path, provenance(recipe, self._legs(), self.context))
             tell(f"{recipe.name}: {path}")
         elif self.main:
             why = "stopped" if step == last or self.stop.signalled else "out of time"
@@ -258,10 +262,19 @@ class _Run:
         return Ended(step, finished, self.stop.signalled)
 
 
-def _restored(task: Task, recipe: Recipe, folder: Path, now: str) -> _Progress:
+def _begun(task: Task, folder: Path, context: Context) -> _Progress:
+    if context.shipped is None:
+        return _Progress()
+    legs = extend(task, context.shipped, folder)
+    last = int(legs[-1]["to"])
+    tell(f"goes on from {context.shipped.name}, {last} steps")
+    return _Progress(last, legs, since=last)
+
+
+def _restored(task: Task, recipe: Recipe, folder: Path, now: str) -> _Progress | None:
     state = load_checkpoint(folder)
     if state is None:
-        return _Progress()
+        return None
     if state["key"] != now:
         if state["step"] >= recipe.steps:
             raise UsageError(
@@ -273,7 +286,7 @@ def _restored(task: Task, recipe: Recipe, folder: Path, now: str) -> _Progress:
         module.load_state_dict(state["modules"][name])
     for name, optimiser in task.optimisers.items():
         load_optimiser(optimiser, state["optimisers"][name])
-    return _Progress(int(state["step"]), list(state["legs"]), state["bound"])
+    return _Progress(int(state["step"]), list(state["legs"]), state["bound"], state.get("since", 0))
 
 
 def _locked(folder: Path) -> FileLock:

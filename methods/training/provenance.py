@@ -16,6 +16,7 @@ from bench.core.errors import MissingError
 from bench.core.files import read_json
 from bench.core.metadata import read_metadata
 from methods.training.recipe import Recipe, load_recipe
+from methods.training.task import Context
 from methods.training.world import find
 
 
@@ -24,29 +25,48 @@ def inputs(needs: Iterable[str], runs: Path) -> dict[str, str]:
     return {name: file_digest(find(name, runs)) for name in needs}
 
 
-def key(recipe: Recipe, runs: Path) -> str:
+def key(recipe: Recipe, context: Context) -> str:
     """SHA-256 of everything that decides a training's result: its recipe's values and the files it starts from.
 
     Raises MissingError where one of these is absent.
     """
-    content = json.dumps([recipe.digest, inputs(recipe.needs, runs)], sort_keys=True)
+    content = json.dumps([recipe.digest, _inputs(recipe, context)[0]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def provenance(recipe: Recipe, legs: Sequence[Mapping[str, Any]], runs: Path) -> dict[str, Any]:
+def _inputs(recipe: Recipe, context: Context) -> tuple[dict[str, str], dict[str, str]]:
+    """Digests of the files that a training starts from and of the recipes that made them, by name.
+
+    What a shipped file started from and is no longer here is as that file says.
+    """
+    digests, recipes = dict[str, str](), dict[str, str]()
+    before = {} if context.shipped is None else made_of(context.shipped)
+    for name in recipe.needs:
+        try:
+            digests |= inputs([name], context.runs)
+            recipes[name] = made_of(find(name, context.runs)).get("recipe_digest", "")
+        except MissingError:
+            if name not in before.get("inputs", {}):
+                raise
+            digests[name], recipes[name] = before["inputs"][name], before.get("input_recipes", {}).get(name, "")
+    return digests, recipes
+
+
+def provenance(recipe: Recipe, legs: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
     """How a file of weights was made: all legs of its training, and what it started from."""
+    digests, recipes = _inputs(recipe, context)
     return {
         "recipe": recipe.name,
         "recipe_digest": recipe.digest,
         "seed": recipe.seed,
         "steps": recipe.steps,
         "batch": recipe.batch,
-        "pictures": recipe.steps * recipe.batch,
+        "pictures": sum((leg["to"] - leg["from"]) * leg.get("batch", recipe.batch) for leg in legs),
         "wall_time_s": round(sum(leg["seconds"] for leg in legs)),
         "torch": str(torch.__version__),
         "legs": [dict(leg) for leg in legs],
-        "inputs": inputs(recipe.needs, runs),
-        "input_recipes": {name: made_of(find(name, runs)).get("recipe_digest", "") for name in recipe.needs},
+        "inputs": digests,
+        "input_recipes": recipes,
     }
 
 

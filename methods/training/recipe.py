@@ -79,12 +79,12 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step."""
+    def rate_at(self, step: int, since: int = 0) -> float:
+        """Learning rate of a step; the warm-up is that of optimisers which began at step `since`."""
         share = step / self.steps
         rate = self.rate * 0.5 ** sum(step >= at if at >= 1 else share >= at for at in self.halve_at)
         if self.warm_up:
-            rate *= min(1.0, (step + 1) / self.warm_up)
+            rate *= min(1.0, (step + 1 - since) / self.warm_up)
         if self.fall:
             rate *= min(1.0, (1 - share) / self.fall + 0.02)
         return rate

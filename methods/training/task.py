@@ -24,12 +24,14 @@ class Context:
             equal on every device.
         processes: Who shares this training.
         data: Folder or archive of images, for tasks that train on real ones.
+        shipped: The finished file that the training goes on from, in the place of its recipe's starts.
     """
 
     runs: Path
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     processes: Processes = field(default_factory=Processes)
     data: Path | None = None
+    shipped: Path | None = None
 
     def exactly(self) -> torch.autocast:
         """Outside of autocast: for codes, losses and copies that have their dtype already."""
@@ -63,6 +65,12 @@ class Task(Protocol):
 
     def samples(self) -> Mapping[str, Tensor]:
         """Sample grids by name, float (3, H, W) in [0, 1]."""
+        return {}
+
+    def exported(self) -> Mapping[str, nn.Module]:
+        """What `export` writes of what is trained, by the prefix of its tensors: what a finished file can be gone on
+        from. Empty where none can.
+        """
         return {}
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:

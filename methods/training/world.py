@@ -107,6 +107,8 @@ def write_part(
     write_safetensors(path, halves, metadata)
 
 
-def prefixed(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    """A module's tensors under a prefix ("encoder.")."""
-    return {f"{prefix}{name}": value for name, value in module.state_dict().items()}
+def prefixed(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The tensors of modules, each under its prefix ("encoder.")."""
+    return {
+        f"{prefix}{name}": value for prefix, module in modules.items() for name, value in module.state_dict().items()
+    }

@@ -30,10 +30,10 @@ def write_result(
     A shared generator goes into the file, because the residuals were trained inside that one: [the base encoder's
     checkpoint, this file] is then all a method needs.
     """
-    tensors: dict[str, Tensor] = prefixed(f"{options.model}.", model)
+    tensors: dict[str, Tensor] = prefixed({f"{options.model}.": model})
     config: dict[str, Any] = {options.model: to_dict(model.config)}
     if options.base_generator == "shared":
-        tensors |= prefixed("decoder.", networks.generator)
+        tensors |= prefixed({"decoder.": networks.generator})
         config["generator"] = to_dict(networks.generator.config)
     name = options.model if options.base == "e4e" else f"{options.base}+{options.model}"
     metadata = {

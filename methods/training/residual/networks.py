@@ -57,16 +57,17 @@ def load_networks(options: Options, context: Context, dtype: torch.dtype) -> Net
 
 
 def new_model(options: Options, context: Context) -> StyleRes:
-    """The StyleRes or WarpRes of a recipe, started from where the recipe says."""
+    """The StyleRes or WarpRes of a recipe, started from where the recipe says; what a shipped file has, from that."""
     if options.model == "styleres":
         model = StyleRes(WORLD_STYLERES)
     else:
         model = WarpRes(replace(WORLD_WARPRES, flow_source=options.flow_source))
-    if options.start:
+    if options.start and context.shipped is None:
         _start_residual(model, find(options.start, context.runs))
-    if isinstance(model, WarpRes) and options.flow_start:
+    frozen = options.flow_source == "pictures"
+    if isinstance(model, WarpRes) and options.flow_start and (frozen or context.shipped is None):
         _start_flow(model, find(options.flow_start, context.runs))
-    if isinstance(model, WarpRes) and options.flow_source == "pictures":
+    if isinstance(model, WarpRes) and frozen:
         for part in (model.head, model.pyramid):
             assert part is not None
             part.eval().requires_grad_(False)

@@ -189,9 +189,13 @@ class EncoderTask(Task):
         real = self.held_out[:12]
         return {"reconstruction": grid(real, self.plain(self.encoder(real) + self.average))}
 
+    def exported(self) -> Mapping[str, nn.Module]:
+        """The encoder."""
+        return {"encoder.": self.encoder}
+
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """The encoder; the generator's file is named as its part."""
-        tensors = prefixed("encoder.", self.encoder)
+        tensors = prefixed(self.exported())
         write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check(), method=self.method_name)
 
     @property

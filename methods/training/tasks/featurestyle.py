@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.core.schema import from_table
@@ -127,7 +127,11 @@ class FeatureStyleTask(InversionTask):
         """Its own W+ codes without the feature map."""
         return self.before
 
+    def exported(self) -> Mapping[str, nn.Module]:
+        """The encoder."""
+        return {"encoder.": self.encoder}
+
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """The encoder; the generator's file is named as its part."""
-        tensors = prefixed("encoder.", self.encoder)
+        tensors = prefixed(self.exported())
         write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check(), method="featurestyle")

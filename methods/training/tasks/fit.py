@@ -170,5 +170,5 @@ class FitTask(Task):
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """The averaged generator with its mean w."""
-        tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}
+        tensors = prefixed({"decoder.": self.average}) | {"latent_avg": self.average.mean_latent(20_000)}
         write_part(path, "generator", self.average.config, tensors, provenance, self.check())

@@ -175,9 +175,9 @@ class GanTask(Task):
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """Two files: the averaged generator with its mean w at `path`, beside it the discriminator."""
-        tensors = prefixed("decoder.", self.average) | {"latent_avg": self.average.mean_latent(20_000)}
+        tensors = prefixed({"decoder.": self.average}) | {"latent_avg": self.average.mean_latent(20_000)}
         write_part(path, "generator", self.average.config, tensors, provenance, self.check())
         critic = path.with_name("discriminator.safetensors")
         write_part(
-            critic, "discriminator", DISCRIMINATOR, prefixed("discriminator.", self.discriminator), provenance, {}
+            critic, "discriminator", DISCRIMINATOR, prefixed({"discriminator.": self.discriminator}), provenance, {}
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.core.schema import from_table
@@ -101,9 +101,13 @@ class HfgiTask(InversionTask):
         """The e4e whose residual it adds."""
         return self.e4e
 
+    def exported(self) -> Mapping[str, nn.Module]:
+        """Alignment and consultation."""
+        return {ALIGNMENT: self.alignment, CONSULTATION: self.consultation}
+
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """Alignment and consultation; the files of generator and e4e are named as parts."""
-        tensors = prefixed(ALIGNMENT, self.alignment) | prefixed(CONSULTATION, self.consultation)
+        tensors = prefixed(self.exported())
         write_part(path, "hfgi", self.config, tensors, provenance, self.check(), parts=list(BASE_FILES))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
 from bench.core.schema import from_table
@@ -102,9 +102,13 @@ class HyperStyleTask(InversionTask):
         """The W encoder alone (`before`)."""
         return self.before
 
+    def exported(self) -> Mapping[str, nn.Module]:
+        """The hypernetwork."""
+        return {"hypernet.": self.hypernet}
+
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """The hypernetwork; the files of generator and W encoder are named as parts."""
-        tensors = prefixed("hypernet.", self.hypernet)
+        tensors = prefixed(self.exported())
         parts = ["generator.safetensors", W_ENCODER]
         write_part(path, "hyper", self.config, tensors, provenance, self.check(), method="hyperstyle", parts=parts)
 

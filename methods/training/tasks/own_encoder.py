@@ -178,7 +178,7 @@ class OwnEncoderTask(Task):
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """Encoder and generator in one file: all that the method needs."""
-        tensors = prefixed("encoder.", self.encoder) | prefixed("decoder.", self.generator)
+        tensors = prefixed({"encoder.": self.encoder, "decoder.": self.generator})
         metadata = {
             "method": self.method().name,
             "domain": "faces",  # square images, whatever is on them

@@ -131,7 +131,7 @@ class OwnResidualTask(FullSizeTask):
             "made": dict(provenance),
             "held_out": dict(self.check()),
         }
-        write_safetensors(path, prefixed(f"{part}.", self.final), metadata)
+        write_safetensors(path, prefixed({f"{part}.": self.final}), metadata)
 
 
 def _networks(options: Options, base_file: Path, device: torch.device) -> Networks:

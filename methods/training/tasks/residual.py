@@ -272,21 +272,32 @@ class ResidualTask(Task):
         grid = edit_grid(self.figures, self._invert, self._flow_of if isinstance(self.model, WarpRes) else None)
         return {"edits": grid}
 
-    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
-        """The whole model, but for a teacher's frozen flow, which is named as a part; of a flow alone, that alone."""
-        made = {**provenance, "weights": asdict(self.options.weights), "cycle": asdict(self.options.cycle)}
+    @property
+    def _part(self) -> str:
+        return "warpres" if isinstance(self.model, WarpRes) else "styleres"
+
+    def exported(self) -> Mapping[str, nn.Module]:
+        """The whole model, but for a teacher's frozen flow; of a flow alone, that alone."""
         if self.options.train == "flow":
-            tensors: dict[str, Tensor] = {}
-            for name, net in flow_parts(self.model).items():
-                tensors |= prefixed(f"flow.{name}.", net)
+            return {f"flow.{name}.": net for name, net in flow_parts(self.model).items()}
+        frozen = flow_parts(self.model) if self.frozen_flow else {}
+        parts = {name: net for name, net in self.model.named_children() if name not in frozen}
+        return {f"{self._part}.{name}.": net for name, net in parts.items()}
+
+    @property
+    def frozen_flow(self) -> bool:
+        """Whether the flow is a teacher's own, which has a file."""
+        return self.options.flow_source == "pictures" and bool(self.options.flow_start)
+
+    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """Writes what `exported` names; a teacher's frozen flow is named as a part."""
+        made = {**provenance, "weights": asdict(self.options.weights), "cycle": asdict(self.options.cycle)}
+        tensors = prefixed(self.exported())
+        if self.options.train == "flow":
             write_part(path, "flow", self.model.config, tensors, made, self.check())
             return
-        part = "warpres" if isinstance(self.model, WarpRes) else "styleres"
-        base, tensors, beside = self.options.base, prefixed(f"{part}.", self.model), parts_of(self.options.base)
-        if self.options.flow_source == "pictures" and self.options.flow_start:
-            frozen = tuple(f"{part}.{name}." for name in flow_parts(self.model))
-            tensors = {name: value for name, value in tensors.items() if not name.startswith(frozen)}
-            beside.append(self.options.flow_start)
+        part, base = self._part, self.options.base
+        beside = parts_of(base) + ([self.options.flow_start] if self.frozen_flow else [])
         write_part(
             path, part, self.model.config, tensors, made, self.check(),
             method=part if base == "e4e" else f"{base}+{part}", parts=beside, base=base,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.core.schema import from_table
 from methods.nets.pyramid import Wiring
@@ -127,7 +127,11 @@ class RestyleTask(InversionTask):
         """The one-step encoder of the same wiring."""
         return self.before
 
+    def exported(self) -> Mapping[str, nn.Module]:
+        """The encoder."""
+        return {"encoder.": self.encoder}
+
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """The encoder; the generator's file is named as its part."""
-        tensors = prefixed("encoder.", self.encoder)
+        tensors = prefixed(self.exported())
         write_part(path, "encoder", self.config, tensors, provenance, self.check(), method=self.method().name)

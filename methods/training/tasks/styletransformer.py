@@ -1,8 +1,8 @@
 """StyleTransformer: encoder, tokens and the generator's mapping network together (style_transformer card 3, 10).
 
-The synthesis is frozen; the mapping network that makes the queries is fine-tuned, so that the file carries its own
-generator. It begins by regressing the known codes of generated images (`warm_up_share`, 0 gives the bare recipe), from
-the backbone of the world's e4e as far as sizes agree, in the place of the authors' face-recognition weights.
+The synthesis is frozen; the mapping network that makes the queries is fine-tuned, so that the file carries its own. It
+begins by regressing the known codes of generated images (`warm_up_share`, 0 gives the bare recipe), from the backbone
+of the world's e4e as far as sizes agree, in the place of the authors' face-recognition weights.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.core.schema import from_table
-from methods.nets.configs import to_dict
-from methods.styletransformer.adapter import StyleTransformer
+from methods.styletransformer.adapter import MAPPING, StyleTransformer
 from methods.styletransformer.network import StyleTransformerEncoder, queries
 from methods.training import world_baselines
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
@@ -85,11 +84,11 @@ class StyleTransformerTask(InversionTask):
         """StyleTransformer on the present encoder and mapping network."""
         return StyleTransformer("styletransformer", CANVAS, self.own, self.encoder, self.average)
 
+    def exported(self) -> Mapping[str, nn.Module]:
+        """The encoder, and the mapping network of its own generator."""
+        return {"encoder.": self.encoder, MAPPING: self.own.style}
+
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
-        """The encoder, and a generator of its own: its mapping network was trained along."""
-        tensors = prefixed("encoder.", self.encoder) | prefixed("decoder.", self.own) | {"latent_avg": self.average}
-        config = {"generator": to_dict(self.own.config)}
-        write_part(
-            path, "encoder", self.encoder.config, tensors, provenance, self.check(),
-            method="styletransformer", parts=[], config_beside=config,
-        )  # fmt: skip
+        """Writes what `exported` names; the generator's file, named as its part, has the synthesis."""
+        tensors = prefixed(self.exported())
+        write_part(path, "encoder", self.encoder.config, tensors, provenance, self.check(), method="styletransformer")

@@ -219,6 +219,10 @@ class TeacherTask(Task):
         shown = flow_colours(truth.flow * truth.visible[:, None]), flow_colours(flow)
         return {"pairs": grid(render(source), render(target), *shown)}
 
-    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+    def exported(self) -> Mapping[str, nn.Module]:
         """Flow head and image pyramid."""
-        write_part(path, "teacher", self.network.config, prefixed("teacher.", self.network), provenance, self.check())
+        return {"teacher.": self.network}
+
+    def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """Writes what `exported` names."""
+        write_part(path, "teacher", self.network.config, prefixed(self.exported()), provenance, self.check())

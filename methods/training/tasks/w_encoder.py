@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.core.schema import from_table
 from methods.hyperstyle.network import WEncoder
@@ -85,9 +85,13 @@ class WEncoderTask(InversionTask):
         """The encoder alone, its w in every row."""
         return w_method(self.encoder, self)
 
+    def exported(self) -> Mapping[str, nn.Module]:
+        """The encoder."""
+        return {"encoder.": self.encoder}
+
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
         """The encoder, as the part that HyperStyle's file names."""
-        tensors = prefixed("encoder.", self.encoder)
+        tensors = prefixed(self.exported())
         # A part of HyperStyle's, under its own key, so that both files' configurations can be laid together.
         write_part(path, "w_encoder", BACKBONE, tensors, provenance, self.check(), method="hyperstyle's W encoder")
 

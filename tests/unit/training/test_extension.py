@@ -1,0 +1,74 @@
+"""A shipped network is trained further: from its weights, at its step, with its legs, its log and its starts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.core.checkpoint import read_checkpoint, state_dict_of
+from bench.core.errors import ExitCode, UsageError
+from bench.world.networks import WEIGHTS
+from methods.training.__main__ import main
+from methods.training.extension import shipped_network
+from methods.training.provenance import made_of
+from methods.training.recipe import load_recipe
+
+NAME = "warpres-s43"  # what it started from is not shipped
+SMALL = ["--set", "batch=4", "--set", "figures=4", "--set", "rate=1e-9", "--device", "cpu", "--extend"]
+
+
+@pytest.fixture(scope="module")
+def last() -> int:
+    return int(made_of(WEIGHTS / f"{NAME}.safetensors")["steps"])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, last: int) -> Path:
+    """The folder of a training of two more steps, stopped and carried on between them."""
+    runs = tmp_path_factory.mktemp("runs")
+    words = [f"world/{NAME}", *SMALL, "--set", f"steps={last + 2}", "--out", str(runs)]
+    assert main([*words, "--until", str(last + 1)]) == ExitCode.OK
+    assert main(words) == ExitCode.OK
+    return runs / "world" / NAME
+
+
+def test_it_goes_on_from_the_weights(made: Path) -> None:
+    files = (WEIGHTS / f"{NAME}.safetensors", made / f"{NAME}.safetensors")
+    before, after = (state_dict_of(read_checkpoint(file)) for file in files)
+    learned = [name for name in before if "running_" not in name and "num_batches" not in name]
+    assert len(learned) > 50
+    for name in learned:
+        torch.testing.assert_close(after[name].float(), before[name].float(), atol=1e-4, rtol=1e-2)
+
+
+def test_all_legs_and_starts_are_told(made: Path, last: int) -> None:
+    before, after = made_of(WEIGHTS / f"{NAME}.safetensors"), made_of(made / f"{NAME}.safetensors")
+    assert [(leg["from"], leg["to"]) for leg in after["legs"][-2:]] == [(last, last + 1), (last + 1, last + 2)]
+    assert after["legs"][:-2] == [{"batch": before["batch"], **leg} for leg in before["legs"]]
+    assert after["pictures"] == before["pictures"] + 2 * 4
+    absent = "residual-start.safetensors"
+    assert after["inputs"][absent] == before["inputs"][absent]
+    assert after["input_recipes"][absent] == before["input_recipes"][absent]
+
+
+def test_its_log_goes_on(made: Path, last: int) -> None:
+    steps = [json.loads(line)["step"] for line in (made / "log.jsonl").read_text().splitlines()]
+    assert steps[0] < last < steps[-1] == last + 2
+    assert steps == sorted(steps)
+
+
+def test_the_rate_rises_once_more() -> None:
+    recipe = load_recipe("world/styleres")
+    assert recipe.rate_at(100, since=100) < recipe.rate_at(100)
+    assert recipe.rate_at(100 + recipe.warm_up, since=100) == recipe.rate_at(100 + recipe.warm_up)
+
+
+def test_more_steps_are_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="was trained for"):
+        shipped_network(load_recipe("world/styleres", ["steps=1"]))
+    assert main(["world/residual-start", "--extend", "--out", str(tmp_path)]) == ExitCode.MISSING
+    assert "without --extend" in capsys.readouterr().err
+    assert main(["world", "--extend"]) == ExitCode.USAGE
