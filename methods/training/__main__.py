@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fresh", action="store_true", help="begin anew, whatever was trained so far")
     parser.add_argument(
-        "--extend", action="store_true", help="go on from the shipped network, which had fewer steps than now asked for"
+        "--extend",
+        action="store_true",
+        help="go on from the shipped network, which saw fewer images than asked for",
     )
     parser.add_argument("--data", type=Path, help="folder or archive of pictures, for recipes that train on real ones")
     parser.add_argument(

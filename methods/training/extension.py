@@ -1,11 +1,13 @@
-"""Going on from a shipped network, for more steps than it had: its checkpoints are gone, its file is not.
+"""Going on from a shipped network, for more images than it had: its checkpoints are gone, its file is not.
 
-The file holds what was trained, but neither the optimisers nor what learned beside it (a discriminator): those begin
-anew, and the rate rises over the recipe's warm-up once more. The legs of the training say where.
+It stands at the step where the recipe, by its batch of today, has seen as many images. The file holds what was trained,
+but neither the optimisers nor what learned beside it (a discriminator): those begin anew, and the rate rises over the
+recipe's warm-up once more. The legs of the training say where.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +21,32 @@ from methods.training.task import Task
 
 
 def shipped_network(recipe: Recipe) -> Path:
-    """The shipped file of a recipe that now asks for more steps than the file had.
+    """The shipped file of a recipe that now asks for more images than the file saw.
 
     Raises:
         MissingError: None is shipped.
-        UsageError: It has as many steps.
+        UsageError: It saw as many.
     """
     path = WEIGHTS / recipe.output
     if not path.is_file():
         raise MissingError(f"no network of {recipe.name} is shipped", "train it from its start, without --extend")
-    done = int(made_of(path).get("steps", 0))
+    done = int(made_of(path).get("pictures", 0)) // recipe.batch
     if done >= recipe.steps:
         raise UsageError(
-            f"{recipe.output} was trained for {done} steps, and {recipe.name} says {recipe.steps}",
+            f"{recipe.output} saw the images of {done} steps of {recipe.batch}, and {recipe.name} says {recipe.steps}",
             f"ask for more, for example --set steps={2 * done}",
         )
     return path
 
 
-def extend(task: Task, path: Path, folder: Path) -> list[dict[str, Any]]:
-    """Load a shipped file into a task and go on with its log in the training's folder; the file's legs.
+def extend(task: Task, path: Path, batch: int, folder: Path) -> tuple[int, list[dict[str, Any]]]:
+    """Load a shipped file into a task and go on with its log in the training's folder.
+
+    Args:
+        batch: Of the recipe.
+
+    Returns:
+        The step it stands at, and its legs.
 
     Raises:
         MissingError: The file is of another network.
@@ -52,5 +60,8 @@ def extend(task: Task, path: Path, folder: Path) -> list[dict[str, Any]]:
         load_strict(module, take(tensors, prefix), f"{path.name} ({prefix}*)")
     log = path.parent / "logs" / f"{path.stem}.jsonl"
     if log.is_file():
-        write_atomic(folder / "log.jsonl", log.read_text(encoding="utf-8"))
-    return [{"batch": made["batch"], **leg} for leg in made["legs"]]  # legs did not always say their batch
+        records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        scaled = [{**record, "step": record["step"] * made["batch"] // batch} for record in records]
+        write_atomic(folder / "log.jsonl", "".join(f"{json.dumps(record)}\n" for record in scaled))
+    legs = [{"batch": made["batch"], **leg} for leg in made["legs"]]  # legs did not always say their batch
+    return made["pictures"] // batch, legs

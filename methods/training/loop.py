@@ -99,7 +99,7 @@ class _Run:
         self.task, self.recipe, self.folder, self.context, self.stop = task, recipe, folder, context, stop
         self.main = context.processes.rank == 0
         self.key = key(recipe, context)
-        self.progress = _restored(task, recipe, folder, self.key) or _begun(task, folder, context)
+        self.progress = _restored(task, recipe, folder, self.key) or _begun(task, recipe, folder, context)
         context.processes.share_statistics(*task.modules.values())
         context.processes.broadcast(*task.modules.values())
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
@@ -262,12 +262,11 @@ class _Run:
         return Ended(step, finished, self.stop.signalled)
 
 
-def _begun(task: Task, folder: Path, context: Context) -> _Progress:
+def _begun(task: Task, recipe: Recipe, folder: Path, context: Context) -> _Progress:
     if context.shipped is None:
         return _Progress()
-    legs = extend(task, context.shipped, folder)
-    last = int(legs[-1]["to"])
-    tell(f"goes on from {context.shipped.name}, {last} steps")
+    last, legs = extend(task, context.shipped, recipe.batch, folder)
+    tell(f"{recipe.name}: goes on from {context.shipped.name}, at step {last}")
     return _Progress(last, legs, since=last)
 
 

@@ -1,4 +1,4 @@
-"""A shipped network is trained further: from its weights, at its step, with its legs, its log and its starts."""
+"""A shipped network is trained further: from its weights, after its images, with its legs, its log and its starts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from methods.training.provenance import made_of
 from methods.training.recipe import load_recipe
 
 NAME = "warpres-s43"  # what it started from is not shipped
-SMALL = ["--set", "batch=4", "--set", "figures=4", "--set", "rate=1e-9", "--device", "cpu", "--extend"]
+BATCH = 4
+SMALL = ["--set", f"batch={BATCH}", "--set", "figures=4", "--set", "rate=1e-9", "--device", "cpu", "--extend"]
 
 
 @pytest.fixture(scope="module")
 def last() -> int:
-    return int(made_of(WEIGHTS / f"{NAME}.safetensors")["steps"])
+    """The step that stands for as many images."""
+    return int(made_of(WEIGHTS / f"{NAME}.safetensors")["pictures"]) // BATCH
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_all_legs_and_starts_are_told(made: Path, last: int) -> None:
     before, after = made_of(WEIGHTS / f"{NAME}.safetensors"), made_of(made / f"{NAME}.safetensors")
     assert [(leg["from"], leg["to"]) for leg in after["legs"][-2:]] == [(last, last + 1), (last + 1, last + 2)]
     assert after["legs"][:-2] == [{"batch": before["batch"], **leg} for leg in before["legs"]]
-    assert after["pictures"] == before["pictures"] + 2 * 4
+    assert after["pictures"] == before["pictures"] + 2 * BATCH
     absent = "residual-start.safetensors"
     assert after["inputs"][absent] == before["inputs"][absent]
     assert after["input_recipes"][absent] == before["input_recipes"][absent]
@@ -67,7 +69,7 @@ def test_the_rate_rises_once_more() -> None:
 
 
 def test_more_steps_are_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="was trained for"):
+    with pytest.raises(UsageError, match="saw the images of"):
         shipped_network(load_recipe("world/styleres", ["steps=1"]))
     assert main(["world/residual-start", "--extend", "--out", str(tmp_path)]) == ExitCode.MISSING
     assert "without --extend" in capsys.readouterr().err
