@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import statistics
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,16 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     yield "# The synthetic world's networks\n"
     yield "Made by `python -m methods.training.world_card`; measured on scenes that no network was trained on.\n"
     yield "## Files\n"
-    yield "Images and minutes are those of all legs of a training; w-consistency is a loss that is not in the paper."
+    yield "Images and minutes are those of all legs of a training; where a shipped network was trained further, those"
+    yield "before and after stand apart. w-consistency is a loss that is not in the paper."
     yield "Held-out figures are of validation people; all of them stand in each file's metadata.\n"
     yield "| file | MB | recipe | seed | steps | batch | images | minutes | losses | held-out figures |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for path in sorted(folder.glob("*.safetensors")):
         yield _file_line(path)
+    sizes = [(path.stat().st_size, len(zlib.compress(path.read_bytes()))) for path in folder.glob("*.safetensors")]
+    whole, packed = (sum(column) / 1e6 for column in zip(*sizes, strict=True))
+    yield f"\nAll files: {whole:.1f} MB, {packed:.1f} MB as the repository keeps them (zlib)."
     yield from _comparison_lines(folder)
     yield from _start_lines(folder)
     yield from _training_lines(folder)
@@ -97,10 +102,20 @@ def _file_line(path: Path) -> str:
     shown = {name: value for name, value in held_out.items() if "/" not in name or name in EDIT_FIGURES}
     figures = ", ".join(f"{name} {value}" for name, value in shown.items())
     minutes = round(made["wall_time_s"] / 60, 1) if made else "-"
-    images = made.get("images", made["steps"] * made["batch"] if made else "-")
-    columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")] + [str(images)]
+    columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")] + [_images(made)]
     size = f"{path.stat().st_size / 1e6:.1f}"
     return f"| {path.name} | {size} | {' | '.join(columns)} | {minutes} | {_losses(made)} | {figures} |"
+
+
+def _images(made: Mapping[str, Any]) -> str:
+    """Images that a training saw, in all; of each recipe in turn where the shipped network was trained by several."""
+    seen: dict[str, int] = {}
+    for leg in made.get("legs", []):
+        count = (leg["to"] - leg["from"]) * leg.get("batch", made["batch"])
+        seen[leg["recipe_digest"]] = seen.get(leg["recipe_digest"], 0) + count
+    if len(seen) > 1:
+        return f"{sum(seen.values())} ({' + '.join(map(str, seen.values()))})"
+    return str(made.get("pictures", made["steps"] * made["batch"])) if made else "-"
 
 
 def _comparison_lines(folder: Path) -> Iterator[str]:
