@@ -73,7 +73,7 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     yield "| file | MB | recipe | seed | steps | batch | images | minutes | losses | held-out figures |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for path in sorted(folder.glob("*.safetensors")):
-        yield _file_line(path)
+        yield file_line(path)
     sizes = [(path.stat().st_size, len(zlib.compress(path.read_bytes()))) for path in folder.glob("*.safetensors")]
     whole, packed = (sum(column) / 1e6 for column in zip(*sizes, strict=True))
     yield f"\nAll files: {whole:.1f} MB, {packed:.1f} MB as the repository keeps them (zlib)."
@@ -96,18 +96,19 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
         yield f"| {name} | {changes} | {facts['r2'][name]:.3f} |"
 
 
-def _file_line(path: Path) -> str:
+def file_line(path: Path) -> str:
+    """A row of the card's table of files."""
     facts = read_metadata(path)
     made, held_out = facts.get("made", {}), facts.get("held_out", {})
     shown = {name: value for name, value in held_out.items() if "/" not in name or name in EDIT_FIGURES}
     figures = ", ".join(f"{name} {value}" for name, value in shown.items())
     minutes = round(made["wall_time_s"] / 60, 1) if made else "-"
-    columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")] + [_images(made)]
+    columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")] + [images_of(made)]
     size = f"{path.stat().st_size / 1e6:.1f}"
     return f"| {path.name} | {size} | {' | '.join(columns)} | {minutes} | {_losses(made)} | {figures} |"
 
 
-def _images(made: Mapping[str, Any]) -> str:
+def images_of(made: Mapping[str, Any]) -> str:
     """Images that a training saw, in all; of each recipe in turn where the shipped network was trained by several."""
     seen: dict[str, int] = {}
     for leg in made.get("legs", []):

@@ -1,0 +1,34 @@
+"""The model card says of each file what its training saw."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.world.networks import WEIGHTS
+from methods.training.world_card import file_line, images_of
+
+
+def leg(first: int, last: int, digest: str, **more: int) -> dict[str, object]:
+    return {"from": first, "to": last, "recipe_digest": digest, **more}
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({}, "-"),
+        ({"steps": 5, "batch": 4}, "20"),
+        ({"steps": 5, "batch": 4, "pictures": 20, "legs": [leg(0, 3, "a"), leg(3, 5, "a")]}, "20"),
+        (
+            {"steps": 10, "batch": 2, "pictures": 26, "legs": [leg(0, 4, "a", batch=4), leg(8, 13, "b", batch=2)]},
+            "26 (16 + 10)",
+        ),
+    ],
+)
+def test_images_are_those_of_all_legs(made: dict[str, object], said: str) -> None:
+    assert images_of(made) == said
+
+
+def test_a_line_names_the_recipe() -> None:
+    line = file_line(WEIGHTS / "styleres.safetensors")
+    assert line.startswith("| styleres.safetensors | 1.0 | world/styleres | 42 |")
+    assert "with w-consistency" in line
