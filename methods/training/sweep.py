@@ -3,8 +3,8 @@
     python -m methods.training.sweep --out RUNS --device cuda --jobs 16
 
 One rule for StyleRes and WarpRes alike, on validation people: the highest mean PSNR to the asked truth over the
-reconstruction, pose +-3 and smile +-3. First every lambda_F under the paper's losses, in short trials; then, at each
-method's best one, every weight of w-consistency, each for as long as its recipe says. All start from the common start.
+reconstruction, pose +-3 and smile +-3. First every lambda_F under the paper's losses; then, at each method's best one,
+every weight of w-consistency. All are short trials from the common start.
 The trainings that follow take what was chosen from `sweep.json` (`chosen_by` in their recipes), which also keeps all
 curves. A sweep that finds the first round of an earlier one, made from the same files, does the second alone.
 """
@@ -32,6 +32,7 @@ METHODS = ("styleres", "warpres")
 LAMBDAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 CONSISTENCY = (0.03, 0.1, 0.3)
 STEPS = 120  # of a trial under the paper's losses
+CONSISTENT_STEPS = 250  # of a trial with w-consistency
 RULE = "highest mean PSNR to the asked truth over reconstruction, pose+-3 and smile+-3, on validation people"
 SCORE = "asked_psnr"
 NAME, OUTPUT = "world/sweep", "sweep.json"
@@ -68,12 +69,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Settings:
-    """How trials run: folder of all runs, device, how many at a time, steps of the first ones, when to stop."""
+    """How trials run: folder of all runs, device, how many at a time, steps of both rounds, when to stop."""
 
     runs: Path
     device: str
     jobs: int
     steps: int
+    consistent_steps: int
     end: float | None = None
 
     @property
@@ -93,9 +95,8 @@ def command(trial: Trial, settings: Settings) -> list[str]:
         "seeds": [],
         "weights.regulariser": trial.regulariser,
         "weights.w_consistency": trial.w_consistency,
+        "steps": settings.consistent_steps if trial.w_consistency else settings.steps,
     }
-    if not trial.w_consistency:
-        values["steps"] = settings.steps
     sets = [part for key, value in values.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     deadline = [] if settings.left is None else ["--deadline", f"{settings.left:.0f}"]
     common = ["--out", str(settings.runs), "--device", settings.device]
@@ -204,11 +205,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("training-runs"), help="folder of all training runs")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trials at a time")
-    parser.add_argument("--budget", type=float, default=1.0, help=f"times the {STEPS} steps of a trial")
+    parser.add_argument("--budget", type=float, default=1.0, help=f"times the {STEPS} or {CONSISTENT_STEPS} steps")
     parser.add_argument("--deadline", type=float, metavar="SECONDS", help="trials stop after so long")
     args = parser.parse_args(argv)
     end = None if args.deadline is None else time.monotonic() + args.deadline
-    settings = Settings(args.out, args.device, args.jobs, max(1, round(STEPS * args.budget)), end)
+    first, second = (max(1, round(count * args.budget)) for count in (STEPS, CONSISTENT_STEPS))
+    settings = Settings(args.out, args.device, args.jobs, first, second, end)
     try:
         path = write(*sweep(settings), settings)
     except BenchError as error:

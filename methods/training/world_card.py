@@ -222,7 +222,20 @@ def _sweep_lines(folder: Path) -> Iterator[str]:
             weights = f"{trial['regulariser']:g} | {trial['w_consistency']:g} | {trial['images']}"
             score = f"**{score}**" if trial is best else score
             yield f"| {NAMES[method]} | {losses} | {weights} | {numbers} | {score} |"
+    if edges := [text for _, _, trials in trade_off(sweep["curves"]) for text in at_edge(trials)]:
+        yield f"\nThe smallest of its grid was chosen, and smaller ones were not tried: {'; '.join(edges)}."
     yield f"\n![Reconstruction against kept turn]({TRADE_OFF})"
+
+
+def at_edge(trials: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is to be said where the least weight that was tried is the best, as `sweep.json` has the trials."""
+    weight = "w_consistency" if any(trial["w_consistency"] for trial in trials) else "regulariser"
+    first, *others = sorted(trials, key=lambda trial: trial[weight])
+    scores = [trial["figures"][SCORE] for trial in (first, *others)]
+    if others and scores[0] == max(scores):
+        name = {"regulariser": "lambda_F", "w_consistency": "w-consistency"}[weight]
+        lead = scores[0] - scores[1]
+        yield f"{name} {first[weight]:g} of {NAMES[first['method']]}, {lead:.2f} dB before {others[0][weight]:g}"
 
 
 def grid(generator: Generator) -> Image.Image:

@@ -18,7 +18,7 @@ from methods.training.sweep import Settings, Trial
 
 
 def settings(runs: Path) -> Settings:
-    return Settings(runs, "cpu", 2, 5)
+    return Settings(runs, "cpu", 2, 5, 7)
 
 
 def scored(trial: Trial) -> Trial:
@@ -33,8 +33,7 @@ def test_a_trial_is_a_recipe_with_other_weights(tmp_path: Path) -> None:
     line = sweep.command(trial, settings(tmp_path))
     assert line[:4] == [sys.executable, "-m", "methods.training", "world/warpres"]
     recipe = load_recipe("world/warpres", [line[k + 1] for k, part in enumerate(line) if part == "--set"])
-    usual = load_recipe("world/warpres").steps
-    assert (recipe.name, recipe.steps, recipe.output) == (trial.name, usual, "trial.safetensors")
+    assert (recipe.name, recipe.steps, recipe.output) == (trial.name, 7, "trial.safetensors")
     assert recipe.options["weights"]["regulariser"] == 0.3
     assert recipe.options["weights"]["w_consistency"] == 0.1
     assert recipe.chosen_by == ""
@@ -42,7 +41,7 @@ def test_a_trial_is_a_recipe_with_other_weights(tmp_path: Path) -> None:
     assert not (tmp_path / trial.name).is_relative_to(tmp_path / "world"), "no part of a trial is ever found"
 
 
-def test_short_trials_are_those_of_the_paper(tmp_path: Path) -> None:
+def test_the_papers_losses_have_trials_of_their_own_length(tmp_path: Path) -> None:
     line = sweep.command(Trial("styleres", 0.3), settings(tmp_path))
     recipe = load_recipe("world/styleres-paper", [line[k + 1] for k, part in enumerate(line) if part == "--set"])
     assert recipe.steps == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.world.networks import WEIGHTS
-from methods.training.world_card import file_line, images_of
+from methods.training.world_card import at_edge, file_line, images_of
 
 
 def leg(first: int, last: int, digest: str, **more: int) -> dict[str, object]:
@@ -32,3 +32,20 @@ def test_a_line_names_the_recipe() -> None:
     line = file_line(WEIGHTS / "styleres.safetensors")
     assert line.startswith("| styleres.safetensors | 1.0 | world/styleres | 42 |")
     assert "with w-consistency" in line
+
+
+def trial(regulariser: float, score: float) -> dict[str, object]:
+    return {
+        "method": "warpres",
+        "regulariser": regulariser,
+        "w_consistency": 0.0,
+        "figures": {"asked_psnr": score},
+    }
+
+
+def test_a_choice_at_the_edge_of_its_grid_is_told() -> None:
+    assert list(at_edge([trial(0.1, 24.1), trial(0.01, 24.5), trial(0.03, 24.4)])) == [
+        "lambda_F 0.01 of WarpRes, 0.10 dB before 0.03"
+    ]
+    assert not list(at_edge([trial(0.1, 24.1), trial(0.01, 24.5), trial(0.03, 24.6)]))
+    assert not list(at_edge([trial(0.1, 24.1)]))
