@@ -87,7 +87,7 @@ def shipped(family: Kind, name: str) -> tuple[Path, ...]:
     On e4e a residual method is the one without a base in its name.
     """
     assert family.weights is not None
-    file = family.weights / f"{name.removeprefix('e4e+')}.safetensors"
+    file = family.weights / f"{registry.short_name(name)}.safetensors"
     if not file.is_file():
         raise AbsentError(f"no checkpoint of {name} for the {family.name} world is shipped", _training_of(name))
     return (file, *(file.with_name(part) for part in metadata(file).get("parts", [])))
@@ -95,14 +95,14 @@ def shipped(family: Kind, name: str) -> tuple[Path, ...]:
 
 def has_world_weights(name: str) -> bool:
     """Whether a method's weights for the world are shipped, or a recipe would train them."""
-    stem = name.removeprefix("e4e+")
+    stem = registry.short_name(name)
     here = [folder / f"{stem}.safetensors" for folder in shipped_folders()]
     return any(file.is_file() for file in (*here, WORLD_RECIPES / f"{stem}.toml"))
 
 
 def _training_of(name: str) -> str:
     """What to do for a method without shipped weights: the command that trains it, where there is a recipe."""
-    stem = name.removeprefix("e4e+")
+    stem = registry.short_name(name)
     if not (WORLD_RECIPES / f"{stem}.toml").is_file():
         return f"give one that was trained on the world's generator: --checkpoint {name}=FILE"
     file = f"training-runs/world/{stem}/{stem}.safetensors"
@@ -128,7 +128,9 @@ def released(name: str, domain: Domain, entry: MethodEntry) -> tuple[Path, ...]:
         return _located([registry.entry(item) for item in entry.released[domain]])
     items = registry.checkpoint_entries(name, domain)
     if not items:
-        raise AbsentError(f"the registry has no checkpoint of {name}", f"give one: --checkpoint {name}=FILE")
+        raise AbsentError(
+            f"no checkpoint of {name} was released", f"give one: --checkpoint {name}=FILE", "not released"
+        )
     closed = [item for item in items if item.status == "not released"]
     if closed:
         error = registry.missing(closed[0])

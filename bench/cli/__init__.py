@@ -160,7 +160,7 @@ def _overview() -> Parser:
         usage=f"{program()} [command] [options]",
         description="Benchmark of StyleGAN inversion and editing.\n\ncommands:\n" + "\n".join(lines),
         epilog=as_typed(
-            "run_bench.py COMMAND --help (or help COMMAND) explains a command. Without one, `run` is meant:\n"
+            "run_bench.py COMMAND --help explains a command. Without one, `run` is meant:\n"
             "  run_bench.py --methods warpres,styleres --edits smile,pose"
         ),
     )

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options on `parser`."""
-    parser.add_argument("action", choices=("ls", "prune"))
+    parser.add_argument("action", choices=("ls", "prune"), help="list what runs take, or remove what is stale")
     parser.add_argument(
         "--output", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie (default: runs)"
     )
     parser.add_argument("--yes", action="store_true", help="prune: remove it")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,15 +15,15 @@ from bench.core.errors import ExitCode
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: METHOD, its checkpoint, domain and plug-ins."""
-    parser.add_argument("method")
-    parser.add_argument("--domain", metavar="NAME", default="faces")
+    parser.add_argument("method", metavar="METHOD", help="its name (ls methods)")
+    parser.add_argument("--domain", metavar="NAME", default="faces", help="faces (the default) or cars")
     parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="FILE", help="its files (default: the registry's)"
     )
     parser.add_argument("--preset", help="whose checkpoint to take where none is given (default: synthetic)")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu (the default), cuda or mps")
     add_plugin(parser)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

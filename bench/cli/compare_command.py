@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="A", help="a method of the run")
     parser.add_argument("second", metavar="B", help="another; shown is B - A")
     add_plugin(parser, "what the run was made with")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,16 +19,16 @@ def _faces(text: str) -> int | None:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: the folder, its kind and how thoroughly to look."""
-    parser.add_argument("action", choices=("check",))
-    parser.add_argument("--root", required=True, metavar="DIR")
+    parser.add_argument("action", choices=("check",), help="look at all of it")
+    parser.add_argument("--root", required=True, metavar="DIR", help="the data set's folder")
     parser.add_argument("--data", metavar="NAME", help="kind of data set (default: told by what is in the folder)")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", default="test", help="which split (default: test)")
     parser.add_argument("--quick", action="store_true", help="look at headers only, decode nothing")
     parser.add_argument(
         "--faces", type=_faces, default=SOME_FACES, metavar="N|all",
         help=f"look for a face in so many pictures, where a detector is here (default: {SOME_FACES}; --quick: 0)",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

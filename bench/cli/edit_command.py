@@ -2,7 +2,7 @@
 flow where the method has one. --sweep makes a GIF.
 
   run_bench.py edit me.jpg --method e4e --edit smile=3,pose=-2 -o out/
-  run_bench.py edit me.jpg --method warpres --sweep smile=-3:3:7 -o out/
+  run_bench.py edit me.jpg --method e4e --sweep smile=-3:3:7 -o out/
 """
 
 from __future__ import annotations
@@ -30,13 +30,20 @@ MOST_STEPS = 101
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: the photographs, the method, the edits and where files go."""
-    parser.add_argument("photographs", nargs="+", type=Path, metavar="PHOTO")
+    parser.add_argument("photographs", nargs="+", type=Path, metavar="PHOTO", help="image files")
     parser.add_argument("--method", required=True, help="which method (ls methods)")
     parser.add_argument("--edit", action="append", default=[], metavar="NAME=S,..", help="edits and their strengths")
     parser.add_argument("--sweep", action="append", default=[], metavar="NAME=A:B:N", help="N strengths from A to B")
-    parser.add_argument("-o", "--output", type=Path, default=Path("out"), metavar="DIR")
-    parser.add_argument("--weights", choices=("released", "synthetic"), default="released", help="whose weights")
-    parser.add_argument("--domain", metavar="NAME", default="faces")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("out"), metavar="DIR", help="where files go (default: out)"
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("released", "synthetic"),
+        default="released",
+        help="the authors' (the default) or the embedded world's",
+    )
+    parser.add_argument("--domain", metavar="NAME", default="faces", help="faces (the default) or cars")
     parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="NAME=FILE", help="checkpoint of the method"
     )

@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: the action; for fit and text: the generator, the labels or texts, and the card."""
-    parser.add_argument("action", choices=("ls", "fit", "text"))
+    parser.add_argument(
+        "action", choices=("ls", "fit", "text"), help="list cards; directions from samples, or from texts"
+    )
     parser.add_argument("--card", action="append", default=[], metavar="FILE", help="ls: further cards")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
     fit = parser.add_argument_group("fit: which generator")
     fit.add_argument("--method", help="a method whose generator is used")
     fit.add_argument("--checkpoint", action="append", default=[], metavar="FILE", help="the method's files")
     fit.add_argument("--preset", help="whose checkpoint where none is given (default: synthetic)")
     fit.add_argument("--generator", type=Path, metavar="FILE", help="a file with a StyleGAN2 generator, no method")
-    fit.add_argument("--domain", metavar="NAME", default="faces")
+    fit.add_argument("--domain", metavar="NAME", default="faces", help="faces (the default) or cars")
     fit.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     add_plugin(fit)
     text = parser.add_argument_group("text: StyleCLIP's global direction between two texts (needs the extra [text])")

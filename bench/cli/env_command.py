@@ -15,7 +15,7 @@ from bench.core.text_table import aligned
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: nothing but --json."""
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--unchanged", action="store_true", help="close for any value that moved by more than that, for the better too"
     )
     add_plugin(parser, "what the runs were made with")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

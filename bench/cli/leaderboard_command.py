@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", metavar="A,B", help="add: which methods (default: all of the run)")
     parser.add_argument("--protocol", action="append", default=[], metavar="FILE", help="a protocol file of your own")
     add_plugin(parser, "kinds of metric")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

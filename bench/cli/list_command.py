@@ -19,7 +19,7 @@ WHAT = ("methods", "edits", "metrics", "presets", "protocols", "data", "runs")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: what to list, and for which preset."""
-    parser.add_argument("what", choices=WHAT)
+    parser.add_argument("what", choices=WHAT, help="what to list")
     add_plugin(parser)
     parser.add_argument("--output", type=Path, metavar="DIR", default=Path("runs"), help="runs: where they lie (runs)")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")

@@ -39,7 +39,7 @@ def show_methods(rows: Rows) -> None:
         [{**row, "ready on": ", ".join(row["ready"]), "what": _about(row)} for row in ready],
         ("name", "ready on", "what"),
     )
-    print("\nwhat gets them elsewhere, and the others")
+    print("\nwhat gets them on the other presets")
     for row in rows:
         if row["next"]:
             say("\n".join(_elsewhere(row)))
@@ -58,9 +58,9 @@ def _elsewhere(row: Mapping[str, Any]) -> Iterator[str]:
     for presets, step in _next_steps(row["next"]):
         # A command stays whole on its line, to be copied.
         yield from wrap(presets, width - 2, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-        yield f"    {step}"
+        yield from (f"    {one}" for one in step.split("; "))
     for licence in dict.fromkeys(row["licence"].values()):
-        yield "  " + fitted(f"licence: {licence}", width - 2)
+        yield from wrap(f"licence: {licence}", width - 2, initial_indent="  ", subsequent_indent="    ")
 
 
 def _next_steps(steps: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -74,8 +74,8 @@ def _next_steps(steps: Mapping[str, str]) -> list[tuple[str, str]]:
 def _show_parity(rows: Rows) -> None:
     """Print each golden of the authors' networks once."""
     cards = {card["golden"]: card for row in rows for card in row["parity"]}
-    print("parity: outputs here against the authors' networks', on the same weights (pytest -m parity)")
-    print("used: the largest deviation as a share of what is allowed there, atol + rtol x the value's size")
+    print("parity with the authors' networks, on the same weights (pytest -m parity)")
+    print("used: largest share of the tolerance, atol + rtol x the value's size")
     shown = [
         {
             "network": golden,

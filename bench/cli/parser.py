@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any, NoReturn
 
-from bench.cli.program import as_typed
+from bench.cli.program import as_typed, program
 from bench.core.errors import BenchError, ExitCode, UsageError, unknown_name
 
 # How options that take several names at once show it in their help.
 LIST = "A,B"
-_UNEXPECTED = "unrecognized arguments: "
+_UNEXPECTED, _REQUIRED = "unrecognized arguments: ", "the following arguments are required: "
 
 
 class Plain(argparse.RawDescriptionHelpFormatter):
@@ -40,6 +42,8 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(int(ExitCode.USAGE))
 
     def _explained(self, message: str) -> BenchError:
+        if message.startswith(_REQUIRED):
+            return self._required(message.removeprefix(_REQUIRED).split(", "))
         if not message.startswith(_UNEXPECTED):
             return BenchError(message, f"{self.prog} --help")
         word = (message.removeprefix(_UNEXPECTED).split() or [""])[0]
@@ -47,6 +51,14 @@ class Parser(argparse.ArgumentParser):
             options = [option for action in self._actions for option in action.option_strings]
             return unknown_name("option", word.partition("=")[0], [o for o in options if o.startswith("--")])
         return BenchError(f"unexpected {word!r}", self._with_commas(word) or f"{self.prog} --help")
+
+    def _required(self, names: Sequence[str]) -> BenchError:
+        """What lacks, and what it may be where that is one of a few words."""
+        first = next((action for action in self._actions if action.choices and action.dest == names[0]), None)
+        if first is None or first.choices is None:
+            return BenchError(f"{self.prog} needs {' and '.join(names)}", f"{self.prog} --help")
+        words = ", ".join(map(str, first.choices))
+        return BenchError(f"{self.prog} needs one of: {words}", f"{self.prog} {next(iter(first.choices))}")
 
     def _with_commas(self, word: str) -> str:
         """ "names are separated by commas: --methods a,b" where a list was typed with spaces; else ""."""
@@ -62,8 +74,24 @@ class Parser(argparse.ArgumentParser):
 
 
 def say(error: BenchError) -> None:
-    """Print an error and its next step to stderr."""
-    print(f"error: {as_typed(str(error))}", file=sys.stderr)
+    """Print an error and its next step to stderr; on a terminal in lines between words, but commands stay whole."""
+    text = as_typed(f"error: {error}")
+    if sys.stderr.isatty():
+        text = "\n".join(
+            line if program() in line or "python -m" in line else _wrapped(line) for line in text.split("\n")
+        )
+    print(text, file=sys.stderr)
+
+
+def _wrapped(line: str) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return fill(
+        line,
+        get_terminal_size().columns,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def check_words(words: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder (runs/<name>), or several")
     parser.add_argument("--columns", choices=COLUMNS, default="few", help="what the table here shows: few, or all")
     add_plugin(parser, "what the run was made with")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
     merge = parser.add_argument_group("several runs as one")
     merge.add_argument("-o", "--output", type=Path, metavar="DIR", help="the merge's folder (beside the first run)")
     merge.add_argument("--keep-both", action="store_true", help="unlike methods of one name: warpres@monday, ...")

@@ -1,4 +1,4 @@
-"""Run methods over images and edits, judge them, and write tables, plots and a page.
+"""Run methods over images and edits, measure them, write tables, plots and a page.
 
 A run is found again by what was asked: the same command carries on where it
 stopped, and computes nothing that is there already.
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--data", metavar="DIR|KIND:DIR", help="folder of the data set; images of your own: folder:DIR (ls data)"
     )
-    what.add_argument("--align", action="store_true", help="cut photographs of faces as FFHQ does (extra align)")
+    what.add_argument("--align", action="store_true", help="crop photographs of faces as FFHQ does (pip extra: align)")
     what.add_argument("--face", type=int, metavar="N", help="align this face of each, the largest is 1")
     what.add_argument("--split", help="split of the data set")
     what.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")

@@ -13,8 +13,8 @@ from bench.core.files import explain_write_errors
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: the folder, the split and how many."""
-    parser.add_argument("action", choices=("export",))
-    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("action", choices=("export",), help="write images and attributes")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder to write")
     parser.add_argument("--split", default="test", help="train, val or test")
     parser.add_argument("--limit", type=whole(1), metavar="N", help="only the first N pictures")
 

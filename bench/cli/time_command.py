@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: which methods, on what device, how many images."""
     parser.add_argument("--preset", help="whose methods and checkpoints (default: synthetic)")
     parser.add_argument("--methods", metavar=LIST, help="methods (default: the preset's)")
-    parser.add_argument("--domain", metavar="NAME", help="default: the preset's")
+    parser.add_argument("--domain", metavar="NAME", help="faces or cars (default: the preset's)")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FILE", help="checkpoint of a method")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--threads", type=whole(1, 1024), metavar="N", help="threads of the CPU")
@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--legacy-async", action="store_true", help="do not wait for the GPU (diagnosis only)")
     parser.add_argument("--into", type=Path, metavar="RUN", help="keep the times in a run's timing.json")
     add_plugin(parser)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
 """Checkpoints and auxiliary networks: list them, fetch them, take over files
-that were already downloaded, hold them against their digests, say where they are.
+that were already downloaded, check their digests, say where they are.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _DIGITS = 16
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: the action, the names, and from where."""
-    parser.add_argument("action", choices=("ls", "fetch", "verify", "path"))
+    parser.add_argument("action", choices=("ls", "fetch", "verify", "path"), help="what to do")
     parser.add_argument("names", nargs="*", metavar="NAME", help="registry names (weights ls)")
     parser.add_argument("--from", dest="source", metavar="DIR", help="take over files of a folder, known by content")
     parser.add_argument("--accept-licence", action="store_true", help="accept the licences shown")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 FETCH = "python run_bench.py weights fetch"
+# How much less like it than the closest name another may be that is offered as well.
+_NEARLY = 0.12
 
 
 class ExitCode(IntEnum):
@@ -92,8 +94,11 @@ def all_steps(steps: Sequence[str], between: str = "; ") -> str:
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UsageError:
     """The error for a name that is not known: close names first, then all of them."""
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher, get_close_matches
 
     close = get_close_matches(name, known, n=3, cutoff=0.5)
+    likeness = [SequenceMatcher(None, one, name).ratio() for one in close]
+    # A far second is no help beside a near first.
+    close = [one for one, like in zip(close, likeness, strict=True) if like > likeness[0] - _NEARLY]
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return UsageError(f"unknown {kind} {name!r}", f"{hint}known: {', '.join(sorted(known))}")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from bench.plan.checkpoints import AbsentError, checkpoint_files
 from bench.plan.config import Config
 from bench.plan.names import domain_of, places_of, suits
+from bench.plan.sources import family_of
 from bench.plan.work import NOT_APPLICABLE
+from bench.weights import registry
 
 if TYPE_CHECKING:
     from bench.core.contract import Domain
@@ -38,7 +40,7 @@ def further_methods(config: Config) -> list[Further]:
 
     domain, found = domain_of(config), []
     for name, entry in sorted(entries().items()):
-        if name in config.methods or domain not in entry.domains:
+        if {name, registry.short_name(name)} & {*config.methods} or domain not in entry.domains:
             continue
         if not suits(config, entry):
             instead = tuple(f"--preset {place.preset}" for place in places_of(entry))
@@ -51,14 +53,13 @@ def further_methods(config: Config) -> list[Further]:
             if error.status == "not released" or not error.files:
                 continue
             state, lacks = "missing", tuple(error.files)
-        found.append(Further(name, state, licence_of(entry, domain), lacks))
+        ours = family_of(config) is not None and state == "ready"
+        found.append(Further(name, state, registry.OUR_LICENCE if ours else licence_of(entry, domain), lacks))
     return found
 
 
 def licence_of(entry: MethodEntry, domain: Domain) -> str:
     """The licences of a method's files, each once."""
-    from bench.weights import registry
-
     if domain in entry.released:
         items = [registry.entry(name) for name in entry.released[domain]]
     else:

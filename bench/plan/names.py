@@ -14,6 +14,7 @@ from bench.plan.checkpoints import checkpoint_files, direction_files, entry_of
 from bench.plan.config import Config, load_config, preset_names
 from bench.plan.plugins import load_plugins
 from bench.plan.sources import family_of, rows_of_family
+from bench.weights.registry import short_name
 from methods.checkpoint_files import AbsentError, has_world_weights
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from methods.registry import MethodEntry
 
 ALL, READY = "all", "ready"
-# e4e's residual methods by their long names: the same networks once more.
-_TWICE = "e4e+"
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _methods(config: Config) -> _Known:
 def _is_one_of_all(config: Config, name: str) -> bool:
     """Not the same networks once more, nothing that takes minutes an image, nothing over a generator of its own."""
     entry = entry_of(config, name)
-    return not (name.startswith(_TWICE) or entry.optimises or entry.generator)
+    return not (short_name(name) != name or entry.optimises or entry.generator)
 
 
 def _could_run(config: Config, name: str) -> bool:

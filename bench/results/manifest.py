@@ -33,7 +33,9 @@ def read_manifest(run: Path) -> dict[str, Any]:
                 raise DamagedError(f"{run / FILE} is not what a run writes: {name} is {str(entry)[:40]!r}")
         return found
     except FileNotFoundError:
-        raise MissingError(f"{run} is no run: it has no {FILE}", "python run_bench.py --help") from None
+        raise MissingError(
+            f"{run} is no run: it has no {FILE}", f"python run_bench.py ls runs --output {run.parent}"
+        ) from None
     except DamagedError as error:
         raise MissingError(
             error.what, "run its command again: the manifest is written anew, results are kept"

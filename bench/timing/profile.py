@@ -48,7 +48,7 @@ def outside(phases: Mapping[str, float]) -> str:
     """One sentence: the share of a run's time outside its networks."""
     whole = sum(phases.values())
     share = 1 - phases.get(NETWORKS, 0.0) / whole if whole else 0.0
-    return f"{share:.0%} of the run's {whole:.0f} s of processes was outside networks (--profile says where)"
+    return f"{share:.0%} of the run's {whole:.0f} s was spent outside networks (--profile says where)"
 
 
 def lines(phases: Mapping[str, float]) -> list[str]:

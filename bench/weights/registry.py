@@ -22,6 +22,7 @@ from bench.core.schema import from_table, read_toml
 
 Kind = Literal["checkpoint", "part", "network", "direction"]
 Status = Literal["released", "not released", "ours"]
+OUR_LICENCE = "Apache-2.0 (ours)"
 OURS = Path(__file__).parents[1] / "world" / "weights"
 
 
@@ -99,18 +100,24 @@ def entry(name: str) -> Entry:
     return known[name]
 
 
+def short_name(method: str) -> str:
+    """The name that a residual method on e4e has without its base: "e4e+warpres" is "warpres" by its long name."""
+    return method.removeprefix("e4e+")
+
+
 def checkpoint_entries(method: str, domain: str) -> list[Entry]:
     """Everything a method needs in a domain, its own checkpoint first; "psp+styleres" needs the base encoder's as well.
 
-    [] for a method the registry does not know (a plug-in).
+    [] for a method the registry does not know: a plug-in, or a combination that nobody trained in this domain.
     """
+    method = short_name(method)
     own = [
         item
         for item in _registered().values()
         if (item.kind, item.method, item.domain) == ("checkpoint", method, domain)
     ]
     base = method.partition("+")[0]
-    wanted = [item.name for item in own] + ([f"{base}-{domain}"] if base != method else [])
+    wanted = [item.name for item in own] + ([f"{base}-{domain}"] if own and base != method else [])
     found: dict[str, Entry] = {}
     while wanted:
         item = entry(wanted.pop(0))
@@ -161,11 +168,17 @@ def missing(item: Entry) -> MissingError:
             made = f"then add --checkpoint {item.method}={_result_of(item)}"
             own = f"python -m methods.training {item.training}; {made}"
         return MissingError(f"{item.name} is not released: {item.note}", own)
+    file = item.file if item.file != item.name else ""
     if not item.fetchable:
         by_hand = f"get it by hand ({item.source}), then: {FETCH} --from FOLDER"
-        return MissingError(f"{item.name} is not here ({item.file}): {item.note}", by_hand, (item.name,))
-    size = f", about {human_bytes(item.bytes)}" if item.bytes else ""
-    return MissingError(f"{item.name} is not here ({item.file}{size})", f"{FETCH} {item.name}", (item.name,))
+        return MissingError(f"{item.name} is not here{_about(file)}: {item.note}", by_hand, (item.name,))
+    size = f"about {human_bytes(item.bytes)}" if item.bytes else ""
+    return MissingError(f"{item.name} is not here{_about(file, size)}", f"{FETCH} {item.name}", (item.name,))
+
+
+def _about(*facts: str) -> str:
+    """ " (smile.pt, about 3 kB)" of those that say something."""
+    return f" ({', '.join(said)})" if (said := [fact for fact in facts if fact]) else ""
 
 
 def _result_of(item: Entry) -> str:
@@ -256,7 +269,7 @@ def _ours() -> dict[str, Entry]:
             domain=str(facts.get("domain", "")),
             container="safetensors with the configuration in its metadata",
             bytes=path.stat().st_size,
-            licence="Apache-2.0 (ours)",
+            licence=OUR_LICENCE,
             source="comes with the package",
         )
     return found

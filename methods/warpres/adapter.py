@@ -103,6 +103,7 @@ METHODS = (
         build=build_untrained,
         files=("styleres_ffhq.pth", "WarpCGLUNet_megadepth.pth or another released WarpC network"),
         edits=STYLE_RULES,
+        released={"faces": ("styleres-faces", "warpc-glunet")},
         summary="The released StyleRes with a pretrained flow between E_1 and E_2; nothing trained for it",
         golden=("styleres_ffhq", *_FLOW),
     ),

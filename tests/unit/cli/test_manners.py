@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import COMMANDS, command_module, main
+from bench.cli import COMMANDS, command_module, command_parser, main
 from bench.cli.completion import whole_parser
 from bench.cli.printing import columns_here
 from bench.cli.program import as_typed, program
@@ -137,3 +137,41 @@ def test_a_shell_is_answered(tmp_path: Path) -> None:
     environment = {**os.environ, **asked, "COMP_TYPE": "9", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
     subprocess.run([sys.executable, str(ROOT / "run_bench.py")], env=environment, timeout=120, check=True)
     assert answer.read_text().strip() == "e4e-faces"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_a_terminal_and_explains_every_word(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = _said([name, "--help"], capsys)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    unexplained = [action.dest for action in command_parser(name)._actions if not action.help]
+    assert not unexplained
+
+
+def test_the_overview_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert max(map(len, _said(["--help"], capsys)[1].splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ls"], "ls needs one of: methods, edits"),
+        (["weights"], "weights needs one of: ls, fetch"),
+        (["edit"], "edit needs PHOTO and --method"),
+        (["--edit", "smile"], "did you mean --edits? "),
+    ],
+)
+def test_what_lacks_is_named(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = _said(words, capsys)
+    assert code == 2
+    assert said in err
+
+
+def test_errors_are_broken_between_words_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--methods", "warpress"]
+    assert max(map(len, _said(words, capsys)[2].splitlines())) > 100
+    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert max(map(len, _said(words, capsys)[2].splitlines())) <= 70

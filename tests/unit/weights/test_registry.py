@@ -70,6 +70,9 @@ def test_methods_of_two_files_and_combinations() -> None:
     ]
     assert [item.name for item in checkpoint_entries("featurestyle", "faces")] == ["featurestyle-faces", "psp-faces"]
     assert [item.name for item in checkpoint_entries("psp+warpres", "faces")] == ["psp+warpres-faces", "psp-faces"]
+    # By its long name, a method on e4e is the same files; what nobody trained is not there with its base alone.
+    assert checkpoint_entries("e4e+warpres", "faces") == checkpoint_entries("warpres", "faces")
+    assert checkpoint_entries("styletransformer+warpres", "cars") == []
     assert checkpoint_entries("a-plug-in", "faces") == []
 
 
