@@ -4,19 +4,29 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: bench test check proof setup clean
+.PHONY: bench test check style types workflows site proof setup clean
 
 bench: $(READY)
 	$(RUN) run_bench.py --methods warpres,styleres --edits smile,pose
 
+# A process a core, four at most (one with full-size networks takes 3 GB), each with one thread. A file is one process's, so
+# what its tests share is made once.
 test: $(READY)
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-check: $(READY)
+check: style types workflows site
+
+style: $(READY)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+types: $(READY)
 	$(RUN) -m mypy
+
+workflows: $(READY)
 	$(RUN) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+site: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --site-dir build/site
 
 # Tables 2 and 3 with every method of the paper, filled weights, real photographs: an hour, 20 GB of disk. Then one step of
