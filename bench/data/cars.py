@@ -25,6 +25,8 @@ SOURCE = (
 _MOST_MARKS, _MOST_ELEMENTS = 24 << 20, 100
 # MATLAB's numbers of elements: packed, a matrix, and whole numbers, which in its second place are its sides.
 _COMPRESSED, _MATRIX, _SIDES = 15, 14, 5
+# What its head ends in, by the order of its bytes.
+_ORDERS: dict[bytes, Literal["little", "big"]] = {b"IM": "little", b"MI": "big"}
 
 
 def listing(root: Path, split: str) -> Listing:
@@ -101,7 +103,9 @@ def _unpacked(path: Path) -> bytes:
     if regular_size(path) > _MOST_MARKS:
         raise ValueError("it is far larger")
     content = path.read_bytes()
-    order: Literal["little", "big"] = "little" if content[126:128] == b"IM" else "big"
+    order = _ORDERS.get(content[126:128])
+    if order is None:
+        raise ValueError("it is no MATLAB 5 file")
     parts, at, size = [content[:128]], 128, 128
     while at + 8 <= len(content) and len(parts) < _MOST_ELEMENTS:
         kind, length = (int.from_bytes(content[place : place + 4], order) for place in (at, at + 4))

@@ -52,7 +52,7 @@ def test_one_folder_with_annotations(tmp_path: Path) -> None:
     assert [image.name for image in open_dataset("cars", tmp_path).images] == ["000002.jpg", "000003.jpg"]
     assert list_images("cars", tmp_path).doubts == ["cars_annos.mat marks 2 test pictures, expected 8041"]
     (tmp_path / "cars_annos.mat").write_bytes(b"no mat file")
-    with pytest.raises(MissingError, match=r"cannot be read as cars_annos\.mat"):
+    with pytest.raises(MissingError, match=r"cannot be read as cars_annos\.mat \(it is no MATLAB 5 file\)"):
         open_dataset("cars", tmp_path)
 
 
