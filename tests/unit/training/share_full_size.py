@@ -1,4 +1,4 @@
-"""One of the processes that share a small full-size training: `share_full_size BASE FOLDER`, with torchrun's names.
+"""One of the processes that share a small full-size training.
 
 Writes all weights after three steps to FOLDER/COUNT.pt. The optimisers are plain, because Adam makes whole steps of
 gradients that are nothing but rounding.
@@ -6,7 +6,6 @@ gradients that are nothing but rounding.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,12 @@ from methods.training.task import Context
 from tests.unit.training.test_full_size import options, recipe, small_task
 
 
-def main(base_file: str, folder: str) -> None:
+def share(base_file: Path, folder: Path) -> None:
     torch.set_num_threads(1)
     device = torch.device("cpu")
     processes = Processes.join(device)
     base: Any = load_method("e4e", checkpoint=base_file)
-    context = Context(Path(folder), device, processes, Path(folder) / "data")
+    context = Context(folder, device, processes, folder / "data")
     task = small_task(base, options(flow_norm="frozen"), recipe(batch=8), context)
     for name in ("model", "discriminator"):
         task.optimisers[name] = torch.optim.SGD(task.modules[name].parameters(), lr=1e-2)
@@ -32,9 +31,5 @@ def main(base_file: str, folder: str) -> None:
         task.step(step, torch.Generator().manual_seed(step + 1))
     if processes.rank == 0:
         weights = {f"{n}.{key}": v for n, module in task.modules.items() for key, v in module.state_dict().items()}
-        torch.save(weights, Path(folder) / f"{processes.count}.pt")
+        torch.save(weights, folder / f"{processes.count}.pt")
     processes.leave()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

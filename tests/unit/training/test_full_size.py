@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +31,7 @@ from methods.training.task import Context
 from methods.training.tasks.full_size import FullSizeTask
 from methods.warpres.network import WarpRes, WarpResConfig
 from tests.unit.methods.small import write_small
+from tests.unit.training.ranks import run_ranks
 
 PYRAMID = PyramidConfig(widths=((8,), (8,), (8,), (12,)))
 FLOW = FlowConfig(picture=64, grid=8, channels=PYRAMID.channels, decoder_widths=(8,) * 5, refine_widths=(8,) * 6)
@@ -42,7 +39,6 @@ RESIDUAL = ResidualConfig(width=8, base_channels=16, feature_channels=12)
 PLAIN = StyleResConfig(RESIDUAL, feature_res=32, base_tap=1)
 WARPED = WarpResConfig(RESIDUAL, 32, 1, flow=FLOW, flow_layers=(2, 4, 5), flow_inputs=(16, 16, 12), pyramid=PYRAMID)
 STEPS, SEED = 4, 1
-ROOT = Path(__file__).parents[3]
 
 
 class Features(nn.Module):
@@ -303,20 +299,12 @@ def test_held_out_figures(make: Callable[..., FullSizeTask], tmp_path: Path) -> 
 
 
 def test_two_processes_train_what_one_does(checkpoint: Path, tmp_path: Path) -> None:
+    from tests.unit.training.share_full_size import share  # which imports this file
+
     photographs(tmp_path / "data")
     found = []
     for processes in (1, 2):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        shared = dict(os.environ, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, WORLD_SIZE=str(processes))
-        shared["OMP_NUM_THREADS"] = "1"
-        command = [sys.executable, "-m", "tests.unit.training.share_full_size", str(checkpoint), str(tmp_path)]
-        started = [
-            subprocess.Popen(command, cwd=ROOT, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
-            for rank in range(processes)
-        ]
-        assert [process.wait(timeout=240) for process in started] == [0] * processes
+        run_ranks(share, processes, checkpoint, tmp_path)
         found.append(torch.load(tmp_path / f"{processes}.pt", weights_only=True))
     one, two = found
     assert len(one) > 50

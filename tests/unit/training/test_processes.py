@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,28 +10,19 @@ import torch
 from bench.core.errors import UsageError
 from methods.nets.stylegan2.discriminator import minibatch_deviation
 from methods.training.processes import Processes
+from tests.unit.training.ranks import run_ranks
+from tests.unit.training.two_processes import share
 
-ROOT = Path(__file__).parents[3]
 
-
-def _start(folder: Path, count: int) -> dict[str, dict[str, torch.Tensor]]:
+def _weights(folder: Path, count: int) -> dict[str, dict[str, torch.Tensor]]:
     """Weights after five steps with `count` processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    one = dict(os.environ, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, WORLD_SIZE=str(count), OMP_NUM_THREADS="1")
-    command = [sys.executable, "-m", "tests.unit.training.two_processes", str(folder)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, env=one | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
-        for rank in range(count)
-    ]
-    assert [process.wait(timeout=240) for process in started] == [0] * count
+    run_ranks(share, count, folder)
     found: dict[str, dict[str, torch.Tensor]] = torch.load(folder / "both.pt", weights_only=True)
     return found
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
-    one, two = _start(tmp_path / "one", 1), _start(tmp_path / "two", 2)
+    one, two = _weights(tmp_path / "one", 1), _weights(tmp_path / "two", 2)
     compared = 0
     for name, tensors in one.items():
         for key, value in tensors.items():

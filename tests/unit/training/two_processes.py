@@ -1,8 +1,7 @@
-"""Five steps of a training, for the test that two processes equal one: `... --out FILE` writes the weights."""
+"""Five steps of a training, for the test that two processes equal one."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,14 +58,10 @@ class Both(Task):
         torch.save({name: module.state_dict() for name, module in self.modules.items()}, path)
 
 
-def main(folder: Path) -> None:
+def share(folder: Path) -> None:
     """Train in `folder`, alone or as torchrun says."""
     torch.set_num_threads(1)
     processes = Processes.join(torch.device("cpu"))
     context = Context(folder, processes=processes)
     train(Both(context), RECIPE, folder, context)
     processes.leave()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
