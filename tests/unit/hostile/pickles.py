@@ -10,6 +10,7 @@ import torch
 
 from tests.unit.hostile.making import (
     BIG,
+    MOST_STEPS,
     ZOO,
     both,
 )
@@ -26,7 +27,7 @@ def _nested(kind: type, levels: int, shared: int) -> object:
 for _kind in (dict, list, tuple):
     both(f"shared {_kind.__name__}", pickle.dumps({"a": _nested(_kind, 60, 2)}, 2))
 both("deep", b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".")
-both("many", b"\x80\x02](" + b"]" * 1_200_000 + b"e.")
+both("many", b"\x80\x02](" + b"]" * (MOST_STEPS + 1) + b"e.")
 both("key of shared tuples", b"\x80\x02}(" + b")" + b"2\x86" * 60 + b"K\x01u.")
 _circle: dict[str, Any] = {}
 _circle["a"] = _circle

@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.core import pickles
 from bench.core.checkpoint import read_checkpoint
 from bench.core.errors import BenchError
 from bench.core.metadata import read_metadata
@@ -45,6 +46,7 @@ from metrics.protocol import load_protocol
 from reports.figures.run_images import read_images
 from reports.files import write_all
 from reports.results_file.check import read_results
+from tests.unit.hostile.making import MOST_STEPS
 
 
 def _as(name: str, read: Callable[[Path], object], beside: str = "") -> Callable[[Path], object]:
@@ -112,18 +114,23 @@ READERS: dict[str, Callable[[Path], object]] = {
 }
 
 
+# Large files that are nothing but damaged lines to the readers of rows, for which "damage.jsonl" stands.
+ROWS = frozenset({"rows", "rows, repaired"})
+LEFT_OUT = dict.fromkeys(("many empty.pt", "annotations.txt", "rows.csv"), ROWS)
+
+
 def _memory(name: str) -> int:
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith(name)))
 
 
 def _read(path: Path, said: int) -> None:
-    for name, reader in READERS.items():
+    for name in (name for name in READERS if name not in LEFT_OUT.get(path.name, ())):
         os.write(said, json.dumps({"file": path.name, "reader": name}).encode() + b"\n")
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         before, began = _memory("VmRSS"), time.perf_counter()
         try:
-            reader(path)
+            READERS[name](path)
             outcome = "read"
         except BenchError as error:
             outcome = f"refused: {error}"
@@ -159,6 +166,7 @@ def _warm() -> None:
 
 if __name__ == "__main__":
     _warm()
+    pickles.MOST_STEPS = MOST_STEPS
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for argument in sys.argv[2:]:
         print("\n".join(_watched(Path(argument), float(sys.argv[1]))), flush=True)
