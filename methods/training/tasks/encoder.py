@@ -23,6 +23,7 @@ from methods.nets.base import Canvas
 from methods.nets.pyramid import PyramidEncoder, Wiring
 from methods.psp.adapter import PyramidMethod
 from methods.training import losses
+from methods.training.codes_critic import CodesCritic
 from methods.training.edit_figures import EditFigures, invert_by
 from methods.training.frozen import FastCritics, FastGenerator, quicken
 from methods.training.frozen.copies import match_layout
@@ -65,16 +66,6 @@ def build(recipe: Recipe, context: Context) -> EncoderTask:
     return EncoderTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
-class LatentDiscriminator(nn.Sequential):
-    """Tells the generator's w from encoded rows: a four-layer perceptron, (M, D) -> (M, 1)."""
-
-    def __init__(self, dim: int, width: int = 128) -> None:
-        super().__init__(
-            nn.Linear(dim, width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2),
-            nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1),
-        )  # fmt: skip
-
-
 class EncoderTask(Task):
     """Trains a `PyramidEncoder`; the generator, its mean w and the critics are frozen."""
 
@@ -89,18 +80,13 @@ class EncoderTask(Task):
         self.held_out = People("val", context.device, context.runs).images(torch.arange(64))
         config = replace(ENCODER, wiring=options.wiring)
         self.encoder = quicken(PyramidEncoder(config)).to(memory_format=torch.channels_last).to(context.device)
-        self.discriminator = LatentDiscriminator(config.style_dim).to(context.device)
-        self.modules: dict[str, nn.Module] = {"encoder": self.encoder, "discriminator": self.discriminator}
+        self.modules: dict[str, nn.Module] = {"encoder": self.encoder}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "encoder": torch.optim.Adam(
                 self.encoder.parameters(), lr=recipe.rate, betas=recipe.betas, **fastest(context.device)
-            ),
-            "discriminator": torch.optim.Adam(
-                [{"params": list(self.discriminator.parameters()), "rate_factor": 0.2}],
-                lr=recipe.rate,
-                **fastest(context.device),
-            ),
+            )
         }
+        self.critic = CodesCritic(self) if self.weights.w_adversarial else None
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         """Regress known codes during the warm-up, then invert real images; the discriminator of w learns after it."""
@@ -115,7 +101,9 @@ class EncoderTask(Task):
         self.context.processes.average(self.encoder)
         self.optimisers["encoder"].step()
         shown = {name: value.detach() for name, value in parts.items() if name != "codes"}
-        return shown | {"w_discriminator": self._step_discriminator(made_w, parts["codes"].detach())}
+        if self.critic is not None:
+            shown["w_discriminator"] = self.critic.step(made_w, parts["codes"].detach())
+        return shown
 
     def _regress(self, w: Tensor) -> dict[str, Tensor]:
         """Warm-up: the codes of generated images are known."""
@@ -136,30 +124,21 @@ class EncoderTask(Task):
         made = self.generator(codes)
         with torch.no_grad():
             real_features, real_id = self.critics.features(real), self.critics.embed(real)
-        fooled = self.discriminator(codes.flatten(0, 1))
-        return {
+        parts = {
             "codes": codes,
             "l2": weights.l2 * losses.pixel_loss(made, real).mean(),
             "perceptual": weights.perceptual
             * losses.perceptual_loss(self.critics.features(made), real_features).mean(),
             "identity": weights.identity * losses.identity_loss(self.critics.embed(made), real_id).mean(),
             "deltas": weights.deltas * (raw[:, 1:] - raw[:, :1]).square().sum(2).mean(),
-            "w_adversarial": weights.w_adversarial * losses.generator_adversarial(fooled).mean(),
         }
+        if self.critic is not None:
+            parts["w_adversarial"] = weights.w_adversarial * self.critic.fooled(codes)
+        return parts
 
     def _encode(self, images: Tensor) -> Tensor:
         """Codes without the mean w, float32, of images (n, 3, 64, 64)."""
         return self.encoder(images.contiguous(memory_format=torch.channels_last)).float()
-
-    def _step_discriminator(self, w: Tensor, codes: Tensor) -> Tensor:
-        with self.context.exactly():
-            loss = losses.discriminator_loss(self.discriminator(w), self.discriminator(codes.flatten(0, 1)))
-            loss = loss + losses.r1_penalty(self.discriminator, w, 1.0)
-        self.optimisers["discriminator"].zero_grad(set_to_none=True)
-        loss.backward()
-        self.context.processes.average(self.discriminator)
-        self.optimisers["discriminator"].step()
-        return loss.detach()
 
     @cached_property
     def figures(self) -> EditFigures:
