@@ -19,7 +19,17 @@ from filelock import FileLock
 from bench.core.errors import MissingError, UsageError
 from bench.core.files import read_object, write_atomic
 from bench.weights.registry import Entry, entries, entry, find, folder_of, home, missing, read_pins
-from bench.weights.transfer import Expected, Progress, RefusedError, digest_of, download, explain_page, finish
+from bench.weights.transfer import (
+    USUAL,
+    Expected,
+    Patience,
+    Progress,
+    RefusedError,
+    digest_of,
+    download,
+    explain_page,
+    finish,
+)
 
 Accept = Callable[[Entry], bool]
 
@@ -43,9 +53,7 @@ def fetch(
     *,
     accept: Accept,
     progress: Progress | None = None,
-    tries: int = 5,
-    wait: float = 1.0,
-    timeout: float = 30.0,
+    patience: Patience = USUAL,
 ) -> list[Path]:
     """Fetch an entry and what it needs; files already here are left alone.
 
@@ -53,7 +61,7 @@ def fetch(
         name: Registry name.
         accept: Asked once a licence, unless it was accepted before; shows the terms and returns the user's answer.
         progress: Called with (bytes so far, total or None).
-        tries, wait, timeout: See `bench.weights.transfer.download`.
+        patience: With each server.
 
     Returns:
         The paths, the entry's own first.
@@ -67,10 +75,8 @@ def fetch(
             raise missing(item)
         _check_licence(item, accept)
         with _locked(item):
-            path = find(item) or _fetch(item, progress, tries, wait, timeout)
-    others = [
-        fetch(other, accept=accept, progress=progress, tries=tries, wait=wait, timeout=timeout) for other in item.needs
-    ]
+            path = find(item) or _fetch(item, progress, patience)
+    others = [fetch(other, accept=accept, progress=progress, patience=patience) for other in item.needs]
     return [path, *(path for paths in others for path in paths)]
 
 
@@ -134,7 +140,7 @@ def _check_licence(item: Entry, accept: Accept) -> None:
     record_acceptance(item)
 
 
-def _fetch(item: Entry, progress: Progress | None, tries: int, wait: float, timeout: float) -> Path:
+def _fetch(item: Entry, progress: Progress | None, patience: Patience) -> Path:
     target = folder_of(item) / item.file
     known = read_pins().get(item.name, {})
     expected = Expected(item.sha256 or known.get("sha256", ""), item.sha256_start, 0)
@@ -148,7 +154,7 @@ def _fetch(item: Entry, progress: Progress | None, tries: int, wait: float, time
             reasons.append(f"Google Drive: {error}")
     if item.urls:
         try:
-            digest = download(item.urls, target, expected, progress=progress, tries=tries, wait=wait, timeout=timeout)
+            digest = download(item.urls, target, expected, progress=progress, patience=patience)
             pin(item, target, digest)
             return target
         except MissingError as error:

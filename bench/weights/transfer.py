@@ -50,15 +50,31 @@ class Expected:
     size: int = 0
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a server is asked for a file.
+
+    Attributes:
+        tries: Attempts a mirror without a single new byte before it is given up.
+        wait: Seconds before the second attempt, doubled each time.
+        timeout: Seconds of silence that count as a cut.
+    """
+
+    tries: int = 5
+    wait: float = 1.0
+    timeout: float = 30.0
+
+
+USUAL = Patience()
+
+
 def download(
     urls: Sequence[str],
     target: Path,
     expected: Expected,
     *,
     progress: Progress | None = None,
-    tries: int = 5,
-    wait: float = 1.0,
-    timeout: float = 30.0,
+    patience: Patience = USUAL,
 ) -> str:
     """Fetch a file to `target` from the first of `urls` that gives it whole.
 
@@ -67,9 +83,7 @@ def download(
         target: Final path; `target` + ".part" holds what has come so far and is resumed.
         expected: See `Expected`; a whole file that differs is thrown away.
         progress: Called with (bytes so far, total or None).
-        tries: Attempts a mirror without a single new byte before it is given up.
-        wait: Seconds before the second attempt, doubled each time.
-        timeout: Seconds of silence that count as a cut.
+        patience: With each mirror.
 
     Returns:
         Hex SHA-256 of the file.
@@ -80,7 +94,7 @@ def download(
     reasons: list[str] = []
     for url in urls:
         try:
-            _persist(url, part, progress, tries, wait, timeout, expected)
+            _persist(url, part, progress, patience, expected)
             return finish(part, target, expected)
         except RefusedError as error:
             reasons.append(f"{url}: {error}")
@@ -125,24 +139,22 @@ def explain_page(text: str) -> str:
     return f"the server answered with a web page{named} instead of the file"
 
 
-def _persist(
-    url: str, part: Path, progress: Progress | None, tries: int, wait: float, timeout: float, expected: Expected
-) -> None:
+def _persist(url: str, part: Path, progress: Progress | None, patience: Patience, expected: Expected) -> None:
     """Ask until the file is whole; attempts that bring new bytes do not count."""
     idle = 0
     while True:
         before = _size(part)
         try:
-            _attempt(url, part, progress, timeout)
+            _attempt(url, part, progress, patience.timeout)
             return
         except CutError as error:
             # A server may promise more than the file has; the digest knows better.
             if _complete_anyway(part, expected):
                 return
             idle = 0 if _size(part) > before else idle + 1
-            if idle >= tries:
+            if idle >= patience.tries:
                 raise RefusedError(f"{error}; {_size(part)} bytes are kept and will be resumed") from error
-            time.sleep(wait * 2**idle if idle else 0)
+            time.sleep(patience.wait * 2**idle if idle else 0)
 
 
 def _attempt(url: str, part: Path, progress: Progress | None, timeout: float) -> None:

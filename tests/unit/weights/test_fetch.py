@@ -14,12 +14,13 @@ import pytest
 from bench.core.errors import MissingError, UsageError
 from bench.weights.fetch import fetch, verify
 from bench.weights.registry import Entry, locate, read_pins
+from bench.weights.transfer import Patience
 
 from .conftest import Behaviour, Server
 
 BODY = b"network " * 1000
 DIGEST = hashlib.sha256(BODY).hexdigest()
-QUICK: dict[str, Any] = {"tries": 2, "wait": 0.0, "timeout": 5.0}
+QUICK = Patience(2, 0.0, 5.0)
 
 
 def yes(item: Entry) -> bool:
@@ -36,8 +37,8 @@ def network(url: str, **fields: Any) -> Entry:
 def test_a_file_is_fetched_once_and_pinned(server: Server, registered: Callable[..., None], home: Path) -> None:
     behaviour = Behaviour(BODY)
     registered(network(server.serve("/net", behaviour)))
-    assert fetch("net", accept=yes, **QUICK) == [home / "weights" / "net" / "net.bin"]
-    assert fetch("net", accept=yes, **QUICK) == [locate("net")]
+    assert fetch("net", accept=yes, patience=QUICK) == [home / "weights" / "net" / "net.bin"]
+    assert fetch("net", accept=yes, patience=QUICK) == [locate("net")]
     assert len(behaviour.requests) == 1
     assert read_pins()["net"] == {"sha256": DIGEST, "size": len(BODY)}
     assert [(item.name, item.state) for item in verify()] == [("net", "ok")]
@@ -45,11 +46,11 @@ def test_a_file_is_fetched_once_and_pinned(server: Server, registered: Callable[
 
 def test_a_pinned_digest_refuses_another_file(server: Server, registered: Callable[..., None]) -> None:
     registered(network(server.serve("/net", Behaviour(BODY))))
-    fetch("net", accept=yes, **QUICK)
+    fetch("net", accept=yes, patience=QUICK)
     locate("net").unlink()
     registered(network(server.serve("/net", Behaviour(b"another network"))))
     with pytest.raises(MissingError, match=r"expected .*truncated, or another file"):
-        fetch("net", accept=yes, **QUICK)
+        fetch("net", accept=yes, patience=QUICK)
 
 
 def test_the_licence_is_asked_once_for_all_files_under_it(server: Server, registered: Callable[..., None]) -> None:
@@ -62,7 +63,7 @@ def test_the_licence_is_asked_once_for_all_files_under_it(server: Server, regist
         return True
 
     for name in ("net", "other", "third"):
-        fetch(name, accept=ask, **QUICK)
+        fetch(name, accept=ask, patience=QUICK)
     assert asked == ["net", "third"]
 
 
@@ -70,7 +71,7 @@ def test_without_the_licence_nothing_is_fetched(server: Server, registered: Call
     behaviour = Behaviour(BODY)
     registered(network(server.serve("/net", behaviour)))
     with pytest.raises(UsageError, match=r"licence was not accepted \(terms\)") as error:
-        fetch("net", accept=lambda item: False, **QUICK)
+        fetch("net", accept=lambda item: False, patience=QUICK)
     assert "--accept-licence" in error.value.next_step
     assert behaviour.requests == []
 
@@ -78,7 +79,7 @@ def test_without_the_licence_nothing_is_fetched(server: Server, registered: Call
 def test_what_a_method_needs_comes_along(server: Server, registered: Callable[..., None]) -> None:
     url = server.serve("/net", Behaviour(BODY))
     registered(network(url, needs=("part",)), network(url, name="part"))
-    assert fetch("net", accept=yes, **QUICK) == [locate("net"), locate("part")]
+    assert fetch("net", accept=yes, patience=QUICK) == [locate("net"), locate("part")]
 
 
 def test_not_released_and_by_hand(registered: Callable[..., None]) -> None:
@@ -95,7 +96,7 @@ def test_not_released_and_by_hand(registered: Callable[..., None]) -> None:
 
 def test_damage_is_found(server: Server, registered: Callable[..., None]) -> None:
     registered(network(server.serve("/net", Behaviour(BODY))), network("x", name="gone"))
-    fetch("net", accept=yes, **QUICK)
+    fetch("net", accept=yes, patience=QUICK)
     path = locate("net")
     path.write_bytes(b"x" + BODY[1:])
     states = {item.name: item for item in verify()}
@@ -140,7 +141,7 @@ def test_drives_refusal_goes_on_to_the_mirror(
 
     registered(network(server.serve("/net", Behaviour(BODY)), drive="1abc"))
     drive(monkeypatch, refuse)
-    fetch("net", accept=yes, **QUICK)
+    fetch("net", accept=yes, patience=QUICK)
     assert locate("net").read_bytes() == BODY
     registered(network("", drive="1abc", urls=(), name="other"))
     with pytest.raises(MissingError, match="Google Drive: the server's download quota"):
@@ -161,7 +162,7 @@ def test_a_home_that_cannot_be_written_is_named(
     monkeypatch.setenv("WARPRES_BENCH_HOME", str(tmp_path / "file" / "home"))
     registered(network("http://127.0.0.1:9/x"))
     with pytest.raises(MissingError, match="cannot be written") as error:
-        fetch("net", accept=yes, **QUICK)
+        fetch("net", accept=yes, patience=QUICK)
     assert "WARPRES_BENCH_HOME" in error.value.next_step
 
 
@@ -171,6 +172,6 @@ def test_processes_that_want_the_same_file_fetch_it_once(server: Server, registe
     behaviour = Behaviour(BODY)
     registered(network(server.serve("/net", behaviour)))
     with ThreadPoolExecutor(4) as pool:
-        paths = list(pool.map(lambda _: fetch("net", accept=yes, **QUICK), range(4)))
+        paths = list(pool.map(lambda _: fetch("net", accept=yes, patience=QUICK), range(4)))
     assert {str(path) for found in paths for path in found} == {str(locate("net"))}
     assert len(behaviour.requests) == 1

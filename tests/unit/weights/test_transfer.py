@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import MissingError
-from bench.weights.transfer import Expected, download, explain_page
+from bench.weights.transfer import Expected, Patience, download, explain_page
 
 from .conftest import Behaviour, Server
 
@@ -21,7 +21,7 @@ KNOWN = Expected(DIGEST)
 
 
 def get(urls: str | list[str], target: Path, expected: Expected = KNOWN, tries: int = 3) -> str:
-    return download([urls] if isinstance(urls, str) else urls, target, expected, tries=tries, wait=0.0, timeout=5.0)
+    return download([urls] if isinstance(urls, str) else urls, target, expected, patience=Patience(tries, 0.0, 5.0))
 
 
 def archive(size: int) -> bytes:
@@ -160,4 +160,5 @@ def test_a_full_disk_is_named(server: Server, tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(MissingError, match="No space left"):
-        download([server.serve("/file", Behaviour(BODY))], tmp_path / "f", KNOWN, progress=full, tries=1, wait=0.0)
+        url = server.serve("/file", Behaviour(BODY))
+        download([url], tmp_path / "f", KNOWN, progress=full, patience=Patience(1, 0.0))
