@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.core.errors import MissingError, UsageError
@@ -118,6 +119,8 @@ def source_of(manifest: Manifest, label: str, methods: Sequence[str]) -> dict[st
     return found | {
         "machine": dict(manifest.get("machine") or {}),
         "versions": dict(manifest.get("versions") or {}),
+        # Where a plug-in lay is nobody else's business.
+        "plugins": [{"name": Path(own["name"]).name, "code": own["code"]} for own in manifest.get("plugins", ())],
         "methods": list(methods),
     }
 

@@ -66,8 +66,7 @@ METRICS = (Brightness, Colours)
 
 
 @pytest.fixture(autouse=True)
-def _no_figures(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("reports.figures.plots.draw_all", lambda *_: [])
+def _no_kinds() -> Iterator[None]:
     before, own = set(known_kinds()), set(modules._plugins)
     yield
     _forget(before, own)
@@ -106,6 +105,8 @@ def test_values_of_images_are_shown_without_the_plug_in(desk: Desk, capsys: pyte
     assert [own["offers"] for own in plugins] == [["METHODS"], ["METRICS"]]
     assert all(len(own["code"]) == 64 for own in plugins)
     whole = _tables(run)
+    (source,) = json.loads(whole["results.json"])["sources"]
+    assert source["plugins"] == [{"name": Path(own["name"]).name, "code": own["code"]} for own in plugins]
     (desk.folder / "brightness.py").unlink()  # nobody looks for it
     capsys.readouterr()
     assert desk.here("report", str(run)) == 0
