@@ -78,10 +78,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_plots: None) -> Desk:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     return lay_desk(tmp_path)
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports of this process come without plots, whose drawing is most of a small run's time."""
+    monkeypatch.setattr("reports.figures.plots.draw_all", lambda *_: [])
 
 
 def lay_desk(where: Path) -> Desk:
