@@ -19,6 +19,7 @@ from bench.cli.printing import tell
 from bench.cli.values import number, seed, whole
 from bench.core.device import choose_device
 from bench.core.errors import ExitCode, UsageError
+from bench.core.files import check_file, check_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,6 +84,10 @@ def run(options: argparse.Namespace) -> int:
             "edits fit needs one generator (--method or --generator) and a file to write",
             "edits fit --method e4e --output mine.safetensors",
         )
+    if options.pictures:
+        check_folder(options.pictures, "--pictures")
+    else:
+        check_file(options.output, "--output")
     facts = _fit(options, choose_device(options.device))
     words = {name: ", ".join(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
     print(json.dumps(facts) if options.json else "\n".join(f"{name}: {fact}" for name, fact in words.items()))
@@ -98,6 +103,7 @@ def _text(options: argparse.Namespace) -> int:
     wanted = ("neutral", "target", "fs3", "statistics", "output")
     if absent := [f"--{name}" for name in wanted if getattr(options, name) is None]:
         raise UsageError(f"edits text needs {', '.join(absent)}", "see run_bench.py edits --help")
+    check_file(options.output, "--output")
     texts = text_direction.Texts(options.neutral, options.target, text_direction.read_frames(options.templates))
     vector = text_direction.text_vector(text_direction.clip_text_encoder(options.clip), texts)
     channels = text_direction.write_relevance(vector, options.fs3, options.statistics, options.output)

@@ -77,11 +77,13 @@ def _add(paths: Sequence[Path], options: argparse.Namespace) -> int:
 
 
 def _page(folder: Path, options: argparse.Namespace) -> int:
-    from bench.core.files import write_atomic
+    from bench.core.files import check_file, write_atomic
     from reports.leaderboard.board import read_folder
     from reports.leaderboard.page import render
 
     target = options.output or folder / "index.html"
+    if options.output:
+        check_file(target, "--output")
     boards = read_folder(folder, options.protocol)
     write_atomic(target, render(boards, options.title, folder, target))
     count = len({entry.file for board in boards for entry in board.entries})

@@ -13,6 +13,7 @@ from bench.cli.plugin_option import add_plugin, load_for_runs
 from bench.cli.printing import COLUMNS, tell
 from bench.cli.values import whole
 from bench.core.errors import ExitCode, MissingError, unknown_name
+from bench.core.files import check_folder
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +68,8 @@ def _merge(options: argparse.Namespace) -> Path:
     for name in across:
         if name not in ACROSS:
             raise unknown_name("difference", name, list(ACROSS))
+    if options.output:
+        check_folder(options.output, "--output")
     parts = parts_of([load_results(run) for run in options.runs], keep_both=options.keep_both, across=across)
     folder: Path = options.output or options.runs[0].parent / "+".join(part.label for part in parts)
     write_merge(parts, merged_manifest(parts, folder.name, ["python", "run_bench.py", *options.words]), folder)

@@ -18,6 +18,7 @@ from bench.cli.values import whole
 from bench.core.device import choose_device
 from bench.core.domains import find_domain
 from bench.core.errors import ExitCode, unknown_name
+from bench.core.files import check_folder
 from bench.core.text_table import aligned
 
 
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     domain = find_domain(options.domain or domain_of(config)).name
     if options.into:
         read_manifest(options.into)
+        check_folder(options.into, "--into")
     for name in config.checkpoints:
         if name not in config.methods:
             raise unknown_name("method of --checkpoint", name, list(config.methods))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.core.errors import MissingError
+from bench.core.errors import MissingError, UsageError
 
 
 @contextmanager
@@ -30,6 +30,22 @@ def explain_write_errors(where: Path) -> Iterator[None]:
                 f"cannot write to {where}: {error.strerror}", "choose another folder with --output"
             ) from None
         raise MissingError(f"cannot write to {where}: {error.strerror}", "check the disk, then run it again") from None
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Raise UsageError where nothing could be written into a folder, which need not be there yet; `option` names it."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"{option} {folder}: {nearest} is no folder", f"choose another folder with {option}")
+    if not os.access(nearest, os.W_OK):
+        raise UsageError(f"{option} {folder}: cannot write to {nearest}", f"choose another folder with {option}")
+
+
+def check_file(file: Path, option: str) -> None:
+    """Raise UsageError where a file could not be written, as `check_folder`."""
+    if file.is_dir():
+        raise UsageError(f"{option} {file}: is a folder", f"name a file with {option}")
+    check_folder(file.parent, option)
 
 
 _MOST_HOLES = 256 << 20

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.core.errors import MissingError, UsageError
-from bench.core.files import read_lines, regular_size
+from bench.core.files import read_lines, regular_size, replacing
 from bench.core.pickles import Allowed, look_through
 from bench.edits.direction_files import read_tensor
 from bench.edits.style_files import APPLIED_LAYERS, style_widths
@@ -80,7 +80,8 @@ def write_relevance(vector: Tensor, fs3: Path, statistics: Path, output: Path) -
         raise MissingError(f"{fs3}: shape {list(channels.shape)}, expected [{known[0]} or {known[1]}, {len(vector)}]")
     relevance = channels @ vector
     std = torch.cat(convolution_deviations(statistics))[: len(relevance)]
-    save_file({"relevance": relevance.contiguous(), "std": std.contiguous()}, output)
+    with replacing(output) as part:
+        save_file({"relevance": relevance.contiguous(), "std": std.contiguous()}, part)
     return len(relevance)
 
 

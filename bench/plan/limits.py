@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import MissingError, UsageError, unknown_name
+from bench.core.files import check_folder
 from bench.core.folder_names import check_name
 from bench.results.row import REAL, REAL_JPEG, TRUTH
 
@@ -81,15 +81,7 @@ def check_folders(config: Config) -> None:
     if files and not Path(files).is_dir():
         why = "is a file" if Path(files).exists() else "does not exist"
         raise UsageError(f"the folder of direction files, --directions {files}, {why}", "name the folder they lie in")
-    _check_output(config.run_folder())
-
-
-def _check_output(folder: Path) -> None:
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not nearest.is_dir():
-        raise UsageError(f"--output {folder}: {nearest} is no folder", "choose another folder with --output")
-    if not os.access(nearest, os.W_OK):
-        raise UsageError(f"--output {folder}: cannot write to {nearest}", "choose another folder with --output")
+    check_folder(config.run_folder(), "--output")
 
 
 def check_space(folder: Path, needed: int, results: int) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from bench.core.cores import cores
 from bench.core.errors import BenchError, ExitCode, MissingError, UsageError
+from bench.core.files import check_folder
 from methods.training.arithmetic import NAMES, settled
 from methods.training.chain import Settings, run_chain
 from methods.training.chain_plan import Chain
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
+        check_folder(args.out, "--out")
         group = not args.recipe.endswith(".toml") and "/" not in args.recipe
         return _chain(args) if group else _train(args)
     except BenchError as error:

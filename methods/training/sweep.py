@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError, ExitCode, MissingError
-from bench.core.files import read_json
+from bench.core.files import check_folder, read_json
 from bench.core.metadata import read_metadata
 from methods.training.provenance import inputs
 from methods.training.recipe import load_recipe, shipped_recipes
@@ -212,6 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     first, second = (max(1, round(count * args.budget)) for count in (STEPS, CONSISTENT_STEPS))
     settings = Settings(args.out, args.device, args.jobs, first, second, end)
     try:
+        check_folder(args.out, "--out")
         path = write(*sweep(settings), settings)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)

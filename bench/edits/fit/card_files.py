@@ -8,20 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.core.errors import UsageError
+from bench.core.files import write_atomic
 from bench.edits.cards import Card, read_card
 
 _LEFT_OUT = ("columns", "overrides")
 
 
 def write_card(card: Card, path: Path) -> Path:
-    """Write a card and read it again, so that what was written is known to work. Raises UsageError."""
+    """Write a card that is known to work, because its text was read as one.
+
+    Raises UsageError for a card that cannot be a file, MissingError where the file cannot be written.
+    """
     text = card_text(card)
     read_card(text, str(path))
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from error
-    return path
+    return write_atomic(path, text)
 
 
 def card_text(card: Card) -> str:

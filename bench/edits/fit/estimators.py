@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import UsageError
+from bench.core.files import replacing
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,14 @@ def ends(values: Tensor, share: float = 0.3) -> tuple[Tensor, Tensor]:
 
 
 def save_directions(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    """Write directions as safetensors, with facts about how they were found in its metadata."""
-    from safetensors import SafetensorError
+    """Write directions as safetensors, with facts about how they were found in its metadata.
+
+    Raises MissingError where the file cannot be written.
+    """
     from safetensors.torch import save_file
 
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=dict(facts))
-    except (OSError, SafetensorError) as error:
-        raise UsageError(f"{path}: cannot be written ({error})") from error
+    with replacing(path) as part:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=dict(facts))
 
 
 def _logistic(inputs: Tensor, signs: Tensor, penalty: float) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.core.contract import Domain
 from bench.core.errors import UsageError
+from bench.core.files import explain_write_errors
 from bench.edits.cards import Card, Column, generator_of
 from bench.edits.fit.card_files import plain_name, write_card
 from bench.edits.fit.estimators import Boundary, ends, fit_boundary, fit_pca, fit_regression, save_directions
@@ -55,7 +56,8 @@ class Request:
 def find(samples: Samples, request: Request, say: Callable[[str], None]) -> dict[str, Any]:
     """Fit directions, write them and their cards; returns facts for people.
 
-    Raises UsageError for labels that do not fit, attributes that nothing measures, or files that cannot be written.
+    Raises UsageError for labels that do not fit or attributes that nothing measures, MissingError for files that
+    cannot be written.
     """
     generator = generator_of(request.domain, int(samples.generator.config.rows))
     if request.kind == "pca":
@@ -76,14 +78,12 @@ def write_images(samples: Samples, folder: Path) -> int:
     """Write every sample's image as "<number>.png", for people or programs to score; returns how many."""
     from PIL import Image
 
-    try:
+    with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for start, images in samples.images():
             pixels = ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
             for at, image in enumerate(pixels):
                 Image.fromarray(image).save(folder / f"{start + at:05d}.png")
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be written ({error.strerror or error})") from error
     return len(samples.codes)
 
 

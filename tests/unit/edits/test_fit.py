@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.core.errors import UsageError
+from bench.core.errors import MissingError, UsageError
 from bench.edits.direction_files import read_tensor
 from bench.edits.fit.estimators import fit_boundary, fit_pca, fit_regression, save_directions
 
@@ -98,5 +98,5 @@ def test_what_was_fitted_is_read_again(tmp_path: Path) -> None:
     save_directions(path, {"smile": found.normal}, {"score": f"{found.score:.3f}"})
     assert torch.equal(read_tensor(path, "smile"), found.normal)
     (tmp_path / "occupied").touch()
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(MissingError, match="cannot write to"):
         save_directions(tmp_path / "occupied" / "x.safetensors", {"a": found.normal}, {})
