@@ -47,6 +47,7 @@ def gate(run: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, set[str]]:
     return code, {cell["method"] for cell in cells if cell["verdict"] in CLOSING}
 
 
+@pytest.mark.slow
 def test_shipped_scores_have_not_moved(capsys: pytest.CaptureFixture[str]) -> None:
     run = run_all("now")
     if os.environ.get("BASELINE") == "1":
@@ -59,6 +60,7 @@ def test_shipped_scores_have_not_moved(capsys: pytest.CaptureFixture[str]) -> No
     assert {method for method, _ in cells_of(load_results(BASELINE))} == set(ready_methods())
 
 
+@pytest.mark.slow
 def test_a_changed_weight_of_any_method_closes_the_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The convolutions of each method's own file, a twentieth larger, move some score of that method."""
     words = []

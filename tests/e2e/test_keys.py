@@ -43,18 +43,19 @@ def digests():
     work = assemble(config, dry=True).work
     return {"method": work.specs[0].digest, "protocol": work.protocol_digest(work.evaluators[0])}
 
-before, found = digests(), {}
-for name, texts in json.load(sys.stdin).items():
-    file = Path(name)
-    sound = file.read_text(encoding="utf-8")
-    found[name] = []
-    for text in texts:
-        file.write_text(sound + text, encoding="utf-8")
-        after = digests()
-        found[name].append(sorted(kind for kind in before if before[kind] != after[kind]))
-    file.write_text(sound, encoding="utf-8")
-assert digests() == before
-print(json.dumps(found))
+def changed(text, files):
+    sound = {file: file.read_text(encoding="utf-8") for file in files}
+    for file in files:
+        file.write_text(sound[file] + text, encoding="utf-8")
+    after = digests()
+    for file in files:
+        file.write_text(sound[file], encoding="utf-8")
+    return sorted(kind for kind in before if before[kind] != after[kind])
+
+before, given = digests(), json.load(sys.stdin)
+files = [Path(name) for name in given["files"]]
+lines = {file.as_posix(): changed(given["line"], [file]) for file in files}
+print(json.dumps({"remarks": changed(given["remark"], files), "lines": lines}))
 """
 
 
@@ -64,12 +65,13 @@ def test_one_line_of_each_makes_new_keys_and_a_remark_does_not(tmp_path: Path) -
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True,
-        input=json.dumps({name: [REMARK, LINE] for name in FILES}),
+        input=json.dumps({"files": list(FILES), "remark": REMARK, "line": LINE}),
         env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for name, (remark, line) in json.loads(done.stdout).items():
-        assert remark == [], name
+    found = json.loads(done.stdout)
+    assert found["remarks"] == []  # in all files at once
+    for name, line in found["lines"].items():
         assert {"method": "method", "all": "protocol"}.get(FILES[name]) in (None, *line), (name, line)
         assert FILES[name] != "none" or line == [], (name, line)
 

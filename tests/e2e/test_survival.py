@@ -23,7 +23,10 @@ from metrics.columns import known_kinds
 from tests.e2e.conftest import PROTOCOL, ROOT, lay_desk
 from tests.e2e.survival import COLUMN, METRIC, Killable, Patient, Tally, command, numbers, page
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kills by signal, looks into /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kills by signal, looks into /proc"),
+]
 TRIES = int(os.environ.get("WARPRES_BENCH_TRIES", "0"))
 KILLS = ("parent", "worker", "group", "report", "fresh")
 FILES = {"rows": "rows/0.jsonl", "features": "rows/0.tint@*.f32", "manifest": "manifest.json", "timing": "timing.json"}

@@ -51,12 +51,14 @@ def outcome(words: list[str], what: str, capfd: pytest.CaptureFixture[str]) -> i
     return code
 
 
+@pytest.mark.slow
 def test_command_lines(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     codes = Counter(outcome(words, shown(words), capfd) for words in lines(seed=20, count=LINES))
     # The lines are of use only where some get to the end, and others are refused on the way.
     assert codes[0] > LINES // 10 and codes[2] > LINES // 10 and codes[3] > LINES // 20
 
 
+@pytest.mark.slow
 def test_configuration_files(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     codes: Counter[int] = Counter()
     for text in tables(seed=20, count=TABLES):

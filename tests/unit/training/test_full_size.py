@@ -298,6 +298,7 @@ def test_held_out_figures(make: Callable[..., FullSizeTask], tmp_path: Path) -> 
     assert shown.shape == (3, 5 * 64, 64)
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(checkpoint: Path, tmp_path: Path) -> None:
     from tests.unit.training.share_full_size import share  # which imports this file
 
