@@ -9,10 +9,10 @@ READY := $(VENV)/.ready
 bench: $(READY)
 	$(RUN) run_bench.py --methods warpres,styleres --edits smile,pose
 
-# A process a core, four at most (one with full-size networks takes 3 GB), each with one thread. A file is one process's, so
-# what its tests share is made once.
+# Two processes, each with one thread: with full-size networks one takes 5 GB. A file is one process's, so what its tests share
+# is made once.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 check: style types workflows site
 
