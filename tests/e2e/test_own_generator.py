@@ -35,7 +35,7 @@ def make_generator_and_images(folder: Path, count: int = 96) -> None:
     """A generator that nobody trained, and images of its own with a mark on each, which no code can hold."""
     torch.manual_seed(3)
     generator = Generator(GENERATOR).eval()
-    tensors = {**prefixed("decoder.", generator), "latent_avg": generator.mean_latent(500)}
+    tensors = {**prefixed({"decoder.": generator}), "latent_avg": generator.mean_latent(500)}
     config = {"generator": to_dict(GENERATOR)}
     write_safetensors(
         folder / "mine.safetensors", tensors, {"method": "generator", "domain": "faces", "config": config}
