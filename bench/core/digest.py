@@ -63,19 +63,25 @@ def _file_of(item: object) -> Path:
 def _closure(start: Path) -> dict[str, Path]:
     """The file and all that it imports, of the distribution it belongs to and of ours: name -> path."""
     base = _base_of(start)
+    top = _top(start, base)
     found: dict[str, Path] = {}
     left = [start]
     while left:
         path = left.pop()
-        own = _ROOT if path.is_relative_to(_ROOT) and _top(path, _ROOT) in _ROOMS else base
-        name = path.relative_to(own).as_posix()
+        name, module = _place(path, base)
         if name in found or path in _NO_NUMBERS:
             continue
         found[name] = path
-        module = path.relative_to(own).with_suffix("").parts
         for imported in _read(path, path.stat().st_mtime_ns)[1]:
-            left += _resolved(imported, module, path.name == "__init__.py", base, _top(start, base))
+            left += _resolved(imported, module, path.name == "__init__.py", base, top)
     return found
+
+
+@lru_cache(maxsize=4096)
+def _place(path: Path, base: Path) -> tuple[str, tuple[str, ...]]:
+    """A file's name and the parts of its module's, below our root where it is ours, else below `base`."""
+    own = path.relative_to(_ROOT if path.is_relative_to(_ROOT) and _top(path, _ROOT) in _ROOMS else base)
+    return own.as_posix(), own.with_suffix("").parts
 
 
 def _base_of(path: Path) -> Path:
@@ -90,24 +96,30 @@ def _top(path: Path, base: Path) -> str:
     return path.relative_to(base).parts[0].removesuffix(".py")
 
 
-def _resolved(name: str, module: tuple[str, ...], package: bool, base: Path, top: str) -> list[Path]:
-    """Files that an import of `name` runs, packages on the way to it included; [] where it is nobody's of ours."""
+def _resolved(name: str, module: tuple[str, ...], package: bool, base: Path, top: str) -> tuple[Path, ...]:
+    """Files that an import of `name` runs, packages on the way to it included; () where it is nobody's of ours."""
     dots = len(name) - len(name.lstrip("."))
     parts = tuple(part for part in name.lstrip(".").split(".") if part)
     if dots:
         above = module[:-1] if package else module
         parts = above[: len(above) - dots + (1 if package else 0)] + parts
     if not parts:
-        return []
+        return ()
     if parts[0] in _ROOMS:
-        root = _ROOT
-    elif parts[0] == top or (base / f"{parts[0]}.py").is_file():
-        root = base
-    else:
-        return []
+        return _ours(parts)
+    return _files(base, parts) if parts[0] == top or (base / f"{parts[0]}.py").is_file() else ()
+
+
+@lru_cache(maxsize=4096)
+def _ours(parts: tuple[str, ...]) -> tuple[Path, ...]:
+    """As `_files`; which files we have changes with an installation, not while a program runs."""
+    return _files(_ROOT, parts)
+
+
+def _files(root: Path, parts: tuple[str, ...]) -> tuple[Path, ...]:
     folders = [root.joinpath(*parts[:count], "__init__.py") for count in range(1, len(parts) + 1)]
     files = [*folders, root.joinpath(*parts).with_suffix(".py")]
-    return [file.resolve() for file in files if file.is_file()]
+    return tuple(file.resolve() for file in files if file.is_file())
 
 
 @lru_cache(maxsize=1024)
