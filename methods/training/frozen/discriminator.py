@@ -61,7 +61,8 @@ class FastDiscriminator:
         y = _activate(F.conv2d(x, *conv1, padding=1))
         y = F.conv2d(y, kernel, padding=2, groups=x.shape[1])
         y = F.conv2d(y, *conv2, stride=2)
-        shortcut = F.conv2d(F.conv2d(x, kernel, padding=1, groups=x.shape[1]), skip.weight, stride=2)
+        # Blurred only where the skip looks.
+        shortcut = F.conv2d(F.conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1]), skip.weight)
         return torch.add(shortcut, _activate(y), alpha=1 / _GAIN)
 
     def _activated(self, layer: nn.Module) -> _Layer:
