@@ -17,6 +17,7 @@ import torch
 from bench.core.cores import cores
 from bench.core.errors import BenchError, ExitCode, MissingError, UsageError
 from bench.core.files import check_folder
+from methods.nets.memory import keep_pages
 from methods.training.arithmetic import NAMES, settled
 from methods.training.chain import Settings, run_chain
 from methods.training.chain_plan import Chain
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of a training run."""
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
+    keep_pages()
     try:
         check_folder(args.out, "--out")
         group = not args.recipe.endswith(".toml") and "/" not in args.recipe
