@@ -8,11 +8,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from methods.nets.stylegan2 import Generator, State
 from methods.nets.stylegan2.generator import StyledConv, ToRGB
 from methods.nets.stylegan2.layers import ModulatedConv, upsample_rgb
+from methods.training.frozen.styled import StyledWeights, styled
 
 _GAIN = math.sqrt(2.0)
 
@@ -146,19 +146,16 @@ class FastGenerator(nn.Module):
         return rgb
 
     def _conv(self, layer: int, x: Tensor, styles: Styles) -> Tensor:
-        x, weight = x * styles.scale[layer], self.get_buffer(f"weight_{layer}")
-        if layer % 2:
-            blur = self.get_buffer(f"blur_{layer}")
-            x = F.conv2d(F.conv_transpose2d(x, weight, stride=2), blur, padding=1, groups=len(blur))
-        else:
-            x = F.conv2d(x, weight, padding=1)
-        x = torch.addcmul(self.get_buffer(f"added_{layer}"), x, styles.demodulation[layer])
-        x = F.leaky_relu(x, 0.2, inplace=True)  # memory is what the largest maps cost
-        clamp = self.config.clamp
-        return x if clamp is None else x.clamp(-clamp, clamp)
+        blur = self.get_buffer(f"blur_{layer}") if layer % 2 else None
+        weights = StyledWeights(
+            self.get_buffer(f"weight_{layer}"), blur, self.get_buffer(f"added_{layer}"), self.config.clamp
+        )
+        return styled(x, styles.scale[layer], styles.demodulation[layer], weights)
 
     def _rgb(self, index: int, x: Tensor, style: Tensor, skip: Tensor | None) -> Tensor:
-        rgb = F.conv2d(x * style, self.get_buffer(f"rgb_weight_{index}")).float()
+        # A small weight for each image spares two passes over the features, and two more on the way back.
+        weight = self.get_buffer(f"rgb_weight_{index}")[:, :, 0, 0] * style[:, None, :, 0, 0]
+        rgb = torch.bmm(weight, x.flatten(2)).unflatten(2, x.shape[2:]).float()
         rgb = rgb + self.get_buffer(f"rgb_bias_{index}")
         if self.config.clamp is not None:
             rgb = rgb.clamp(-self.config.clamp, self.config.clamp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -79,7 +80,11 @@ def test_generator(generator: Generator, dtype: torch.dtype) -> None:
     assert cosine(gradients[0][1], gradients[1][1]) >= 0.995
 
 
-def test_generator_passes_gradients_to_codes(generator: Generator) -> None:
+@pytest.mark.parametrize("clamp", [None, 0.5])
+def test_generator_passes_gradients_to_codes(clamp: float | None) -> None:
+    generator = seeded(Generator(replace(GENERATOR, clamp=clamp)), 1)
+    assert isinstance(generator, Generator)
+    generator.requires_grad_(False)
     gradients = []
     for net in (FastGenerator(generator, EXACT), generator):
         codes = torch.randn(2, 10, 64, generator=torch.Generator().manual_seed(3)).requires_grad_(True)
@@ -263,3 +268,20 @@ def test_a_quick_prelu_under_autocast_and_with_frozen_slopes() -> None:
     net(x).square().mean().backward()
     assert x.grad is not None
     assert all(p.grad is None for p in net.parameters())
+
+
+def test_quick_relus_overwrite_what_only_they_look_at() -> None:
+    torch.manual_seed(5)
+    slow = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.LeakyReLU(0.1), nn.Sigmoid(), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU()
+    )
+    fast = quicken(deepcopy(slow))
+    overwrites = [layer.inplace for layer in fast if isinstance(layer, nn.ReLU | nn.LeakyReLU)]
+    assert overwrites == [True, False, True], "a sigmoid needs what it made"
+    seen = []
+    for net in (slow, fast):
+        x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(6), requires_grad=True)
+        net(x).square().sum().backward()
+        seen.append([x.grad, *(p.grad for p in net.parameters())])
+    for one, other in zip(*seen, strict=True):
+        assert torch.equal(one, other)
