@@ -17,11 +17,11 @@ from methods.nets.flow.correlation import (
     NeighbourhoodConsensus,
     global_correlation,
     l2_normalise,
-    local_correlation,
     mutual_matching,
 )
 from methods.nets.flow.decoders import leaky, upsampler
 from methods.nets.flow.glunet import Maps
+from methods.nets.flow.local_correlation import local_correlation
 from methods.nets.flow.network import FlowNet, estimate_flow, normalise
 from methods.nets.flow.semantic_glunet import consensus_chain
 from methods.nets.flow.warp import mapping_to_flow, resize_flow, scale_flow, warp

@@ -1,4 +1,4 @@
-"""Matching costs of two feature maps: global, local, mutual, neighbourhood consensus ("flow" card, sections 2-6)."""
+"""Matching costs of two feature maps: global, mutual, neighbourhood consensus ("flow" card, sections 2-6)."""
 
 from __future__ import annotations
 
@@ -37,50 +37,6 @@ def mutual_matching(correlation: Tensor) -> Tensor:
     best_source = correlation.amax(dim=(2, 3), keepdim=True) + 1e-5
     best_target = correlation.amax(dim=(4, 5), keepdim=True) + 1e-5
     return correlation * ((correlation / best_source) * (correlation / best_target))
-
-
-def local_correlation(target: Tensor, source: Tensor, radius: int = 4) -> Tensor:
-    """Each target position against its (2 * radius + 1)^2 neighbours in the (warped) source, zero outside, mean over C.
-
-    Channel k = (dy + radius) * (2 * radius + 1) + (dx + radius) compares target (y, x) with source (y + dy, x + dx).
-    Tiles of 2r x 2r target positions meet their 4r x 4r source windows in one matrix product, and the wanted products
-    are read off its diagonals: three times the arithmetic of the plain formula, at the speed of a matrix product,
-    forwards and backwards.
-
-    Args:
-        target: (N, C, h, w), source: (N, C, h, w).
-
-    Returns:
-        (N, (2 * radius + 1)^2, h, w).
-    """
-    channels, height, width = target.shape[1:]
-    tile, side = 2 * radius, 2 * radius + 1
-    rows, columns = -(-height // tile), -(-width // tile)
-    spare = (columns * tile - width, rows * tile - height)
-    target_tiles = _tiles(F.pad(target, (0, spare[0], 0, spare[1])), tile)
-    source_tiles = _tiles(F.pad(source, (radius, radius + spare[0], radius, radius + spare[1])), tile)
-    windows = torch.cat((source_tiles[:, :-1], source_tiles[:, 1:]), dim=3)
-    windows = torch.cat((windows[:, :, :-1], windows[:, :, 1:]), dim=4)
-    products = target_tiles.flatten(3, 4) @ windows.flatten(3, 4).transpose(3, 4)
-    return (_diagonals(products, tile, side) / channels)[..., :height, :width]
-
-
-def _tiles(features: Tensor, tile: int) -> Tensor:
-    """(N, C, h, w) cut into (N, h / tile, w / tile, tile, tile, C)."""
-    cut = features.unflatten(3, (-1, tile)).unflatten(2, (-1, tile))
-    return cut.permute(0, 2, 4, 3, 5, 1)
-
-
-def _diagonals(products: Tensor, tile: int, side: int) -> Tensor:
-    """Products (N, R, C, tile^2, (2 tile)^2) of tiles and windows -> (N, side^2, R * tile, C * tile)."""
-    batch, rows, columns = products.shape[:3]
-    window = 2 * tile
-    products = products.contiguous()
-    position = window * window
-    strides = (*products.stride()[:3], tile * position + window, position + 1, window, 1)
-    # Position (y, x) of a tile looks at window cell (y + dy, x + dx): walking y or x moves both axes at once.
-    looks = products.as_strided((batch, rows, columns, tile, tile, side, side), strides)
-    return looks.permute(0, 5, 6, 1, 3, 2, 4).reshape(batch, side * side, rows * tile, columns * tile)
 
 
 class Conv4d(nn.Module):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.nets.flow.correlation import global_correlation, l2_normalise, local_correlation, mutual_matching
+from methods.nets.flow.correlation import global_correlation, l2_normalise, mutual_matching
 from methods.nets.flow.decoders import (
     REFINE_WIDTHS,
     WIDTHS,
@@ -25,6 +25,7 @@ from methods.nets.flow.decoders import (
     refine,
     upsampler,
 )
+from methods.nets.flow.local_correlation import local_correlation
 from methods.nets.flow.warp import full_precision, mapping_to_flow, resize_flow, scale_flow, warp
 
 FlowKind = Literal["warpc_glunet", "warpc_semantic_glunet"]

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.nets.flow.correlation import Conv4d, local_correlation, mutual_matching
+from methods.nets.flow import local_correlation as local_correlation_module
+from methods.nets.flow.correlation import Conv4d, mutual_matching
 from methods.nets.flow.glunet import FlowConfig, Maps
+from methods.nets.flow.local_correlation import local_correlation
 from methods.nets.flow.network import FlowNet, build_head, estimate_flow
 from methods.nets.flow.vgg_pyramid import PyramidConfig
 from methods.nets.flow.warp import mapping_to_flow, pixel_grid, scale_flow, warp
@@ -36,6 +38,25 @@ def test_local_correlation_is_the_plain_formula_forwards_and_backwards(size: tup
         results.append((costs.detach(), target.grad, source.grad))
     for ours, plain in zip(*results, strict=True):
         torch.testing.assert_close(ours, plain)
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_local_correlation_is_the_same_however_many_images_fit_a_cache(
+    order: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    maps = [torch.randn(5, 6, 13, 9, generator=random).contiguous(memory_format=order) for _ in range(2)]
+    seen = []
+    for cached in (1, 3 * 4 * 4 * 8**4, 1 << 30):  # one image at a time; three, then two; all
+        monkeypatch.setattr(local_correlation_module, "_CACHED", cached)
+        target, source = (map_.clone().requires_grad_() for map_ in maps)
+        costs = local_correlation(target, source)
+        assert costs.is_contiguous(memory_format=order)
+        costs.square().sum().backward()
+        seen.append((costs.detach(), target.grad, source.grad))
+    for some in seen[:-1]:
+        for one, other in zip(some, seen[-1], strict=True):
+            torch.testing.assert_close(one, other)
 
 
 def test_local_correlation_names_neighbours_in_rows() -> None:
