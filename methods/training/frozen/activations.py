@@ -32,7 +32,7 @@ class _PReLU(torch.autograd.Function):
         of_x = rising.addcmul_(falling, slopes.to(x.dtype).view(1, -1, *[1] * (x.dim() - 2)))
         if not ctx.needs_input_grad[1]:  # type: ignore[attr-defined]
             return of_x, None
-        of_slopes = (falling * x).sum([axis for axis in range(x.dim()) if axis != 1])
+        of_slopes = falling.mul_(x).sum([axis for axis in range(x.dim()) if axis != 1])
         return of_x, of_slopes.to(slopes.dtype)
 
 
