@@ -15,7 +15,7 @@ from methods.nets.flow.network import FlowNet
 from methods.nets.stylegan2 import Discriminator, Generator
 from methods.styleres.pipeline import StyleRes
 from methods.training.bases import BaseEncoder, load_base_encoder
-from methods.training.frozen import FastCritics, FastEncoder, FastGenerator, frozen_copy
+from methods.training.frozen import FastCritics, FastEncoder, FastGenerator, frozen_copy, quicken
 from methods.training.paths import Base
 from methods.training.residual.options import Options
 from methods.training.task import Context
@@ -72,7 +72,7 @@ def new_model(options: Options, context: Context) -> StyleRes:
             assert part is not None
             part.eval().requires_grad_(False)
     for net in flow_parts(model).values():
-        net.to(memory_format=torch.channels_last)  # three times as fast in float32
+        quicken(net).to(memory_format=torch.channels_last)  # three times as fast in float32
     return model.to(context.device)
 
 

@@ -24,7 +24,7 @@ from bench.world.scene import FACE_FIELDS, Scene
 from bench.world.truth import STILL, TrueFlow, edited, layers, true_flow
 from methods.nets.flow.network import FlowNet, normalise
 from methods.training.edit_figures import LEAST_MOVE, flow_figures, full_size
-from methods.training.frozen import match_layout
+from methods.training.frozen import match_layout, quicken
 from methods.training.grids import grid
 from methods.training.processes import Processes
 from methods.training.recipe import Recipe
@@ -119,7 +119,7 @@ class TeacherTask(Task):
 
     def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
         self.recipe, self.options, self.context = recipe, options, context
-        network = FlowNet(WORLD_FLOW, WORLD_PYRAMID)
+        network = quicken(FlowNet(WORLD_FLOW, WORLD_PYRAMID))
         # On a CPU bfloat16 convolutions in channels_last order give weights of few channels NaN for a gradient.
         plain = context.device.type == "cpu" and recipe.bfloat16
         self._order = torch.contiguous_format if plain else torch.channels_last
