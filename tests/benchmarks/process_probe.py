@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from methods.nets.memory import keep_pages
 from methods.training.arithmetic import arithmetic_of, settled
 from methods.training.processes import Processes
 from methods.training.recipe import load_recipe
@@ -28,6 +29,7 @@ WARM_UP = 8  # steps, until everything that joins every few steps has had its tu
 
 def main(recipe: str, steps: int, cores: list[int], changes: list[str]) -> None:
     torch.set_num_threads(1)
+    keep_pages()  # as a training does
     device = torch.device("cpu")
     processes = Processes.join(device)
     if hasattr(os, "sched_setaffinity"):

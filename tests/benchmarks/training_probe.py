@@ -51,9 +51,11 @@ def _new(recipe: str, batch: int, changes: list[str]) -> Any:
 
     import torch
 
+    from methods.nets.memory import keep_pages
     from methods.training.recipe import load_recipe
     from methods.training.task import Context
 
+    keep_pages()  # as a training does
     loaded = load_recipe(recipe, [f"batch={batch}", *changes])
     task = import_module(f"methods.training.tasks.{loaded.task}").build(loaded, Context(Path(tempfile.mkdtemp())))
 
