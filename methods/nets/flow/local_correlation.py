@@ -137,7 +137,7 @@ class _Cut(NamedTuple):
         """A view (n, rows, columns, tile, tile, tile + 1, tile + 1) of products that lie in memory in their order."""
         tile, window, side = self.tile, 2 * self.tile, self.tile + 1
         area, cells = tile**2 * window**2, window**2
-        strides = (self.rows * self.columns * area, self.columns * area, area)
+        tiles = (self.rows * self.columns * area, self.columns * area, area)
         # Position (y, x) of a tile looks at window cell (y + dy, x + dx): walking y or x moves both axes at once.
-        strides = (*strides, tile * cells + window, cells + 1, window, 1)
-        return products.as_strided((count, self.rows, self.columns, tile, tile, side, side), strides)
+        looks = (tile * cells + window, cells + 1, window, 1)
+        return products.as_strided((count, self.rows, self.columns, tile, tile, side, side), (*tiles, *looks))

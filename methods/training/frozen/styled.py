@@ -68,7 +68,7 @@ class _Styled(torch.autograd.Function):
         if weights.clamp is not None:
             made.clamp_(-weights.clamp, weights.clamp)
         kept = x if for_scale else None, plain if for_demodulation else None
-        ctx.save_for_backward(scale, demodulation, made, *kept)
+        ctx.save_for_backward(scale, demodulation, made, *kept)  # type: ignore[arg-type]
         ctx.weights = weights  # type: ignore[attr-defined]
         return made
 
