@@ -108,7 +108,7 @@ def paper_figure(
     images: Sequence[str] = (),
     methods: Sequence[str] = (),
 ) -> Grid:
-    """One of the paper's picture figures from the images a run kept; see `figures.paper`. Raises UsageError."""
+    """One of the paper's image figures from the images a run kept; see `figures.paper`. Raises UsageError."""
     from reports.figures.costs import cost_lines
     from reports.figures.paper import draw_figure, select_images
     from reports.figures.run_images import read_images

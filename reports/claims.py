@@ -22,7 +22,7 @@ from reports.naming import RECONSTRUCTION, method_title
 from reports.seeds import first_seed, seed_of
 from reports.writers.csv import csv_text
 
-Verdict = Literal["holds", "does not hold", "not separable"]
+Verdict = Literal["holds", "does not hold", "not separable", "too few images"]
 _FILE = Path(__file__).parent / "claims.toml"
 
 
@@ -48,7 +48,8 @@ class Finding:
     Attributes:
         sentence: The claim about these methods.
         paper: Where the paper has it.
-        verdict: By the interval: all of it on the claim's side, all on the other, or neither.
+        verdict: By the interval: all of it on the claim's side, all on the other, or neither; none from fewer images
+            than the protocol's `smallest_marked`.
         measure: What was compared, and over which passes.
         value, low, high: Mean difference, signed so that above 0 (or `bound`) speaks for the claim; its 95 % interval.
         n: Images in it; 0 for runtimes.
@@ -152,7 +153,9 @@ def _finding(claim: Claim, metric: str, pair: tuple[str, str], apart: Sequence[p
     value = float(together.mean()) if len(together) else 0.0
     alone = [float(gains.mean()) - claim.bound for gains in apart]
     verdict: Verdict = "not separable"
-    if low is not None and high is not None and (low > 0 or high < 0):
+    if len(together) < known.numbers.smallest_marked:
+        verdict = "too few images"
+    elif low is not None and high is not None and (low > 0 or high < 0):
         verdict = "holds" if low > 0 else "does not hold"
     item = known.facts.metric(metric, known.protocol)
     over = "reconstruction" if claim.passes == (RECONSTRUCTION,) else " ".join(claim.passes).replace("-", "−")
@@ -168,7 +171,7 @@ def _finding(claim: Claim, metric: str, pair: tuple[str, str], apart: Sequence[p
         len(together),
         len(apart),
         sum((one > 0) == (value > 0) for one in alone),
-        claim.tried if verdict != "holds" else "",
+        claim.tried if verdict in ("does not hold", "not separable") else "",
     )
 
 

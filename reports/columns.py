@@ -29,6 +29,7 @@ class Metric:
         help: One or two sentences for the reader.
         place: Position among the columns.
         better: Which way is better: the protocol's word, or for what no protocol lists that of `columns.toml`.
+        unit: What axes of figures add to the label; "" for a number without one.
     """
 
     name: str
@@ -39,11 +40,17 @@ class Metric:
     help: str
     place: int
     better: Better = "none"
+    unit: str = ""
 
     @property
     def arrow(self) -> str:
         """Which way is better: "↓", "↑", or "" where neither is."""
         return ARROWS[self.better]
+
+    @property
+    def axis(self) -> str:
+        """The label with its unit, for an axis: "PSNR (dB)"."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def shown_for(self, reconstruction: bool) -> bool:
         """Whether a pass of that kind shows this metric in a table."""

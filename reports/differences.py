@@ -47,7 +47,7 @@ def _table(table: Table, methods: Sequence[Row], places: Sequence[int], standing
             blocks.append(Block(block.title, shown, block.counts, _few(table, block, notes)))
     return Table(
         slug=f"differences-{table.slug}",
-        title=f"{table.title}: differences to the best, picture by picture",
+        title=f"{table.title}: differences to the best, image by image",
         protocol=table.protocol,
         blocks=tuple(blocks),
         rows=rows,

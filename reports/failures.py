@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failure:
-    """Failures of one kind: the same method, pass, metric and reason; `pictures` in order."""
+    """Failures of one kind: the same method, pass, metric and reason; `images` in order."""
 
     method: str
     pass_name: str

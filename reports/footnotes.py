@@ -63,7 +63,7 @@ def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], not
         _attach(noted, own, notes.number(f"{', '.join(titles)}: {note}."))
     sizes, sets = _set_sizes(summaries, facts, columns)
     if sizes:
-        _attach(noted, sets, notes.number(f"Pictures made / real pictures that sets are compared by: {sizes}."))
+        _attach(noted, sets, notes.number(f"Images made / real images that sets are compared by: {sizes}."))
     _note_few(summaries, facts, columns, notes, noted)
     return noted
 
@@ -84,11 +84,11 @@ def _note_few(summaries: Summaries, facts: Facts, columns: Sequence[Column], not
         most = max(sizes, default=0)
         if most == 1:
             sentence = (
-                "n = 1: a single picture has no interval and no distance of sets; the best is marked from "
+                "n = 1: a single image has no interval and no distance of sets; the best is marked from "
                 f"n = {smallest} on."
             )
         elif 0 < most < smallest and len(sizes) > 1 and column.metric.better != "none":
-            sentence = f"Too few pictures to call a method better: the best is marked from n = {smallest} on."
+            sentence = f"Too few images to call a method better: the best is marked from n = {smallest} on."
         else:
             continue
         _attach(noted, [column], notes.number(sentence))
@@ -97,9 +97,9 @@ def _note_few(summaries: Summaries, facts: Facts, columns: Sequence[Column], not
 def small_set_note(label: str, title: str, count: int, needed: int, protocol: str) -> str:
     """Why a set metric has no number here: its sets are too small."""
     if count < 2:
-        return f"{label}: a distance between sets needs more than one picture."
+        return f"{label}: a distance between sets needs more than one image."
     return (
-        f"{label} of {title} compares different people and is left out: with {count:,} pictures it cannot tell a "
+        f"{label} of {title} compares different people and is left out: with {count:,} images it cannot tell a "
         f"perfect edit from none; {protocol} gives it from {needed:,}."
     )
 

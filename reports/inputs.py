@@ -30,7 +30,7 @@ def reference_count(cell: Cell | None) -> int | None:
 
 
 def needed_count(cell: Cell | None) -> int | None:
-    """Pictures on either side from which the protocol gives a set metric a number, where there are fewer; else None."""
+    """Images on either side from which the protocol gives a set metric a number, where there are fewer; else None."""
     return None if cell is None else cell.needs_n
 
 

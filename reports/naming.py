@@ -16,20 +16,20 @@ REFERENCE_TITLES = {
 # What the floors of a run measure; tables print it once below, with their number of images.
 REFERENCE_NOTES = {
     "real": (
-        "the pass's input pictures as they are: what doing nothing scores. A dash: a set has no distance to itself, "
-        "and a picture as it is no flow"
+        "the input images themselves, not edited: what doing nothing scores. A dash: a set has no distance to itself, "
+        "and an image that is not edited no flow"
     ),
     "truth": (
-        "the true edit that was asked for, rendered: what a perfect method would score. A dash: it is not held against "
-        "itself"
+        "the true edit that was asked for, rendered: what a perfect method would score. A dash: it is not compared "
+        "with itself"
     ),
     "real-halves": (
-        "one random half of the pass's real pictures against the other. With fewer pictures a Fréchet distance is "
-        "larger, and a reconstruction, made of the very pictures it is compared with, may lie below. A dash: halves "
-        "have no picture in common to compare"
+        "one random half of the pass's real images against the other. With fewer images a Fréchet distance is "
+        "larger, and a reconstruction, made of the very images it is compared with, may lie below. A dash: halves "
+        "have no image in common to compare"
     ),
     "real-jpeg": (
-        "the pass's real pictures before JPEG against the same after it: what storing alone costs. A dash: not "
+        "the pass's real images before JPEG against the same after it: what storing alone costs. A dash: not "
         "measured without an edit"
     ),
 }

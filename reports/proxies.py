@@ -2,7 +2,7 @@
 asked for.
 
 Where the true edit is known, a proxy (Fréchet distance, identity to the input) can be checked: does it put the
-methods in the order in which their pictures are near to what was asked? The rank correlation is resampled over
+methods in the order in which their images are near to what was asked? The rank correlation is resampled over
 people, all methods with the same people, so its interval says how far the order itself is settled.
 """
 
@@ -155,7 +155,7 @@ def _sets(
     features: Features,
     seed: int,
 ) -> np.ndarray | None:
-    """As `_means`, for a Fréchet distance: resampled to first order, by each picture's influence on it."""
+    """As `_means`, for a Fréchet distance: resampled to first order, by each image's influence on it."""
     try:
         real = features.references(edit, metric)
         estimates = [frechet_estimate(features.of(each, metric), real) for _, each in own.groupby("method")]

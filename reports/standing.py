@@ -67,11 +67,11 @@ def intervals_apart(one: Entry, other: Entry) -> bool:
 def rule_text(smallest: int) -> str:
     """The rule in a sentence, for the legends of tables."""
     return (
-        "marked only where told from every other method: the 95 % interval of their difference picture by picture "
-        f"leaves out 0 (distances between sets: intervals that do not overlap), from {smallest} pictures on"
+        "marked only where told from every other method: the 95 % interval of their difference image by image "
+        f"leaves out 0 (distances between sets: intervals that do not overlap), from {smallest} images on"
     )
 
 
 def difference_text(smallest: int) -> str:
     """What a marked difference is, for the legends of tables of differences."""
-    return f"the 95 % interval of the difference leaves out 0, over {smallest} pictures or more"
+    return f"the 95 % interval of the difference leaves out 0, over {smallest} images or more"

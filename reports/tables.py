@@ -122,9 +122,7 @@ def _noted_seeds(rows: Sequence[Row], columns: Sequence[Column], notes: Notes) -
     found = []
     for row in seed_rows(rows, columns):
         dashes = any(entry.word == DASH for entry in row.entries)
-        number = (
-            notes.number("Over seeds. A dash: not every seed has this number, of all its pictures.") if dashes else 0
-        )
+        number = notes.number("Over seeds. A dash: not every seed has this number, of all its images.") if dashes else 0
         found.append(replace(row, note=number))
     return found
 
@@ -175,7 +173,7 @@ def _block(summaries: Summaries, facts: Facts, protocol: str, selection: Selecti
 
 
 def _has(summaries: Summaries, facts: Facts, pass_name: str, column: str) -> bool:
-    """Whether a method has this cell, and not only for want of pictures no number in it."""
+    """Whether a method has this cell, and not only for want of images no number in it."""
     return any(
         column in cells and needed_count(cells[column]) is None
         for (method, own), cells in summaries.items()
@@ -184,7 +182,7 @@ def _has(summaries: Summaries, facts: Facts, pass_name: str, column: str) -> boo
 
 
 def image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> tuple[int, ...]:
-    """Pictures that went into each pass of these columns, in the order of the passes."""
+    """Images that went into each pass of these columns, in the order of the passes."""
     counts = []
     for shown in dict.fromkeys(column.pass_name for column in columns):
         wanted = {f"{c.metric.name}@{c.protocol}" for c in columns if c.pass_name == shown}
@@ -224,7 +222,7 @@ def _why_dash(cell: Cell | None, column: Column) -> str:
         return small_set_note(label, column.pass_name.block, cell.n, needed, column.protocol)
     if column.metric.name.startswith("flow_"):
         return f"{label}: this method estimates no flow."
-    return f"{label}: no picture of this method has a value."
+    return f"{label}: no image of this method has a value."
 
 
 def _from_cell(cell: Cell, notes: Notes) -> Entry:
@@ -233,7 +231,7 @@ def _from_cell(cell: Cell, notes: Notes) -> Entry:
         note = notes.number("Not computed: the run lacks these results; its own command carries on.")
         return Entry(n=cell.n, failed=cell.failed, rule=cell.rule, word="not computed", note=note, part=part)
     if value is None:
-        whole = f"all {cell.failed:,} pictures" if cell.failed > 1 else "the only picture"
+        whole = f"all {cell.failed:,} images" if cell.failed > 1 else "the only image"
         note = notes.number(f"No number: {whole} failed; the reasons are in the failure list.")
         return Entry(n=cell.n, failed=cell.failed, rule=cell.rule, word="failed", note=note)
     low, high = bounds or (None, None)

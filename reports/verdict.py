@@ -13,16 +13,17 @@ _MOST_NAMES = 3
 
 
 def verdicts(rows: Sequence[Row], blocks: Sequence[Block], standing: Standing) -> tuple[str, ...]:
-    """One sentence a block: who leads in what, alone or together. None with fewer than two methods."""
+    """Who leads in what, alone or together: a sentence a block, or for several. None with fewer than two methods."""
     methods = [row for row in rows if row.kind == "method" and row.absent is None]
     if len({row.name for row in methods}) < 2:
         return ()
-    sentences, start = [], 0
+    found: dict[str, list[str]] = {}
+    start = 0
     for block in blocks:
-        sentence = _sentence(methods, list(enumerate(block.columns, start)), standing)
-        sentences += [f"{block.title}: {sentence}"] if sentence else []
+        if sentence := _sentence(methods, list(enumerate(block.columns, start)), standing):
+            found.setdefault(sentence, []).append(block.title)
         start += len(block.columns)
-    return tuple(sentences)
+    return tuple(f"{_listed(titles)}: {sentence}" for sentence, titles in found.items())
 
 
 def unequal_changes(rows: Sequence[Row], columns: Sequence[Column], standing: Standing) -> tuple[str, ...]:
@@ -59,9 +60,9 @@ def _sentence(methods: Sequence[Row], columns: Sequence[tuple[int, Column]], sta
         parts.append(f"no method stands apart in {_listed(open_ones)}")
     if few and not parts:
         smallest = standing.facts.smallest_marked(columns[0][1].protocol)
-        return f"fewer than {smallest} pictures, too few to tell methods apart."
+        return f"fewer than {smallest} images, too few to tell methods apart."
     if few:
-        parts.append(f"too few pictures to tell in {_listed(few)}")
+        parts.append(f"too few images to tell in {_listed(few)}")
     return "; ".join(parts) + "." if parts else ""
 
 

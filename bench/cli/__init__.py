@@ -32,7 +32,7 @@ COMMANDS = {
     "time": ("time_command", "time methods, stage by stage"),
     "report": ("report_command", "make a run's tables and pages again; merge several runs"),
     "cache": ("cache_command", "what runs take on disk, and remove what nobody would use"),
-    "compare": ("compare_command", "two methods of a run, picture by picture"),
+    "compare": ("compare_command", "two methods of a run, image by image"),
     "gate": ("gate_command", "compare two runs and exit 1 when the second is worse"),
     "leaderboard": ("leaderboard_command", "one page of many results files; check a submission"),
     "synthetic": ("synthetic_command", "write the synthetic world to disk"),

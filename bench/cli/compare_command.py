@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     shown = [item for item in found if metric_of(item).shown_for(item.edit == "reconstruction")]
     if not shown:
         raise MissingError(
-            f"{options.run} has no picture that both {options.first} and {options.second} made",
+            f"{options.run} has no image that both {options.first} and {options.second} made",
             f"python run_bench.py report {options.run} says what they lack",
         )
     shown.sort(key=lambda item: (order[item.edit], item.column.partition("@")[2], metric_of(item).place))
@@ -78,13 +78,13 @@ def metric_name(item: Difference) -> str:
 
 
 def _print(items: Sequence[Difference], first: str, second: str) -> None:
-    print(f"{second} - {first}: means over the same pictures, with 95 % intervals")
+    print(f"{second} - {first}: means over the same images, with 95 % intervals")
     for (edit, protocol), group in groupby(items, key=lambda item: (item.edit, item.column.partition("@")[2])):
         own = list(group)
         print(f"\n{edit}, {protocol}, n = {max(item.n for item in own)}")
         show([_texts(item, first, second) for item in own], ("column", first, second, "verdict", "difference"))
         if any(item.verdict == "too few" for item in own):
-            print("Too few: below the protocol's smallest number of pictures, no method is called better.")
+            print("Too few: below the protocol's smallest number of images, no method is called better.")
         if any(metric_name(item) == "achieved" and _another_edit(item) for item in own):
             print("They changed the attribute by different amounts: this is not one edit.")
 

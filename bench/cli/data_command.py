@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="look at headers only, decode nothing")
     parser.add_argument(
         "--faces", type=_faces, default=SOME_FACES, metavar="N|all",
-        help=f"look for a face in so many pictures, where a detector is here (default: {SOME_FACES}; --quick: 0)",
+        help=f"look for a face in so many images, where a detector is here (default: {SOME_FACES}; --quick: 0)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
 

@@ -60,14 +60,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--labels", metavar="FILE|M:F",
-        help="scores: a CSV file (sample,smile / 0,0.7), or MODULE:FUNCTION of pictures (N, 3, H, W) in [-1, 1] "
+        help="scores: a CSV file (sample,smile / 0,0.7), or MODULE:FUNCTION of images (N, 3, H, W) in [-1, 1] "
         "(default: the synthetic world's regressor)",
     )  # fmt: skip
     how.add_argument("--attributes", metavar="A,B", help="which of them (default: all)")
-    how.add_argument("--samples", type=whole(1), default=2000, metavar="N", help="pictures generated")
+    how.add_argument("--samples", type=whole(1), default=2000, metavar="N", help="images generated")
     how.add_argument("--components", type=whole(1), default=80, metavar="K", help="components of a PCA")
     how.add_argument("--seed", type=seed, default=0, help="of the samples; their numbers in a CSV file go with it")
-    how.add_argument("--pictures", type=Path, metavar="DIR", help="only write the samples' pictures, to be scored")
+    how.add_argument("--pictures", type=Path, metavar="DIR", help="only write the samples' images, to be scored")
     how.add_argument("--output", type=Path, metavar="FILE", help="safetensors file to write")
 
 

@@ -98,7 +98,7 @@ def _head(
     results = "?" if None in todo else f"{sum(number or 0 for number in todo):,}"
     rows = [
         ("run", str(folder)),
-        ("pictures", f"{count} of {config.data.name}, {config.data.split}"),
+        ("images", f"{count} of {config.data.name}, {config.data.split}"),
         ("protocols", ", ".join(evaluator.protocol for evaluator in assembly.work.evaluators)),
         ("results", f"{results} to compute, {sum(cell.done for cell in cells):,} there"),
         *(("note", note) for note in (*assembly.notes, *notes)),
@@ -111,7 +111,7 @@ def _cells_table(cells: Sequence[PlannedCell]) -> list[str]:
     blocks: dict[tuple[str, str], list[PlannedCell]] = {}
     for cell in cells:
         blocks.setdefault((cell.method, cell.pass_name), []).append(cell)
-    rows = [("method", "pass", "strength", "subset", "pictures", "done")]
+    rows = [("method", "pass", "strength", "subset", "images", "done")]
     last = ""
     for (method, column), found in blocks.items():
         first = found[0]

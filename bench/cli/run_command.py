@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--align", action="store_true", help="crop photographs of faces as FFHQ does (pip extra: align)")
     what.add_argument("--face", type=int, metavar="N", help="align this face of each, the largest is 1")
     what.add_argument("--split", help="split of the data set")
-    what.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    what.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     what.add_argument(
         "--checkpoint", action="append", default=[], metavar="NAME=FILE",
         help="checkpoint of a method (again for each file)",
@@ -53,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--name", help="name of the run (default: made of what is asked)")
     how.add_argument("--seed", type=int, help="seed of everything random")
     how.add_argument("--device", help="auto, cpu, cuda or mps")
-    how.add_argument("--batch", type=int, metavar="N", help="pictures held at a time; numbers do not depend on it")
+    how.add_argument("--batch", type=int, metavar="N", help="images held at a time; numbers do not depend on it")
     how.add_argument("--steps", type=int, metavar="N", help="steps an image of methods that optimise (pti)")
     how.add_argument("--backend", metavar="NAME", help="who runs the parts: local, dask or slurm")
     how.add_argument("--parts", type=int, metavar="N", help="parts for dask or slurm")

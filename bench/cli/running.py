@@ -133,7 +133,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
     workers = min(possible(work.device, config.run.workers), groups) if shard.size == 1 else 1
     backend = config.run.backend
     shared = f", by {backend}" if backend != "local" else f", {workers} processes" if workers > 1 else ""
-    tell(f"{folder}: {len(todo)} results to compute, {len(work.images)} pictures, on {work.device}{shared}")
+    tell(f"{folder}: {len(todo)} results to compute, {len(work.images)} images, on {work.device}{shared}")
     with _Bar(len(todo)) as bar:
         if backend != "local" and shard.size == 1:
             remote = RemoteJob(config, folder.resolve(), work.machine, share=not options.fresh)

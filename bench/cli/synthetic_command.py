@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("export",), help="write images and attributes")
     parser.add_argument("folder", type=Path, metavar="DIR", help="the folder to write")
     parser.add_argument("--split", default="test", help="train, val or test")
-    parser.add_argument("--limit", type=whole(1), metavar="N", help="only the first N pictures")
+    parser.add_argument("--limit", type=whole(1), metavar="N", help="only the first N images")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -30,10 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FILE", help="checkpoint of a method")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--threads", type=whole(1, 1024), metavar="N", help="threads of the CPU")
-    parser.add_argument(
-        "--samples", type=whole(1), default=10, metavar="N", help="timed pictures a method (paper: 2000)"
-    )
-    parser.add_argument("--warm-up", type=whole(0), default=20, metavar="N", help="most pictures before them")
+    parser.add_argument("--samples", type=whole(1), default=10, metavar="N", help="timed images a method (paper: 2000)")
+    parser.add_argument("--warm-up", type=whole(0), default=20, metavar="N", help="most images before them")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast, with its deviation")
     parser.add_argument("--legacy-async", action="store_true", help="do not wait for the GPU (diagnosis only)")
     parser.add_argument("--into", type=Path, metavar="RUN", help="keep the times in a run's timing.json")

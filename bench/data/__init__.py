@@ -77,7 +77,7 @@ def list_images(name: str, root: Path | str, split: str = "test") -> Listing:
 def _places(folder: Path, listing: Listing) -> list[str]:
     """Which folders below its own a data set's files lie in, in a sentence; [] for its own."""
     used = sorted({entry.path.parent for entry in listing.entries if entry.path} - {folder})
-    return [f"pictures from {some([f'{path.relative_to(folder).as_posix()}/' for path in used])}"] if used else []
+    return [f"images from {some([f'{path.relative_to(folder).as_posix()}/' for path in used])}"] if used else []
 
 
 def open_dataset(
@@ -111,15 +111,15 @@ def open_dataset(
         _refuse_others(kind, Path(root))
     if missing:
         check = f"python run_bench.py data check --data {kind.name} --root {root}"
-        fault = f"{root}: {len(missing)} of {len(entries)} {split} pictures are missing: {some(missing)}"
+        fault = f"{root}: {len(missing)} of {len(entries)} {split} images are missing: {some(missing)}"
         if len(missing) == len(entries):
             fault = f"{fault}; there instead: {lies_there(Path(root))}"
         own = _own_folder(kind)
         otherwise = f", or --data {own.name}:{root} where they are your own" if own else ""
-        raise MissingError(fault, f"{check}, or --split all for the pictures that are there{otherwise}")
+        raise MissingError(fault, f"{check}, or --split all for the images that are there{otherwise}")
     if not entries:
         there = f"there instead: {lies_there(Path(root))}"
-        raise MissingError(f"{root}: no pictures of {kind.name}, split {split}; {there}", kind.source)
+        raise MissingError(f"{root}: no images of {kind.name}, split {split}; {there}", kind.source)
     strict = kind.strict and face is None
     files = FileDataset(kind.name, kind.domain, entries, find_domain(kind.domain).aspect if strict else None)
     if face is None:
@@ -134,7 +134,7 @@ def _refuse_others(kind: Kind, root: Path) -> None:
     own = _own_folder(kind)
     if own is not None and own.listing is not None and (there := own.listing(root, "all").entries):
         raise MissingError(
-            f"{root} holds {len(there)} pictures, none of {kind.name}'s",
+            f"{root} holds {len(there)} images, none of {kind.name}'s",
             f"to run on them as a folder of your own: --data {own.name}:{root}",
         )
 

@@ -19,7 +19,7 @@ SPLITS = ("test", "train", "all")
 MARKS = ("cars_test", "cars_train", "car_ims", "cars_annos.mat")
 SOURCE = (
     "Stanford Cars' own address is dead (github.com/pytorch/vision/issues/7545): bring a copy with "
-    "cars_test/00001.jpg to 08041.jpg, or car_ims/ with cars_annos.mat, or a plain folder of the test pictures"
+    "cars_test/00001.jpg to 08041.jpg, or car_ims/ with cars_annos.mat, or a plain folder of the test images"
 )
 # Bytes of cars_annos.mat, once it is unpacked: it has 16,185 rows of eight fields, some six megabytes.
 _MOST_MARKS, _MOST_ELEMENTS = 24 << 20, 100
@@ -30,7 +30,7 @@ _ORDERS: dict[bytes, Literal["little", "big"]] = {b"IM": "little", b"MI": "big"}
 
 
 def listing(root: Path, split: str) -> Listing:
-    """Pictures of a split. The layout is told by what is there; "all" is every image found.
+    """Images of a split. The layout is told by what is there; "all" is every image found.
 
     - A: `cars_test/` and `cars_train/` (also one or two folders down), names by the rule 00001.jpg to 08041.jpg /
       08144.jpg.
@@ -66,7 +66,7 @@ def _single_folder(base: Path, split: str) -> Listing:
     marks = _test_marks(called(base, "cars_annos.mat") or base / "cars_annos.mat")
     names = sorted(name for name, is_test in marks.items() if is_test == (split == "test"))
     expected = CARS_TEST if split == "test" else CARS_TRAIN
-    doubt = f"cars_annos.mat marks {len(names)} {split} pictures, expected {expected}"
+    doubt = f"cars_annos.mat marks {len(names)} {split} images, expected {expected}"
     doubts = [] if len(names) == expected else [doubt]
     return Listing([Entry(name, found.get(name)) for name in names], notes, doubts)
 
@@ -76,12 +76,12 @@ def _plain(root: Path, split: str) -> Listing:
     if not set(numbered) <= set(cars_names("test")):
         numbered = {path.name: path for path in image_files(root)}
     found = numbered
-    notes = ["a plain folder, all of it taken for test pictures"]
+    notes = ["a plain folder, all of it taken for test images"]
     if split == "train":
         raise MissingError(f"{root}: a plain folder has no train split", SOURCE)
     if split == "test" and found and set(found) <= set(cars_names("test")):
         return Listing([Entry(name, found.get(name)) for name in cars_names("test")], notes)
-    doubts = [] if len(found) == CARS_TEST else [f"{len(found)} pictures, Stanford Cars' test split has {CARS_TEST}"]
+    doubts = [] if len(found) == CARS_TEST else [f"{len(found)} images, Stanford Cars' test split has {CARS_TEST}"]
     return Listing([Entry(name, found[name]) for name in sorted(found)], notes, doubts)
 
 
@@ -90,7 +90,7 @@ def _test_marks(path: Path) -> dict[str, bool]:
     from scipy.io import loadmat
 
     if not path.exists():
-        raise MissingError(f"{path}: missing; it says which pictures of car_ims/ are test pictures", SOURCE)
+        raise MissingError(f"{path}: missing; it says which images of car_ims/ are test images", SOURCE)
     try:
         rows = loadmat(io.BytesIO(_unpacked(path)), squeeze_me=True)["annotations"]
         return {Path(_text(row["relative_im_path"])).name: bool(int(row["test"])) for row in rows}

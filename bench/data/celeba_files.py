@@ -88,7 +88,7 @@ def read_mapping(path: Path) -> dict[int, int]:
             continue
         index = _index(path, number, fields[0])
         if index in originals:
-            raise MissingError(f"{path}, line {number}: picture {index} is listed twice")
+            raise MissingError(f"{path}, line {number}: image {index} is listed twice")
         originals[index] = _original(path, number, fields[1:])
     _complete(path, sorted(originals), None)
     return originals
@@ -130,7 +130,7 @@ def _number(name: str) -> int | None:
 def _index(path: Path, line: int, name: str) -> int:
     index = _number(name)
     if index is None:
-        raise MissingError(f"{path}, line {line}: {name[:40]!r} is not a numbered picture")
+        raise MissingError(f"{path}, line {line}: {name[:40]!r} is not a numbered image")
     return index
 
 
@@ -158,10 +158,10 @@ def _complete(path: Path, indices: list[int], promised: int | None) -> None:
         raise MissingError(f"{path}: has no rows")
     gap = next((first + 1 for first, second in pairwise(indices) if second != first + 1), None)
     if promised is not None and promised != len(indices):
-        where = f"; picture {gap} has no row" if gap is not None else ""
+        where = f"; image {gap} has no row" if gap is not None else ""
         raise MissingError(f"{path}: line 1 promises {promised} rows, there are {len(indices)}{where}")
     if gap is not None and promised is None and len(indices) > gap:
         # A hole in a file that otherwise counts through is a lost row; a list of chosen images has many holes.
         holes = indices[-1] - indices[0] + 1 - len(indices)
         if holes < 0.01 * len(indices):
-            raise MissingError(f"{path}: picture {gap} has no row")
+            raise MissingError(f"{path}: image {gap} has no row")

@@ -36,7 +36,7 @@ def verify(
         _mapping(paths[MAPPING], originals)
         names = [f"{index}.jpg" for index in sorted(originals) if parts[index] == "test"]
         if len(originals) == CELEBAHQ_SIZE and checksum(names) != CHECKSUMS["test"]:
-            fault = f"gives {len(names)} test pictures with checksum {checksum(names)}, expected {CHECKSUMS['test']}"
+            fault = f"gives {len(names)} test images with checksum {checksum(names)}, expected {CHECKSUMS['test']}"
             raise MissingError(f"{paths[PARTITION]}: {fault}", "remove the file; the rule by image number replaces it")
     if annotations is not None:
         column = annotations.names.index("Smiling")
@@ -51,14 +51,14 @@ def _mapping(path: Path, originals: Mapping[int, int]) -> None:
     if wrong:
         shift = _shift(known, lambda face, step: originals.get(face.index + step) == face.celeba)
         if shift:
-            row = f"row {100 + shift} holds the entry of picture 100"
+            row = f"row {100 + shift} holds the entry of image 100"
             fault = f"is shifted by one: {row}; the test split's checksum does not come out"
             raise MissingError(f"{path}: {fault}", _REPAIR)
         offset = _shift(known, lambda face, step: originals[face.index] == face.celeba + step)
         if offset:
             size = "high" if offset > 0 else "low"
             raise MissingError(f"{path}: is shifted by one: every original's number is 1 too {size}", _REPAIR)
-        fault = f"not CelebA-HQ's mapping: {len(wrong)} test rows differ, first picture {wrong[0].index}"
+        fault = f"not CelebA-HQ's mapping: {len(wrong)} test rows differ, first image {wrong[0].index}"
         raise MissingError(f"{path}: {fault}", _REPAIR)
     if 0.9 * CELEBAHQ_SIZE < len(originals) != CELEBAHQ_SIZE:
         raise MissingError(f"{path}: has {len(originals)} rows, CelebA-HQ has {CELEBAHQ_SIZE}", _REPAIR)
@@ -71,10 +71,10 @@ def _labels(path: Path, smiling: Mapping[int, int]) -> None:
         return
     shift = _shift(known, lambda face, step: smiling.get(face.index + step) == face.smiling)
     if shift:
-        row = f"row {100 + shift} holds the labels of picture 100"
+        row = f"row {100 + shift} holds the labels of image 100"
         raise MissingError(f"{path}: is shifted by one: {row}; the smiling checksum does not come out", _REPAIR)
     found = checksum(face.name for face in known if smiling[face.index] == 1)
-    fault = f"{len(wrong)} Smiling labels are not CelebA-HQ's, first picture {wrong[0].index}"
+    fault = f"{len(wrong)} Smiling labels are not CelebA-HQ's, first image {wrong[0].index}"
     raise MissingError(f"{path}: {fault}; checksum {found}, expected {CHECKSUMS['smiling']}", _REPAIR)
 
 

@@ -66,12 +66,12 @@ class Files:
         if self.originals is None:
             return "test" if index in _shipped() else None
         if index not in self.originals:
-            raise MissingError(f"{self.paths[MAPPING]}: picture {index} has no row")
+            raise MissingError(f"{self.paths[MAPPING]}: image {index} has no row")
         original = self.originals[index]
         if self.partition is None:
             return celeba_part(original)
         if original not in self.partition:
-            fault = f"{original:06d}.jpg, the original of picture {index}, has no row"
+            fault = f"{original:06d}.jpg, the original of image {index}, has no row"
             raise MissingError(f"{self.paths[PARTITION]}: {fault}")
         return self.partition[original]
 
@@ -79,7 +79,7 @@ class Files:
         """Labels of image `index`: the annotation file's, else the shipped Smiling label, else none."""
         if self.annotations is not None:
             if index not in self.annotations.rows:
-                raise MissingError(f"{self.paths[ANNOTATIONS]}: picture {index} has no row")
+                raise MissingError(f"{self.paths[ANNOTATIONS]}: image {index} has no row")
             return self.annotations.of(index)
         face = None if self.world else _shipped().get(index)
         return {"Smiling": face.smiling} if face else {}
@@ -104,7 +104,7 @@ def read_files(root: Path) -> Files:
 
 
 def listing(root: Path, split: str) -> Listing:
-    """Pictures of a split ("test", "val", "train") with their labels; "all" is every image the folder has.
+    """Images of a split ("test", "val", "train") with their labels; "all" is every image the folder has.
 
     Names are CelebA-HQ's ("2.jpg") whatever the files are called: JPEG or PNG, padded with zeros, counted from 1, or
     called after their CelebA originals (six digits).
@@ -143,7 +143,7 @@ def find_images(root: Path, files: Files) -> tuple[dict[int, Path], list[str]]:
         if index is None:
             continue
         if index in paths:
-            raise MissingError(f"picture {index} is there twice: {paths[index]} and {path}", "keep one of them")
+            raise MissingError(f"image {index} is there twice: {paths[index]} and {path}", "keep one of them")
         paths[index] = path
     return paths, note
 

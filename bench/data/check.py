@@ -59,15 +59,15 @@ def inspect(
     except BenchError as error:
         return Report((), (f"wrong: {error.what}",), kind.source)
     present = [entry for entry in listing.entries if entry.path is not None]
-    there = [f"there: {len(present)} of {len(listing.entries)} {split} pictures of {kind.name}"]
+    there = [f"there: {len(present)} of {len(listing.entries)} {split} images of {kind.name}"]
     there += [f"there: {note}" for note in listing.notes]
     if kind.listing is not None and (left := unused(folder, _known_files(kind, folder, present))):
         there.append(f"there: {left}")
     problems = [f"doubtful: {doubt}" for doubt in listing.doubts]
     if listing.missing:
-        problems.append(f"missing: {len(listing.missing)} pictures: {some(listing.missing)}")
+        problems.append(f"missing: {len(listing.missing)} images: {some(listing.missing)}")
     if not listing.entries:
-        problems.append(f"missing: no picture in {folder}")
+        problems.append(f"missing: no image in {folder}")
     if not present:
         problems.append(f"instead: {lies_there(folder)}")
     aspect = find_domain(kind.domain).aspect if kind.strict else None
@@ -115,7 +115,7 @@ def warnings_of(problems: Sequence[str], count: int) -> list[str]:
         return []
     more = len(problems) - MOST_LINES
     rest = [f"and {more} more"] if more > 0 else []
-    return [f"{len(problems)} of {count} pictures cannot be used and count as failed", *problems[:MOST_LINES], *rest]
+    return [f"{len(problems)} of {count} images cannot be used and count as failed", *problems[:MOST_LINES], *rest]
 
 
 def guess(root: Path) -> str:
@@ -127,9 +127,9 @@ def guess(root: Path) -> str:
 
 
 def _are_cars(files: Sequence[Path]) -> bool:
-    """Whether these are likely the pictures of Stanford Cars' test split: called 00001.jpg and on, wider than high.
+    """Whether these are likely the images of Stanford Cars' test split: called 00001.jpg and on, wider than high.
 
-    FFHQ and CelebA-HQ have names of five digits as well; their pictures are all square.
+    FFHQ and CelebA-HQ have names of five digits as well; their images are all square.
     """
     if not files or not {path.name.lower() for path in files} <= set(cars_names("test")) or files[0].stem != "00001":
         return False

@@ -34,7 +34,7 @@ def listing(root: Path, split: str) -> Listing:
     known = {name: str(Path(name.replace("\\", "/")).with_suffix("")) for name in cameras}
     entries = [Entry(name, paths.get(known[name]), {}, camera) for name, camera in sorted(cameras.items())]
     without = sorted(paths.keys() - known.values())
-    doubts = [f"{len(without)} pictures have no camera and are left out, first {without[0]}"] if without else []
+    doubts = [f"{len(without)} images have no camera and are left out, first {without[0]}"] if without else []
     return Listing(entries, [f"cameras from {file.name}"], doubts)
 
 

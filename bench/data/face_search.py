@@ -49,7 +49,7 @@ class FaceSearch:
         """In one line."""
         if not self.detector:
             return f"faces were not looked for: no detector is here; {FETCH} mtcnn gets one"
-        found = f"{self.detector} sees a face in {self.looked_at - len(self.without)} of {self.looked_at} pictures"
+        found = f"{self.detector} sees a face in {self.looked_at - len(self.without)} of {self.looked_at} images"
         return f"{found}, none in {some(self.without, 20)}" if self.without else found
 
 

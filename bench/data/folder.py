@@ -14,7 +14,7 @@ from bench.data.scan import begin, called
 
 LABELS, METADATA = "labels.csv", "metadata.csv"
 _VALUES = {"-1", "1", "+1"}
-SOURCE = "a folder of pictures; labels.csv in it (name,Smiling / a.jpg,1) gives labels of -1 and 1"
+SOURCE = "a folder of images; labels.csv in it (name,Smiling / a.jpg,1) gives labels of -1 and 1"
 
 
 def listing(root: Path, split: str) -> Listing:
@@ -27,7 +27,7 @@ def listing(root: Path, split: str) -> Listing:
     labels, source = _read_labels(about)
     labels, source = _as_listed(labels, below, paths), below + source
     unlabelled = [name for name in paths if labels and name not in labels]
-    doubts = [f"{source} has no row for {len(unlabelled)} pictures, first {unlabelled[0]}"] if unlabelled else []
+    doubts = [f"{source} has no row for {len(unlabelled)} images, first {unlabelled[0]}"] if unlabelled else []
     absent = [name for name in labels if name not in paths]
     entries = [Entry(name, paths.get(name), labels.get(name, {})) for name in sorted({*paths, *absent})]
     return Listing(entries, [f"labels from {source}"] if labels else [], doubts)
@@ -37,7 +37,7 @@ def _as_listed(labels: Mapping[str, dict[str, int]], below: str, paths: Collecti
     """Labels by the names that the folder has.
 
     A label file may have other separators, "./" before a name, another case of its letters, no suffix or another one,
-    or a number without its zeros; a name that so fits several pictures, or a picture that two names fit, is left as
+    or a number without its zeros; a name that so fits several images, or an image that two names fit, is left as
     it is written.
     """
     known: dict[str, list[str]] = {}
@@ -98,7 +98,7 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _are_labels(values: Sequence[str]) -> bool:
-    """Whether a column of a table about pictures is one of labels: all of it is, or most of it with a -1 among it."""
+    """Whether a column of a table about images is one of labels: all of it is, or most of it with a -1 among it."""
     right = [value for value in values if value in _VALUES]
     return bool(right) and (len(right) == len(values) or ("-1" in right and 2 * len(right) > len(values)))
 
@@ -107,7 +107,7 @@ def _labels(path: Path, header: Sequence[str], rows: Sequence[tuple[int, list[st
     labels: dict[str, dict[str, int]] = {}
     for number, row in rows:
         if not row[0]:
-            raise MissingError(f"{path}, line {number}: no picture is named")
+            raise MissingError(f"{path}, line {number}: no image is named")
         if len(row) != len(header) or not set(row[1:]) <= _VALUES:
             raise MissingError(f"{path}, line {number}: expected a name and {len(header) - 1} labels of -1 or 1")
         if row[0] in labels:

@@ -40,7 +40,7 @@ _FREE_PIXELS, _PIXELS_A_BYTE = 12_000_000, 16
 # Passes that a progressive JPEG file may take over all its pixels; encoders make ten.
 _MOST_PASSES = 100
 ASPECT_TOLERANCE = 0.02
-# EXIF's tag of the orientation, what undoes its values, and those of a picture whose sides are swapped.
+# EXIF's tag of the orientation, what undoes its values, and those of an image whose sides are swapped.
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
 # TIFF's width and height of a tile.
 _TILE = (322, 323)
@@ -195,7 +195,7 @@ def _identify(file: IO[bytes], path: Path | str) -> Image.Image:
             image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         web_page = head.lstrip().lower().startswith(_HTML)
-        reason = "is a web page, not a picture" if web_page else "is not a picture, or its header is damaged"
+        reason = "is a web page, not an image" if web_page else "is not an image, or its header is damaged"
         raise ImageError(f"{path}: {reason}") from None
     except Image.DecompressionBombError:
         raise ImageError(f"{path}: more than {MAX_PIXELS // 10**6} million pixels") from None

@@ -132,9 +132,9 @@ class FileDataset:
         return labels_of(self.images)
 
     def path(self, image: ImageRecord) -> Path:
-        """The picture's file. Raises ImageError for an image of another data set."""
+        """The image's file. Raises ImageError for an image of another data set."""
         if image.name not in self._paths:
-            raise ImageError(f"{image.name}: no picture of {self.name}")
+            raise ImageError(f"{image.name}: no image of {self.name}")
         return self._paths[image.name]
 
     def camera(self, image: ImageRecord) -> np.ndarray:
@@ -154,7 +154,7 @@ class ExpectedDataset:
 
     Attributes:
         name, domain, images: As in the contract.
-        counted: Whether `pictures` are those of the split; without its folder nobody can tell, and there are none.
+        counted: Whether `images` are those of the split; without its folder nobody can tell, and there are none.
     """
 
     def __init__(self, name: str, domain: Domain, entries: Iterable[Entry] | None) -> None:
@@ -178,7 +178,7 @@ def labels_of(images: Sequence[ImageRecord]) -> frozenset[str]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Picture files directly in a folder, hidden ones left out, sorted by name; [] when it is no folder.
+    """Image files directly in a folder, hidden ones left out, sorted by name; [] when it is no folder.
 
     A folder without any stands for the only one in it that has some: an archive unpacks into a folder of its own.
     """
@@ -191,12 +191,12 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def pictures_below(root: Path) -> dict[str, Path]:
-    """Picture files at any depth by their path below `root`, with "/" between its parts."""
+    """Image files at any depth by their path below `root`, with "/" between its parts."""
     return {path.relative_to(root).as_posix(): path for folder in folders_below(root) for path in pictures_in(folder)}
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Picture files directly in a folder that is there, hidden ones left out, sorted by name."""
+    """Image files directly in a folder that is there, hidden ones left out, sorted by name."""
     try:
         found = [path for path in folder.iterdir() if is_picture(path)]
     except OSError as error:
@@ -218,7 +218,7 @@ def by_stem(paths: Iterable[Path], digits: int = 0) -> dict[str, Path]:
 
 
 def is_number(stem: str) -> bool:
-    """Whether a name is a number as pictures are counted with; int() alone takes other scripts' digits too."""
+    """Whether a name is a number as images are counted with; int() alone takes other scripts' digits too."""
     return stem.isascii() and stem.isdigit() and len(stem) < 20
 
 

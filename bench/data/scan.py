@@ -1,4 +1,4 @@
-"""What lies below a data set's folder: where its pictures begin, and all that is not used, by name."""
+"""What lies below a data set's folder: where its images begin, and all that is not used, by name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from bench.core.errors import MissingError
 from bench.data.images import SUFFIXES
 
-# Text files that say something of the pictures, whether they are read or not.
+# Text files that say something of the images, whether they are read or not.
 _ABOUT = {".txt", ".md", ".toml", ".mat", ".html", ".pdf"}
 MOST_FILES = 200_000
 # How deep the folder may lie that a data set begins in: an archive unpacked into a folder of its own name, twice.
 _MOST_DOWN = 2
-# What systems and archivers leave in folders: no pictures of anybody's.
+# What systems and archivers leave in folders: no images of anybody's.
 _LITTER = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"})
 
 
@@ -39,14 +39,14 @@ def _refuse(error: OSError) -> None:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file's name and kind are those of a picture that can be read: a regular file, called in UTF-8."""
+    """Whether a file's name and kind are those of an image that can be read: a regular file, called in UTF-8."""
     if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
         return False
     return path.is_file() and path.name.isprintable()
 
 
 def unused(root: Path, used: Collection[Path]) -> str:
-    """ "12 files are not used: 8 .gif, 4 .jfif (a.gif, ...)" of what no picture of the split is; "" for nothing."""
+    """ "12 files are not used: 8 .gif, 4 .jfif (a.gif, ...)" of what no image of the split is; "" for nothing."""
     taken = {str(path) for path in used}
     kinds: Counter[str] = Counter()
     names: list[str] = []

@@ -24,7 +24,7 @@ from bench.core.schema import MOST_TOML, checked, from_table, parse_toml
 from bench.core.subset import ALL
 
 Normalise = Literal["none", "unit_total", "unit_per_row"]
-# Directions of unit length take 1 to 30, those of other lengths more; beyond these nothing is an edit of a picture.
+# Directions of unit length take 1 to 30, those of other lengths more; beyond these nothing is an edit of an image.
 SMALLEST_STRENGTH, LARGEST_STRENGTH = 1e-4, 1e4
 
 

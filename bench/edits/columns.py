@@ -65,8 +65,8 @@ def _pass(column: Column, attributes: Collection[str] | None, own: str) -> EditP
     absent = [text for text in wanted if attributes is not None and label_of(text) not in {"", *attributes}]
     inputs, reals = ("all" if text in absent else text for text in wanted)
     labels = " or ".join(dict.fromkeys(map(label_of, absent)))
-    asked = f"the card asks for pictures of {column.inputs}, compared with those of {column.reals}"
-    note = f"all pictures are taken, since not all have the label {labels}; {asked}" if absent else ""
+    asked = f"the card asks for images of {column.inputs}, compared with those of {column.reals}"
+    note = f"all images are taken, since not all have the label {labels}; {asked}" if absent else ""
     return EditPass(column.name, None, column.strength, inputs, reals, "; ".join(filter(None, (own, note))))
 
 

@@ -127,7 +127,7 @@ def _protocol_record(config: Config, work: Work, evaluator: Evaluator) -> dict[s
 
 
 def dropped(earlier: Mapping[str, Any], assembly: Assembly) -> list[str]:
-    """What the report of an earlier run of this name shows and the new one will not: "method e4e", "8 pictures"."""
+    """What the report of an earlier run of this name shows and the new one will not: "method e4e", "8 images"."""
     work = assembly.work
     asked = {
         "method": {*assembly.columns},
@@ -143,7 +143,7 @@ def dropped(earlier: Mapping[str, Any], assembly: Assembly) -> list[str]:
     }
     gone = {kind: sorted(shown[kind] - asked[kind]) for kind in shown}
     words = [f"{kind} {name}" for kind in ("method", "pass", "protocol") for name in gone[kind]]
-    return words + ([f"{len(gone['picture'])} of {len(shown['picture'])} pictures"] if gone["picture"] else [])
+    return words + ([f"{len(gone['picture'])} of {len(shown['picture'])} images"] if gone["picture"] else [])
 
 
 def versions() -> dict[str, str]:

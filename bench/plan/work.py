@@ -188,7 +188,7 @@ class Work:
         return {**self.machine, "group": str(self.group), "seed": str(self.seed)}
 
     def rows(self) -> Iterator[tuple[int, Row]]:
-        """Every row of the finished run, empty, with the picture's index."""
+        """Every row of the finished run, empty, with the image's index."""
         for evaluator in self.evaluators:
             for index in range(len(self.images)):
                 yield from ((index, row) for row in self.real_rows(index, evaluator))

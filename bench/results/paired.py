@@ -19,7 +19,7 @@ from metrics.intervals import drawn_interval
 from metrics.protocol import Bootstrap, ProtocolFile
 from metrics.summary import effective_rule
 
-Verdict = Literal["better", "worse", "same", "too few", ""]
+Verdict = Literal["better", "worse", "not separable", "too few", ""]
 Direction = Literal["up", "down", "none"]
 Better = Callable[[str], Direction]
 _NOTHING = pd.Series(dtype="float64")
@@ -35,8 +35,8 @@ class Difference:
         first, second: Means over the images that have both values.
         value, low, high: Mean difference and its 95 % interval; None where there are fewer than two images.
         n: Images that have both.
-        verdict: Of the second method where the interval leaves out 0, else "same"; "too few" below the protocol's
-            `smallest_marked` images; "" where neither way is better.
+        verdict: Of the second method where the interval leaves out 0, else "not separable"; "too few" below the
+            protocol's `smallest_marked` images; "" where neither way is better.
         enough: Whether there are that many images.
     """
 
@@ -65,7 +65,7 @@ class Difference:
         """The same with its verdict."""
         verdict: Verdict = ""
         if better != "none":
-            verdict = "too few" if not self.enough else "same"
+            verdict = "too few" if not self.enough else "not separable"
             if self.differs:
                 verdict = "better" if (self.value > 0) == (better == "up") else "worse"
         return replace(self, verdict=verdict)

@@ -49,7 +49,7 @@ def check_comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> Non
             if names
         ]
         raise UsageError(
-            f"the runs are over different pictures ({counts}): {'; '.join(only)}",
+            f"the runs are over different images ({counts}): {'; '.join(only)}",
             "run both with the same --data and --limit",
         )
     for name in sorted({*first["protocols"], *second["protocols"]}):
@@ -151,5 +151,5 @@ def _judged(found: Finding, *, moved: bool, apart: bool, improved: bool, enough:
     if not improved:
         return replace(found, verdict="worse")
     if not enough:
-        return replace(found, verdict="unjudged", detail="a gain, over too few pictures to be called one")
+        return replace(found, verdict="unjudged", detail="a gain, over too few images to be called one")
     return replace(found, verdict="better")

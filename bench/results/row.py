@@ -18,7 +18,7 @@ IDENTITY = (
 # Names on disk that are not the fields' own.
 FIELDS = {"picture": "image", "picture_digest": "image_digest", "pass": "pass_name"}
 
-# The real pictures' own rows, compared with themselves; the references of set metrics come from them. Where a protocol
+# The real images' own rows, compared with themselves; the references of set metrics come from them. Where a protocol
 # stores JPEG, the same images before it are compared with those after it.
 REAL, REAL_JPEG = "real", "real-jpeg"
 ORIGINAL = "original"

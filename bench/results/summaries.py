@@ -20,7 +20,7 @@ from metrics.protocol import ProtocolFile
 from metrics.summary import WHOLE_IMAGE, Cell, summarise
 
 RECONSTRUCTION = "reconstruction"
-# A row of tables that has no rows of its own: it is made of the real pictures' features.
+# A row of tables that has no rows of its own: it is made of the real images' features.
 REAL_HALVES = "real-halves"
 Summaries = dict[tuple[str, str], dict[str, Cell]]
 

@@ -144,7 +144,7 @@ def _match(meter: ChangeMeter, edit: EditPass, target: float | None) -> dict[str
 
 
 def _range(strength: float) -> tuple[float, ...]:
-    """Where a method's range is looked for: pictures fall apart far out, so its end need not be the largest change."""
+    """Where a method's range is looked for: images fall apart far out, so its end need not be the largest change."""
     return tuple(factor * strength for factor in (1.0, 2.0, FARTHEST))
 
 

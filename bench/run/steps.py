@@ -28,4 +28,4 @@ class StepTicker:
             return
         self._said = now
         left = (now - self._began) / (done - 1) * (of - done)
-        self._say(f"{self._name}: {phase} {done}/{of}, {left:.0f} s of this picture left")
+        self._say(f"{self._name}: {phase} {done}/{of}, {left:.0f} s of this image left")

@@ -50,10 +50,10 @@ FLOWS = ("no flow", OWN, "teacher's flow", TRUE)
 Values = dict[str, float]
 
 # Metric -> heading and digits; the reconstruction is compared with the input, an edit with its truth.
-RECONSTRUCTION = {"id": ("Id", 3), "psnr": ("PSNR", 2), "ssim": ("SSIM", 3), "lpips": ("LPIPS", 3)}
+RECONSTRUCTION = {"id": ("ID", 3), "psnr": ("PSNR", 2), "ssim": ("SSIM", 3), "lpips": ("LPIPS", 3)}
 EDIT = {
     "achieved": ("achieved", 2),
-    "id": ("Id", 3),
+    "id": ("ID", 3),
     "truth_psnr": ("PSNR to truth", 2),
     "truth_ssim": ("SSIM to truth", 3),
     "truth_lpips": ("LPIPS to truth", 3),
@@ -189,7 +189,7 @@ def _cell(values: Sequence[float], digits: int) -> str:
 def main(words: Sequence[str] | None = None) -> None:
     """The command line: measure, and print a table a pass."""
     parser = argparse.ArgumentParser(prog="python -m bench.run.upper_bound", description="WarpRes by true flow.")
-    parser.add_argument("--limit", type=int, default=150, metavar="N", help="test pictures (150)")
+    parser.add_argument("--limit", type=int, default=150, metavar="N", help="test images (150)")
     parser.add_argument("--edits", default="pose,smile", help="edit names (pose,smile)")
     options = parser.parse_args(words)
     torch.set_num_threads(1)

@@ -46,7 +46,7 @@ def truth(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawing | N
         if not p.variant
         for metric in _TRUTH
     ]
-    caption = f"{edit_title(edit)}: the edited pictures against the true edit that was asked for, with 95 % intervals."
+    caption = f"{edit_title(edit)}: the edited images against the true edit that was asked for, with 95 % intervals."
     return _panels(run, f"truth-{edit}", caption, panels)
 
 
@@ -70,7 +70,9 @@ def _panels(run: RunNumbers, name: str, caption: str, panels: Sequence[tuple[str
         axis.set_visible(False)
     stamp(run, figure)
     seen = [said(run, *panel_about) for panel_about in shown]
-    return finish(figure, f"{name}@{run.protocol}", caption + dashed_words(any(dashed)), seen)
+    metrics = [run.metric(metric) for _, _, metric in shown]
+    units = dict.fromkeys(f" {item.label} in {item.unit}." for item in metrics if item.unit)
+    return finish(figure, f"{name}@{run.protocol}", caption + dashed_words(any(dashed)) + "".join(units), seen)
 
 
 def _bars(run: RunNumbers, axis: Axes, pass_name: str, metric: str, title: str, width: float, names: bool) -> bool:
@@ -99,13 +101,15 @@ def _bars(run: RunNumbers, axis: Axes, pass_name: str, metric: str, title: str, 
     axis.set_ylim(len(run.methods) - 0.45, -0.55)
     axis.set_title(f"{title} {item.arrow}", loc="left")
     axis.grid(False, axis="y")
-    # A label at the right end would run into the next panel's zero.
-    axis.locator_params(axis="x", nbins=4, prune="upper")
+    axis.locator_params(axis="x", nbins=4)
     low, high = min(ends), max(ends)
     if high > low:
         # The longest bar leaves room for its number.
         room = min(0.7, (_DIGIT * longest + 0.08) / width)
         axis.set_xlim(low * 1.05, low + (high - low) / (1 - room))
+        # A label at the right end would run into the next panel's zero.
+        start, end = axis.get_xlim()
+        axis.set_xticks([tick for tick in axis.get_xticks() if start <= tick <= end - 0.12 * (end - start)])
     return dashed
 
 

@@ -152,7 +152,7 @@ def reference_line(run: RunNumbers, axis: Axes, pass_name: str, metric: str, ver
 
 def dashed_words(drawn: bool) -> str:
     """The end of a caption, where a figure has such a line."""
-    return " Dashed: the real pictures, not edited." if drawn else ""
+    return " Dashed: copy of the input." if drawn else ""
 
 
 def legend_height(run: RunNumbers, width: float) -> float:

@@ -10,7 +10,7 @@ from bench.timing.clock import read_timing
 
 
 def cost_lines(run: Path) -> dict[str, str]:
-    """Method -> "2.2 s a picture, another edit 1.3 s, 189 GMAC, 2.8 GB, on ..."; {} where nothing was timed.
+    """Method -> "2.2 s an image, another edit 1.3 s, 189 GMAC, 2.8 GB, on ..."; {} where nothing was timed.
 
     Written by `run_bench.py time --into RUN`.
     """
@@ -24,7 +24,7 @@ def cost_lines(run: Path) -> dict[str, str]:
 
 
 def _line(record: Mapping[str, Any], where: str) -> str:
-    parts = [f"{record['median']:.2g} s a picture"]
+    parts = [f"{record['median']:.2g} s an image"]
     if isinstance(edit := record.get("second_edit"), Mapping):
         parts.append(f"another edit {edit['median']:.2g} s")
     if record.get("gmacs"):

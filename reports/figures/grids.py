@@ -1,8 +1,9 @@
-"""Picture grids from the images a run kept: who made what of whom. What is not there is left out or stays empty."""
+"""Image grids from the images a run kept: who made what of whom. What is not there is left out or stays empty."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -110,7 +111,7 @@ def _image_sheet(image: RunImage, passes: Sequence[str], methods: Sequence[str],
     if flowing and image.true_flows:
         rows.append([flow(image.true_flows.get(c), c) for c in passes])
         names.append("True flow")
-    title = f"Picture {image.name}"
+    title = f"Image {image.name}"
     heads = [split_pass(pass_name).title for pass_name in passes]
     legend = longest if flowing else None
     caption = f"{title}: every method, every pass."
@@ -143,18 +144,21 @@ def compose(
     below = (74 if legend is not None else 0) + _LINE * len(foot)
     written = max((int(_font(12).getlength(line)) + _GAP for line in foot), default=0)
     across = len(heads) * (width + _GAP)
+    broken = [_broken(head, width) for head in heads]
+    top = 2 * _HEAD + _LINE * (max(map(len, broken)) - 1)
     size = (
         left + max(across, written, _LEGEND_WIDTH if legend is not None else 0),
-        2 * _HEAD + len(rows) * (height + _GAP) + below,
+        top + len(rows) * (height + _GAP) + below,
     )
     paper = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(paper)
     draw.text((_GAP, _HEAD / 2), title, _INK, _font(14, bold=True), anchor="lm")
-    for at, head in enumerate(heads):
+    for at, lines in enumerate(broken):
         x = left + at * (width + _GAP) + width / 2
-        draw.text((x, 1.5 * _HEAD), _fitted(head, width), _INK, _font(13), anchor="mm")
+        for up, line in enumerate(reversed(lines)):
+            draw.text((x, top - _HEAD / 2 - up * _LINE), line, _INK, _font(13), anchor="mm")
     for down, (row, text) in enumerate(zip(rows, names, strict=True)):
-        y = 2 * _HEAD + down * (height + _GAP)
+        y = top + down * (height + _GAP)
         draw.text((left - _GAP, y + height / 2), text, _INK, _font(13), anchor="rm")
         for across, item in enumerate(row):
             _paste(paper, item, (left + across * (width + _GAP), y), (width, height))
@@ -208,14 +212,26 @@ def _draw_legend(paper: Image.Image, place: tuple[int, int], longest: float, cel
         "Flow: hue is direction, colour strength is length; white stands still.",
         f"Rim of the wheel: {longest:.2g} of {cells} cells ({100 * longest / cells:.2g} % of the width), one scale "
         "throughout; darker is further.",
-        "Arrows point from the edited picture to the place the content came from.",
+        "Arrows point from the edited image to the place the content came from.",
     )
     for at, line in enumerate(lines):
         draw.text((x, y + 8 + 20 * at), line, _PALE, _font(12), anchor="lm")
 
 
+def _broken(text: str, width: int) -> list[str]:
+    """One line, or two where it is too wide for one: between words, and before the "+" of a combination."""
+    if _font(13).getlength(text) <= width:
+        return [text]
+    parts = re.split(r"(?=[+ ])", text)
+    ends = [at for at in range(1, len(parts)) if _font(13).getlength("".join(parts[:at])) <= width]
+    if not ends:
+        return [_fitted(text, width)]
+    first, second = "".join(parts[: ends[-1]]), "".join(parts[ends[-1] :])
+    return [first.strip(), _fitted(second.strip(), width)]
+
+
 def _fitted(text: str, width: int) -> str:
-    """Cut in the middle where it is too wide: names of combinations differ at their ends."""
+    """Cut in the middle where it is too wide: long names differ at their ends."""
     short, kept = text, len(text)
     while kept > 4 and _font(13).getlength(short) > width:
         kept -= 1

@@ -1,4 +1,4 @@
-"""The paper's picture figures from the images a run kept: Fig. 1, 3 to 5, 6 and 7, by rule or by a list of images.
+"""The paper's image figures from the images a run kept: Fig. 1, 3 to 5, 6 and 7, by rule or by a list of images.
 
 Which images are shown, and by what rule, is written under each figure. What a run did not make stays empty.
 """
@@ -27,7 +27,7 @@ FIGURES = {
     4: "Methods on faces: a row an edit of a photograph, a column a method",
     5: "Methods on cars: a row an edit of a photograph, a column a method",
     6: "2D and 3D inversion: input, and of each method its inversion and its views",
-    7: "Estimated flows: for each edit the edited picture and its flow",
+    7: "Estimated flows: for each edit the edited image and its flow",
 }
 _CHARACTERS = 110
 
@@ -84,7 +84,7 @@ def draw_figure(
         methods: Methods to show, in order; by default all that made images (Fig. 1 and 7: the last of them that can).
         costs: Method -> a line on its speed and memory, printed below.
 
-    Raises UsageError for a figure that is no picture grid, or for which the run made nothing.
+    Raises UsageError for a figure that is no image grid, or for which the run made nothing.
     """
     if number not in FIGURES:
         raise UsageError(f"figure {number} is not drawn from images", f"one of {', '.join(map(str, FIGURES))}")
@@ -177,7 +177,7 @@ def _matched(views: Views, facts: Facts) -> list[str]:
 
 
 def _flows(images: Sequence[RunImage], passes: Sequence[str], methods: Sequence[str], facts: Facts) -> _Layout:
-    """Fig. 7: each edit's picture and flow. Raises UsageError where no method of the run estimates one."""
+    """Fig. 7: each edit's image and flow. Raises UsageError where no method of the run estimates one."""
     if not methods:
         raise UsageError("no method of this run estimates a flow", "name a run with warpres")
     (method,) = methods
@@ -201,7 +201,7 @@ def _title(pass_name: str) -> str:
 
 
 def _strengths(methods: Sequence[str], passes: Sequence[str], facts: Facts) -> list[str]:
-    """Every method's strengths, as given: they are part of what a picture shows."""
+    """Every method's strengths, as given: they are part of what an image shows."""
     found: dict[str, list[str]] = {}
     for method in methods:
         own = [

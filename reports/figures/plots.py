@@ -39,6 +39,8 @@ _IDENTITY = ("id", "id_mtcnn")
 # Drawn against the change reached -> what the reconstruction has instead.
 _AT_CHANGE = {"id": "id", "truth_psnr": "psnr", "truth_lpips": "lpips"}
 _NO_CHANGE = Cell(0.0, None, None, 0)
+# What observers measure: see the column "achieved".
+_CHANGE_UNIT = "The change of a pose is in degrees, any other in the attribute's own unit."
 # Room for the axis below panels, above the legend, in inches.
 _AXIS = 0.47
 
@@ -90,7 +92,7 @@ def _with_legend(run: RunNumbers, panels: int, width: float, height: float) -> t
 
 def _label(item: Metric) -> str:
     word = {"down": " (lower is better)", "up": " (higher is better)", "none": ""}[item.better]
-    return item.label + word
+    return item.axis + word
 
 
 def _trade_off(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawing | None:
@@ -156,12 +158,12 @@ def _at_change(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawin
             cells = [(run.cell(method, name, "achieved"), run.cell(method, name, metric)) for name in names]
             cells.append((_NO_CHANGE, run.cell(method, RECONSTRUCTION, plain)))
             _points(axis, run.looks[method], sorted(cells, key=lambda cell: number(cell[0]) or 0.0))
-        axis.set_title(f"{run.metric(metric).label} {run.metric(metric).arrow}", loc="left")
+        axis.set_title(f"{run.metric(metric).axis} {run.metric(metric).arrow}", loc="left")
         axis.set_xlabel("Measured change")
     add_legend(run, figure)
     caption = (
         f"{edit_title(edit)}: identity and distance to the true edit at the change each method reached, with 95 % "
-        "intervals. Compare methods where their changes are equal; at zero stands the reconstruction."
+        "intervals. Compare methods where their changes are equal; at zero stands the reconstruction. " + _CHANGE_UNIT
     )
     seen = [said(run, f"{split_pass(name).title}, {run.metric(m).label}", name, m) for name in names for m in metrics]
     return finish(figure, f"change-{edit}@{run.protocol}", caption, seen)
@@ -182,7 +184,10 @@ def _achieved(run: RunNumbers) -> Drawing | None:
         axis.set_xlabel("Strength")
         axis.set_ylabel("Measured change")
     add_legend(run, figure)
-    caption = "Change of the edited attribute a separate regressor measures, against the strength asked for."
+    caption = (
+        "Change of the edited attribute, measured by a separate regressor, against the strength asked for, with 95 % "
+        "intervals. " + _CHANGE_UNIT
+    )
     seen = [said(run, item.title, item.name, "achieved") for own in edits.values() for item in own]
     return finish(figure, f"achieved@{run.protocol}", caption, seen)
 

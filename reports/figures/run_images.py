@@ -27,7 +27,7 @@ class RunImage:
     """What a run kept of one image.
 
     Attributes:
-        name: Stem of the picture's name.
+        name: Stem of the image's name.
         input: The input, or None.
         made: (method, pass) -> image.
         true: Pass -> the true edit.

@@ -34,12 +34,12 @@ def showcase(run: Path, names: Sequence[str] = (), count: int = 2) -> bytes:
         by_name = {image.name: image for image in images}
         absent = [name for name in names if Path(name).stem not in by_name]
         if absent:
-            raise MissingError(f"{run} kept no picture {absent[0]}", f"it has: {', '.join(sorted(by_name)) or 'none'}")
+            raise MissingError(f"{run} kept no image {absent[0]}", f"it has: {', '.join(sorted(by_name)) or 'none'}")
         images = [by_name[Path(name).stem] for name in names]
     passes = [str(item["column"]) for item in manifest.get("passes", ())]
     grids = draw_grids(images, passes, gather_facts(manifest))[: len(images)]
     if not grids:
-        raise MissingError(f"{run} kept no pictures", "run it again with --fresh")
+        raise MissingError(f"{run} kept no images", "run it again with --fresh")
     sheets = [Image.open(io.BytesIO(grid.png), formats=("PNG",)) for grid in grids]
     size = (sum(s.width for s in sheets) + _GAP * (len(sheets) - 1), max(s.height for s in sheets))
     paper = Image.new("RGB", size, "white")

@@ -112,4 +112,4 @@ def _words(column: Column, known: Sequence[tuple[Row, np.ndarray]]) -> str:
     """What the chart shows, for those who do not see it."""
     medians = sorted((float(np.median(values)), row.title) for row, values in known)
     said = ", ".join(f"{title} {digits(value, column.metric.decimals)}" for value, title in medians)
-    return f"{column.heading} over {max(len(values) for _, values in known)} pictures; medians: {said}."
+    return f"{column.heading} over {max(len(values) for _, values in known)} images; medians: {said}."

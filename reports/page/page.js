@@ -93,7 +93,7 @@
     select.addEventListener("change", () => { state[key] = Number(select.value); draw(); });
     return [make("label", {}, label + " ", select), select];
   };
-  const [imageLabel, imageSelect] = pick("Picture", data.images, "image");
+  const [imageLabel, imageSelect] = pick("Image", data.images, "image");
   const [passLabel, passSelect] = pick("Edit", data.passes.map((pass) => pass.title), "pass");
   const views = ["input", "edit", "truth"];
   const buttons = views.map((view, index) => {
@@ -179,7 +179,7 @@
     if (state.heat && sources.edit && against) {
       const [made, truth] = await Promise.all([loaded(sources.edit), loaded(against)]);
       const canvas = make("canvas", { width: made.naturalWidth, height: made.naturalHeight, role: "img" });
-      canvas.setAttribute("aria-label", `Picture ${person}: how far ${method.title}, ${pass.title}, is from the ${known ? "true edit" : "input"}, brighter is further`);
+      canvas.setAttribute("aria-label", `Image ${person}: how far ${method.title}, ${pass.title}, is from the ${known ? "true edit" : "input"}, brighter is further`);
       heat(canvas, made, truth);
       return make("figure", {}, canvas, caption);
     }
@@ -187,7 +187,7 @@
     const place = state.view === "truth" && pass.name === "reconstruction" ? places.input : places[state.view];
     const href = ["pictures", ...place, `${person}.png`].map(encodeURIComponent).join("/");
     caption.append(" ", make("a", { href, textContent: "full size", target: "_blank", rel: "noopener" }));
-    const image = make("img", { src, alt: `Picture ${person}: ${what}` });
+    const image = make("img", { src, alt: `Image ${person}: ${what}` });
     const peek = (on) => () => { if (sources.input) image.src = on ? sources.input : src; };
     image.addEventListener("pointerdown", peek(true));
     for (const end of ["pointerup", "pointerleave", "pointercancel"]) image.addEventListener(end, peek(false));

@@ -8,12 +8,14 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from reports.checked import Checked
+from reports.claims import Finding
 from reports.columns import Metric
 from reports.failures import Failure
 from reports.figures.grids import Grid
@@ -88,6 +90,7 @@ def render(content: Content) -> str:
         method=_method(content.facts),
         edit=_edit,
         signed=_signed,
+        decimals=_decimals,
     )
     return str(
         environment.get_template("index.html.j2").render(
@@ -175,10 +178,16 @@ def _edit(pass_name: str) -> str:
     return split_pass(pass_name).title
 
 
-def _signed(value: float, decimals: int | None = None) -> str:
-    """A difference with its sign: to three digits, or so many decimals."""
-    text = f"{value:+.3g}" if decimals is None else f"{value:+.{decimals}f}"
-    return text.replace("-", "−")
+def _signed(value: float, decimals: int) -> str:
+    """A difference with its sign."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def _decimals(claim: Finding) -> int:
+    """Decimals that a claim's numbers are told to: two digits of half its interval, which says what is known."""
+    if claim.low is None or claim.high is None or claim.high <= claim.low:
+        return 3
+    return max(0, 1 - floor(log10((claim.high - claim.low) / 2)))
 
 
 def _explained(table: Table) -> list[Metric]:

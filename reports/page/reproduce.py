@@ -46,7 +46,7 @@ def facts_of_record(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The run's main facts as rows of a small table."""
     rows = [
         ("Preset", manifest.get("preset")),
-        ("Pictures", _words(manifest.get("data") or {})),
+        ("Images", _words(manifest.get("data") or {})),
         ("Seed", manifest.get("seed")),
         ("Machine", _words(manifest.get("machine") or manifest.get("device") or {})),
         ("Protocols", ", ".join(manifest.get("protocols") or ())),

@@ -35,7 +35,7 @@ CLOCK = {
             4,
             "all",
             "details",
-            "Seconds a picture, encoding and generating, batch of one.",
+            "Seconds an image, encoding and generating, batch of one.",
             0,
             "down",
         ),
@@ -225,7 +225,7 @@ def _names(title: str) -> list[str]:
 
 
 def published_runtimes(summaries: Summaries, facts: Facts) -> dict[str, float]:
-    """Method -> the paper's own seconds a picture, by our names."""
+    """Method -> the paper's own seconds an image, by our names."""
     return {our_name(title, summaries, facts): row["runtime_s"] for title, row in published_table(2).rows.items()}
 
 

@@ -108,7 +108,7 @@ def _legend(tables: Sequence[Table], width: int) -> str:
     if any(entry.part for entry in entries):
         parts.append("[k of n]: results that are there, of those planned")
     if any(entry.failed for entry in entries):
-        parts.append("!k: k pictures failed")
+        parts.append("!k: k images failed")
     return "\n".join(_wrapped("; ".join(parts) + ".", width)) + "\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,9 @@ from reports.table import Block, Column, Entry, Part, Row, Table
 
 # What a page's width has room for without scaling.
 _MOST_COLUMNS = 6
+
+# A table's number of a footnote -> its number in one float.
+Order = Mapping[int, int]
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -63,14 +66,17 @@ def _float(template: Template, table: Table, parts: Sequence[Part]) -> str:
     block = parts[0].block
     rows = [row for row in table.rows if row.kind != "reference" or any(part.has_number(row) for part in parts)]
     entries = [entry for part in parts for row in rows for entry in part.of(row)]
+    # A float stands alone in a paper: its footnotes count from 1.
     numbers = sorted({0, *block.notes, *(row.note for row in rows), *(entry.note for entry in entries)} - {0})
+    order = {number: place for place, number in enumerate(numbers, 1)}
     return str(
         template.render(
             table=table,
             block=block,
             parts=parts,
             rows=rows,
-            notes=[(number, table.notes[number - 1]) for number in numbers],
+            notes=[(order[number], table.notes[number - 1]) for number in numbers],
+            order=order,
             failed=any(entry.failed for entry in entries),
             label="tab:" + re.sub(r"[^A-Za-z0-9]+", "-", f"{table.slug} {block.title}").strip("-").lower(),
             legend=difference_text(table.smallest) if table.compared else rule_text(table.smallest),
@@ -99,7 +105,7 @@ def _environment() -> Environment:
     return environment
 
 
-def cell(entry: Entry, column: Column) -> str:
+def cell(entry: Entry, column: Column, order: Order) -> str:
     r""" "\textbf{6.59}\,{\scriptsize$\pm$0.18}"; the count of failures stands as a superscript !k."""
     text = escape(value_text(entry, column))
     if entry.mark:
@@ -112,16 +118,17 @@ def cell(entry: Entry, column: Column) -> str:
     if entry.part:
         text += rf"\,{{\scriptsize({escape(entry.part)})}}"
     if entry.note:
-        text += rf"\textsuperscript{{{entry.note}}}"
+        text += rf"\textsuperscript{{{order[entry.note]}}}"
     return text
 
 
-def _heading(block: Block) -> str:
+def _heading(block: Block, order: Order) -> str:
     count = rf" {{\scriptsize({escape(block.count_text)})}}" if block.count_text else ""
-    notes = rf"\textsuperscript{{{block.note_text}}}" if block.notes else ""
+    numbers = ", ".join(str(order[number]) for number in block.notes)
+    notes = rf"\textsuperscript{{{numbers}}}" if numbers else ""
     return escape(block.title) + notes + count
 
 
-def _row_title(row: Row) -> str:
-    title = escape(row.title) + (rf"\textsuperscript{{{row.note}}}" if row.note else "")
+def _row_title(row: Row, order: Order) -> str:
+    title = escape(row.title) + (rf"\textsuperscript{{{order[row.note]}}}" if row.note else "")
     return title if row.kind == "method" else rf"\textit{{{title}}}"

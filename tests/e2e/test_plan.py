@@ -99,10 +99,10 @@ def test_wrong_and_incomplete_data_are_part_of_the_plan(desk: Desk, capsys: pyte
     text, plan = _plan(capsys, *words)
     counts = {(c["method"], c["column"]): c["pictures"] for c in plan["cells"]}
     assert (counts["e4e", "smile+"], counts["e4e", "smile-"], counts["real", "original"]) == (1485, 1339, 2824)
-    assert "2824 of 2824 test pictures are missing" in " ".join(text.split())
+    assert "2824 of 2824 test images are missing" in " ".join(text.split())
     # A real run refuses all the same.
     assert main(words) == 3
-    assert "pictures are missing" in capsys.readouterr().err
+    assert "images are missing" in capsys.readouterr().err
 
 
 def test_directions_are_looked_for_for_every_method(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,12 +126,12 @@ def test_bad_images_are_told_before_anything_runs(desk: Desk, capsys: pytest.Cap
     (desk.folder / "faces/3.png").write_bytes(b"")
     (desk.folder / "faces/7.png").write_bytes(b"<html>no</html>")
     text, plan = _plan(capsys, *desk.basics)
-    assert "2 of 10 pictures cannot be used" in " ".join(text.split())
+    assert "2 of 10 images cannot be used" in " ".join(text.split())
     assert ["3.png" in plan["unusable"][0], "7.png" in plan["unusable"][1]] == [True, True]
     assert desk.here(*desk.basics) == 4
     said = capsys.readouterr().err
-    assert said.index("2 of 10 pictures cannot be used") < said.index("results to compute")
-    assert "7.png: is a web page, not a picture" in said
+    assert said.index("2 of 10 images cannot be used") < said.index("results to compute")
+    assert "7.png: is a web page, not an image" in said
 
 
 def test_all_images_taken_for_want_of_a_label_is_said_everywhere(

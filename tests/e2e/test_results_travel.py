@@ -83,7 +83,7 @@ def test_what_does_not_go_together_is_refused_by_name(
     assert desk.here(*desk.basics, "--name", "seeded", "--seed", "5") == 0
     shutil.copy(desk.folder / "dull.pt", desk.folder / "bright.pt")
     assert desk.here(*desk.basics, "--name", "other-weights") == 0
-    for other, says in (("few", "different pictures"), ("seeded", "the seed"), ("other-weights", "bright.pt")):
+    for other, says in (("few", "different images"), ("seeded", "the seed"), ("other-weights", "bright.pt")):
         capsys.readouterr()
         assert desk.here("report", str(runs / "monday"), str(runs / other), "-o", str(runs / "no")) == 2
         said = capsys.readouterr().err

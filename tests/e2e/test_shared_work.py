@@ -82,7 +82,7 @@ def test_what_a_report_loses_is_said_first_and_leaves_the_grids(desk: Desk, caps
     for words in ([*less, "--dry-run"], less):
         assert desk.here(*words) == 0
         said = capsys.readouterr().err
-        assert "no longer show method dull, pass pose+, pass pose-, 5 of 6 pictures; their results are kept" in said
+        assert "no longer show method dull, pass pose+, pass pose-, 5 of 6 images; their results are kept" in said
     assert sorted(path.name for path in (run / "grids").iterdir()) == [
         "pass-reconstruction.png", "pass-smile+.png", "pass-smile-.png", "picture-0.png",
     ]  # fmt: skip

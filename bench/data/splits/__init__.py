@@ -89,7 +89,7 @@ def write(faces: Iterable[SplitFace], path: Path) -> None:
     faces = tuple(faces)
     wrong = mismatches(faces)
     if wrong:
-        raise MissingError(f"these are not CelebA-HQ's test pictures: {wrong[0]}")
+        raise MissingError(f"these are not CelebA-HQ's test images: {wrong[0]}")
     path.write_text(to_csv(faces), encoding="utf-8")
 
 

@@ -152,7 +152,7 @@ def world_labeller(generator_name: str, device: str) -> Labeller:
     """The synthetic world's regressor. Raises UsageError by name for a generator whose images it cannot judge."""
     if generator_name != "synthetic-64":
         raise UsageError(
-            f"the synthetic world's regressor measures the world's pictures of 64 px, not those of {generator_name}",
+            f"the synthetic world's regressor measures the world's images of 64 px, not those of {generator_name}",
             "give the scores: --labels FILE.csv or --labels MODULE:FUNCTION; --kind pca needs none",
         )
     networks = importlib.import_module("bench.world.networks").load_world_networks(device=device)
@@ -172,24 +172,22 @@ def measured(samples: Samples, label: Labeller, what: str, say: Callable[[str], 
             answer = label(images)
         except Exception as error:
             size = "x".join(map(str, images.shape[2:]))
-            raise UsageError(f"{what} cannot judge pictures of {size}: {type(error).__name__}: {error}") from error
+            raise UsageError(f"{what} cannot judge images of {size}: {type(error).__name__}: {error}") from error
         by_name = {str(name): own for name, own in answer.items()} if isinstance(answer, Mapping) else {"score": answer}
         if not by_name or by_name.keys() != (names or by_name.keys()):
             earlier = f", and {', '.join(sorted(names))} before" if names else ""
-            raise UsageError(f"{what} measures {', '.join(sorted(by_name)) or 'nothing'} of picture {start}{earlier}")
+            raise UsageError(f"{what} measures {', '.join(sorted(by_name)) or 'nothing'} of image {start}{earlier}")
         names = set(by_name)
         for name, values in by_name.items():
             scores = _as_scores(values, what)
             if tuple(scores.shape) != (len(images),):
-                raise UsageError(
-                    f"{what} gave {list(scores.shape)} for {len(images)} pictures; expected one score each"
-                )
+                raise UsageError(f"{what} gave {list(scores.shape)} for {len(images)} images; expected one score each")
             if len(odd := (~(scores.abs() <= _LARGEST)).nonzero()):
                 value, at = float(scores[odd[0]]), start + int(odd[0])
-                raise UsageError(f"{what} gave {value:g} as {name} of picture {at}; that is no score")
+                raise UsageError(f"{what} gave {value:g} as {name} of image {at}; that is no score")
             parts.setdefault(name, []).append(scores)
         if start and start // 500 != (start - len(images)) // 500:
-            say(f"{start} of {len(samples.codes)} pictures")
+            say(f"{start} of {len(samples.codes)} images")
     return {name: torch.cat(found) for name, found in parts.items()}
 
 

@@ -67,7 +67,7 @@ def test_a_plain_folder(tmp_path: Path) -> None:
 def test_numbered_names_in_a_plain_folder_must_be_complete(tmp_path: Path) -> None:
     save_image(tmp_path / "00001.jpg")
     save_image(tmp_path / "00003.jpg")
-    with pytest.raises(MissingError, match=r"8039 of 8041 test pictures are missing: 00002\.jpg"):
+    with pytest.raises(MissingError, match=r"8039 of 8041 test images are missing: 00002\.jpg"):
         open_dataset("cars", tmp_path)
     assert len(open_dataset("cars", tmp_path, "all").images) == 2
 
@@ -98,7 +98,7 @@ def test_folders_are_read_through_with_labels(tmp_path: Path) -> None:
         ("name,Smiling\n\nb.jpg,nan\n", "line 3: expected a name and 1 labels"),
         ("name,Smiling\nb.jpg,\n", "line 2: expected a name and 1 labels"),
         ("name,Smiling\nb.jpg,inf\n", "line 2: expected a name and 1 labels"),
-        ("name,Smiling\nb.jpg,1\n,1\n", "line 3: no picture is named"),
+        ("name,Smiling\nb.jpg,1\n,1\n", "line 3: no image is named"),
         ("name,Smiling\nb.jpg,1\nb.jpg,1\n", r"line 3: b\.jpg is listed twice"),
         ("name,Smiling\nb.jpg,1\ngone.jpg,1\n", r"1 of 2 all pictures are missing: gone\.jpg"),
     ],
@@ -111,7 +111,7 @@ def test_faults_of_labels(tmp_path: Path, text: str, fault: str) -> None:
 
 
 def test_an_empty_folder_and_an_unknown_data_set(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no pictures of folder"):
+    with pytest.raises(MissingError, match="no images of folder"):
         open_dataset("folder", tmp_path)
     with pytest.raises(UsageError, match="unknown data set 'celebhq'") as error:
         open_dataset("celebhq", tmp_path)
@@ -122,5 +122,5 @@ def test_a_image_of_another_data_set_is_refused(tmp_path: Path) -> None:
     save_image(tmp_path / "one" / "a.jpg")
     save_image(tmp_path / "two" / "b.jpg")
     one, two = open_dataset("folder", tmp_path / "one"), open_dataset("folder", tmp_path / "two")
-    with pytest.raises(ImageError, match=r"b\.jpg: no picture of folder"):
+    with pytest.raises(ImageError, match=r"b\.jpg: no image of folder"):
         one.read(two.images[0])

@@ -28,13 +28,13 @@ def test_annotations_with_and_without_count(write: Write) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (ANNOTATIONS.replace("1.jpg  1 1\n", ""), "line 1 promises 3 rows, there are 2; picture 1 has no row"),
+        (ANNOTATIONS.replace("1.jpg  1 1\n", ""), "line 1 promises 3 rows, there are 2; image 1 has no row"),
         (ANNOTATIONS.replace("2.jpg", "1.jpg"), r"line 5: 1\.jpg is listed twice"),
         (ANNOTATIONS.replace("Smiling Young\n", ""), "no header"),
         (ANNOTATIONS.replace("Smiling Young", "Smiling"), r"line 3: the header names 1 attributes, 0\.jpg has 2"),
         (ANNOTATIONS.replace("Smiling", "Grinning"), "wrong header: no attribute is called Smiling"),
         (ANNOTATIONS.replace("-1 1\n", "0 1\n"), "line 3: labels are -1 or 1, found '0'"),
-        (ANNOTATIONS.replace("1.jpg", "one.jpg"), "line 4: 'one.jpg' is not a numbered picture"),
+        (ANNOTATIONS.replace("1.jpg", "one.jpg"), "line 4: 'one.jpg' is not a numbered image"),
         ("", "no header"),
         ("3\nSmiling Young\n", "has no rows"),
     ],
@@ -46,7 +46,7 @@ def test_faults_of_annotations(write: Write, text: str, fault: str) -> None:
 
 def test_a_row_missing_without_a_count_is_noticed(write: Write) -> None:
     rows = "".join(f"{index}.jpg  1 1\n" for index in range(300) if index != 123)
-    with pytest.raises(MissingError, match="picture 123 has no row"):
+    with pytest.raises(MissingError, match="image 123 has no row"):
         read_annotations(write("a.txt", "Smiling Young\n" + rows))
 
 
@@ -63,7 +63,7 @@ def test_mappings_with_and_without_header(write: Write) -> None:
     ("text", "fault"),
     [
         (MAPPING.replace("119613", "119614"), r"line 2: orig_file 119614\.jpg is not orig_idx 119614 \+ 1"),
-        (MAPPING.replace("\n1 ", "\n0 "), "line 3: picture 0 is listed twice"),
+        (MAPPING.replace("\n1 ", "\n0 "), "line 3: image 0 is listed twice"),
         (MAPPING + "2 1 2 3\n", "line 4: expected idx orig_idx orig_file, found 4 fields"),
         ("idx orig_idx orig_file\n", "has no rows"),
     ],

@@ -45,7 +45,7 @@ def test_a_world_in_this_layout_brings_its_own_splits(world: Path) -> None:
 def test_a_row_lost_in_a_worlds_labels_is_named(world: Path) -> None:
     path = world / ANNOTATIONS
     path.write_text(path.read_text().replace("12\n", "11\n", 1).replace("8.jpg  -1 1\n", ""))
-    with pytest.raises(MissingError, match="picture 8 has no row"):
+    with pytest.raises(MissingError, match="image 8 has no row"):
         open_dataset("celebahq", world)
 
 
@@ -91,12 +91,12 @@ def test_files_counted_from_one(tmp_path: Path) -> None:
 
 def test_one_number_twice_is_refused(tmp_path: Path) -> None:
     save_image(few(tmp_path) / "CelebA-HQ-img" / "2.png")
-    with pytest.raises(MissingError, match="picture 2 is there twice"):
+    with pytest.raises(MissingError, match="image 2 is there twice"):
         open_dataset("celebahq", tmp_path, limit=1)
 
 
 def test_missing_images_stop_a_run_before_it_starts(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"2821 of 2824 test pictures are missing: 44\.jpg, 59\.jpg") as error:
+    with pytest.raises(MissingError, match=r"2821 of 2824 test images are missing: 44\.jpg, 59\.jpg") as error:
         open_dataset("celebahq", few(tmp_path))
     assert "data check --data celebahq" in error.value.next_step
     with pytest.raises(MissingError, match="no such folder"):
@@ -129,7 +129,7 @@ class TestRealFiles:
         mapping = real_mapping()
         shifted = {index: mapping.get(index + step, 5) for index in mapping}
         with pytest.raises(
-            MissingError, match=rf"{MAPPING}: is shifted by one: row {100 - step} holds the entry of picture 100"
+            MissingError, match=rf"{MAPPING}: is shifted by one: row {100 - step} holds the entry of image 100"
         ):
             self.check(shifted)
 
@@ -137,7 +137,7 @@ class TestRealFiles:
         mapping = real_mapping()
         shifted = {index: mapping[index + 1] for index in range(len(mapping) - 1)}
         (few(tmp_path) / MAPPING).write_text(mapping_text(shifted))
-        with pytest.raises(MissingError, match="is shifted by one: row 99 holds the entry of picture 100"):
+        with pytest.raises(MissingError, match="is shifted by one: row 99 holds the entry of image 100"):
             open_dataset("celebahq", tmp_path)
 
     def test_numbers_counted_otherwise_are_named_although_no_split_changes(self) -> None:
@@ -153,23 +153,23 @@ class TestRealFiles:
     def test_another_mapping_is_named(self) -> None:
         mapping = real_mapping()
         mapping[2], mapping[4] = mapping[4], mapping[2]
-        with pytest.raises(MissingError, match="not CelebA-HQ's mapping: 2 test rows differ, first picture 2"):
+        with pytest.raises(MissingError, match="not CelebA-HQ's mapping: 2 test rows differ, first image 2"):
             self.check(mapping)
 
     def test_labels_shifted_by_one_are_named(self) -> None:
         smiling = real_smiles()
         shifted = {index: smiling.get(index + 1, 1) for index in smiling}
         with pytest.raises(
-            MissingError, match=rf"{ANNOTATIONS}: is shifted by one: row 99 holds the labels of picture 100"
+            MissingError, match=rf"{ANNOTATIONS}: is shifted by one: row 99 holds the labels of image 100"
         ):
             self.check(real_mapping(), shifted)
 
     def test_a_wrong_label_is_named_with_its_checksum(self) -> None:
-        with pytest.raises(MissingError, match="1 Smiling labels are not CelebA-HQ's, first picture 4; checksum"):
+        with pytest.raises(MissingError, match="1 Smiling labels are not CelebA-HQ's, first image 4; checksum"):
             self.check(None, real_smiles() | {4: 1})
 
     def test_a_wrong_partition_file_is_named(self) -> None:
-        with pytest.raises(MissingError, match=rf"{PARTITION}: gives 2823 test pictures with checksum"):
+        with pytest.raises(MissingError, match=rf"{PARTITION}: gives 2823 test images with checksum"):
             self.check(real_mapping(), lost=celebahq_test()[0].celeba)
 
 

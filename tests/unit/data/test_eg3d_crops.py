@@ -30,7 +30,7 @@ def test_cameras_are_read_and_images_without_one_told(tmp_path: Path, file: str)
     crops(tmp_path, [["a.png", CAMERA]], file=file)
     listing = list_images("eg3d-crops", tmp_path, "all")
     assert [entry.name for entry in listing.entries] == ["a.png"]
-    assert listing.doubts == ["1 pictures have no camera and are left out, first b"]
+    assert listing.doubts == ["1 images have no camera and are left out, first b"]
     dataset = open_dataset("eg3d-crops", tmp_path, "all")
     assert isinstance(dataset, CameraDataset)
     np.testing.assert_array_equal(dataset.camera(dataset.images[0]), np.arange(25, dtype=np.float32))

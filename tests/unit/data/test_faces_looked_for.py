@@ -38,7 +38,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_pictures_without_a_face_are_counted_and_named(pictures: Path) -> None:
     report = inspect("folder", pictures, "all", detector=DETECTOR, faces=None)
     assert report.problems == () and report.without_face == ("03.png",)
-    assert report.there[-1] == "there: a detector of dark pictures sees a face in 11 of 12 pictures, none in 03.png"
+    assert report.there[-1] == "there: a detector of dark pictures sees a face in 11 of 12 images, none in 03.png"
     (pictures / "01.png").unlink()
     (pictures / "02.png").write_bytes(b"no picture")
     save_image(pictures / "04.png", size=(300, 300))

@@ -29,7 +29,7 @@ def test_a_changed_label_or_name_is_noticed(tmp_path: Path) -> None:
     faces = list(celebahq_test())
     faces[7] = replace(faces[7], smiling=-faces[7].smiling)
     assert len(mismatches(faces)) == 2
-    with pytest.raises(MissingError, match="are not CelebA-HQ's test pictures"):
+    with pytest.raises(MissingError, match="are not CelebA-HQ's test images"):
         write(faces, tmp_path / "split.csv")
     assert not (tmp_path / "split.csv").exists()
 

@@ -140,13 +140,13 @@ def test_components_of_any_generator_with_a_card(tiny: Path, capsys: pytest.Capt
 
 def test_a_regressor_of_the_wrong_size_is_refused_by_name(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = _refused(capsys, "--generator", str(tiny), "--samples", "20", "--output", "o.safetensors")
-    assert "the synthetic world's regressor measures the world's pictures of 64 px, not those of faces-32" in said
+    assert "the synthetic world's regressor measures the world's images of 64 px, not those of faces-32" in said
     assert "--labels" in said
     Path("other.py").write_text("def judge(pictures):\n    return pictures.reshape(len(pictures), 99)\n")
     said = _refused(
         capsys, "--generator", str(tiny), "--samples", "20", "--labels", "other.py:judge", "--output", "o.safetensors"
     )
-    assert "other.py:judge cannot judge pictures of 32x32" in said
+    assert "other.py:judge cannot judge images of 32x32" in said
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,9 @@ def test_samples_without_a_score_are_counted(tmp_path: Path, samples: Samples) -
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
-        (lambda images: torch.full((len(images),), float("nan")), "gave nan as score of picture 0"),
-        (lambda images: {"smile": torch.arange(len(images)) / 0}, "gave nan as smile of picture 0"),
-        (lambda images: {}, "measures nothing of picture 0"),
+        (lambda images: torch.full((len(images),), float("nan")), "gave nan as score of image 0"),
+        (lambda images: {"smile": torch.arange(len(images)) / 0}, "gave nan as smile of image 0"),
+        (lambda images: {}, "measures nothing of image 0"),
         (lambda images: "bright", "gave str, no tensor of scores"),
         (lambda images: {"smile": None}, "gave NoneType, no tensor of scores"),
     ],
@@ -90,5 +90,5 @@ def test_a_labeller_that_forgets_an_attribute_is_refused(samples: Samples, monke
         own = {"smile": images.mean((1, 2, 3)), "age": images.amax((1, 2, 3))}
         return own if forgetful.__dict__["asked"] == 1 else {"smile": own["smile"]}
 
-    with pytest.raises(UsageError, match="measures smile of picture 20, and age, smile before"):
+    with pytest.raises(UsageError, match="measures smile of image 20, and age, smile before"):
         measured(samples, forgetful, "mine", print)

@@ -43,7 +43,7 @@ def test_the_spread_of_each_column_is_drawn_and_said() -> None:
     assert (spread.title, [chart.heading for chart in spread.charts]) == ("Pose", ["ID+ ↑"])
     svg = ElementTree.fromstring(spread.charts[0].svg)
     words = svg.attrib["aria-label"]
-    assert "over 41 pictures" in words and "e4e 0.520, StyleRes 0.620, WarpRes 0.720" in words
+    assert "over 41 images" in words and "e4e 0.520, StyleRes 0.620, WarpRes 0.720" in words
     # A box, a mean and its points for each method; of many images no points.
     assert [len(svg.findall(tag)) for tag in ("rect", "circle")] == [3, 3]
     assert len(svg.findall("path[@class='points']")) == 3

@@ -71,10 +71,10 @@ def test_figures_3_to_5_have_the_methods_across(number: int, drawn: dict) -> Non
 
 
 def test_figure_6_shows_each_methods_own_views_and_costs(drawn: dict) -> None:
-    draw_figure(6, images(), PASSES, FACTS, select_images(images(), 1), costs={"e4e": "1.9 s a picture."})
+    draw_figure(6, images(), PASSES, FACTS, select_images(images(), 1), costs={"e4e": "1.9 s an image."})
     heads, _, _, _, foot = drawn["figure6"]
     assert heads[1:] == ["e4e: Inversion", "e4e: Smile +", "WarpRes: Inversion", "WarpRes: Smile +", "WarpRes: Pose −3"]
-    assert "e4e: 1.9 s a picture." in foot
+    assert "e4e: 1.9 s an image." in foot
 
 
 def test_figure_7_shows_flows_and_needs_some(drawn: dict) -> None:

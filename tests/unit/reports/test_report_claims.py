@@ -88,7 +88,7 @@ def test_seeds_are_compared_with_each_other_and_counted() -> None:
 
 
 def test_the_flow_s_direction_and_the_runtimes() -> None:
-    flow = [row("warpres", "smile+", i, flow_slope=-0.2 + 0.001 * i) for i in range(20)]
+    flow = [row("warpres", "smile+", i, flow_slope=-0.2 + 0.001 * i) for i in range(30)]
     seconds = {"styleres": 0.1, "warpres": 0.2, "hyperstyle": 0.1}
     found = findings(frame_of(flow), facts(methods={name: {} for name in seconds}), PROTOCOL, NUMBERS, seconds)
     outward = said(found, "points outward")
@@ -97,6 +97,12 @@ def test_the_flow_s_direction_and_the_runtimes() -> None:
     assert said(found, "WarpRes is faster than HyperStyle").verdict == "does not hold"
     assert len(found) == 3
     assert claims_csv(found).count("\n") == 4
+
+
+def test_few_images_decide_no_claim() -> None:
+    flow = [row("warpres", "smile+", i, flow_slope=0.9 + 0.001 * i) for i in range(29)]
+    (found,) = findings(frame_of(flow), facts(), PROTOCOL, NUMBERS)
+    assert found.verdict == "too few images" and found.low is not None and found.low > 0 and not found.tried
 
 
 def test_a_flow_counts_where_it_is_nearer_to_the_true_one_than_to_none() -> None:
@@ -172,8 +178,8 @@ def test_a_frechet_distance_is_ranked_by_its_features() -> None:
 
 
 def test_a_weak_correlation_tells_only_part_and_further_seeds_do_not_vote() -> None:
-    assert Agreement("Pose +", "ID", "Id asked", 5, 60, 0.5, 0.4, 0.6).verdict == "tells part of the order"
-    assert Agreement("Pose +", "ID", "Id asked", 5, 60, 0.5, -0.1, 0.6).verdict == "does not tell"
+    assert Agreement("Pose +", "ID", "ID asked", 5, 60, 0.5, 0.4, 0.6).verdict == "tells part of the order"
+    assert Agreement("Pose +", "ID", "ID asked", 5, 60, 0.5, -0.1, 0.6).verdict == "does not tell"
     turn = EditPass("pose+", None, 3.0)
 
     own = _ranked((0.1, 0.2, 0.3, 0.4, 0.5), [turn])

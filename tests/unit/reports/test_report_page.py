@@ -248,5 +248,5 @@ def test_showcase_joins_sheets(run: Path) -> None:
 
     one, two = (Image.open(io.BytesIO(showcase(run, count=count))) for count in (1, 2))
     assert two.width > 1.9 * one.width and two.height == one.height
-    with pytest.raises(MissingError, match="kept no picture nobody"):
+    with pytest.raises(MissingError, match="kept no image nobody"):
         showcase(run, ["nobody.jpg"])

@@ -13,7 +13,7 @@ from reports_fake_run import IMAGES, METHODS, PASSES, draw_face, facts, manifest
 from reports.facts import gather_facts
 from reports.figures.canvas import Margins, RunNumbers, add_legend, legend_height, new_figure
 from reports.figures.flow_view import flow_colours, flow_image, full_length, wheel
-from reports.figures.grids import Grid, draw_grids
+from reports.figures.grids import Grid, _broken, draw_grids
 from reports.figures.palette import looks
 from reports.figures.plots import draw_all
 from reports.figures.run_images import read_images
@@ -74,6 +74,14 @@ def grids(run: Path) -> dict[str, Grid]:
 
 def test_there_is_a_grid_a_image_and_a_pass(grids: dict[str, Grid]) -> None:
     assert list(grids) == [*(f"picture-{name}" for name in IMAGES), *(f"pass-{column}" for column in PASSES)]
+
+
+def test_heads_break_before_a_plus_or_a_word_and_are_cut_only_then() -> None:
+    assert _broken("StyleRes", 128) == ["StyleRes"]
+    assert _broken("StyleTransformer+WarpRes", 128) == ["StyleTransformer", "+WarpRes"]
+    assert _broken("StyleTransformer+WarpRes's flow", 128) == ["StyleTransformer", "+WarpRes's flow"]
+    first, second = _broken("True edit, a very long name of a plug-in's method", 128)
+    assert first == "True edit, a very" and "…" in second
 
 
 def _contains(paper: np.ndarray, tile: np.ndarray) -> bool:

@@ -125,7 +125,7 @@ def test_tables_say_how_many_real_images_a_set_is_compared_with() -> None:
         build_table(cells, [], Standing(known_facts()), "paper-1", "scores"),
     ]
     for table in tables:
-        (note,) = [note for note in table.notes if "real pictures that sets are compared by" in note]
+        (note,) = [note for note in table.notes if "real images that sets are compared by" in note]
         assert set(note.removesuffix(".").partition(": ")[2].split("; ")) == set(sentence.removesuffix(".").split("; "))
     lines = list(csv.DictReader(io.StringIO(long(cells, [], known_facts(), "paper-1"))))
     assert {(line["pass"], line["n"], line["reference_n"]) for line in lines if line["method"] == "e4e"} == {

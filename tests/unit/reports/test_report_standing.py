@@ -70,13 +70,13 @@ def test_every_form_of_a_table_has_the_same_marks() -> None:
     assert "**0.530**" in markdown(table) and "_0.520_" in markdown(table)
     assert r"\textbf{0.530}" in latex(table) and r"\underline{0.520}" in latex(table)
     assert "30,0,best" in wide(table) and "30,0,second" in wide(table)
-    assert "from 30 pictures on" in markdown(table)
+    assert "from 30 images on" in markdown(table)
 
 
 def test_few_images_mark_nothing_and_say_so() -> None:
     table, standing = _table(29)
     assert set(_marks(table).values()) == {""}
-    assert table.verdicts == ("Pose: fewer than 30 pictures, too few to tell methods apart.",)
+    assert table.verdicts == ("Pose: fewer than 30 images, too few to tell methods apart.",)
     (number,) = table.blocks[0].notes
     assert "from n = 30 on" in table.notes[number - 1] and "Pose (1)" in text(table)
     (differences,) = difference_tables([table], standing)
@@ -93,12 +93,12 @@ def test_a_single_image_explains_itself() -> None:
         for m in METHODS
     }
     table = build_tables(cells, passes(), facts())[0]
-    assert "n = 1: a single picture has no interval" in " ".join(table.notes)
+    assert "n = 1: a single image has no interval" in " ".join(table.notes)
     assert _unpointed(table) == set()
     paper = paper_table(2, cells, facts(), PROTOCOL)
     fd = next(at for at, column in enumerate(paper.columns) if column.name == f"pose+:fd@{PROTOCOL}")
     entry = paper.rows[0].entries[fd]
-    assert entry.word == "–" and "needs more than one picture" in paper.notes[entry.note - 1]
+    assert entry.word == "–" and "needs more than one image" in paper.notes[entry.note - 1]
 
 
 class _Needy(FakeCell):
@@ -139,7 +139,7 @@ def test_every_footnote_has_a_cell_and_every_dash_its_reason(layout: str) -> Non
         dashes = [(row, entry) for row in table.rows for entry in row.entries if entry.word == "–"]
         assert all(entry.note or row.note for row, entry in dashes)
         assert all("A dash:" in table.notes[row.note - 1] for row, entry in dashes if not entry.note)
-    assert not any("9 pictures failed" in note for table in tables for note in table.notes)
+    assert not any("9 images failed" in note for table in tables for note in table.notes)
 
 
 def test_a_direction_is_said_in_one_place() -> None:

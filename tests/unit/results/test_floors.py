@@ -267,7 +267,7 @@ def test_a_method_that_fails_everywhere_has_cells_that_say_so(tmp_path: Path) ->
     tables = build_tables(cells, passes(), Facts.from_manifest(manifest))
     (row,) = [row for row in tables[0].rows if row.name == "broken"]
     assert {entry.word for entry in row.entries} == {"failed"}
-    assert "No number: all 6 pictures failed; the reasons are in the failure list." in tables[0].notes
+    assert "No number: all 6 images failed; the reasons are in the failure list." in tables[0].notes
     # A column that could not be measured for any method stays missing for this one.
     manifest["protocols"]["toy-1"]["pair_metrics"] = ["psnr"]
     assert "id@toy-1" not in summarise_run(load_results(tmp_path / "run", manifest))["broken", "pose+"]
