@@ -1,4 +1,7 @@
-"""Inversion-and-editing methods: `load_method` gives any of them ready to run, `method_names` lists them."""
+"""Inversion-and-editing methods: `load_method` gives any of them ready to run, `method_names` lists them.
+
+`help(methods.load_method)` has the arguments; `help(bench.api)` an example from an image file to its edit.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_images_of_ones_own_need_no_file_and_no_labels(desk: Desk, capsys: pytes
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--preset", "paper-faces", "--data", "own"], "own holds 2 pictures, none of celebahq's"),
+        (["--preset", "paper-faces", "--data", "own"], "own holds 2 images, none of celebahq's"),
         (["--preset", "paper-faces", "--data", "own"], "--data folder:own"),
         (["--data", "foldr:own"], "did you mean folder"),
         (["--data", "folder:absent"], "absent: no such folder"),

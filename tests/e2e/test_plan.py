@@ -49,7 +49,7 @@ def test_a_plan_needs_neither_data_nor_weights(capsys: pytest.CaptureFixture[str
     assert {cell["pictures"] for cell in cells.values()} == {None}
     smile = cells["featurestyle", "smile+", "paper-1"]
     assert (smile["strength"], smile["inputs"], smile["reals"]) == (15.0, "Smiling=-1", "Smiling=1")
-    assert "smile+               +15  Smiling=-1         ?" in text
+    assert "smile+               +15  Smiling=-1       ?" in text
     assert plan["methods"] == {**dict.fromkeys(FACES, "missing"), "warpres": "not released"}
     assert "disk  not known" in text and "time  not known" in text
 
@@ -140,7 +140,7 @@ def test_all_images_taken_for_want_of_a_label_is_said_everywhere(
     # A metric of which reports know nothing is shown for edits too.
     (desk.folder / "plain-1.toml").write_text(PROTOCOL.replace('stem = "psnr"', 'stem = "likeness"'))
     text, plan = _plan(capsys, *desk.basics)
-    sentence = "all pictures are taken, since not all have the label Smiling"
+    sentence = "all images are taken, since not all have the label Smiling"
     assert plan["notes"][0].startswith(f"smile+: {sentence}")
     assert sentence in " ".join(text.split())
     assert desk.here(*desk.basics, "--name", "bare") == 0

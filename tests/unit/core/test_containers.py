@@ -94,7 +94,7 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
 def test_postscript_named_as_an_image_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\nshowpage\n")
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         decode(path)
 
 

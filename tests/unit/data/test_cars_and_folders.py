@@ -50,7 +50,7 @@ def test_one_folder_with_annotations(tmp_path: Path) -> None:
         open_dataset("cars", tmp_path)
     annotations(tmp_path / "cars_annos.mat", marks)
     assert [image.name for image in open_dataset("cars", tmp_path).images] == ["000002.jpg", "000003.jpg"]
-    assert list_images("cars", tmp_path).doubts == ["cars_annos.mat marks 2 test pictures, expected 8041"]
+    assert list_images("cars", tmp_path).doubts == ["cars_annos.mat marks 2 test images, expected 8041"]
     (tmp_path / "cars_annos.mat").write_bytes(b"no mat file")
     with pytest.raises(MissingError, match=r"cannot be read as cars_annos\.mat \(it is no MATLAB 5 file\)"):
         open_dataset("cars", tmp_path)
@@ -100,7 +100,7 @@ def test_folders_are_read_through_with_labels(tmp_path: Path) -> None:
         ("name,Smiling\nb.jpg,inf\n", "line 2: expected a name and 1 labels"),
         ("name,Smiling\nb.jpg,1\n,1\n", "line 3: no image is named"),
         ("name,Smiling\nb.jpg,1\nb.jpg,1\n", r"line 3: b\.jpg is listed twice"),
-        ("name,Smiling\nb.jpg,1\ngone.jpg,1\n", r"1 of 2 all pictures are missing: gone\.jpg"),
+        ("name,Smiling\nb.jpg,1\ngone.jpg,1\n", r"1 of 2 all images are missing: gone\.jpg"),
     ],
 )
 def test_faults_of_labels(tmp_path: Path, text: str, fault: str) -> None:

@@ -14,9 +14,9 @@ from .conftest import save_image
 def test_a_sound_world_has_no_problems(world: Path) -> None:
     assert not inspect(guess(world), world).problems
     assert report("celebahq", world) == [
-        "there: 6 of 6 test pictures of celebahq",
+        "there: 6 of 6 test images of celebahq",
         "there: a data set of its own in CelebA-HQ's layout",
-        "there: pictures from CelebA-HQ-img/",
+        "there: images from CelebA-HQ-img/",
     ]
 
 
@@ -27,7 +27,7 @@ def test_missing_and_unreadable_images_are_named(world: Path) -> None:
     (world / "CelebA-HQ-img" / "10.png").write_bytes(whole[: len(whole) // 2])
     found = inspect("celebahq", world)
     assert found.there[0] == "there: 5 of 6 test images of celebahq"
-    assert found.problems[0] == "missing: 1 pictures: 7.jpg"
+    assert found.problems[0] == "missing: 1 images: 7.jpg"
     assert "9.png: is empty" in found.problems[1]
     assert "10.png: cannot be decoded" in found.problems[2]
     assert found.lines[-1].startswith("source: CelebA-HQ comes with CelebAMask-HQ")
@@ -49,7 +49,7 @@ def test_a_file_that_contradicts_the_data_set_is_a_problem(tmp_path: Path) -> No
 def test_nothing_there(tmp_path: Path) -> None:
     lines = report("celebahq", tmp_path)
     assert lines[0] == f"there: 0 of {len(celebahq_test())} test images of celebahq"
-    assert lines[-3] == "missing: 2824 pictures: 2.jpg, 4.jpg, 26.jpg, 44.jpg, 59.jpg, ..."
+    assert lines[-3] == "missing: 2824 images: 2.jpg, 4.jpg, 26.jpg, 44.jpg, 59.jpg, ..."
     assert lines[-2] == "instead: nothing"
     assert report("folder", tmp_path / "nowhere")[0].endswith("nowhere: no such folder")
 

@@ -43,13 +43,13 @@ def test_pictures_without_a_face_are_counted_and_named(pictures: Path) -> None:
     (pictures / "02.png").write_bytes(b"no picture")
     save_image(pictures / "04.png", size=(300, 300))
     report = inspect("folder", pictures, "all", detector=DETECTOR, faces=None)
-    assert report.problems[-1].endswith("sees a face in 8 of 10 pictures, none in 03.png, 04.png")
+    assert report.problems[-1].endswith("sees a face in 8 of 10 images, none in 03.png, 04.png")
     assert report.problems[-1].startswith("doubtful: ")
 
 
 def test_some_are_looked_at_over_the_whole_split(pictures: Path) -> None:
     assert inspect("folder", pictures, "all", detector=DETECTOR, faces=4).without_face == ("03.png",)
-    assert "4 pictures" in inspect("folder", pictures, "all", detector=DETECTOR, faces=4).problems[-1]
+    assert "4 images" in inspect("folder", pictures, "all", detector=DETECTOR, faces=4).problems[-1]
     assert inspect("folder", pictures, "all", detector=DETECTOR, faces=3).without_face == ()
     assert "face" not in " ".join(inspect("folder", pictures, "all", detector=DETECTOR).lines)
     assert "face" not in " ".join(inspect("folder-cars", pictures, "all", detector=DETECTOR, faces=None).lines)

@@ -91,7 +91,7 @@ REASONS = {
     "absent": "no such file",
     "folder": "is no regular file",
     "empty": r"is empty \(0 bytes\)",
-    "text": "is not a picture",
+    "text": "is not an image",
     "page": "is a web page",
     "truncated": "truncated",
     "strip": r"30000x1 pixels, sides differ by more than 20 : 1",

@@ -160,7 +160,8 @@ def test_verdicts_name_only_what_the_intervals_carry() -> None:
         cell.pop("fd@synthetic-2", None)
         if "id@synthetic-2" in cell:
             cell["id@synthetic-2"] = cells["warpres", "smile+"]["id@synthetic-2"]
-    assert build_tables(cells, passes(), facts())[0].verdicts[1] == "Smile: no method stands apart in ID+ and ID−."
+    sentences = build_tables(cells, passes(), facts())[0].verdicts
+    assert sentences[1] == "Smile and Pose: no method stands apart in ID+ and ID−."
     alone = {key: value for key, value in cells.items() if key[0] == "warpres"}
     assert build_tables(alone, passes(), facts())[0].verdicts == ()
 
