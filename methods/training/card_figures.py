@@ -23,10 +23,19 @@ def records(log: Path) -> list[dict[str, Any]]:
 
 
 def loss_curve(log: Sequence[Mapping[str, Any]]) -> Curve:
-    """Steps, and the mean sum of the losses since the record before."""
-    shown = [record for record in log if "losses" in record]
-    sums = [sum(value for name, value in r["losses"].items() if "/" not in name) for r in shown]
-    return [r["step"] for r in shown], sums
+    """Steps, and the mean sum of the network's losses since the record before.
+
+    What a discriminator loses is none of them. A record of few steps may lack terms that join every few steps, and a
+    warm-up has others: records with fewer terms than the middle one are left out.
+    """
+    shown = [(record["step"], _own_losses(record["losses"])) for record in log if "losses" in record]
+    usual = sorted(len(terms) for _, terms in shown)[len(shown) // 2] if shown else 0
+    whole = [(step, terms) for step, terms in shown if len(terms) >= usual]
+    return [step for step, _ in whole], [sum(terms.values()) for _, terms in whole]
+
+
+def _own_losses(losses: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in losses.items() if "/" not in name and not name.endswith("discriminator")}
 
 
 def held_out_curve(log: Sequence[Mapping[str, Any]]) -> tuple[str, Curve]:

@@ -39,6 +39,8 @@ def test_a_finished_training_is_shipped_with_a_thin_log(tmp_path: Path, capsys: 
     assert len(losses) == RECORDS
     assert (losses[0]["step"], losses[-1]["step"]) == (1, 300)
     assert loss_curve(log)[1][0] == 1.0, "a gradient's share is no loss"
+    short = {"step": 301, "losses": {"discriminator": 1.4}}
+    assert loss_curve([*log, short]) == loss_curve(log), "neither a critic's loss nor a record without the terms"
     assert held_out_curve(log) == ("psnr", ([100.0, 300.0], [21.0, 23.0]))
     draw_training([tmp_path / "into/logs/styleres.jsonl"], tmp_path / "training.png")
     assert (tmp_path / "training.png").stat().st_size > 1000
