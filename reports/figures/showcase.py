@@ -57,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m reports.figures.showcase", description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--pictures", default="", help="names, separated by commas; the first two by default")
+    parser.add_argument("--images", default="", help="names, separated by commas; the first two by default")
     options = parser.parse_args(argv)
-    names = [name for name in options.pictures.split(",") if name]
+    names = [name for name in options.images.split(",") if name]
     print(write_atomic(options.output, showcase(options.run, names)))
 
 
