@@ -37,7 +37,7 @@ def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, 
         "versions": versions(),
         "methods": _methods_record(config, assembly),
         "passes": _passes_record(work),
-        "plugins": [own for own in loaded_plugins() if own["name"] in config.plugins],
+        "plugins": _plugins_record(config),
         "protocols": {evaluator.protocol: _protocol_record(config, work, evaluator) for evaluator in work.evaluators},
         "missing": {
             kind: {
@@ -53,6 +53,12 @@ def manifest(config: Config, assembly: Assembly, words: list[str]) -> dict[str, 
             for image, digest in zip(work.images, work.digests, strict=True)
         },
     }
+
+
+def _plugins_record(config: Config) -> list[dict[str, Any]]:
+    """The plug-ins in the order they were asked for: a process may have loaded them in another, for another run."""
+    loaded = {own["name"]: own for own in loaded_plugins()}
+    return [loaded[name] for name in dict.fromkeys(config.plugins) if name in loaded]
 
 
 def _data_record(config: Config, work: Work) -> dict[str, Any]:
