@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bench.core.errors import UsageError
 from methods.training.arithmetic import arithmetic_of
+from methods.training.averaging import Average
 from methods.training.checkpoints import forget_checkpoints, load_checkpoint, save_checkpoint
 from methods.training.extension import extend
 from methods.training.frozen.copies import load_optimiser
@@ -99,9 +100,13 @@ class _Run:
         self.task, self.recipe, self.folder, self.context, self.stop = task, recipe, folder, context, stop
         self.main = context.processes.rank == 0
         self.key = key(recipe, context)
-        self.progress = _restored(task, recipe, folder, self.key) or _begun(task, recipe, folder, context)
+        state = _fitting(load_checkpoint(folder), recipe, folder, self.key)
+        self.progress = _restored(task, state) if state else _begun(task, recipe, folder, context)
         context.processes.share_statistics(*task.modules.values())
         context.processes.broadcast(*task.modules.values())
+        self.average = Average.of(task.modules, recipe.average, recipe.batch)
+        if state:
+            self.average.load_state_dict(state.get("average", {}))
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
         self.losses = Losses(self.progress.bound)
         self.first = self.progress.step
@@ -133,6 +138,7 @@ class _Run:
         random = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step * 64)
         with torch.autocast(self.context.device.type, torch.bfloat16, enabled=recipe.bfloat16):
             losses = self.task.step(step, random)
+        self.average.update()
         self.progress.step = step + 1
         self.losses.add(step, losses)
 
@@ -199,6 +205,7 @@ class _Run:
         return {
             "modules": {name: module.state_dict() for name, module in self.task.modules.items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.task.optimisers.items()},
+            "average": self.average.state_dict(),
             "step": self.progress.step,
             "bound": self.progress.bound,
             "since": self.progress.since,
@@ -233,8 +240,9 @@ class _Run:
 
     def _check(self, journal: Journal) -> None:
         began = time.monotonic()
-        figures = self.task.check()
-        journal.check(self.progress.step, figures, self._samples())
+        with self.average.used():
+            figures = self.task.check()
+            journal.check(self.progress.step, figures, self._samples())
         self.checked_step = self.progress.step
         took = time.monotonic() - began
         self.check_seconds += took
@@ -253,7 +261,8 @@ class _Run:
         finished = step == recipe.steps
         if finished and self.main:
             path = self.folder / recipe.output
-            self.task.export(path, provenance(recipe, self._legs(), self.context))
+            with self.average.used():
+                self.task.export(path, provenance(recipe, self._legs(), self.context))
             tell(f"{recipe.name}: {path}")
         elif self.main:
             why = "stopped" if step == last or self.stop.signalled else "out of time"
@@ -270,17 +279,19 @@ def _begun(task: Task, recipe: Recipe, folder: Path, context: Context) -> _Progr
     return _Progress(last, legs, since=last)
 
 
-def _restored(task: Task, recipe: Recipe, folder: Path, now: str) -> _Progress | None:
-    state = load_checkpoint(folder)
-    if state is None:
-        return None
-    if state["key"] != now:
+def _fitting(state: dict[str, Any] | None, recipe: Recipe, folder: Path, now: str) -> dict[str, Any] | None:
+    """A checkpoint's state, if there is one: told of where it is of another key than `now`, refused if finished."""
+    if state is not None and state["key"] != now:
         if state["step"] >= recipe.steps:
             raise UsageError(
                 f"the training in {folder} is finished, but was of other values or from other files than now",
                 "--fresh trains anew",
             )
         tell(f"note: {folder} was begun with other values or from other files; --fresh begins anew")
+    return state
+
+
+def _restored(task: Task, state: Mapping[str, Any]) -> _Progress:
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])
     for name, optimiser in task.optimisers.items():

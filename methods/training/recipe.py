@@ -44,6 +44,8 @@ class Recipe:
             paper's 5k, 10k and 15k).
         warm_up: Steps over which the rate rises from 0.
         fall: Final share of the steps over which the rate falls to 2 %; 0 keeps it.
+        average: Half-life, in images, of a moving average of the weights, which is checked and exported in the place of
+            the last step's; 0 for none.
         bfloat16: Run the steps in bfloat16 autocast (weights, optimiser and flows stay float32), unless a CPU is faster
             in float32 (`methods.training.arithmetic`); the held-out check is float32 always.
         tf32: Let CUDA multiply float32 with ten bits of mantissa.
@@ -68,6 +70,7 @@ class Recipe:
     halve_at: tuple[float, ...] = ()
     warm_up: int = 0
     fall: float = 0.0
+    average: int = 0
     bfloat16: bool = False
     tf32: bool = True
     also: tuple[str, ...] = ()

@@ -127,3 +127,35 @@ def test_bad_recipes_are_named(tmp_path: Path) -> None:
     (tmp_path / "short.toml").write_text('name = "short"')
     with pytest.raises(UsageError, match="lacks batch, output"):
         load_recipe(tmp_path / "short.toml")
+
+
+def test_the_average_is_exported_and_the_training_untouched_by_it(tmp_path: Path) -> None:
+    plain, averaged = LineTask(), LineTask()
+    seen: list[float] = []
+
+    class Watched(LineTask):
+        def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
+            losses = super().step(step, random)
+            seen.append(float(self.line.weight.detach()))
+            return losses
+
+    averaged = Watched()
+    start = float(averaged.line.weight.detach())
+    train(plain, replace(RECIPE, steps=40), tmp_path / "plain")
+    train(averaged, replace(RECIPE, steps=40, average=24), tmp_path / "averaged")
+    assert torch.equal(plain.line.weight, averaged.line.weight)
+    decay, mean = 0.5 ** (8 / 24), start
+    for weight in seen:
+        mean = decay * mean + (1 - decay) * weight
+    made = json.loads((tmp_path / "averaged" / "line.json").read_text())
+    assert made["weight"] == pytest.approx(mean, abs=1e-5)
+    assert abs(made["weight"] - seen[-1]) > 1e-3
+
+
+def test_a_stopped_run_carries_on_to_the_same_average(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, steps=40, average=80)
+    train(LineTask(), recipe, tmp_path / "whole")
+    train(LineTask(), recipe, tmp_path / "stopped", until=17)
+    train(LineTask(), recipe, tmp_path / "stopped")
+    whole, stopped = (json.loads((tmp_path / name / "line.json").read_text()) for name in ("whole", "stopped"))
+    assert whole["weight"] == stopped["weight"]
