@@ -61,6 +61,7 @@ def provenance(recipe: Recipe, legs: Sequence[Mapping[str, Any]], context: Conte
         "seed": recipe.seed,
         "steps": recipe.steps,
         "batch": recipe.batch,
+        "average": recipe.average,
         "pictures": sum((leg["to"] - leg["from"]) * leg.get("batch", recipe.batch) for leg in legs),
         "wall_time_s": round(sum(leg["seconds"] for leg in legs)),
         "torch": str(torch.__version__),

@@ -145,6 +145,8 @@ def recipe_of(data: Mapping[str, Any], where: str) -> Recipe:
     for name in ("steps", "batch", "rate"):
         if getattr(recipe, name) <= 0:
             raise UsageError(f"{where}: {name} is {getattr(recipe, name)}, but must be more than 0")
+    if recipe.average < 0:
+        raise UsageError(f"{where}: average is {recipe.average}, but is a number of images", "0 is none")
     recipe = replace(recipe, options=options)
     _checked_options(recipe, where)
     return _with_digest(recipe)

@@ -61,7 +61,7 @@ def words(name: str, home: Path, steps: int, *changes: str) -> list[str]:
 
 def error_of(task: FullSizeTask) -> float:
     """Mean square error of the reconstruction over the training images."""
-    passes, total = task._final_passes(), 0.0
+    passes, total = task._passes_in_eval(), 0.0
     names = task.images.names
     with torch.no_grad():
         for name in names:
@@ -116,7 +116,7 @@ def _is_the_method(task: FullSizeTask, encoder: Path, made: Path) -> None:
     """`load_method` of [e4e, ours] gives the trainer's images, of a reconstruction and of an edit."""
     method = load_method("warpres", checkpoint=[encoder, made])
     real = _real(task)
-    inversion, passes = method.invert(real), task._final_passes()
+    inversion, passes = method.invert(real), task._passes_in_eval()
     with torch.no_grad():
         codes, features = passes.encode(real)
         for delta in (

@@ -81,7 +81,6 @@ class Options:
         vgg_input_scale: What white is worth at VGG's entrance.
         tf_epsilon: Adam's epsilon beside the uncorrected root, as TensorFlow has it.
         clip: Largest norm of the gradient of what is trained; 0 for no limit.
-        ema: Decay of an exponential average of what is trained, which is then checked and exported; 0 for none.
         mirror: Mirror half of the images.
         held_out: Images kept from training for the checks, at most a tenth of all.
         workers: Threads that decode images.
@@ -120,7 +119,6 @@ class Options:
     vgg_input_scale: float = 255.0
     tf_epsilon: bool = True
     clip: float = 0.0
-    ema: float = 0.0
     mirror: bool = True
     held_out: int = 64
     workers: int = 4
@@ -188,7 +186,6 @@ class Options:
                 f"edit_share is {self.edit_share}, but must be a probability",
                 "0 trains reconstruction alone, 1 edits every sample",
             ),
-            (not 0 <= self.ema < 1, f"ema is {self.ema}, but must be in 0 .. 1", "0.999 is usual, 0 is none"),
             (self.r1_every < 1, f"r1_every is {self.r1_every}, but must be at least 1", "r1_gamma = 0 leaves R1 out"),
             (self.alpha[0] > self.alpha[1], f"alpha = {list(self.alpha)} is no range", "alpha = [0.4, 0.5]"),
         ]

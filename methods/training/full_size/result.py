@@ -42,7 +42,7 @@ def write_result(
         "base": options.base,
         "beside": [f"{options.base}-{options.domain}"],
         "config": config,
-        "made": {**made, "started_from": needed_files(options), "average": options.ema},
+        "made": {**made, "started_from": needed_files(options)},
         "held_out": dict(held_out),
     }
     write_safetensors(

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bench.core.schema import from_table
-from methods.styleres.pipeline import StyleRes
 from methods.training import losses
 from methods.training.full_size import judging
 from methods.training.full_size.images import TrainingImages
@@ -69,11 +66,6 @@ class FullSizeTask(Task):
             assert isinstance(self.model, WarpRes) and self.model.adapters is not None
             group = {"params": list(self.model.adapters.parameters()), "rate_factor": options.warm_up_rate_factor}
             self.optimisers["adapters"] = self._adam([group])
-        self.final = self.model
-        if options.ema:
-            average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(options.ema))
-            assert isinstance(average.module, StyleRes)
-            self.modules["average"], self.final = average, average.module
 
     def _adam(self, parameters: Sequence[Any]) -> torch.optim.Optimizer:
         kind: Any = TensorFlowAdam if self.options.tf_epsilon else torch.optim.Adam
@@ -198,10 +190,6 @@ class FullSizeTask(Task):
         if self.options.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         self.optimisers["model"].step()
-        if "average" in self.modules:
-            average = self.modules["average"]
-            assert isinstance(average, AveragedModel)
-            average.update_parameters(self.model)
 
     # --- warm-up, modes, batches
 
@@ -258,21 +246,21 @@ class FullSizeTask(Task):
 
     # --- held-out figures and the result
 
-    def _final_passes(self) -> Passes:
-        self.final.eval()
-        return Passes(replace(self.networks, model=self.final), self.options)
+    def _passes_in_eval(self) -> Passes:
+        self.model.eval()
+        return self.passes
 
     def check(self) -> Mapping[str, float]:
-        """Figures of the model that is written, on the held-out images (`judging.figures`)."""
-        return judging.figures(self._final_passes(), self.images, self.context.device, self.recipe.batch)
+        """Figures on the held-out images (`judging.figures`)."""
+        return judging.figures(self._passes_in_eval(), self.images, self.context.device, self.recipe.batch)
 
     def samples(self) -> Mapping[str, Tensor]:
-        """Grids of the model that is written (`judging.samples`)."""
-        return judging.samples(self._final_passes(), self.images, self.context.device)
+        """Grids of held-out images (`judging.samples`)."""
+        return judging.samples(self._passes_in_eval(), self.images, self.context.device)
 
     def export(self, path: Path, provenance: Mapping[str, Any]) -> None:
-        """The trained parts (of the running average where there is one); released files are named, not copied."""
-        write_result(path, self.final, self.networks, self.options, provenance, self.check())
+        """The trained parts; released files are named, not copied."""
+        write_result(path, self.model, self.networks, self.options, provenance, self.check())
 
 
 # Tensors to differentiate from, each with its gradient (None for a scalar).

@@ -127,11 +127,11 @@ class OwnResidualTask(FullSizeTask):
             "domain": "faces",  # square images, whatever is on them
             "base": "e4e",
             "parts": [self.base_file.name],
-            "config": {part: to_dict(self.final.config)},
+            "config": {part: to_dict(self.model.config)},
             "made": dict(provenance),
             "held_out": dict(self.check()),
         }
-        write_safetensors(path, prefixed({f"{part}.": self.final}), metadata)
+        write_safetensors(path, prefixed({f"{part}.": self.model}), metadata)
 
 
 def _networks(options: Options, base_file: Path, device: torch.device) -> Networks:

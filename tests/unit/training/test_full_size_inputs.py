@@ -110,7 +110,6 @@ CONFLICTS: list[tuple[dict[str, Any], str]] = [
     ({"vgg_layers": ("relu4_4",)}, "vgg_layers"),
     ({"vgg_layers": ()}, "vgg_layers"),
     ({"edit_share": 1.5}, "edit_share"),
-    ({"ema": 1.0}, "ema"),
     ({"r1_every": 0}, "r1_every"),
     ({"alpha": (0.5, 0.4)}, "alpha"),
 ]

@@ -130,7 +130,6 @@ def test_bad_recipes_are_named(tmp_path: Path) -> None:
 
 
 def test_the_average_is_exported_and_the_training_untouched_by_it(tmp_path: Path) -> None:
-    plain, averaged = LineTask(), LineTask()
     seen: list[float] = []
 
     class Watched(LineTask):
@@ -139,7 +138,7 @@ def test_the_average_is_exported_and_the_training_untouched_by_it(tmp_path: Path
             seen.append(float(self.line.weight.detach()))
             return losses
 
-    averaged = Watched()
+    plain, averaged = LineTask(), Watched()
     start = float(averaged.line.weight.detach())
     train(plain, replace(RECIPE, steps=40), tmp_path / "plain")
     train(averaged, replace(RECIPE, steps=40, average=24), tmp_path / "averaged")

@@ -22,6 +22,7 @@ from methods.training.task import choose_device
         ("steps=0", "more than 0"),
         ("bfloat16=1", "true or false"),
         ("rate=nan", "finite"),
+        ("average=-1", "number of images"),
         ("betas=[0.9]", "list of 2"),
         ("weights=3", "a table"),
         ("weights.l2.x=3", "is no table"),
