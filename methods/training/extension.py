@@ -27,16 +27,30 @@ def shipped_network(recipe: Recipe) -> Path:
         MissingError: None is shipped.
         UsageError: It saw as many.
     """
-    path = WEIGHTS / recipe.output
-    if not path.is_file():
-        raise MissingError(f"no network of {recipe.name} is shipped", "train it from its start, without --extend")
-    done = int(made_of(path).get("pictures", 0)) // recipe.batch
+    path = _shipped(recipe)
+    done = _images(path) // recipe.batch
     if done >= recipe.steps:
         raise UsageError(
             f"{recipe.output} saw the images of {done} steps of {recipe.batch}, and {recipe.name} says {recipe.steps}",
             f"ask for more, for example --set steps={2 * done}",
         )
     return path
+
+
+def shipped_images(recipe: Recipe) -> int:
+    """How many images the shipped network of a recipe saw. Raises MissingError where none is shipped."""
+    return _images(_shipped(recipe))
+
+
+def _shipped(recipe: Recipe) -> Path:
+    path = WEIGHTS / recipe.output
+    if not path.is_file():
+        raise MissingError(f"no network of {recipe.name} is shipped", "train it from its start, without --extend")
+    return path
+
+
+def _images(path: Path) -> int:
+    return int(made_of(path).get("pictures", 0))
 
 
 def extend(task: Task, path: Path, batch: int, folder: Path) -> tuple[int, list[dict[str, Any]]]:

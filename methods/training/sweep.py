@@ -4,7 +4,8 @@
 
 One rule for StyleRes and WarpRes alike, on validation people: the highest mean PSNR to the asked truth over the
 reconstruction, pose +-3 and smile +-3. First every lambda_F under the paper's losses; then, at each method's best one,
-every weight of w-consistency. All are short trials from the common start.
+every weight of w-consistency. All are short trials from the common start. A grid whose least weight does best gets one
+more, a third of it.
 The trainings that follow take what was chosen from `sweep.json` (`chosen_by` in their recipes), which also keeps all
 curves. A sweep that finds the first round of an earlier one, made from the same files, does the second alone.
 """
@@ -139,6 +140,22 @@ def best(trials: Sequence[Trial], method: str) -> Trial | None:
     return max(of_method, key=lambda trial: trial.figures[SCORE], default=None)
 
 
+def below(trials: Sequence[Trial], method: str) -> Trial | None:
+    """The trial with a third of the least weight of a method's grid, where the least did best; else None."""
+    own = [trial for trial in trials if trial.method == method]
+    key = "w_consistency" if any(trial.w_consistency for trial in own) else "regulariser"
+    found = best(own, method)
+    if found is None or len(own) == 1 or getattr(found, key) > min(getattr(trial, key) for trial in own):
+        return None
+    return replace(found, **{key: round(getattr(found, key) / 3, 4), "images": 0, "figures": {}})
+
+
+def _round(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
+    """Trials, and those below them."""
+    done = run(trials, settings)
+    return done + run([lower for method in METHODS if (lower := below(done, method))], settings)
+
+
 def earlier(settings: Settings) -> list[Trial]:
     """The first round of the sweep that was made before from today's files; nothing if there was none."""
     path = settings.runs / NAME / OUTPUT
@@ -152,7 +169,7 @@ def earlier(settings: Settings) -> list[Trial]:
 
 def sweep(settings: Settings) -> tuple[list[Trial], list[Trial]]:
     """Trials under the paper's losses, and with w-consistency at each method's best lambda_F."""
-    paper = earlier(settings) or run([Trial(method, weight) for weight in LAMBDAS for method in METHODS], settings)
+    paper = earlier(settings) or _round([Trial(method, weight) for weight in LAMBDAS for method in METHODS], settings)
     found = {method: best(paper, method) for method in METHODS}
     second = [
         Trial(method, trial.regulariser, weight)
@@ -160,7 +177,7 @@ def sweep(settings: Settings) -> tuple[list[Trial], list[Trial]]:
         for method, trial in found.items()
         if trial is not None
     ]
-    return paper, run(second, settings)
+    return paper, _round(second, settings)
 
 
 def chosen(paper: Sequence[Trial], consistent: Sequence[Trial]) -> dict[str, dict[str, float]]:

@@ -26,22 +26,14 @@ from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.world.render import render, to_uint8
 from bench.world.scene import sample_people
 from methods.nets.stylegan2 import Generator
-from methods.training.card_figures import (
-    NAMES,
-    draw_trade_off,
-    draw_training,
-    held_out_curve,
-    kept_turn,
-    late_gain,
-    records,
-    trade_off,
-)
+from methods.training.card_figures import draw_trade_off, draw_training, held_out_curve, late_gain, records
+from methods.training.card_sweep import TRADE_OFF, sweep_lines
 from methods.training.sweep import SCORE
 from metrics.frechet import frechet_distance
 
 COUNT = 2000
 GRID = (4, 12)
-TRAINING, TRADE_OFF = "training.png", "trade-off.png"
+TRAINING = "training.png"
 RESIDUAL = ("styleres", "warpres")
 SEED_FIGURES = ("psnr", "pose+/kept", "pose-/kept", "smile+/flow_slope", SCORE)
 EDIT_FIGURES = ("pose+/kept", "pose-/kept", "smile+/kept", "smile-/kept", "smile+/flow_slope", "yaw+17/flow_epe")
@@ -81,7 +73,7 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     yield from _start_lines(folder)
     yield from _training_lines(folder)
     yield from _seed_lines(folder)
-    yield from _sweep_lines(folder)
+    yield from sweep_lines(folder)
     yield "\n## Generator\n"
     yield f"FD of {COUNT} samples to {COUNT} held-out renders without details: **{distance:.2f}**;"
     yield f"of as many other renders to the same ones: {floor:.2f}. Samples: `generator.png`.\n"
@@ -200,42 +192,6 @@ def _seed_lines(folder: Path) -> Iterator[str]:
 
 def _spread(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}" if len(values) > 1 else "-"
-
-
-def _sweep_lines(folder: Path) -> Iterator[str]:
-    path = folder / "sweep.json"
-    if not path.is_file():
-        return
-    sweep = read_json(path)
-    yield "\n## Weights of the losses\n"
-    yield f"Rule, one for both methods: {sweep['rule']}. All trials go on from the common start; w-consistency is"
-    yield "not in the paper. Bold: chosen.\n"
-    yield "| method | losses | lambda_F | w-consistency | images | reconstruction | kept turn | kept smile | asked |"
-    yield "|---|---|---|---|---|---|---|---|---|"
-    for method, losses, trials in trade_off(sweep["curves"]):
-        best = max(trials, key=lambda trial: trial["figures"][SCORE], default=None)
-        for trial in trials:
-            figures = trial["figures"]
-            score = f"{figures[SCORE]:.2f}"
-            smile = (figures["smile+/kept"] + figures["smile-/kept"]) / 2
-            numbers = f"{figures['psnr']:.2f} | {kept_turn(figures):.0%} | {smile:.0%}"
-            weights = f"{trial['regulariser']:g} | {trial['w_consistency']:g} | {trial['images']}"
-            score = f"**{score}**" if trial is best else score
-            yield f"| {NAMES[method]} | {losses} | {weights} | {numbers} | {score} |"
-    if edges := [text for _, _, trials in trade_off(sweep["curves"]) for text in at_edge(trials)]:
-        yield f"\nThe smallest of its grid was chosen, and smaller ones were not tried: {'; '.join(edges)}."
-    yield f"\n![Reconstruction against kept turn]({TRADE_OFF})"
-
-
-def at_edge(trials: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What is to be said where the least weight that was tried is the best, as `sweep.json` has the trials."""
-    weight = "w_consistency" if any(trial["w_consistency"] for trial in trials) else "regulariser"
-    first, *others = sorted(trials, key=lambda trial: trial[weight])
-    scores = [trial["figures"][SCORE] for trial in (first, *others)]
-    if others and scores[0] == max(scores):
-        name = {"regulariser": "lambda_F", "w_consistency": "w-consistency"}[weight]
-        lead = scores[0] - scores[1]
-        yield f"{name} {first[weight]:g} of {NAMES[first['method']]}, {lead:.2f} dB before {others[0][weight]:g}"
 
 
 def grid(generator: Generator) -> Image.Image:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from bench.core.errors import MissingError
-from methods.training import sweep
+from methods.training import sweep, sweep_edges
+from methods.training.extension import shipped_images
 from methods.training.provenance import chosen_recipe
 from methods.training.recipe import load_recipe
 from methods.training.sweep import Settings, Trial
@@ -77,3 +78,29 @@ def test_a_sweep_without_a_finished_trial_chooses_nothing(tmp_path: Path) -> Non
     with pytest.raises(MissingError, match="no trial"):
         sweep.write([], [], settings(tmp_path))
     assert not (tmp_path / "world").exists()
+
+
+def test_a_grid_whose_least_weight_does_best_goes_on_below_it() -> None:
+    grid = [Trial("warpres", weight, images=80, figures={"asked_psnr": 24 - weight}) for weight in (0.03, 0.01, 0.1)]
+    assert sweep.below(grid, "warpres") == Trial("warpres", 0.0033)
+    assert sweep.below([*grid, replace(grid[0], figures={"asked_psnr": 25.0})], "warpres") is None
+    assert sweep.below(grid, "styleres") is None
+    consistent = [replace(trial, regulariser=0.01, w_consistency=trial.regulariser) for trial in grid]
+    assert sweep.below(consistent, "warpres") == Trial("warpres", 0.01, 0.0033)
+
+
+def test_the_edges_are_tried_from_the_shipped_networks(tmp_path: Path) -> None:
+    grid = [Trial("styleres", weight, 0.0, 80, {"asked_psnr": 24 - weight}) for weight in (0.01, 0.03)]
+    tried = list(sweep_edges.trials([asdict(trial) for trial in grid]))
+    assert tried == [Trial("styleres", 0.01), Trial("styleres", 0.0033)]
+    lines = [sweep_edges.command(trial, tmp_path, "cpu") for trial in tried]
+    shipped = load_recipe("world/styleres-paper")
+    for trial, line in zip(tried, lines, strict=True):
+        assert "--extend" in line
+        recipe = load_recipe("world/styleres-paper", [line[k + 1] for k, part in enumerate(line) if part == "--set"])
+        assert recipe.output == shipped.output, "it goes on from the shipped file"
+        assert recipe.options["weights"]["regulariser"] == trial.regulariser
+        more = recipe.steps * recipe.batch - shipped_images(shipped)
+        assert sweep_edges.IMAGES - recipe.batch < more <= sweep_edges.IMAGES
+        first = shipped_images(shipped) // recipe.batch
+        assert recipe.rate_at(first + recipe.warm_up, first) > 0.6 * recipe.rate

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.world.networks import WEIGHTS
-from methods.training.world_card import at_edge, file_line, images_of
+from methods.training.card_sweep import at_edge
+from methods.training.world_card import file_line, images_of
 
 
 def leg(first: int, last: int, digest: str, **more: int) -> dict[str, object]:
