@@ -26,22 +26,23 @@ def flow_colours(flow: Tensor) -> Tensor:
 
 @torch.no_grad()
 def edit_grid(figures: EditFigures, invert: Invert, flow_of: Callable[[Tensor, Tensor], Tensor] | None) -> Tensor:
-    """One column a person: input, reconstruction, then for pose+, pose- and a smile the edit, its truth, and its flow.
+    """One column a person: input, reconstruction, then for pose+, pose- and a smile the edit, its truth, and its flow
+    where there is one.
 
     Half of the people get a smile, half lose it.
     """
     images = figures.images[:PEOPLE]
     render = invert(images)
     rows = [images, render(None)]
-    smiles = dict[int, tuple[Tensor, Tensor, Tensor]]()
+    smiles = dict[int, tuple[Tensor, ...]]()
     for edit in figures.edits:
         made = render(edit.delta)
-        flow = torch.zeros_like(made) + 1 if flow_of is None else flow_colours(full_size(flow_of(images, edit.delta)))
+        flows = [] if flow_of is None else [flow_colours(full_size(flow_of(images, edit.delta)))]
         if edit.attribute == "yaw":
-            rows += [made, edit.truth[:PEOPLE], flow]
+            rows += [made, edit.truth[:PEOPLE], *flows]
             continue
         for place, row in enumerate(edit.rows.tolist()):
             if row < PEOPLE:
-                smiles[row] = (made[row], edit.truth[place], flow[row])
+                smiles[row] = (made[row], edit.truth[place], *(flow[row] for flow in flows))
     rows += [torch.stack(parts) for parts in zip(*(smiles[row] for row in range(len(images))), strict=True)]
     return grid(*rows)

@@ -148,4 +148,7 @@ def test_what_is_measured_and_written(runs: Path, tmp_path: Path) -> None:
     )
     scores = [figures["psnr"], *(figures[f"{name}/psnr_asked"] for name in ("pose+", "pose-", "smile+", "smile-"))]
     assert figures["asked_psnr"] == pytest.approx(sum(scores) / 5, abs=1e-3)
-    assert task.samples()["edits"].shape[0] == 3
+    assert task.samples()["edits"].shape == (3, 11 * 64, 4 * 64)
+    assert task_of(runs, "world/styleres").samples()["edits"].shape == (3, 8 * 64, 4 * 64), (
+        "no rows for a flow it lacks"
+    )
