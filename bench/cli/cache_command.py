@@ -62,7 +62,7 @@ def _list(uses: list[Use], *, as_json: bool) -> None:
         return
     columns = ("size", "shared", "rows", "features", "unshown", "stale", "run")
     show([_row(use) for use in uses], columns)
-    tell("shared: files that other runs have too; unshown: kept for later runs; stale: `cache prune` removes them")
+    tell("shared: files that other runs have too; unshown: kept for later runs;\nstale: `cache prune` removes them")
 
 
 def _row(use: Use) -> dict[str, object]:

@@ -6,7 +6,7 @@ are not here.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         if results.banner:
             print(f"!! {results.banner}")
-        _print(shown, options.first, options.second)
+        _print(shown, options.first, options.second, metric_of)
     tell_state(results)
     return int(ExitCode.OK if results.whole else ExitCode.FAILED_CELLS)
 
@@ -77,14 +77,19 @@ def metric_name(item: Difference) -> str:
     return item.column.partition("@")[0]
 
 
-def _print(items: Sequence[Difference], first: str, second: str) -> None:
+def _print(
+    items: Sequence[Difference], first: str, second: str, metric_of: Callable[[Difference], Metric]
+) -> None:
+    from reports.naming import split_pass
+
     print(f"{second} - {first}: means over the same images, with 95 % intervals")
     for (edit, protocol), group in groupby(items, key=lambda item: (item.edit, item.column.partition("@")[2])):
         own = list(group)
-        print(f"\n{edit}, {protocol}, n = {max(item.n for item in own)}")
-        show([_texts(item, first, second) for item in own], ("column", first, second, "verdict", "difference"))
+        print(f"\n{split_pass(edit).title}, {protocol}, n = {max(item.n for item in own)}")
+        rows = [_texts(item, metric_of(item), first, second) for item in own]
+        show(rows, ("column", first, second, "verdict", "difference"))
         if any(item.verdict == "too few" for item in own):
-            print("Too few: below the protocol's smallest number of images, no method is called better.")
+            print("too few: below the protocol's smallest number of images no method is called better")
         if any(metric_name(item) == "achieved" and _another_edit(item) for item in own):
             print("They changed the attribute by different amounts: this is not one edit.")
 
@@ -94,11 +99,11 @@ def _another_edit(change: Difference) -> bool:
     return change.differs and abs(change.value) > 0.2 * max(abs(change.first), abs(change.second))
 
 
-def _texts(item: Difference, first: str, second: str) -> dict[str, str]:
+def _texts(item: Difference, metric: Metric, first: str, second: str) -> dict[str, str]:
     digits = 2 if max(abs(item.first), abs(item.second)) >= 2 else 4
     interval = "" if item.low is None else f" [{item.low:+.{digits}f}, {item.high:+.{digits}f}]"
     return {
-        "column": metric_name(item),
+        "column": f"{metric.axis} {metric.arrow}".rstrip(),
         first: f"{item.first:.{digits}f}",
         second: f"{item.second:.{digits}f}",
         "difference": f"{item.value:+.{digits}f}{interval}",

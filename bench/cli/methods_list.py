@@ -7,7 +7,6 @@ from textwrap import wrap
 from typing import Any
 
 from bench.cli.printing import columns_here, say, show
-from bench.core.text_table import fitted
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -35,10 +34,9 @@ def show_methods(rows: Rows) -> None:
     """Print the methods in three parts: ready here, what gets the others, parity."""
     ready = [row for row in rows if row["ready"]]
     print(f"ready here: {len(ready)} of {len(rows)} methods")
-    show(
-        [{**row, "ready on": ", ".join(row["ready"]), "what": _about(row)} for row in ready],
-        ("name", "ready on", "what"),
-    )
+    for presets in dict.fromkeys(tuple(row["ready"]) for row in ready):
+        say("\n".join(_filled(f"on {', '.join(presets)}", "")))
+        show([{**row, "what": _about(row)} for row in ready if tuple(row["ready"]) == presets], ("name", "what"))
     print("\nwhat gets them on the other presets")
     for row in rows:
         if row["next"]:
@@ -53,14 +51,21 @@ def _about(row: Mapping[str, Any]) -> str:
 
 def _elsewhere(row: Mapping[str, Any]) -> Iterator[str]:
     """A method's next steps, each once, and the licences of the files they fetch."""
-    width = columns_here()
-    yield row["name"] if row["ready"] else fitted(f"{row['name']}: {_about(row)}", width)
+    yield from [row["name"]] if row["ready"] else _filled(f"{row['name']}: {_about(row)}", "")
     for presets, step in _next_steps(row["next"]):
         # A command stays whole on its line, to be copied.
-        yield from wrap(presets, width - 2, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+        yield from _filled(presets, "  ")
         yield from (f"    {one}" for one in step.split("; "))
     for licence in dict.fromkeys(row["licence"].values()):
-        yield from wrap(f"licence: {licence}", width - 2, initial_indent="  ", subsequent_indent="    ")
+        yield from _filled(f"licence: {licence}", "  ")
+
+
+def _filled(text: str, indent: str) -> list[str]:
+    """A text over as many lines as it takes here, those below the first further in."""
+    return wrap(
+        text, columns_here(), initial_indent=indent, subsequent_indent=indent + "  ",
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _next_steps(steps: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -9,29 +9,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.cli.program import as_typed
-from bench.core.text_table import cut
+from bench.core.text_table import wrapped
 
 # What a table on the terminal shows: the telling columns, or every one.
 COLUMNS = ("few", "all")
-# Wider than any line: nothing is cut.
+# Wider than any line: nothing is broken.
 ENDLESS = 1 << 20
 
 
 def columns_here() -> int:
-    """Columns of the terminal; ENDLESS where stdout is none (piped, in a file): nothing is to be cut there."""
+    """Columns of the terminal; ENDLESS where stdout is none (piped, in a file): a row is one line there, for `grep`."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else ENDLESS
 
 
 def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False, width: int = 0) -> None:
-    """Print rows: as JSON all of them, else the named columns aligned, the last one cut to the width.
+    """Print rows: as JSON all of them, else the named columns aligned, the last one broken at the width.
 
-    A table that cannot fit puts the last column on a line of its own below each row. `width`: 0 is `columns_here()`.
+    `width`: 0 is `columns_here()`.
     """
     if as_json:
         print(json.dumps(list(rows), ensure_ascii=False, default=str))
         return
     table = [list(columns), *([as_typed(_text(row.get(column))) for column in columns] for row in rows)]
-    print("\n".join(cut(table, width or columns_here())))
+    print("\n".join(wrapped(table, width=width or columns_here())))
 
 
 def say(text: str) -> None:

@@ -2,14 +2,14 @@
 
 A cell is a text on one line (white space in it counts as one blank), and every row has a cell for every column.
 Columns stand two blanks apart, on the left but for those named in `right`; no line ends in a blank. A letter counts as
-one column, whatever a terminal makes of it: what a file holds depends on none. Only a last column is ever cut or
-broken, so a line is longer than it may be where the others alone are.
+one column, whatever a terminal makes of it: what a file holds depends on none. Nothing is ever cut: a last column is
+broken between words, and a line is longer than it may be only where the other columns alone are, or a single word.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from textwrap import shorten, wrap
+from textwrap import wrap
 
 # Columns that every terminal has.
 WIDTH = 80
@@ -47,37 +47,24 @@ def aligned(rows: Rows, right: Collection[int] = ()) -> list[str]:
     return [GAP.join(cells).rstrip() for cells in padded(rows, right)]
 
 
-def wrapped(rows: Rows, right: Collection[int] = (), *, indent: str = "") -> Iterator[str]:
-    """Lines of at most WIDTH: the last cell goes on below itself, broken between words."""
-    for *cells, last in padded(rows, right):
-        start = indent + "".join(cell + GAP for cell in cells)
-        width, below = max(WIDTH, len(start) + ROOM), " " * len(start)
-        lines = wrap(last, width, initial_indent=start, subsequent_indent=below, break_on_hyphens=False)
-        yield from lines or [start.rstrip()]
+def wrapped(rows: Rows, right: Collection[int] = (), *, indent: str = "", width: int = WIDTH) -> Iterator[str]:
+    """Lines of at most `width`, nothing left out: the last cell goes on below itself, broken between words.
 
-
-def cut(rows: Rows, width: int) -> Iterator[str]:
-    """Lines of at most `width`: the last cell is cut at a word, and stands on a line of its own below its row where it
-    has less than ROOM beside it. The first row is the heads.
+    Where the other columns leave it less than ROOM it stands below its row, in every row, the heads too.
     """
-    starts = padded([row[:-1] for row in rows])
-    room = width - sum(len(cell) + len(GAP) for cell in starts[0])
-    for number, (cells, (*_, last)) in enumerate(zip(starts, rows, strict=True)):
-        if room >= ROOM:
-            yield GAP.join([*cells, fitted(last, room)]).rstrip()
-            continue
-        yield GAP.join(cells).rstrip()
-        if number and last:
-            yield _INDENT + fitted(last, width - len(_INDENT))
-
-
-def fitted(text: str, room: int) -> str:
-    """A text on one line, cut at a word where it is longer than the room there is; "..." says so."""
-    if len(text) <= room:
-        return " ".join(text.split())
-    short = shorten(text, room, placeholder=" ...")
-    # A single long word (a path) would leave the dots alone.
-    return short if short.strip() != "..." else f"...{text[-(room - 3) :]}"
+    table = padded(rows, right)
+    start = indent + "".join(cell + GAP for cell in table[0][:-1]) if table else ""
+    beside = width - len(start) >= ROOM
+    for *cells, last in table:
+        line = indent + "".join(cell + GAP for cell in cells)
+        first, below = (line, " " * len(line)) if beside else (indent + _INDENT, indent + _INDENT)
+        if not beside:
+            yield line.rstrip()
+        # A word longer than a line (a path, an address) stays whole, to be copied.
+        lines = wrap(
+            last, width, initial_indent=first, subsequent_indent=below, break_on_hyphens=False, break_long_words=False
+        )
+        yield from lines or ([line.rstrip()] if beside else [])
 
 
 def markdown_lines(rows: Rows) -> list[str]:

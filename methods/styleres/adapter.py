@@ -185,7 +185,7 @@ def _on(base: MethodEntry) -> MethodEntry:
         edits=STYLE_RULES,
         title=f"{base.title}+StyleRes",
         place=base.place,
-        summary=f"StyleRes on {base.name}" + (": styleres by its long name" if released else ""),
+        summary=f"StyleRes over {base.title}" + (": styleres by its long name" if released else ""),
         golden=("styleres_ffhq", *parts_golden(base.name)),
     )
 

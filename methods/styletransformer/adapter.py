@@ -93,7 +93,7 @@ METHODS = (
         edits=STYLE_RULES,
         title="StyleTransformer",
         place=60,
-        summary="StyleTransformer (Hu et al. 2022): queries attend to the picture's features, coarse to fine",
+        summary="StyleTransformer (Hu et al. 2022): queries attend to the image's features, coarse to fine",
         golden=("style_transformer_ffhq", "style_transformer_cars"),
     ),
 )

@@ -93,7 +93,7 @@ METHODS = (
             edits=STYLE_RULES,
             title=f"{base.title}+WarpRes",
             place=base.place,
-            summary=f"WarpRes on {base.name}",
+            summary=f"WarpRes over {base.title}" + (": warpres by its long name" if base.name == "e4e" else ""),
             golden=(*parts_golden(base.name), *_FLOW),
         )
         for base in BASES.values()

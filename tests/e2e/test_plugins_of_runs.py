@@ -112,7 +112,7 @@ def test_values_of_images_are_shown_without_the_plug_in(desk: Desk, capsys: pyte
     assert desk.here("report", str(run)) == 0
     assert _tables(run) == whole and "Brightness, of a plug-in" in (run / "tables/scores@bright-1.md").read_text()
     assert desk.here("compare", str(run), "blocks", "dull-blocks") == 0
-    assert "brightness" in capsys.readouterr().out
+    assert "Brightness, of a plug-in" in capsys.readouterr().out
     assert desk.here("gate", str(run), str(run)) == 0
     assert load_run(run)["brightness"].notna().any()
     assert desk.here("ls", "runs", "--output", str(run.parent)) == 0

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from bench import cli
-from bench.cli import COMMANDS, main
+from bench.cli import COMMANDS, main, methods_list, printing
+from bench.cli.list_command import WHAT
 from bench.cli.printing import show
 from bench.core.errors import ExitCode, MissingError
 
@@ -101,10 +102,10 @@ def test_methods_say_first_what_can_run_here_then_what_gets_the_rest_then_parity
 ) -> None:
     assert main(["ls", "methods"]) == 0
     ready, elsewhere, parity = capsys.readouterr().out.split("\n\n")
-    first, heads, *rows = ready.splitlines()
-    assert first.startswith("ready here: ") and heads.split() == ["name", "ready", "on", "what"]
-    line = next(row for row in rows if row.split()[0] == "e4e")
-    assert "synthetic, synthetic-ablation" in line and "e4e (Tov et al. 2021)" in line
+    first, presets, heads, *rows = ready.splitlines()
+    assert first.startswith("ready here: ") and heads.split() == ["name", "what"]
+    assert presets == "on synthetic, synthetic-ablation, synthetic-claims"
+    assert "e4e (Tov et al. 2021)" in next(row for row in rows if row.split()[0] == "e4e")
     assert not any(row.startswith("sfe ") for row in rows)
     # Commands stay whole, to be copied.
     assert "\n    python run_bench.py weights fetch sfe-faces stylegan2-ffhq e4e-faces\n" in elsewhere
@@ -223,14 +224,27 @@ def test_data_check_names_problems_and_sources(tmp_path: Path, capsys: pytest.Ca
     assert "guess" not in capsys.readouterr().out
 
 
-def test_tables_fit_and_cut_only_the_last_column(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_fit_and_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     show([{"a": "x" * 20, "b": "word " * 40}, {"a": "y", "b": "short"}], ("a", "b"), width=80)
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
+    text = capsys.readouterr().out
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80 and text.count("word") == 40
     assert lines[1].startswith("x" * 20 + "  word")
-    assert lines[1].endswith("...")
-    assert lines[2].split() == ["y", "short"]
-    show([{"a": "x" * 70, "b": "word " * 40}], ("a", "b"), width=80)
-    wide = capsys.readouterr().out.splitlines()
-    assert wide[1] == "x" * 70
-    assert wide[2].startswith("    word")
+    assert lines[-1].split() == ["y", "short"]
+
+
+@pytest.mark.parametrize("words", [*(["ls", what] for what in WHAT if what != "runs"), ["weights", "ls"]])
+def test_a_terminal_shows_all_that_a_pipe_gets(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(words)
+    piped = capsys.readouterr().out
+    for columns in (80, 120):
+        for module in (printing, methods_list):
+            monkeypatch.setattr(module, "columns_here", lambda columns=columns: columns)
+        main(words)
+        shown = capsys.readouterr().out
+        assert sorted(shown.split()) == sorted(piped.split())
+        # Too long only for a command or a single word, which stay whole.
+        long = [line for line in shown.splitlines() if len(line) > columns]
+        assert all("run_bench.py" in line or len(line.split()) == 1 for line in long)

@@ -113,7 +113,7 @@ def test_the_command_prints_and_refuses_strangers(
     write_manifest(tmp_path, manifest)
     assert main(["compare", str(tmp_path), "styleres", "warpres"]) == 0
     text = capsys.readouterr().out
-    assert "pose+, synthetic-1, n = 40" in text
+    assert "Pose +, synthetic-1, n = 40" in text and "ID ↑" in text
     assert "better   +0.0200 [+0.0200, +0.0200]" in text
     assert max(map(len, text.splitlines())) <= 80
     assert main(["compare", str(tmp_path), "styleres", "warpres", "--json"]) == 0
