@@ -77,9 +77,7 @@ def metric_name(item: Difference) -> str:
     return item.column.partition("@")[0]
 
 
-def _print(
-    items: Sequence[Difference], first: str, second: str, metric_of: Callable[[Difference], Metric]
-) -> None:
+def _print(items: Sequence[Difference], first: str, second: str, metric_of: Callable[[Difference], Metric]) -> None:
     from reports.naming import split_pass
 
     print(f"{second} - {first}: means over the same images, with 95 % intervals")
