@@ -98,12 +98,12 @@ def _shapes(subject: _Subject) -> tuple[bool, str]:
     if codes.shape[:2] != (n, method.latent_rows):
         return False, f"codes have shape {tuple(codes.shape)}, expected ({n}, {method.latent_rows}, D)"
     if tuple(image.shape) != (n, 3, *method.output_size):
-        return False, f"pictures have shape {tuple(image.shape)}, expected {(n, 3, *method.output_size)}"
+        return False, f"images have shape {tuple(image.shape)}, expected {(n, 3, *method.output_size)}"
     if codes.dtype != torch.float32 or image.dtype != torch.float32:
-        return False, f"codes are {codes.dtype}, pictures {image.dtype}; both must be float32"
+        return False, f"codes are {codes.dtype}, images {image.dtype}; both must be float32"
     if len(subject.inversion) != n:
         return False, f"len(inversion) is {len(subject.inversion)}, expected {n}"
-    return True, f"codes {tuple(codes.shape)}, pictures {tuple(image.shape)}"
+    return True, f"codes {tuple(codes.shape)}, images {tuple(image.shape)}"
 
 
 def _values(subject: _Subject) -> tuple[bool, str]:
@@ -127,14 +127,14 @@ def _inputs(subject: _Subject) -> tuple[bool, str]:
         subject.method.invert(subject.images[:, :, :-8])
     except BenchError as error:
         return True, f"a wrong size is refused: {error.what}"
-    return False, "pictures of a wrong size are taken without a word"
+    return False, "images of a wrong size are taken without a word"
 
 
 def _determinism(subject: _Subject) -> tuple[bool, str]:
     again = subject.method.invert(subject.images)
     codes = torch.equal(again.codes, subject.inversion.codes)
     image = torch.equal(subject.method.edit(again), subject.image)
-    return codes and image, f"bit-identical codes: {codes}, pictures: {image}"
+    return codes and image, f"bit-identical codes: {codes}, images: {image}"
 
 
 def _batch_size(subject: _Subject) -> tuple[bool, str]:
@@ -164,7 +164,7 @@ def _invert_once(subject: _Subject) -> tuple[bool, str]:
 def _slicing(subject: _Subject) -> tuple[bool, str]:
     last = subject.inversion[-1:]
     if len(last) != 1:
-        return False, f"inversion[-1:] has {len(last)} pictures"
+        return False, f"inversion[-1:] has {len(last)} images"
     moved = last.to(_device(subject.method))
     difference = _difference(subject.method.edit(moved), subject.image[-1:])
     return difference <= BATCH_TOLERANCE, f"edit(inversion[-1:]) differs by {difference:.1e}"
@@ -177,7 +177,7 @@ def _deltas(subject: _Subject) -> tuple[bool, str]:
     each = _difference(method.edit(inversion, subject.delta.expand(len(inversion), -1, -1)), shared)
     moved = _difference(shared, subject.image)
     ok = zero <= BATCH_TOLERANCE and each <= BATCH_TOLERANCE and moved > 0
-    return ok, f"zero delta {zero:.1e}, (L, D) against (N, L, D) {each:.1e}, an edit moves the picture by {moved:.1e}"
+    return ok, f"zero delta {zero:.1e}, (L, D) against (N, L, D) {each:.1e}, an edit moves the image by {moved:.1e}"
 
 
 _CHECKS: dict[str, Callable[[_Subject], tuple[bool, str]]] = {

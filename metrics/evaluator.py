@@ -147,7 +147,7 @@ def _compared(pair: Pair, generated: Sequence[Any], original: Sequence[Any]) -> 
     sound = []
     for at, pieces in enumerate(zip(generated, original, strict=True)):
         refused = [
-            NoFace(f"{piece.reason} in the {which} picture")
+            NoFace(f"{piece.reason} in the {which} image")
             for piece, which in zip(pieces, ("generated", "original"), strict=True)
             if isinstance(piece, NoFace)
         ]

@@ -36,7 +36,7 @@ def frechet_estimate(features: np.ndarray, reference: np.ndarray) -> Estimate:
         Undefined: Fewer than two images on a side.
     """
     if min(len(features), len(reference)) < 2:
-        raise Undefined("a Fréchet distance needs two pictures on each side")
+        raise Undefined("a Fréchet distance needs two images on each side")
     left, right = _Side(features), _Side(reference)
     u, s, vt = svd(left.reduced @ right.reduced.T, full_matrices=False, check_finite=True)
     shift = left.mean - right.mean

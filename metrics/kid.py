@@ -35,7 +35,7 @@ def kid(
         Undefined: Fewer than two images on a side.
     """
     if min(len(features), len(reference)) < 2:
-        raise Undefined("a kernel distance needs two pictures on each side")
+        raise Undefined("a kernel distance needs two images on each side")
     kernels = kernel_matrices(features, reference)
     values = over_subsets(kernels, subsets, subset_size, seed) if subsets else [mmd2_of_all(kernels)]
     value = float(np.mean(values))

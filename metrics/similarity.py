@@ -160,7 +160,7 @@ def _refuse_small(images: Tensor, least: int) -> None:
     """Raise Undefined where a side of the images (..., h, w) is shorter than a measure needs."""
     if min(images.shape[-2:]) < least:
         what = "too small for five scales of MS-SSIM" if least == _LEAST_SIDE else "smaller than SSIM's window"
-        raise Undefined(f"the picture is {what}")
+        raise Undefined(f"the image is {what}")
 
 
 def _guessed_range(images: Tensor) -> Tensor:

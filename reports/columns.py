@@ -29,7 +29,8 @@ class Metric:
         help: One or two sentences for the reader.
         place: Position among the columns.
         better: Which way is better: the protocol's word, or for what no protocol lists that of `columns.toml`.
-        unit: What axes of figures add to the label; "" for a number without one.
+        unit: What axes of figures and legends of tables add to the label; "" for a number without one.
+        without: Which images have no such number, where a pass has some.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Metric:
     place: int
     better: Better = "none"
     unit: str = ""
+    without: str = ""
 
     @property
     def arrow(self) -> str:

@@ -51,4 +51,4 @@ def scene_of(name: str) -> Scene:
         if number < count:
             return Scene(people(split).values[number : number + 1])
         number -= count
-    raise UsageError(f"the synthetic world has no picture {name}", f"splits: {', '.join(SPLITS)}")
+    raise UsageError(f"the synthetic world has no image {name}", f"splits: {', '.join(SPLITS)}")

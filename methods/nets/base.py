@@ -52,12 +52,10 @@ class Canvas:
         """Raise UsageError unless images are (N, 3, *input_size), and not of 0 to 255."""
         expected = (3, *self.input_size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
-            raise UsageError(
-                f"pictures have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))})"
-            )
+            raise UsageError(f"images have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))})")
         if not images.is_floating_point() or (len(images) and float(images.detach().abs().amax()) > _TOO_BRIGHT):
             raise UsageError(
-                f"pictures are {images.dtype} up to {float(images.max()):.0f}, expected floats in [-1, 1]",
+                f"images are {images.dtype} up to {float(images.max()):.0f}, expected floats in [-1, 1]",
                 "images / 127.5 - 1, from pixels of 0 to 255",
             )
 

@@ -140,7 +140,7 @@ class MeanEvaluator:
         failures = {}
         if generated.mean() < 0.5:
             del values["id"]
-            failures["id"] = "no face found in the generated picture"
+            failures["id"] = "no face found in the generated image"
         features = {"fd": generated.mean((0, 1)).numpy()}
         self.measured += self.metrics
         return Scored(

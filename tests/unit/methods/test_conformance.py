@@ -32,7 +32,7 @@ class Tiny:
 
     def invert(self, images: Tensor) -> Inversion:
         if tuple(images.shape[1:]) != (3, 8, 8):
-            raise UsageError(f"pictures have shape {tuple(images.shape)}, expected (N, 3, 8, 8)")
+            raise UsageError(f"images have shape {tuple(images.shape)}, expected (N, 3, 8, 8)")
         with stage("encode"):
             offsets = MappingProxyType({"red": images[:, 0].mean((1, 2))})
             return Shifted(images.mean((2, 3))[:, None], offsets)

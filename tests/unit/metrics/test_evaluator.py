@@ -108,8 +108,8 @@ def test_a_refusal_is_a_failure_with_its_side() -> None:
     evaluator = synthetic()
     first, second = evaluator.extract(images_u8(0, 2, 64))
     no_face = {**second, "world_identity": NoFace("no face found")}
-    assert evaluator.compare([no_face], [first])[0].failures == {"id": "no face found in the generated picture"}
-    assert evaluator.compare([first], [no_face])[0].failures == {"id": "no face found in the original picture"}
+    assert evaluator.compare([no_face], [first])[0].failures == {"id": "no face found in the generated image"}
+    assert evaluator.compare([first], [no_face])[0].failures == {"id": "no face found in the original image"}
     assert "id" not in evaluator.compare([first], [no_face])[0].values
 
 

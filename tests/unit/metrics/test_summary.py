@@ -112,7 +112,7 @@ def test_skip_leaves_failures_out_and_counts_them() -> None:
     values, failures = rows(10)
     for i in (2, 5):
         del values[i]["id"]
-        failures[i]["id"] = "no face found in the generated picture"
+        failures[i]["id"] = "no face found in the generated image"
     cell = summarise(values, failures, {}, {}, "paper-1")["id@paper-1"]
     assert (cell.value, cell.n, cell.failed, cell.rule) == (0.5, 8, 2, "skip")
 

@@ -125,7 +125,7 @@ def test_a_value_that_cannot_be_had_is_a_failure_of_its_column(tmp_path: Path) -
     for row in rows:
         assert row.status == "ok"
         assert "id" not in row.values
-        assert row.failures == {"id": "no face found in the generated picture"}
+        assert row.failures == {"id": "no face found in the generated image"}
 
 
 class _Bounds:

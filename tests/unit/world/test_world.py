@@ -39,7 +39,7 @@ def test_limit_takes_the_first_and_reading_repeats() -> None:
 def test_image_names_lead_back_to_scenes() -> None:
     image = open_world("val").images[5]
     assert scene_of(image.name).digest(0) == image.digest
-    with pytest.raises(UsageError, match="no picture"):
+    with pytest.raises(UsageError, match="no image"):
         scene_of("999999.jpg")
 
 
