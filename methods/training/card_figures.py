@@ -9,12 +9,38 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMNS = 5
 HELD_OUT = ("psnr", "epe_px", "mse", "psnr_db", "verification_accuracy", "smile+/flow_slope")  # the first that is there
+# How the card calls held-out figures, with their units; others by their own name.
+FIGURES = {
+    "psnr": "PSNR (dB)",
+    "psnr_db": "PSNR (dB)",
+    "psnr_before": "PSNR before (dB)",
+    "asked_psnr": "PSNR asked (dB)",
+    "id": "ID",
+    "mse": "MSE",
+    "epe_px": "EPE (px)",
+    "epe_px_of_zero": "EPE of no flow (px)",
+    "yaw+17/flow_epe": "EPE, yaw +17 (px)",
+    "smile+/flow_slope": "flow slope, smile +",
+    **{
+        f"{edit}{sign}/kept": f"kept share, {edit} {sign.replace('-', '−')}"
+        for edit in ("pose", "smile")
+        for sign in "+-"
+    },
+}
+# Points of a label's height and width in the trade-off, so that none stands over another.
+_LINE, _ACROSS = 8.0, 24.0
 NAMES = {"styleres": "StyleRes", "warpres": "WarpRes"}
 Curve = tuple[list[float], list[float]]
+
+
+def figure_name(name: str) -> str:
+    """How the card calls a held-out figure: "asked_psnr" -> "PSNR asked (dB)"."""
+    return FIGURES.get(name, name.replace("_", " "))
 
 
 def records(log: Path) -> list[dict[str, Any]]:
@@ -54,7 +80,7 @@ def late_gain(log: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def draw_training(logs: Sequence[Path], path: Path) -> None:
-    """One panel a network: losses (grey, left) and the held-out figure (right) over the steps."""
+    """One panel a network: sum of its losses (grey, left) and the held-out figure (blue, right) over the steps."""
     plt = _pyplot()
     rows = -(-len(logs) // COLUMNS)
     figure, axes = plt.subplots(rows, COLUMNS, figsize=(3.2 * COLUMNS, 2.2 * rows), squeeze=False)
@@ -63,14 +89,17 @@ def draw_training(logs: Sequence[Path], path: Path) -> None:
         axis.plot(*loss_curve(content), color="0.6", linewidth=1)
         axis.set_title(log.stem, fontsize=9)
         axis.tick_params(labelsize=7)
+        axis.set_xlabel("step", fontsize=7)
+        axis.set_ylabel("losses", fontsize=7, color="0.4")
         name, curve = held_out_curve(content)
         if name:
             right = axis.twinx()
             right.plot(*curve, color="C0", marker=".", linewidth=1)
-            right.set_ylabel(name, fontsize=7, color="C0")
+            right.set_ylabel(figure_name(name), fontsize=7, color="C0")
             right.tick_params(labelsize=7)
     for axis in axes.flat[len(logs) :]:
         axis.set_visible(False)
+    figure.tight_layout()
     _save(plt, figure, path)
 
 
@@ -92,22 +121,53 @@ def trade_off(curves: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, l
 def draw_trade_off(sweep: Mapping[str, Any], path: Path) -> None:
     """Reconstruction, and the mean PSNR to the asked truth, against the kept share of the turn."""
     plt = _pyplot()
+    _save(plt, trade_off_figure(plt, sweep), path)
+
+
+def trade_off_figure(plt: ModuleType, sweep: Mapping[str, Any]) -> Figure:
+    """The trade-off as a figure; each point has its weight beside it: lambda_F at the right of a curve of the paper's
+    losses, w-consistency's at the left of one with it.
+    """
+    figure: Figure
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
-    labels = (("psnr", "reconstruction, dB"), ("asked_psnr", "mean PSNR to the asked truth, dB"))
+    labels = (("psnr", "PSNR of the reconstruction (dB)"), ("asked_psnr", "PSNR asked, mean (dB)"))
+    words = {"paper": "paper's losses (numbers: lambda_F)", "w-consistency": "with w-consistency (numbers: its weight)"}
+    numbers: list[list[tuple[float, float, str, int]]] = []
     for axis, (key, label) in zip(axes, labels, strict=True):
+        numbers.append([])
         for method, losses, trials in trade_off(sweep["curves"]):
-            x = [100 * kept_turn(trial["figures"]) for trial in trials]
-            y = [trial["figures"][key] for trial in trials]
+            x, y = [kept_turn(trial["figures"]) for trial in trials], [trial["figures"][key] for trial in trials]
             colour, style = ("C0" if method == "styleres" else "C1"), ("-o" if losses == "paper" else "--s")
-            axis.plot(x, y, style, color=colour, label=f"{NAMES[method]}, {losses}")
-            for trial, px, py in zip(trials, x, y, strict=True):
-                weight = trial["regulariser"] if losses == "paper" else trial["w_consistency"]
-                axis.annotate(f"{weight:g}", (px, py), fontsize=7, xytext=(3, 3), textcoords="offset points")
-        axis.set_xlabel("kept share of the turn, %")
+            axis.plot(x, y, style, color=colour, label=f"{NAMES[method]}, {words[losses]}")
+            weight = "regulariser" if losses == "paper" else "w_consistency"
+            side = 1 if losses == "paper" else -1
+            numbers[-1] += [(px, py, f"{t[weight]:g}", side) for t, px, py in zip(trials, x, y, strict=True)]
+        axis.set_xlabel("kept share of the turn")
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=8)
-    _save(plt, figure, path)
+        axis.margins(x=0.1)
+    axes[0].legend(fontsize=7, loc="lower left")
+    figure.tight_layout()
+    for axis, own in zip(axes, numbers, strict=True):
+        _number(axis, own)
+    return figure
+
+
+def _number(axis: Axes, points: Sequence[tuple[float, float, str, int]]) -> None:
+    """Write a number beside each point (x, y, text, side), from the top down, none over another."""
+    scale = 72 / axis.figure.dpi
+    placed: list[tuple[float, float]] = []
+    for x, y, text, side in sorted(points, key=lambda point: -point[1]):
+        across, up = (float(own) * scale for own in axis.transData.transform((x, y)))
+        at, height = across + side * _ACROSS / 2, up
+        for other, taken in placed:
+            if abs(at - other) < _ACROSS and height > taken - _LINE:
+                height = taken - _LINE
+        placed.append((at, height))
+        axis.annotate(
+            text, (x, y), fontsize=7, xytext=(5 * side, height - up), textcoords="offset points", va="center",
+            ha="left" if side > 0 else "right",
+        )  # fmt: skip
 
 
 def _pyplot() -> ModuleType:
@@ -120,6 +180,5 @@ def _pyplot() -> ModuleType:
 
 
 def _save(plt: ModuleType, figure: Figure, path: Path) -> None:
-    figure.tight_layout()
     figure.savefig(path, dpi=80, metadata={"Software": None})
     plt.close(figure)

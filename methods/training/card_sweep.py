@@ -12,8 +12,8 @@ from methods.training.sweep import SCORE
 
 TRADE_OFF = "trade-off.png"
 TRIAL_HEAD = (
-    "| method | losses | lambda_F | w-consistency | images | reconstruction | kept turn | kept smile | asked |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| method | losses | lambda_F | w-consistency | images | PSNR (dB) | kept share, pose | kept share, smile | "
+    "PSNR asked (dB) |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -37,14 +37,14 @@ def sweep_lines(folder: Path) -> Iterator[str]:
         yield "by them:\n"
         yield TRIAL_HEAD
         yield from (_trial_line(trial, "w-consistency" if trial["w_consistency"] else "paper") for trial in tried)
-    yield f"\n![Reconstruction against kept turn]({TRADE_OFF})"
+    yield f"\n![Reconstruction, and PSNR asked, against the kept share of the turn]({TRADE_OFF})"
 
 
 def _trial_line(trial: Mapping[str, Any], losses: str, *, bold: bool = False) -> str:
     figures = trial["figures"]
     smile = (figures["smile+/kept"] + figures["smile-/kept"]) / 2
-    numbers = f"{figures['psnr']:.2f} | {kept_turn(figures):.0%} | {smile:.0%}"
-    weights = f"{trial['regulariser']:g} | {trial['w_consistency']:g} | {trial['images']}"
+    numbers = f"{figures['psnr']:.2f} | {kept_turn(figures):.2f} | {smile:.2f}"
+    weights = f"{trial['regulariser']:g} | {trial['w_consistency']:g} | {trial['images']:,}"
     score = f"**{figures[SCORE]:.2f}**" if bold else f"{figures[SCORE]:.2f}"
     return f"| {NAMES[trial['method']]} | {losses} | {weights} | {numbers} | {score} |"
 

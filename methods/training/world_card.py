@@ -26,7 +26,14 @@ from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
 from bench.world.render import render, to_uint8
 from bench.world.scene import sample_people
 from methods.nets.stylegan2 import Generator
-from methods.training.card_figures import draw_trade_off, draw_training, held_out_curve, late_gain, records
+from methods.training.card_figures import (
+    draw_trade_off,
+    draw_training,
+    figure_name,
+    held_out_curve,
+    late_gain,
+    records,
+)
 from methods.training.card_sweep import TRADE_OFF, sweep_lines
 from methods.training.sweep import SCORE
 from metrics.frechet import frechet_distance
@@ -75,7 +82,7 @@ def lines(folder: Path = WEIGHTS) -> Iterator[str]:
     yield from _seed_lines(folder)
     yield from sweep_lines(folder)
     yield "\n## Generator\n"
-    yield f"FD of {COUNT} samples to {COUNT} held-out renders without details: **{distance:.2f}**;"
+    yield f"FD of {COUNT:,} samples to {COUNT:,} held-out renders without details: **{distance:.2f}**;"
     yield f"of as many other renders to the same ones: {floor:.2f}. Samples: `generator.png`.\n"
     yield "## Directions\n"
     facts = read_metadata(folder / "directions.safetensors")
@@ -93,7 +100,7 @@ def file_line(path: Path) -> str:
     facts = read_metadata(path)
     made, held_out = facts.get("made", {}), facts.get("held_out", {})
     shown = {name: value for name, value in held_out.items() if "/" not in name or name in EDIT_FIGURES}
-    figures = ", ".join(f"{name} {value}" for name, value in shown.items())
+    figures = ", ".join(f"{figure_name(name)} {value:.4g}" for name, value in shown.items())
     minutes = round(made["wall_time_s"] / 60, 1) if made else "-"
     columns = [str(made.get(key, "-")) for key in ("recipe", "seed", "steps", "batch")] + [images_of(made)]
     size = f"{path.stat().st_size / 1e6:.1f}"
@@ -107,8 +114,8 @@ def images_of(made: Mapping[str, Any]) -> str:
         count = (leg["to"] - leg["from"]) * leg.get("batch", made["batch"])
         seen[leg["recipe_digest"]] = seen.get(leg["recipe_digest"], 0) + count
     if len(seen) > 1:
-        return f"{sum(seen.values())} ({' + '.join(map(str, seen.values()))})"
-    return str(made.get("pictures", made["steps"] * made["batch"])) if made else "-"
+        return f"{sum(seen.values()):,} ({' + '.join(f'{count:,}' for count in seen.values())})"
+    return f"{made.get('pictures', made['steps'] * made['batch']):,}" if made else "-"
 
 
 def _comparison_lines(folder: Path) -> Iterator[str]:
@@ -118,9 +125,9 @@ def _comparison_lines(folder: Path) -> Iterator[str]:
     if not found:
         return
     yield "\n## Against what it builds on\n"
-    yield "PSNR (dB) of the reconstruction on validation people: ReStyle beside its one-step encoder, HyperStyle beside"
+    yield "PSNR of the reconstruction on validation people: ReStyle beside its one-step encoder, HyperStyle beside"
     yield "its W encoder, HFGI beside e4e, FeatureStyle beside its codes without the feature map.\n"
-    yield "| method | PSNR | of what it builds on | |"
+    yield "| method | PSNR (dB) | of what it builds on (dB) | verdict |"
     yield "|---|---|---|---|"
     for name, facts in found.items():
         psnr, before = facts["held_out"]["psnr"], facts["held_out"]["psnr_before"]
@@ -164,10 +171,10 @@ def _training_lines(folder: Path) -> Iterator[str]:
     if logs:
         yield "\n## Training\n"
         yield "Losses (grey) and the held-out figure over the steps of each training, drawn from `logs/`.\n"
-        yield f"![How the networks learned]({TRAINING})"
+        yield f"![Losses and the held-out figure of every network over its steps]({TRAINING})"
         residual = [log for log in logs if log.stem.rpartition("+")[2].startswith(RESIDUAL)]
         gains = {log.stem: late_gain(records(log)) for log in residual}
-        told = ", ".join(f"{name} {gain:.1%}" for name, gain in gains.items() if gain is not None)
+        told = ", ".join(f"{name} {100 * gain:.1f} %" for name, gain in gains.items() if gain is not None)
         yield f"\nHeld-out error of the reconstruction still fell over the last fifth of its training by: {told}."
         yield "Where that is more than 1 %, more images would still pay."
 
@@ -182,8 +189,9 @@ def _seed_lines(folder: Path) -> Iterator[str]:
     if not several:
         return
     yield "\n## Seeds\n"
-    yield "Mean ± standard deviation over the seeds, of validation people.\n"
-    yield "| method | seeds | reconstruction, dB | kept turn + | kept turn - | smile flow slope | mean asked PSNR, dB |"
+    yield "Mean ± standard deviation over the seeds, of validation people; PSNR asked is the mean over"
+    yield "reconstruction, pose and smile.\n"
+    yield f"| method | seeds | {' | '.join(map(figure_name, SEED_FIGURES))} |"
     yield "|---|---|---|---|---|---|---|"
     for name, figures in several.items():
         columns = [_spread([each[key] for each in figures if key in each]) for key in SEED_FIGURES]

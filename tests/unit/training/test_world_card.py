@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from itertools import combinations
+
 import pytest
 
 from bench.world.networks import WEIGHTS
+from methods.training.card_figures import _pyplot, trade_off_figure
 from methods.training.card_sweep import at_edge
 from methods.training.world_card import file_line, images_of
 
@@ -33,6 +37,31 @@ def test_a_line_names_the_recipe() -> None:
     line = file_line(WEIGHTS / "styleres.safetensors")
     assert line.startswith("| styleres.safetensors | 1.0 | world/styleres | 42 |")
     assert "with w-consistency" in line
+    # Figures have units, four digits and one name each, as in the report.
+    assert re.search(r"PSNR asked \(dB\) \d\d\.\d\d, .*kept share, pose \+ 0\.\d+, kept share, pose − 0\.\d+", line)
+    assert "asked_psnr" not in line and "/kept" not in line
+
+
+def test_numbers_of_the_trade_off_do_not_cover_each_other() -> None:
+    def point(method: str, weight: float, consistency: float, psnr: float, share: float) -> dict[str, object]:
+        figures = {"psnr": psnr, "asked_psnr": psnr - 2, "pose+/kept": share, "pose-/kept": share}
+        return {"method": method, "regulariser": weight, "w_consistency": consistency, "figures": figures}
+
+    curves = [
+        point(method, weight, consistency, 26 - weight - consistency, share)
+        for method, share in (("styleres", 0.5), ("warpres", 0.51))
+        for consistency in (0.0, 0.03)
+        for weight in (0.01, 0.02, 0.03)
+    ]
+    plt = _pyplot()
+    figure = trade_off_figure(plt, {"curves": curves})
+    figure.canvas.draw()
+    for axis in figure.axes:
+        boxes = [text.get_window_extent() for text in axis.texts]
+        assert len(boxes) == 12
+        # Half a point of slack: the boxes are those of the letters and their leading.
+        assert not any(one.shrunk(0.9, 0.85).overlaps(other.shrunk(0.9, 0.85)) for one, other in combinations(boxes, 2))
+    plt.close(figure)
 
 
 def trial(regulariser: float, score: float) -> dict[str, object]:
