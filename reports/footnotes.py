@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.columns import split_column
 from reports.inputs import Facts, Summaries, needed_count, reference_count
-from reports.naming import REFERENCE_NOTES, is_reference, method_title, split_pass
+from reports.naming import REFERENCE_NOTES, is_reference, listed, method_title, split_pass
 
 if TYPE_CHECKING:
     from reports.table import Block, Column, Row
@@ -64,8 +64,37 @@ def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], not
     sizes, sets = _set_sizes(summaries, facts, columns)
     if sizes:
         _attach(noted, sets, notes.number(f"Images made / real images that sets are compared by: {sizes}."))
+    _note_fewer(summaries, facts, columns, notes, noted)
     _note_few(summaries, facts, columns, notes, noted)
     return noted
+
+
+def image_count(summaries: Summaries, facts: Facts, columns: Sequence[Column], pass_name: str) -> int:
+    """Most images that went into any of these columns in a pass, of any method; 0 where there is none."""
+    wanted = {f"{column.metric.name}@{column.protocol}" for column in columns if column.pass_name.name == pass_name}
+    sizes = [
+        cell.n + (cell.failed if cell.rule != "zero" else 0)
+        for (method, own), cells in summaries.items()
+        if own == pass_name and not is_reference(method, facts.references)
+        for key, cell in cells.items()
+        if key in wanted
+    ]
+    return max(sizes, default=0)
+
+
+def _note_fewer(
+    summaries: Summaries, facts: Facts, columns: Sequence[Column], notes: Notes, noted: ColumnNotes
+) -> None:
+    """A footnote on columns that leave some of their pass's images out: how many they have, and which they lack."""
+    lacking: dict[tuple[str, str], list[tuple[Column, int]]] = {}
+    for column in columns:
+        own = image_count(summaries, facts, [column], column.pass_name.name)
+        if column.metric.without and 0 < own < image_count(summaries, facts, columns, column.pass_name.name):
+            lacking.setdefault((column.pass_name.block, column.metric.without), []).append((column, own))
+    for (block, without), found in lacking.items():
+        counts = listed([f"{column.label} over {own:,}" for column, own in found])
+        number = notes.number(f"{block}: {counts} images, without {without}.")
+        _attach(noted, [column for column, _ in found], number)
 
 
 def _attach(noted: ColumnNotes, columns: Sequence[Column], number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 RECONSTRUCTION = "reconstruction"
@@ -71,6 +71,11 @@ def split_pass(name: str) -> PassName:
 def capitalised(text: str) -> str:
     """The text with its first letter in upper case; the others stay."""
     return text[:1].upper() + text[1:]
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def method_title(name: str, titles: Mapping[str, str]) -> str:

@@ -41,7 +41,7 @@ def seed_rows(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
 
 
 def _spread(name: str, rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, Row]:
-    title = f"{rows[0].title}, {len(rows)} seeds"
+    title, seeds = rows[0].title, f"{len(rows)} seeds"
     cells = list(zip(*(row.entries for row in rows), strict=True))
     means = tuple(_over(cell, statistics.fmean) for cell in cells)
     deviations = tuple(
@@ -49,8 +49,8 @@ def _spread(name: str, rows: Sequence[Row], columns: Sequence[Column]) -> tuple[
         for cell, column in zip(cells, columns, strict=True)
     )
     return (
-        Row(f"{name}-mean", f"{title}: mean", means, "reference", GROUP),
-        Row(f"{name}-sd", f"{title}: standard deviation", deviations, "reference", GROUP),
+        Row(f"{name}-mean", f"{title} (mean of {seeds})", means, "reference", GROUP),
+        Row(f"{name}-sd", f"{title} (SD over {seeds})", deviations, "reference", GROUP),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
 from reports.columns import Metric
-from reports.naming import PassName
+from reports.naming import PassName, listed
 
 ORIGINAL = "original"
 DASH = "–"
@@ -188,6 +188,11 @@ class Table:
         """The columns of all blocks, in order."""
         return tuple(column for block in self.blocks for column in block.columns)
 
+    @property
+    def units(self) -> str:
+        """What the numbers of its columns are in, "PSNR in dB, EPE moving in px"; empty where none has a unit."""
+        return units_text(self.columns)
+
     def parts(self, most: int | None = None, sizes: Sequence[int] = ()) -> list[Part]:
         """The blocks, those of more than `most` columns in pieces; the + and - of a metric stay together.
 
@@ -207,3 +212,12 @@ class Table:
             found.append(Part(block, self.columns[at:end], at, at == start))
             start = end
         return found
+
+
+def units_text(columns: Iterable[Column]) -> str:
+    """Labels of the columns that have a unit, a unit each: "PSNR and PSNR asked in dB, EPE moving in px"."""
+    found: dict[str, dict[str, None]] = {}
+    for column in columns:
+        if column.metric.unit:
+            found.setdefault(column.metric.unit, {})[column.metric.label] = None
+    return ", ".join(f"{listed([*labels])} in {unit}" for unit, labels in found.items())

@@ -16,6 +16,7 @@ from reports.footnotes import (
     Notes,
     add_notes,
     has_number,
+    image_count,
     note_matched,
     note_small_sets,
     noted_blocks,
@@ -97,6 +98,7 @@ def build_table(
     # Floors without a number are not shown, so their footnotes must not be either.
     known = [n for n in reference_rows(summaries, facts) if has_number(row(n, titles, "reference", Notes()))]
     floors = noted_floors([row(name, titles, "reference", notes) for name in known], columns, notes)
+    copy = next((floor for floor in floors if floor.name == "real"), None)
     noted = add_notes(summaries, facts, columns, notes)
     if selection != "truth":
         note_small_sets(summaries, facts, protocol, columns, notes, noted)
@@ -108,7 +110,7 @@ def build_table(
         protocol=protocol,
         blocks=noted_blocks(full, noted),
         rows=(*marked(rows, columns, standing), *floors, *_noted_seeds(rows, columns, notes)),
-        verdicts=verdicts(rows, full, standing),
+        verdicts=verdicts(rows, full, standing, copy if selection == "truth" else None),
         remarks=unequal_changes(rows, columns, standing),
         notes=tuple(notes.sentences),
         warning=facts.warning,
@@ -183,19 +185,9 @@ def _has(summaries: Summaries, facts: Facts, pass_name: str, column: str) -> boo
 
 def image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column]) -> tuple[int, ...]:
     """Images that went into each pass of these columns, in the order of the passes."""
-    counts = []
-    for shown in dict.fromkeys(column.pass_name for column in columns):
-        wanted = {f"{c.metric.name}@{c.protocol}" for c in columns if c.pass_name == shown}
-        sizes = [
-            cell.n + (cell.failed if cell.rule != "zero" else 0)
-            for (method, pass_name), cells in summaries.items()
-            if pass_name == shown.name and not is_reference(method, facts.references)
-            for key, cell in cells.items()
-            if key in wanted
-        ]
-        if sizes:
-            counts.append(max(sizes))
-    return tuple(counts)
+    passes = dict.fromkeys(column.pass_name.name for column in columns)
+    counts = (image_count(summaries, facts, columns, name) for name in passes)
+    return tuple(count for count in counts if count)
 
 
 def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes: Notes) -> Entry:

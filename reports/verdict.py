@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from reports.standing import Standing, ranking
+from reports.naming import listed
+from reports.standing import Standing, intervals_apart, ranking
 from reports.table import Block, Column, Row
 
 # More leaders than these are counted, not named.
 _MOST_NAMES = 3
 
 
-def verdicts(rows: Sequence[Row], blocks: Sequence[Block], standing: Standing) -> tuple[str, ...]:
-    """Who leads in what, alone or together: a sentence a block, or for several. None with fewer than two methods."""
+def verdicts(
+    rows: Sequence[Row], blocks: Sequence[Block], standing: Standing, copy: Row | None = None
+) -> tuple[str, ...]:
+    """Who leads in what, alone or together: a sentence a block, or for several. None with fewer than two methods.
+
+    `copy`: what a copy of the input scores; where it is surely better than every method, the sentence ends with it.
+    """
     methods = [row for row in rows if row.kind == "method" and row.absent is None]
     if len({row.name for row in methods}) < 2:
         return ()
     found: dict[str, list[str]] = {}
     start = 0
     for block in blocks:
-        if sentence := _sentence(methods, list(enumerate(block.columns, start)), standing):
+        columns = list(enumerate(block.columns, start))
+        if sentence := _sentence(methods, columns, standing) + _unbeaten(methods, columns, standing, copy):
             found.setdefault(sentence, []).append(block.title)
         start += len(block.columns)
-    return tuple(f"{_listed(titles)}: {sentence}" for sentence, titles in found.items())
+    return tuple(f"{listed(titles)}: {sentence}" for sentence, titles in found.items())
 
 
 def unequal_changes(rows: Sequence[Row], columns: Sequence[Column], standing: Standing) -> tuple[str, ...]:
@@ -38,6 +45,22 @@ def unequal_changes(rows: Sequence[Row], columns: Sequence[Column], standing: St
         f"{block}: the methods did different shares of what was asked (Share); --mode matched compares at equal change."
         for block in found
     )
+
+
+def _unbeaten(
+    methods: Sequence[Row], columns: Sequence[tuple[int, Column]], standing: Standing, copy: Row | None
+) -> str:
+    """In which columns doing nothing is better than every method: to lead there says little."""
+    if copy is None:
+        return ""
+    labels = []
+    for at, column in columns:
+        floor, entries = copy.entries[at], {row.name: row.entries[at] for row in methods}
+        names = ranking(entries, column)
+        enough = min([floor.n, *(entries[name].n for name in names)]) >= standing.facts.smallest_marked(column.protocol)
+        if names and enough and ranking({"": floor, **entries}, column)[0] == "":
+            labels += [column.label] if intervals_apart(floor, entries[names[0]]) else []
+    return f" A copy of the input is better than every method in {listed(labels)}." if labels else ""
 
 
 def _sentence(methods: Sequence[Row], columns: Sequence[tuple[int, Column]], standing: Standing) -> str:
@@ -57,21 +80,17 @@ def _sentence(methods: Sequence[Row], columns: Sequence[tuple[int, Column]], sta
     open_ones = shared.pop((), [])
     parts = [_lead(names, columns) for names, columns in shared.items()]
     if open_ones:
-        parts.append(f"no method stands apart in {_listed(open_ones)}")
+        parts.append(f"no method stands apart in {listed(open_ones)}")
     if few and not parts:
         smallest = standing.facts.smallest_marked(columns[0][1].protocol)
         return f"fewer than {smallest} images, too few to tell methods apart."
     if few:
-        parts.append(f"too few images to tell in {_listed(few)}")
+        parts.append(f"too few images to tell in {listed(few)}")
     return "; ".join(parts) + "." if parts else ""
 
 
 def _lead(names: Sequence[str], columns: Sequence[str]) -> str:
     if len(names) > _MOST_NAMES:
-        return f"{len(names)} methods share the lead in {_listed(columns)}"
+        return f"{len(names)} methods share the lead in {listed(columns)}"
     verb = "is best" if len(names) == 1 else "share the lead"
-    return f"{_listed(names)} {verb} in {_listed(columns)}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return f"{listed(names)} {verb} in {listed(columns)}"

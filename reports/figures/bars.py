@@ -10,6 +10,7 @@ from reports.figures.canvas import (
     Drawing,
     Margins,
     RunNumbers,
+    counted,
     dashed_words,
     edit_title,
     finish,
@@ -35,7 +36,7 @@ def reconstruction(run: RunNumbers) -> Drawing | None:
     """The reconstruction's scores; None where there are none."""
     metrics = sorted({s for s in _metrics(run, RECONSTRUCTION) if run.metric(s).group == "scores"}, key=_place(run))
     panels = [(run.metric(metric).label, RECONSTRUCTION, metric) for metric in metrics[:4]]
-    return _panels(run, "reconstruction", "Reconstruction, with 95 % intervals.", panels)
+    return _panels(run, "reconstruction", "Reconstruction", panels)
 
 
 def truth(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawing | None:
@@ -46,7 +47,7 @@ def truth(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawing | N
         if not p.variant
         for metric in _TRUTH
     ]
-    caption = f"{edit_title(edit)}: the edited images against the true edit that was asked for, with 95 % intervals."
+    caption = f"{edit_title(edit)}: the edited images against the true edit that was asked for"
     return _panels(run, f"truth-{edit}", caption, panels)
 
 
@@ -72,7 +73,8 @@ def _panels(run: RunNumbers, name: str, caption: str, panels: Sequence[tuple[str
     seen = [said(run, *panel_about) for panel_about in shown]
     metrics = [run.metric(metric) for _, _, metric in shown]
     units = dict.fromkeys(f" {item.label} in {item.unit}." for item in metrics if item.unit)
-    return finish(figure, f"{name}@{run.protocol}", caption + dashed_words(any(dashed)) + "".join(units), seen)
+    said_of = f"{caption}, {counted(run, [own[1:] for own in shown])}, with 95 % intervals."
+    return finish(figure, f"{name}@{run.protocol}", said_of + dashed_words(any(dashed)) + "".join(units), seen)
 
 
 def _bars(run: RunNumbers, axis: Axes, pass_name: str, metric: str, title: str, width: float, names: bool) -> bool:
@@ -92,7 +94,8 @@ def _bars(run: RunNumbers, axis: Axes, pass_name: str, metric: str, title: str, 
         text = f"{value:.{item.decimals}f}"
         low, high = interval(cell) or (value, value)
         reach = max(0.0, value, high)
-        paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4}
+        # Opaque: a dashed line behind a number would strike it through.
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
         axis.annotate(text, (reach, place), (3, 0), textcoords="offset points", va="center", bbox=paper)
         ends += [min(value, low), reach]
         longest = max(longest, len(text))

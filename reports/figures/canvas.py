@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.columns import Metric
 from reports.figures.palette import REFERENCE_COLOUR, Look
+from reports.footnotes import image_count
 from reports.inputs import Cell, Facts, Summaries, interval, number
-from reports.naming import RECONSTRUCTION, PassName, method_title
+from reports.naming import RECONSTRUCTION, PassName, method_title, split_pass
+from reports.table import Column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,6 +155,18 @@ def reference_line(run: RunNumbers, axis: Axes, pass_name: str, metric: str, ver
 def dashed_words(drawn: bool) -> str:
     """The end of a caption, where a figure has such a line."""
     return " Dashed: copy of the input." if drawn else ""
+
+
+def counted(run: RunNumbers, shown: Iterable[tuple[str, str]]) -> str:
+    """How many images stand behind some (pass, metric)s, for a caption: "n = 48", or "n: Smile + 24, Pose + 48"."""
+    sizes: dict[str, int] = {}
+    for pass_name, metric in shown:
+        column = Column(split_pass(pass_name), run.metric(metric), run.protocol)
+        own = image_count(run.summaries, run.facts, [column], pass_name)
+        sizes[pass_name] = max(own, sizes.get(pass_name, 0))
+    if len({*sizes.values()}) == 1:
+        return f"n = {next(iter(sizes.values())):,}"
+    return "n: " + ", ".join(f"{split_pass(name).title} {own:,}" for name, own in sizes.items())
 
 
 def legend_height(run: RunNumbers, width: float) -> float:

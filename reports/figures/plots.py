@@ -16,6 +16,7 @@ from reports.figures.canvas import (
     Margins,
     RunNumbers,
     add_legend,
+    counted,
     dashed_words,
     edit_title,
     finish,
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
 
 _QUALITY = ("fid", "fd", "kid")
 _IDENTITY = ("id", "id_mtcnn")
-# Drawn against the change reached -> what the reconstruction has instead.
+# Drawn against the achieved change -> what the reconstruction has instead.
 _AT_CHANGE = {"id": "id", "truth_psnr": "psnr", "truth_lpips": "lpips"}
 _NO_CHANGE = Cell(0.0, None, None, 0)
-# What observers measure: see the column "achieved".
-_CHANGE_UNIT = "The change of a pose is in degrees, any other in the attribute's own unit."
+# What observers measure the change of an edit in, see the column "achieved"; of others it is their own unit.
+_CHANGE_UNITS = {"pose": "degrees"}
 # Room for the axis below panels, above the legend, in inches.
 _AXIS = 0.47
 
@@ -118,8 +119,9 @@ def _trade_off(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawin
         axis.margins(0.14)
     add_legend(run, figure)
     caption = (
-        f"{edit_title(edit)}: realism against identity, with 95 % intervals; the best corner is the lower right."
-        + dashed_words(dashed)
+        f"{edit_title(edit)}: realism against identity to the input, "
+        f"{counted(run, [(p.name, m) for p in passes for m in (identity, quality)])}, with 95 % intervals; the best "
+        "corner is the lower right." + dashed_words(dashed)
     )
     seen = [
         said(run, f"{PassName('', edit, p.sign, p.variant).title}, {run.metric(m).label}", p.name, m)
@@ -144,7 +146,7 @@ def _points(axis: Axes, look: Look, cells: Sequence[tuple[Cell | None, Cell | No
 
 
 def _at_change(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawing | None:
-    """Identity and distance to the truth against the change that was reached: every strength, both signs.
+    """Identity and distance to the achieved truth against the achieved change: every strength, both signs.
 
     The reconstruction stands at no change, where the truth is the input itself.
     """
@@ -159,18 +161,19 @@ def _at_change(run: RunNumbers, edit: str, passes: Sequence[PassName]) -> Drawin
             cells.append((_NO_CHANGE, run.cell(method, RECONSTRUCTION, plain)))
             _points(axis, run.looks[method], sorted(cells, key=lambda cell: number(cell[0]) or 0.0))
         axis.set_title(f"{run.metric(metric).axis} {run.metric(metric).arrow}", loc="left")
-        axis.set_xlabel("Measured change")
+        axis.set_xlabel(_change_label(edit))
     add_legend(run, figure)
     caption = (
-        f"{edit_title(edit)}: identity and distance to the true edit at the change each method reached, with 95 % "
-        "intervals. Compare methods where their changes are equal; at zero stands the reconstruction. " + _CHANGE_UNIT
+        f"{edit_title(edit)}: identity to the input and distance to the achieved truth (the true edit at the change "
+        f"each method achieved), {counted(run, [(name, m) for name in names for m in metrics])}, with 95 % intervals. "
+        "Compare methods where their changes are equal; at zero stands the reconstruction."
     )
     seen = [said(run, f"{split_pass(name).title}, {run.metric(m).label}", name, m) for name in names for m in metrics]
     return finish(figure, f"change-{edit}@{run.protocol}", caption, seen)
 
 
 def _achieved(run: RunNumbers) -> Drawing | None:
-    """Measured change of the attribute against the strength asked for, one panel an edit."""
+    """Achieved change of the attribute against the edit's strength, one panel an edit."""
     edits = {e: p for e, p in run.edits.items() if any(run.has(item.name, "achieved") for item in p)}
     if not edits:
         return None
@@ -182,14 +185,20 @@ def _achieved(run: RunNumbers) -> Drawing | None:
             _change(run, axis, method, passes)
         axis.set_title(edit_title(edit), loc="left")
         axis.set_xlabel("Strength")
-        axis.set_ylabel("Measured change")
+        axis.set_ylabel(_change_label(edit))
     add_legend(run, figure)
+    passed = [(item.name, "achieved") for own in edits.values() for item in own]
     caption = (
-        "Change of the edited attribute, measured by a separate regressor, against the strength asked for, with 95 % "
-        "intervals. " + _CHANGE_UNIT
+        "Achieved change of the edited attribute, measured on the pixels by a separate regressor, against the edit's "
+        f"strength, {counted(run, passed)}, with 95 % intervals."
     )
     seen = [said(run, item.title, item.name, "achieved") for own in edits.values() for item in own]
     return finish(figure, f"achieved@{run.protocol}", caption, seen)
+
+
+def _change_label(edit: str) -> str:
+    """What the axis of an edit's achieved change says."""
+    return f"Achieved change ({_CHANGE_UNITS.get(edit, 'its own unit')})"
 
 
 def _change(run: RunNumbers, axis: Axes, method: str, passes: Sequence[PassName]) -> None:

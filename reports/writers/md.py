@@ -29,10 +29,12 @@ def markdown(table: Table) -> str:
 
 
 def legend(table: Table) -> str:
-    """What arrows and marks mean."""
+    """What arrows, marks and numbers mean."""
+    units = f" {table.units}." if table.units else ""
     if table.compared:
-        return f"Each method less the best of its column. **Bold**: {difference_text(table.smallest)}."
-    return f"Arrows show the better direction. **Bold** is best and _italic_ second best, {rule_text(table.smallest)}."
+        return f"Each method less the best of its column. **Bold**: {difference_text(table.smallest)}.{units}"
+    rule = rule_text(table.smallest)
+    return f"Arrows show the better direction. **Bold** is best and _italic_ second best, {rule}.{units}"
 
 
 def _join_notes(parts: list[str]) -> list[str]:

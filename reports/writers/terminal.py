@@ -11,7 +11,7 @@ from reports.inputs import Pass, Summaries
 from reports.numbers import digits, half_width, value_text
 from reports.published.rows import paper_tables
 from reports.standing import rule_text
-from reports.table import DASH, Column, Entry, Part, Row, Table
+from reports.table import DASH, Column, Entry, Part, Row, Table, units_text
 from reports.tables import build_tables
 
 if TYPE_CHECKING:
@@ -80,13 +80,15 @@ def _part(item: Table, part: Part, cells: Sequence[Sequence[str]]) -> Iterator[s
     if part.first:
         yield f"{block.label}, {block.count_text}" if block.count_text else block.label
     yield from (head, "-" * len(head))
-    group = item.rows[0].group if item.rows else ""
+    group = None
     for row, (name, *_), line in zip(item.rows, cells[1:], lines, strict=True):
         said = _said(row, part, name, line)
-        if said and row.group != group:
+        if not said:
+            continue
+        if group not in (None, row.group):
             yield ""
         group = row.group
-        yield from [said] if said else []
+        yield said
 
 
 def _said(row: Row, part: Part, name: str, line: str) -> str:
@@ -103,6 +105,8 @@ def _legend(tables: Sequence[Table], width: int) -> str:
         return "No numbers yet."
     entries = [entry for item in tables for row in item.rows for entry in row.entries]
     parts = ["±: half of the 95 % interval"]
+    if units := units_text(column for item in tables for column in item.columns):
+        parts.append(units)
     if any(entry.mark for entry in entries):
         parts.append(f"*: best and ': second, {rule_text(tables[0].smallest)}")
     if any(entry.part for entry in entries):

@@ -27,7 +27,7 @@ def test_mean_and_deviation_over_the_seeds_that_are_here() -> None:
     rows = [_row("e4e", 1.0, 2.0), _row("warpres", 1.0, 2.0), _row("warpres-s43", 3.0, None)]
     mean, deviation = seed_rows([*rows, _row("other-s1", 1.0, 1.0)], [COLUMN, COLUMN])
     assert (mean.name, deviation.name, mean.group) == ("warpres-mean", "warpres-sd", "Over seeds")
-    assert mean.title == "warpres, 2 seeds: mean"
+    assert mean.title == "warpres (mean of 2 seeds)"
     assert mean.entries[0].value == 2.0 and deviation.entries[0].value == pytest.approx(2**0.5)
     assert deviation.entries[0].decimals == COLUMN.metric.decimals + 1
     assert mean.entries[1].word == deviation.entries[1].word == DASH
