@@ -11,6 +11,8 @@ from reports.columns import Metric
 from reports.naming import PassName, listed
 
 ORIGINAL = "original"
+# Columns that a page's width has room for, on paper and on a screen, without scaling.
+PAGE_COLUMNS = 6
 DASH = "–"
 Mark = Literal["", "best", "second", "apart"]
 Kind = Literal["method", "reference", "published"]
@@ -192,6 +194,11 @@ class Table:
     def units(self) -> str:
         """What the numbers of its columns are in, "PSNR in dB, EPE moving in px"; empty where none has a unit."""
         return units_text(self.columns)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of its columns, each once, in their order."""
+        return list({column.metric.name: column.metric for column in self.columns}.values())
 
     def parts(self, most: int | None = None, sizes: Sequence[int] = ()) -> list[Part]:
         """The blocks, those of more than `most` columns in pieces; the + and - of a metric stay together.

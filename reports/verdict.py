@@ -34,16 +34,21 @@ def verdicts(
 
 
 def unequal_changes(rows: Sequence[Row], columns: Sequence[Column], standing: Standing) -> tuple[str, ...]:
-    """A warning for each block whose methods changed the attribute by different amounts: theirs is not one edit."""
+    """A warning for the blocks whose methods changed the attribute by different amounts: theirs is not one edit.
+
+    Before its colon stand the blocks it is about.
+    """
     methods = [row for row in rows if row.kind == "method" and row.absent is None]
     found: dict[str, None] = {}
     for at, column in enumerate(columns):
         own = [(row.name, row.entries[at]) for row in methods]
         if column.metric.name == "share" and any(standing.apart(column, *both) for both in combinations(own, 2)):
             found[column.pass_name.block] = None
-    return tuple(
-        f"{block}: the methods did different shares of what was asked (Share); --mode matched compares at equal change."
-        for block in found
+    if not found:
+        return ()
+    return (
+        f"{listed([*found])}: the methods did different shares of what was asked (Share); --mode matched compares at "
+        "equal change.",
     )
 
 

@@ -146,8 +146,9 @@ def trade_off_figure(plt: ModuleType, sweep: Mapping[str, Any]) -> Figure:
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
         axis.margins(x=0.1)
-    axes[0].legend(fontsize=7, loc="lower left")
-    figure.tight_layout()
+    # Below both panels, where no curve runs.
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="lower center", ncols=2, frameon=False)
+    figure.tight_layout(rect=(0, 0.11, 1, 1))
     for axis, own in zip(axes, numbers, strict=True):
         _number(axis, own)
     return figure
@@ -165,9 +166,15 @@ def _number(axis: Axes, points: Sequence[tuple[float, float, str, int]]) -> None
                 height = taken - _LINE
         placed.append((at, height))
         axis.annotate(
-            text, (x, y), fontsize=7, xytext=(5 * side, height - up), textcoords="offset points", va="center",
+            text,
+            (x, y),
+            fontsize=7,
+            xytext=(5 * side, height - up),
+            textcoords="offset points",
+            va="center",
             ha="left" if side > 0 else "right",
-        )  # fmt: skip
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.3},
+        )
 
 
 def _pyplot() -> ModuleType:

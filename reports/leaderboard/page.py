@@ -8,10 +8,12 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from reports.leaderboard.board import Board, Entry
 from reports.numbers import count_text, interval_text, value_text
+from reports.table import PAGE_COLUMNS, Table
 
 _PAGE = Path(__file__).parents[1] / "page"
 
@@ -21,7 +23,7 @@ def render(boards: Sequence[Board], title: str, folder: Path, target: Path) -> s
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, _PAGE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -35,7 +37,7 @@ def render(boards: Sequence[Board], title: str, folder: Path, target: Path) -> s
             script=script,
             script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
             title=title,
-            boards=[(board, board.tables()) for board in boards],
+            boards=[(board, [_shown(table) for table in board.tables()]) for board in boards],
             link=lambda entry: _link(entry, target),
             said=_said,
             made=_made,
@@ -43,6 +45,11 @@ def render(boards: Sequence[Board], title: str, folder: Path, target: Path) -> s
             files=_files,
         )
     )
+
+
+def _shown(table: Table) -> dict[str, Any]:
+    """What the report page's own template draws: a table and the pieces that a screen has room for."""
+    return {"table": table, "parts": table.parts(PAGE_COLUMNS)}
 
 
 def _link(entry: Entry, target: Path) -> str:

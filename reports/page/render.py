@@ -16,7 +16,6 @@ from PIL import Image
 
 from reports.checked import Checked
 from reports.claims import Finding
-from reports.columns import Metric
 from reports.failures import Failure
 from reports.figures.grids import Grid
 from reports.figures.plots import Drawing
@@ -28,12 +27,11 @@ from reports.page.explorer import webp_uri
 from reports.page.origins import cited, origins
 from reports.page.reproduce import commands, digests, facts_of_record
 from reports.standing import difference_text, rule_text
-from reports.table import Part, Table
+from reports.table import PAGE_COLUMNS, Part, Table
 from reports.timing_table import Timings
 
 SHEET_SIDE = 1600
 _LONG_LISTS = ("pictures",)
-_MOST_COLUMNS = 6
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,6 @@ def render(content: Content) -> str:
             shown=[_Shown(table, content) for table in content.tables if not table.compared],
             thumbnail=_thumbnails(content),
             manifest_text=_manifest_text(content.manifest),
-            explained=_explained,
             rule_text=rule_text,
             difference_text=difference_text,
         )
@@ -133,7 +130,7 @@ class _Shown:
 
     @property
     def parts(self) -> list[Part]:
-        return self.table.parts(_MOST_COLUMNS)
+        return self.table.parts(PAGE_COLUMNS)
 
     @property
     def differences(self) -> _Shown | None:
@@ -188,11 +185,6 @@ def _decimals(claim: Finding) -> int:
     if claim.low is None or claim.high is None or claim.high <= claim.low:
         return 3
     return max(0, 1 - floor(log10((claim.high - claim.low) / 2)))
-
-
-def _explained(table: Table) -> list[Metric]:
-    """The metrics of a table, each once, in the order of its columns."""
-    return list({column.metric.name: column.metric for column in table.columns}.values())
 
 
 def _manifest_text(manifest: Mapping[str, Any]) -> str:

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 
 from reports.numbers import digits, half_width, value_text
 from reports.standing import difference_text, rule_text
-from reports.table import Block, Column, Entry, Part, Row, Table, units_text
-
-# What a page's width has room for without scaling.
-_MOST_COLUMNS = 6
+from reports.table import PAGE_COLUMNS, Block, Column, Entry, Part, Row, Table, units_text
 
 # A table's number of a footnote -> its number in one float.
 Order = Mapping[int, int]
@@ -57,7 +54,7 @@ def latex(table: Table) -> str:
     """
     template = _environment().get_template("table.tex.j2")
     blocks: dict[str, list[Part]] = {}
-    for part in table.parts(_MOST_COLUMNS):
+    for part in table.parts(PAGE_COLUMNS):
         blocks.setdefault(part.block.title, []).append(part)
     return "\n".join(_float(template, table, parts) for parts in blocks.values())
 
@@ -65,7 +62,7 @@ def latex(table: Table) -> str:
 def _float(template: Template, table: Table, parts: Sequence[Part]) -> str:
     block = parts[0].block
     rows = [row for row in table.rows if row.kind != "reference" or any(part.has_number(row) for part in parts)]
-    edits = tuple(f"{column.pass_name.block}:" for column in block.columns)
+    edits = {column.pass_name.block for column in block.columns}
     entries = [entry for part in parts for row in rows for entry in part.of(row)]
     # A float stands alone in a paper: its footnotes count from 1.
     numbers = sorted({0, *block.notes, *(row.note for row in rows), *(entry.note for entry in entries)} - {0})
@@ -78,7 +75,7 @@ def _float(template: Template, table: Table, parts: Sequence[Part]) -> str:
             rows=rows,
             notes=[(order[number], table.notes[number - 1]) for number in numbers],
             order=order,
-            remarks=[remark for remark in table.remarks if remark.startswith(edits)],
+            remarks=[remark for remark in table.remarks if edits & {*re.split(", | and ", remark.partition(":")[0])}],
             units=units_text(column for part in parts for column in part.columns),
             failed=any(entry.failed for entry in entries),
             label="tab:" + re.sub(r"[^A-Za-z0-9]+", "-", f"{table.slug} {block.title}").strip("-").lower(),

@@ -65,6 +65,7 @@ addEventListener("load", async () => {
   answers.first_seen = Math.max(...wide.map((e) =>
     e.querySelector("thead th:nth-child(2)").getBoundingClientRect().right - e.getBoundingClientRect().left));
   answers.sticky = [heading, table.querySelector("tbody th")].map((e) => getComputedStyle(e).position).join(" ");
+  answers.borders = [...document.querySelectorAll("table")].map((e) => getComputedStyle(e).borderCollapse);
   answers.charts = shown("figure.chart svg[aria-label]").length;
   answers.differences = shown(".differences td.apart").length;
   answers.width = document.documentElement.clientWidth;
@@ -134,6 +135,8 @@ def test_a_person_can_sort_filter_and_flip(page: Path, width: int, dark: bool) -
     assert answers["full"].startswith("pictures/")
     assert answers["charts"] == 1 and answers["differences"] == 2
     assert answers["sticky"] == "sticky sticky" and answers["unnamed"] == 0
+    # A collapsed border does not go along with a cell that sticks.
+    assert {*answers["borders"]} == {"separate"}
     # Nothing is off the screen: of tables wider than a phone, the first column is there and the rest scrolls.
     assert answers["width"] <= width and answers["overflow"] <= 0 and answers["first_seen"] <= width
     assert answers["hidden"] == 0 or width == 390
