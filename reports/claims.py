@@ -161,7 +161,7 @@ def _finding(claim: Claim, metric: str, pair: tuple[str, str], apart: Sequence[p
     over = "reconstruction" if claim.passes == (RECONSTRUCTION,) else " ".join(claim.passes).replace("-", "−")
     beyond = f", less {' '.join(claim.than)}".replace("-", "−") if claim.than else ""
     return Finding(
-        _said(claim, pair, known.facts),
+        _said(claim, pair, known.facts, item.label),
         claim.paper,
         verdict,
         f"{item.label}, {over}{beyond}" + (f", less {claim.bound:g}" if claim.bound else ""),
@@ -194,9 +194,9 @@ def _runtime(claim: Claim, first: str, second: str, known: _Numbers) -> Iterator
         )
 
 
-def _said(claim: Claim, pair: tuple[str, str], facts: Facts) -> str:
+def _said(claim: Claim, pair: tuple[str, str], facts: Facts, metric: str = "") -> str:
     first, second = (method_title(name, facts.titles) if name else "" for name in pair)
-    return claim.sentence.format(first=first, second=second)
+    return claim.sentence.format(first=first, second=second, metric=metric)
 
 
 def claims_csv(found: Sequence[Finding]) -> str:

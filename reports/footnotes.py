@@ -71,6 +71,10 @@ def add_notes(summaries: Summaries, facts: Facts, columns: Sequence[Column], not
 
 def image_count(summaries: Summaries, facts: Facts, columns: Sequence[Column], pass_name: str) -> int:
     """Most images that went into any of these columns in a pass, of any method; 0 where there is none."""
+    return max(_image_counts(summaries, facts, columns, pass_name), default=0)
+
+
+def _image_counts(summaries: Summaries, facts: Facts, columns: Sequence[Column], pass_name: str) -> list[int]:
     wanted = {f"{column.metric.name}@{column.protocol}" for column in columns if column.pass_name.name == pass_name}
     sizes = [
         cell.n + (cell.failed if cell.rule != "zero" else 0)
@@ -79,20 +83,21 @@ def image_count(summaries: Summaries, facts: Facts, columns: Sequence[Column], p
         for key, cell in cells.items()
         if key in wanted
     ]
-    return max(sizes, default=0)
+    return [size for size in sizes if size]
 
 
 def _note_fewer(
     summaries: Summaries, facts: Facts, columns: Sequence[Column], notes: Notes, noted: ColumnNotes
 ) -> None:
     """A footnote on columns that leave some of their pass's images out: how many they have, and which they lack."""
-    lacking: dict[tuple[str, str], list[tuple[Column, int]]] = {}
+    lacking: dict[tuple[str, str], list[tuple[Column, str]]] = {}
     for column in columns:
-        own = image_count(summaries, facts, [column], column.pass_name.name)
-        if column.metric.without and 0 < own < image_count(summaries, facts, columns, column.pass_name.name):
-            lacking.setdefault((column.pass_name.block, column.metric.without), []).append((column, own))
+        own = _image_counts(summaries, facts, [column], column.pass_name.name)
+        if column.metric.without and own and min(own) < image_count(summaries, facts, columns, column.pass_name.name):
+            shown = f"{max(own):,}" if len({*own}) == 1 else f"{min(own):,} to {max(own):,}"
+            lacking.setdefault((column.pass_name.block, column.metric.without), []).append((column, shown))
     for (block, without), found in lacking.items():
-        counts = listed([f"{column.label} over {own:,}" for column, own in found])
+        counts = listed([f"{column.label} over {shown}" for column, shown in found])
         number = notes.number(f"{block}: {counts} images, without {without}.")
         _attach(noted, [column for column, _ in found], number)
 

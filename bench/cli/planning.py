@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,10 @@ from bench.plan.missing import MissingItem, fetch_names, missing_items
 from bench.plan.work import NOT_APPLICABLE, UNUSABLE
 from bench.run.workers import possible
 from bench.weights.registry import human_bytes
+
+_COMMAND = re.compile(r"python (?:run_bench\.py|-m) [^;,]*")
+# A blank at which no line is broken.
+_HELD = "\u00a0"
 
 
 def print_plan(config: Config, assembly: Assembly, folder: Path, *, fresh: bool, as_json: bool) -> int:
@@ -162,7 +167,17 @@ def _steps(items: Sequence[MissingItem]) -> Iterator[str]:
         if item.command and not item.fetchable:
             # A file of the registry that has no address: its note says why, and how to take it over by hand.
             about = f"{item.reason if item.kind == 'direction' else item.name}: {item.command}"
-            yield from wrap(about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+            # A command stays whole on its line, to be copied.
+            held = _COMMAND.sub(lambda found: found[0].replace(" ", _HELD), about)
+            for line in wrap(
+                held,
+                WIDTH,
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            ):
+                yield line.replace(_HELD, " ")
     names = fetch_names(items)
     if names:
         yield f"  these {len(names)} files, about {human_bytes(_fetch_bytes(items))} together:"

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports.inputs import Facts, Pass, Summaries, interval, number, part_text, reference_count
-from reports.naming import RECONSTRUCTION
+from reports.columns import split_column
+from reports.footnotes import small_set_note
+from reports.inputs import Cell, Facts, Pass, Summaries, interval, needed_count, number, part_text, reference_count
+from reports.naming import RECONSTRUCTION, split_pass
 from reports.table import ORIGINAL, Entry, Row, Table
 
 _LONG = (
@@ -66,7 +68,7 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
             status = "unfinished" if part else "ok" if value is not None else "failed" if cell.failed else "empty"
             about = {"name": name, "method": method, "pass": pass_name, "strength": strength, "value": value}
             counts = {"n": cell.n, "reference_n": reference_count(cell), "failed": cell.failed, "rule": cell.rule}
-            note = f"{part} planned" if part else ""
+            note = f"{part} planned" if part else _why_empty(name, cell, pass_name, facts)
             rows.append({**about, "low": low, "high": high, **counts, "status": status, "note": note})
     for name, why in facts.absent_columns.items():
         rows.append({"name": name, "method": "", "pass": "", "status": why.status, "note": why.sentence()})
@@ -78,6 +80,15 @@ def long(summaries: Summaries, passes: Sequence[Pass], facts: Facts, protocol: s
     table[["metric", "protocol"]] = table.pop("name").str.split("@", n=1, expand=True)
     own = table[table.protocol == protocol].sort_values(["method", "pass", "metric"], kind="stable")
     return csv_text(own.reindex(columns=list(_LONG)))
+
+
+def _why_empty(name: str, cell: Cell, pass_name: str, facts: Facts) -> str:
+    """Why a set metric has no number, where its sets are too small; else nothing."""
+    metric, protocol = split_column(name)
+    needed = needed_count(cell)
+    if needed is None:
+        return ""
+    return small_set_note(facts.metric(metric, protocol).label, split_pass(pass_name).block, cell.n, needed, protocol)
 
 
 def csv_text(table: pd.DataFrame) -> str:

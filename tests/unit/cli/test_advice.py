@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import COMMANDS, main
+from bench.cli.planning import _steps
+from bench.plan.missing import MissingItem
 from methods.training.__main__ import main as train
 
 ROOT = Path(__file__).parents[3]
@@ -135,3 +137,10 @@ def test_what_is_advised_can_be_typed(words: list[str], capsys: pytest.CaptureFi
     option, value = offered.groups()
     typed = [option, value] if option.startswith("--") else [words[-2], value]
     assert main([*[w for w in words[:-2] if w not in typed], *typed, "--limit", "2", "--dry-run"]) == 0
+
+
+def test_a_plan_keeps_commands_whole() -> None:
+    command = "python run_bench.py weights fetch --from FOLDER"
+    by_hand = f"get it by hand (https://example.org/a/rather/long/address/of/a/repository), then: {command}"
+    lines = list(_steps([MissingItem("mine", "checkpoint", ("mine",), "", by_hand, 0, "missing")]))
+    assert any(line.strip() == command for line in lines) and max(map(len, lines)) <= 80

@@ -118,6 +118,8 @@ def test_every_claim_says_where_it_stands_and_names_what_it_compares() -> None:
     for claim in all_claims():
         assert claim.paper and claim.pairs and claim.tried
         assert "{second}" in claim.sentence
+        # Two verdicts on one pair would else stand under the same words.
+        assert len(claim.metrics) < 2 or "{metric}" in claim.sentence
         assert claim.kind == "faster" or (claim.metrics and claim.passes)
 
 

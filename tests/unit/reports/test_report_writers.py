@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ def test_long_csv_has_every_number_once() -> None:
     assert sum(line["status"] == "ok" for line in lines) == sum(map(len, summaries().values()))
     assert [line["note"] for line in lines if line["metric"] == "kid"] == ["no network"]
     assert next(line for line in lines if line["pass"] == "pose-")["strength"] == "-3.0"
+
+
+def test_long_csv_says_why_sets_that_are_too_small_have_no_number() -> None:
+    cells = summaries()
+    cells["e4e", "smile+"]["fd@synthetic-2"] = replace(FakeCell(None, None, None, 120, 0), needs_n=1200)
+    text = csv_writer.long(cells, passes(), gather_facts(manifest()), "synthetic-2")
+    (line,) = [line for line in csv.DictReader(io.StringIO(text)) if line["status"] == "empty"]
+    assert line["value"] == "" and "with 120 images it cannot tell" in line["note"] and "from 1,200" in line["note"]
 
 
 def test_a_methods_own_strength_is_written() -> None:

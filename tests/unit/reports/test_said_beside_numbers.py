@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from reports_fake_run import PROTOCOL, FakeCell, facts, manifest, passes, summaries
 
+from bench.run.truth import _LEAST_ASKED
+from metrics.flow import MOVES
 from metrics.summary import Cell
+from reports.columns import metric
 from reports.figures.plots import draw_all
 from reports.page.render import Content, render
 from reports.table import Table
@@ -45,6 +48,16 @@ def test_a_column_of_fewer_images_says_so_and_which_it_lacks() -> None:
     number = table.notes.index(note) + 1
     assert [number in block.notes for block in table.blocks] == [False, True]
     assert not any("images, without" in sentence for sentence in _truth(summaries()).notes)
+    # Where methods differ in it, so does the number.
+    cells["e4e", "pose+"][f"share@{PROTOCOL}"] = FakeCell(0.9, 0.8, 1.0, 190)
+    assert any(sentence.startswith("Pose: Share+ over 190 to 200 images") for sentence in _truth(cells).notes)
+
+
+def test_what_a_share_leaves_out_is_what_the_world_leaves_out() -> None:
+    words = metric("share").without
+    limits = (_LEAST_ASKED["yaw"], _LEAST_ASKED["smile"], _LEAST_ASKED["age"])
+    assert "less than {:g} degrees, {:g} of a smile, {:g} of age".format(*limits) in words
+    assert MOVES == 0.5 and all("half a pixel" in metric(name).without for name in ("flow_epe_moving", "flow_slope"))
 
 
 @pytest.mark.parametrize(("low", "said"), [(0.0, True), (0.2, False)])
