@@ -67,7 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--samples", type=whole(1), default=2000, metavar="N", help="images generated")
     how.add_argument("--components", type=whole(1), default=80, metavar="K", help="components of a PCA")
     how.add_argument("--seed", type=seed, default=0, help="of the samples; their numbers in a CSV file go with it")
-    how.add_argument("--pictures", type=Path, metavar="DIR", help="only write the samples' images, to be scored")
+    how.add_argument("--images", type=Path, metavar="DIR", help="only write the samples' images, to be scored")
     how.add_argument("--output", type=Path, metavar="FILE", help="safetensors file to write")
 
 
@@ -79,13 +79,13 @@ def run(options: argparse.Namespace) -> int:
         return show_edits([Path(card) for card in options.card], as_json=options.json)
     if options.action == "text":
         return _text(options)
-    if bool(options.method) == bool(options.generator) or not (options.output or options.pictures):
+    if bool(options.method) == bool(options.generator) or not (options.output or options.images):
         raise UsageError(
             "edits fit needs one generator (--method or --generator) and a file to write",
             "edits fit --method e4e --output mine.safetensors",
         )
-    if options.pictures:
-        check_folder(options.pictures, "--pictures")
+    if options.images:
+        check_folder(options.images, "--images")
     else:
         check_file(options.output, "--output")
     facts = _fit(options, choose_device(options.device))
@@ -135,8 +135,8 @@ def _fit(options: argparse.Namespace, device: str) -> dict[str, Any]:
 
     generator, crop, origin = _generator(options, device)
     samples = draw(generator, options.samples, options.seed, device, crop)
-    if options.pictures:
-        return {"pictures": fit_directions.write_images(samples, options.pictures), "folder": str(options.pictures)}
+    if options.images:
+        return {"images": fit_directions.write_images(samples, options.images), "folder": str(options.images)}
     request = fit_directions.Request(
         domain=options.domain,
         kind=options.kind,

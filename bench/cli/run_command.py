@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options: what to run, on what, how, and where results go."""
     what = parser.add_argument_group("what to run")
     what.add_argument("--preset", help=f"where to start from: {', '.join(preset_names())}")
-    what.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the preset's shape")
+    what.add_argument("--config", type=Path, metavar="FILE", help="a run, or part of one, as a TOML file")
     what.add_argument("--methods", metavar=LIST, help="methods (ls methods), patterns (*+warpres), all, or ready")
     what.add_argument("--edits", metavar=LIST, help="edits (ls edits), patterns, all, ready, or none")
     what.add_argument("--protocols", metavar=LIST, help="how it is measured (ls protocols)")

@@ -38,6 +38,7 @@ def _texts() -> Iterator[tuple[str, str]]:
     yield "help", reference()
     for path in [
         ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
         *ROOT.glob("docs/*.md"),
         *ROOT.glob("leaderboard/*.md"),
         *ROOT.glob("reports/**/*.j2"),

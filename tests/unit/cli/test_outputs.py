@@ -42,7 +42,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["edits", "fit", "--method", "e4e", "--output", "taken/x.safetensors"], "--output taken: taken is no folder"),
         (["edits", "fit", "--method", "e4e", "--output", "folder"], "--output folder: is a folder"),
-        (["edits", "fit", "--method", "e4e", "--pictures", "taken/x"], "--pictures taken/x: .*taken is no folder"),
+        (["edits", "fit", "--method", "e4e", "--images", "taken/x"], "--images taken/x: .*taken is no folder"),
         ([*TEXT, "taken/x.safetensors"], "--output taken: taken is no folder"),
         (["leaderboard", "folder", "--output", "taken/index.html"], "--output taken: taken is no folder"),
         (["edit", "taken", "--method", "e4e", "--edit", "smile=3", "--output", "taken"], "--output taken"),

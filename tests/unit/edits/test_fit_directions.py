@@ -115,7 +115,7 @@ def test_a_generator_of_another_size_takes_a_function_and_its_card_works_in_a_ru
 @pytest.mark.parametrize("kind", ["regression", "boundary"])
 def test_scores_of_a_file_by_sample_number(kind: str, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--generator", str(tiny), "--samples", "300", "--seed", "3"]
-    assert _fit(capsys, *words, "--pictures", "seen")["pictures"] == 300
+    assert _fit(capsys, *words, "--images", "seen")["images"] == 300
     scores = [np.asarray(Image.open(f"seen/{i:05d}.png")).mean() for i in range(300)]
     # Every tenth was not scored.
     lines = [f"{i},{score},{'' if i % 2 else 1}" for i, score in enumerate(scores) if i % 10]
