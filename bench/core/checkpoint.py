@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -24,6 +27,7 @@ from bench.core.files import regular_size, replacing
 from bench.core.nvidia_pickle import looks_like_one, read_nvidia_pickle
 from bench.core.torch_files import FETCH, is_safetensors, read_safetensors, read_torch
 
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 # How a web page may begin, after white space and byte order marks.
 _PAGES = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<script", b"<?xml")
 
@@ -69,9 +73,20 @@ def _read_any(path: Path, head: bytes) -> Any:
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write one of our checkpoints atomically; metadata values are stored as JSON."""
+    save_tensors(Path(path), tensors, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors, whole or not at all. Raises MissingError as `replacing`."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(Path(path)) as part:
-        save_file(plain, part, {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()})
+    with replacing(path) as part:
+        try:
+            save_file(plain, part, None if facts is None else dict(facts))
+        except SafetensorError as error:
+            # Of a full disk it says so in words alone.
+            if not (number := _SYSTEM_ERROR.search(str(error))):
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
 
 
 def file_digest(path: str | Path) -> str:

@@ -26,9 +26,7 @@ def explain_write_errors(where: Path) -> Iterator[None]:
                 f"the disk is full: {where}", "free some space and run the same command again; it carries on"
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise MissingError(
-                f"cannot write to {where}: {error.strerror}", "choose another folder with --output"
-            ) from None
+            raise MissingError(f"cannot write to {where}: {error.strerror}", "choose another folder") from None
         raise MissingError(f"cannot write to {where}: {error.strerror}", "check the disk, then run it again") from None
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
+from bench.core.checkpoint import save_tensors
 from bench.core.errors import MissingError, UsageError
-from bench.core.files import read_lines, regular_size, replacing
+from bench.core.files import read_lines, regular_size
 from bench.core.pickles import Allowed, look_through
 from bench.edits.direction_files import read_tensor
 from bench.edits.style_files import APPLIED_LAYERS, style_widths
@@ -80,8 +80,7 @@ def write_relevance(vector: Tensor, fs3: Path, statistics: Path, output: Path) -
         raise MissingError(f"{fs3}: shape {list(channels.shape)}, expected [{known[0]} or {known[1]}, {len(vector)}]")
     relevance = channels @ vector
     std = torch.cat(convolution_deviations(statistics))[: len(relevance)]
-    with replacing(output) as part:
-        save_file({"relevance": relevance.contiguous(), "std": std.contiguous()}, part)
+    save_tensors(output, {"relevance": relevance, "std": std})
     return len(relevance)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bench.core.checkpoint import save_tensors
 from bench.core.errors import UsageError
-from bench.core.files import replacing
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,7 @@ def save_directions(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[st
 
     Raises MissingError where the file cannot be written.
     """
-    from safetensors.torch import save_file
-
-    with replacing(path) as part:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=dict(facts))
+    save_tensors(path, tensors, facts)
 
 
 def _logistic(inputs: Tensor, signs: Tensor, penalty: float) -> tuple[Tensor, Tensor]:

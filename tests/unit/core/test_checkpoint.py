@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from bench.core.checkpoint import (
@@ -257,3 +258,13 @@ def test_prefixes_and_digests(tmp_path: Path) -> None:
     assert first == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
     path.write_bytes(b"two!")
     assert file_digest(path) != first
+
+
+def test_a_full_disk_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("bench.core.checkpoint.save_file", full)
+    with pytest.raises(MissingError, match="the disk is full"):
+        write_safetensors(tmp_path / "ours.safetensors", {"a": torch.zeros(2)}, {})
+    assert not list(tmp_path.iterdir())
