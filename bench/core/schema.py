@@ -2,8 +2,8 @@
 
 Fields without a default must be in the table, keys that are no fields are refused with the close ones. Types may be
 bool, int, float, str, a Literal, a tuple of these (a single value stands for a tuple of one), a Mapping to these,
-another such dataclass, each of them or None, and Any. A wrong value is named with its file and key, and what was
-expected: "paper-1.toml: numbers.seed is 'x', but must be a whole number".
+another such dataclass, each of them or None, and Any; a number's bounds stand in an `Annotated` type. A wrong value is
+named with its file and key, and what was expected: "paper-1.toml: numbers.seed is 'x', but must be a whole number".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bench.core.errors import BenchError, MissingError, UsageError, unknown_name
 from bench.core.files import read_text
@@ -26,6 +26,31 @@ T = TypeVar("T")
 MOST_TOML = 512 << 10
 _DEEPEST_KEY, _KEY_ENDS = 20, re.compile(r"[=\[\]{},#]")
 _WORDS = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text"}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds of a number: `Annotated[float, Bounds(0, below=1)]`.
+
+    Attributes:
+        low, high: Itself among the values.
+        above, below: Itself not among them.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: float = -math.inf
+    below: float = math.inf
+
+    def missed(self, value: float) -> str:
+        """The bound that a value is beyond ("at least 0"); empty where it lies within all."""
+        within = {
+            f"at least {self.low:g}": value >= self.low,
+            f"more than {self.above:g}": value > self.above,
+            f"at most {self.high:g}": value <= self.high,
+            f"below {self.below:g}": value < self.below,
+        }
+        return next((bound for bound, kept in within.items() if not kept), "")
 
 
 @dataclass(frozen=True)
@@ -124,7 +149,7 @@ def _build(kind: type[T], table: Mapping[str, Any], place: _Place, beside: Seque
 
 
 def _values(kind: type[Any], table: Mapping[str, Any], place: _Place, beside: Sequence[str] = ()) -> dict[str, Any]:
-    hints, known = get_type_hints(kind), _fields(kind)
+    hints, known = get_type_hints(kind, include_extras=True), _fields(kind)
     for key in table:
         if key not in known:
             raise place.unknown("key", key, [*known, *beside])
@@ -172,6 +197,8 @@ def _value(hint: Any, value: Any, place: _Place) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any or hint is object:
         return value
+    if origin is Annotated:
+        return _bounded(hint, value, place)
     if origin in (Union, types.UnionType):
         return _one_of(arguments, value, place)
     if origin is Literal:
@@ -190,6 +217,15 @@ def _value(hint: Any, value: Any, place: _Place) -> Any:
         kind, of = arguments
         return {_key(kind, key, place): _value(of, item, place.below(key)) for key, item in value.items()}
     return _scalar(hint, value, place)
+
+
+def _bounded(hint: Any, value: Any, place: _Place) -> Any:
+    kind, *notes = get_args(hint)
+    number = _value(kind, value, place)
+    for bounds in notes:
+        if isinstance(bounds, Bounds) and (bound := bounds.missed(number)):
+            raise place.wrong(value, bound)
+    return number
 
 
 def _one_of(hints: tuple[Any, ...], value: Any, place: _Place) -> Any:

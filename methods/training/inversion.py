@@ -21,6 +21,7 @@ from methods.nets.pyramid import PyramidEncoder
 from methods.psp.adapter import PyramidMethod
 from methods.training import losses
 from methods.training.bases import BaseName, load_base_encoder
+from methods.training.bounds import Weight
 from methods.training.edit_figures import CHUNK, EditFigures, invert_by, psnr
 from methods.training.frozen import FastCritics, FastGenerator, quicken
 from methods.training.people import People
@@ -42,11 +43,11 @@ class Weights:
         w_adversarial: Of fooling the discriminator of the generator's w (e4e).
     """
 
-    l2: float = 1.0
-    perceptual: float = 0.2
-    identity: float = 0.1
-    deltas: float = 0.0
-    w_adversarial: float = 0.0
+    l2: Weight = 1.0
+    perceptual: Weight = 0.2
+    identity: Weight = 0.1
+    deltas: Weight = 0.0
+    w_adversarial: Weight = 0.0
 
 
 class InversionTask(Task, ABC):

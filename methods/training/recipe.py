@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MissingError, UsageError, unknown_name
+from bench.core.folder_names import check_name
 from bench.core.schema import differing, from_table, read_toml
+from methods.training.bounds import Count, CountOrNone, Decay, Factor, Seed, Share, Weight
 
 RECIPES = Path(__file__).parent / "recipes"
 TASKS = Path(__file__).parent / "tasks"
@@ -61,22 +63,22 @@ class Recipe:
 
     name: str
     task: str
-    seed: int
-    steps: int
-    batch: int
-    rate: float
+    seed: Seed
+    steps: Count
+    batch: Count
+    rate: Factor
     output: str
-    betas: tuple[float, float] = (0.9, 0.99)
-    halve_at: tuple[float, ...] = ()
-    warm_up: int = 0
-    fall: float = 0.0
-    average: int = 0
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
+    halve_at: tuple[Weight, ...] = ()
+    warm_up: CountOrNone = 0
+    fall: Share = 0.0
+    average: CountOrNone = 0
     bfloat16: bool = False
     tf32: bool = True
     also: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     chosen_by: str = ""
-    seeds: tuple[int, ...] = ()
+    seeds: tuple[Seed, ...] = ()
     keep: bool = False
     intermediate: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -142,14 +144,20 @@ def recipe_of(data: Mapping[str, Any], where: str) -> Recipe:
     if absent := sorted({"name", "task", "seed", "steps", "batch", "rate", "output"} - set(plain)):
         raise UsageError(f"{where} lacks {', '.join(absent)}")
     recipe = from_table(Recipe, plain, where)
-    for name in ("steps", "batch", "rate"):
-        if getattr(recipe, name) <= 0:
-            raise UsageError(f"{where}: {name} is {getattr(recipe, name)}, but must be more than 0")
-    if recipe.average < 0:
-        raise UsageError(f"{where}: average is {recipe.average}, but is a number of images", "0 is none")
+    _check_names(recipe, where)
     recipe = replace(recipe, options=options)
     _checked_options(recipe, where)
     return _with_digest(recipe)
+
+
+def _check_names(recipe: Recipe, where: str) -> None:
+    """Raise UsageError for a name that would lead out of the folder of all runs, or be another file's in its own."""
+    for part in recipe.name.split("/"):
+        check_name(part, f"{where}: name")
+    for file in (recipe.output, *recipe.also):
+        check_name(file, f"{where}: the file", ("log.jsonl", "output.log", "lock", "samples", "tensorboard"))
+    if twice := sorted({seed for seed in recipe.seeds if recipe.seeds.count(seed) > 1}):
+        raise UsageError(f"{where}: seeds has {twice[0]} twice")
 
 
 def _own_keys() -> list[str]:

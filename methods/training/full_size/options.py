@@ -16,6 +16,7 @@ from methods.nets.vgg16 import LAYERS
 from methods.styleres.bases import BASES
 from methods.styleres.network import Arch, Init, ResidualConfig
 from methods.styleres.pipeline import StyleResConfig
+from methods.training.bounds import Count, CountOrNone, Factor, Share, Weight, check_alpha
 from methods.warpres.network import WarpResConfig
 
 BaseName = Literal["e4e", "psp", "styletransformer"]
@@ -29,21 +30,21 @@ class Weights:
     Reconstruction terms (l2, perceptual, identity) are means over the samples without an edit, the others over all.
     """
 
-    l2: float = 1.0
-    perceptual: float = 1e-3
-    identity: float = 0.1
-    adversarial: float = 0.1
-    regulariser: float = 3.0
-    flow: float = 1.0
+    l2: Weight = 1.0
+    perceptual: Weight = 1e-3
+    identity: Weight = 0.1
+    adversarial: Weight = 0.1
+    regulariser: Weight = 3.0
+    flow: Weight = 1.0
 
 
 @dataclass(frozen=True)
 class CycleWeights:
     """Weights on the second pass, x''."""
 
-    l2: float = 0.0
-    perceptual: float = 1e-4
-    identity: float = 0.01
+    l2: Weight = 0.0
+    perceptual: Weight = 1e-4
+    identity: Weight = 0.01
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Options:
     base: BaseName = "e4e"
     base_generator: Literal["shared", "own"] = "shared"
     arch: Arch = "paper"
-    width: int | None = None
+    width: Count | None = None
     init: Init = "torch_default"
     gate: bool | None = None
     feature_res: Literal[64, 128] = 64
@@ -100,12 +101,12 @@ class Options:
     flow_source: Literal["features", "pictures"] = "features"
     adapter_relu: bool = False
     skip_flow_if_same: bool = False
-    adapter_warm_up: int | None = None
-    warm_up_rate_factor: float = 10.0
+    adapter_warm_up: CountOrNone | None = None
+    warm_up_rate_factor: Factor = 10.0
     flow_norm: Literal["auto", "train", "frozen"] = "auto"
-    flow_norm_steps: int = 500
-    alpha: tuple[float, float] = (0.4, 0.5)
-    edit_share: float = 0.5
+    flow_norm_steps: CountOrNone = 500
+    alpha: tuple[Share, Share] = (0.4, 0.5)
+    edit_share: Share = 0.5
     path_choice: Literal["sample", "batch"] = "sample"
     cycle_grad: Literal["detach", "through"] = "detach"
     cycle_on: Literal["all", "edited"] = "all"
@@ -113,19 +114,20 @@ class Options:
     d_res: Literal["256", "native"] = "256"
     d_start: Literal["pretrained", "scratch"] = "pretrained"
     d_precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    r1_gamma: float = 10.0
-    r1_every: int = 1
+    r1_gamma: Weight = 10.0
+    r1_every: Count = 1
     vgg_layers: tuple[str, ...] = ("relu4_3",)
-    vgg_input_scale: float = 255.0
+    vgg_input_scale: Factor = 255.0
     tf_epsilon: bool = True
-    clip: float = 0.0
+    clip: Weight = 0.0
     mirror: bool = True
-    held_out: int = 64
-    workers: int = 4
+    held_out: CountOrNone = 64
+    workers: Count = 4
     weights: Weights = Weights()
     cycle: CycleWeights = CycleWeights()
 
     def __post_init__(self) -> None:
+        check_alpha(self.alpha)
         for wrong, what, advice in self._conflicts():
             if wrong:
                 raise UsageError(what, advice)
@@ -181,13 +183,6 @@ class Options:
             ),
             (bool(unknown), f"vgg_layers: unknown {', '.join(unknown)}", f"known: {', '.join(LAYERS)}"),
             (not self.vgg_layers, "vgg_layers is empty", "for no perceptual loss: weights.perceptual = 0"),
-            (
-                not 0 <= self.edit_share <= 1,
-                f"edit_share is {self.edit_share}, but must be a probability",
-                "0 trains reconstruction alone, 1 edits every sample",
-            ),
-            (self.r1_every < 1, f"r1_every is {self.r1_every}, but must be at least 1", "r1_gamma = 0 leaves R1 out"),
-            (self.alpha[0] > self.alpha[1], f"alpha = {list(self.alpha)} is no range", "alpha = [0.4, 0.5]"),
         ]
 
     def model_config(self) -> StyleResConfig:

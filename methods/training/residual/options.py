@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from bench.core.schema import Bounds
 from methods.training.bases import BaseName
+from methods.training.bounds import Count, Factor, Share, Weight, check_alpha
 
 
 @dataclass(frozen=True)
@@ -14,23 +16,23 @@ class Weights:
     edited ones, the rest on all.
     """
 
-    l2: float = 1.0
-    perceptual: float = 0.02
-    identity: float = 0.1
-    adversarial: float = 0.03
-    regulariser: float = 0.1
-    flow: float = 0.0
-    flow_moving: float = 0.0
-    w_consistency: float = 0.0
+    l2: Weight = 1.0
+    perceptual: Weight = 0.02
+    identity: Weight = 0.1
+    adversarial: Weight = 0.03
+    regulariser: Weight = 0.1
+    flow: Weight = 0.0
+    flow_moving: Weight = 0.0
+    w_consistency: Weight = 0.0
 
 
 @dataclass(frozen=True)
 class CycleWeights:
     """Weights of the second pass, on edited samples."""
 
-    l2: float = 0.0
-    perceptual: float = 0.002
-    identity: float = 0.01
+    l2: Weight = 0.0
+    perceptual: Weight = 0.002
+    identity: Weight = 0.01
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,22 @@ class Options:
     start: str = ""
     flow_start: str = ""
     flow_source: Literal["features", "pictures"] = "features"
-    edited: float = 0.5
-    alpha: tuple[float, float] = (0.4, 0.5)
-    along_smile: float = 0.0
-    smile_strength: float = 4.0
+    edited: Share = 0.5
+    alpha: tuple[Share, Share] = (0.4, 0.5)
+    along_smile: Share = 0.0
+    smile_strength: Weight = 4.0
     cycle_grad: Literal["detach", "through"] = "detach"
-    adversarial_every: int = 2
-    cycle_every: int = 2
-    discriminator_every: int = 4
-    r1_every: int = 8
-    r1_gamma: float = 1.0
-    discriminator_rate_factor: float = 0.5
-    flow_rate_factor: float = 1.0
-    clip: float = 5.0
-    figures: int = 48
+    adversarial_every: Count = 2
+    cycle_every: Count = 2
+    discriminator_every: Count = 4
+    r1_every: Count = 8
+    r1_gamma: Weight = 1.0
+    discriminator_rate_factor: Factor = 0.5
+    flow_rate_factor: Factor = 1.0
+    clip: Weight = 5.0
+    figures: Annotated[int, Bounds(4)] = 48
     weights: Weights = field(default_factory=Weights)
     cycle: CycleWeights = field(default_factory=CycleWeights)
+
+    def __post_init__(self) -> None:
+        check_alpha(self.alpha)

@@ -23,6 +23,7 @@ from methods.nets.base import Canvas
 from methods.nets.pyramid import PyramidEncoder, Wiring
 from methods.psp.adapter import PyramidMethod
 from methods.training import losses
+from methods.training.bounds import Share, Weight
 from methods.training.codes_critic import CodesCritic
 from methods.training.edit_figures import EditFigures, invert_by
 from methods.training.frozen import FastCritics, FastGenerator, quicken
@@ -39,11 +40,11 @@ from methods.training.world import ENCODER, load_generator, load_loss_critics, p
 class Weights:
     """Weights of the losses; 0 leaves a term out of the sum."""
 
-    l2: float = 1.0
-    perceptual: float = 0.2
-    identity: float = 0.1
-    deltas: float = 2e-3
-    w_adversarial: float = 0.01
+    l2: Weight = 1.0
+    perceptual: Weight = 0.2
+    identity: Weight = 0.1
+    deltas: Weight = 2e-3
+    w_adversarial: Weight = 0.01
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Options:
     """
 
     wiring: Wiring = "deltas"
-    warm_up_share: float = 0.45
+    warm_up_share: Share = 0.45
     weights: Weights = Weights()
 
 

@@ -12,16 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.core.schema import from_table
+from bench.core.schema import Bounds, from_table
 from methods.featurestyle.adapter import FeatureStyle
 from methods.featurestyle.network import FeatureStyleEncoder
 from methods.training import losses, world_baselines
+from methods.training.bounds import Share, Weight
 from methods.training.inversion import CANVAS, EncoderMethod, InversionTask, Weights
 from methods.training.recipe import Recipe
 from methods.training.task import Context
@@ -40,10 +41,10 @@ class Options:
         weights: Of the losses; l2 on the generated half, perceptual at each scale.
     """
 
-    fade_share: float = 1 / 12
-    features: float = 0.01
-    scales: int = 3
-    l2_real: float = 0.0
+    fade_share: Share = 1 / 12
+    features: Weight = 0.01
+    scales: Annotated[int, Bounds(1, 5)] = 3
+    l2_real: Weight = 0.0
     weights: Weights = field(default_factory=lambda: Weights(perceptual=0.05))
 
 

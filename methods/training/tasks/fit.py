@@ -22,6 +22,7 @@ from bench.world.render import render
 from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Generator, State
 from methods.training import losses
+from methods.training.bounds import Factor, Share, Weight
 from methods.training.frozen import FastCritics
 from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
@@ -43,9 +44,9 @@ class Options:
         perceptual: Weight of the critics' distance.
     """
 
-    half_size_share: float = 0.2
-    mapping_rate_factor: float = 50.0
-    perceptual: float = 0.5
+    half_size_share: Share = 0.2
+    mapping_rate_factor: Factor = 50.0
+    perceptual: Weight = 0.5
 
 
 def build(recipe: Recipe, context: Context) -> FitTask:

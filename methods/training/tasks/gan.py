@@ -21,6 +21,7 @@ from bench.world.render import render
 from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Discriminator
 from methods.training import losses
+from methods.training.bounds import CountOrNone, Factor, Share, Weight
 from methods.training.frozen import FastDiscriminator
 from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
@@ -45,13 +46,13 @@ class Options:
         discriminator_head_start: First steps of the discriminator alone.
     """
 
-    adversarial: float = 0.05
-    anchored: int = 8
-    mixing: float = 0.3
-    r1_every: int = 16
-    r1_gamma: float = 1.0
-    discriminator_rate_factor: float = 2.0
-    discriminator_head_start: int = 80
+    adversarial: Weight = 0.05
+    anchored: CountOrNone = 8
+    mixing: Share = 0.3
+    r1_every: CountOrNone = 16
+    r1_gamma: Weight = 1.0
+    discriminator_rate_factor: Factor = 2.0
+    discriminator_head_start: CountOrNone = 80
 
 
 def build(recipe: Recipe, context: Context) -> GanTask:

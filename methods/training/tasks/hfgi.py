@@ -23,6 +23,7 @@ from methods.hfgi.network import Alignment, Consultation, fuse, low_rate
 from methods.nets.stylegan2 import State
 from methods.psp.adapter import PyramidMethod
 from methods.training import world_baselines
+from methods.training.bounds import Share, Weight
 from methods.training.frozen import FastEncoder
 from methods.training.frozen.generator import Styles
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid
@@ -42,9 +43,9 @@ class Options:
         weights: Of the other losses.
     """
 
-    alignment: float = 0.1
-    distortion: float = 0.15
-    distorted_share: float = 0.9
+    alignment: Weight = 0.1
+    distortion: Weight = 0.15
+    distorted_share: Share = 0.9
     weights: Weights = field(default_factory=Weights)
 
 

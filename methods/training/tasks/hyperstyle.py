@@ -21,6 +21,7 @@ from bench.core.schema import from_table
 from methods.hyperstyle.adapter import HyperStyle
 from methods.hyperstyle.network import HyperNet, OwnBlock, WEncoder
 from methods.training import world_baselines
+from methods.training.bounds import Count, Weight
 from methods.training.inversion import CANVAS, EncoderMethod, InversionTask, Weights
 from methods.training.recipe import Recipe
 from methods.training.task import Context
@@ -40,8 +41,8 @@ class Options:
         weights: Of the losses.
     """
 
-    iterations: int = 5
-    start_scale: float = 0.01
+    iterations: Count = 5
+    start_scale: Weight = 0.01
     weights: Weights = field(default_factory=Weights)
 
 

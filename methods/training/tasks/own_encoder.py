@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.core.checkpoint import write_safetensors
-from bench.core.errors import MissingError
+from bench.core.errors import MissingError, UsageError
 from bench.core.schema import from_table
 from methods.nets.base import Canvas
 from methods.nets.configs import to_dict
 from methods.nets.pyramid import PyramidEncoder, Wiring
 from methods.psp.adapter import PyramidMethod
 from methods.training import losses
+from methods.training.bounds import Count, CountOrNone, Share, Weight
 from methods.training.codes_critic import CodesCritic
 from methods.training.edit_figures import psnr
 from methods.training.full_size.images import TrainingImages
@@ -39,10 +40,10 @@ from methods.training.world import prefixed
 class Weights:
     """Weights of the losses; 0 leaves a term out."""
 
-    l2: float = 1.0
-    perceptual: float = 0.0
-    deltas: float = 2e-4
-    w_adversarial: float = 0.01
+    l2: Weight = 1.0
+    perceptual: Weight = 0.0
+    deltas: Weight = 2e-4
+    w_adversarial: Weight = 0.01
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,14 @@ class Options:
     wiring: Wiring = "deltas"
     backbone: BackboneName = "irse50"
     perceptual_network: Perceptual = "none"
-    warm_up_share: float = 0.2
-    held_out: int = 64
-    workers: int = 2
+    warm_up_share: Share = 0.2
+    held_out: CountOrNone = 64
+    workers: Count = 2
     weights: Weights = field(default_factory=Weights)
+
+    def __post_init__(self) -> None:
+        if self.weights.perceptual and self.perceptual_network == "none":
+            raise UsageError("weights.perceptual is not 0, but there is no perceptual_network", "name one, or set 0")
 
 
 def build(recipe: Recipe, context: Context) -> OwnEncoderTask:

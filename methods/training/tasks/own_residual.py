@@ -23,6 +23,7 @@ from methods.nets.stylegan2 import Discriminator
 from methods.registry import Checkpoint, load_method
 from methods.styleres.adapter import Base
 from methods.styleres.pipeline import StyleRes
+from methods.training.bounds import Count, CountOrNone, Share, Weight
 from methods.training.full_size.networks import Networks
 from methods.training.full_size.options import CycleWeights, Weights
 from methods.training.full_size.options import Options as FullSizeOptions
@@ -49,17 +50,17 @@ class Options:
 
     model: Literal["styleres", "warpres"]
     base_file: str = ""
-    width: int = 128
+    width: Count = 128
     perceptual_network: Perceptual = "none"
     identity_network: Identity = "none"
-    alpha: tuple[float, float] = (0.4, 0.5)
-    edit_share: float = 0.5
+    alpha: tuple[Share, Share] = (0.4, 0.5)
+    edit_share: Share = 0.5
     cycle_on: Literal["all", "edited"] = "edited"
-    r1_gamma: float = 1.0
-    r1_every: int = 16
+    r1_gamma: Weight = 1.0
+    r1_every: Count = 16
     mirror: bool = True
-    held_out: int = 64
-    workers: int = 2
+    held_out: CountOrNone = 64
+    workers: Count = 2
     weights: Weights = field(default_factory=lambda: Weights(1.0, 0.0, 0.0, 0.03, 0.1, 0.0))
     cycle: CycleWeights = field(default_factory=lambda: CycleWeights(0.1, 0.0, 0.0))
 
@@ -68,6 +69,7 @@ class Options:
             asked = getattr(self.weights, name) or getattr(self.cycle, name)
             if asked and getattr(self, f"{name}_network") == "none":
                 raise UsageError(f"weights.{name} is not 0, but there is no {name}_network", "name one, or set 0")
+        self.full_size()  # refuses what does not go together
 
     def full_size(self) -> FullSizeOptions:
         """The same for the full-size task."""

@@ -22,6 +22,7 @@ from methods.psp.adapter import PyramidMethod
 from methods.restyle.adapter import Restyle
 from methods.restyle.network import restyle_encoder
 from methods.training import world_baselines
+from methods.training.bounds import Count, Share
 from methods.training.codes_critic import CodesCritic
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
 from methods.training.recipe import Recipe
@@ -44,9 +45,9 @@ class Options:
 
     wiring: Wiring = "deltas"
     over: Literal["e4e", "psp"] = "e4e"
-    iterations: int = 5
-    deltas_from: float = 0.0
-    deltas_every: float = 0.0
+    iterations: Count = 5
+    deltas_from: Share = 0.0
+    deltas_every: Share = 0.0
     weights: Weights = field(default_factory=Weights)
 
 

@@ -20,6 +20,7 @@ from bench.core.schema import from_table
 from methods.styletransformer.adapter import MAPPING, StyleTransformer
 from methods.styletransformer.network import StyleTransformerEncoder, queries
 from methods.training import world_baselines
+from methods.training.bounds import Share
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
 from methods.training.recipe import Recipe
 from methods.training.task import Context
@@ -37,7 +38,7 @@ class Options:
     """
 
     start: Literal["e4e", "psp"] = "e4e"
-    warm_up_share: float = 0.2
+    warm_up_share: Share = 0.2
     weights: Weights = field(default_factory=Weights)
 
 

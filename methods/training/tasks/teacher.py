@@ -23,6 +23,7 @@ from bench.world.render import IMAGE_SIZE, View, render
 from bench.world.scene import FACE_FIELDS, Scene
 from bench.world.truth import STILL, TrueFlow, edited, layers, true_flow
 from methods.nets.flow.network import FlowNet, normalise
+from methods.training.bounds import Share, Weight
 from methods.training.edit_figures import LEAST_MOVE, flow_figures, full_size
 from methods.training.frozen import match_layout, quicken
 from methods.training.grids import grid
@@ -51,12 +52,12 @@ class Options:
         least_move: Pixels from which on a point moves, for that term.
     """
 
-    toward: float = 0.3
-    yaw: float = 0.2
-    smile: float = 0.35
-    both: float = 0.15
-    moving: float = 0.3
-    least_move: float = 0.4
+    toward: Share = 0.3
+    yaw: Share = 0.2
+    smile: Share = 0.35
+    both: Share = 0.15
+    moving: Weight = 0.3
+    least_move: Weight = 0.4
 
     def counts(self, pairs: int) -> dict[str, int]:
         """How many of `pairs` are of which kind; what rounding leaves goes to the last."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bench.core.schema import from_table
 from methods.hyperstyle.network import WEncoder
+from methods.training.bounds import Share
 from methods.training.codes_critic import CodesCritic
 from methods.training.inversion import EncoderMethod, InversionTask, Weights, load_pyramid, start_from
 from methods.training.recipe import Recipe
@@ -34,7 +35,7 @@ class Options:
     """
 
     start: Literal["e4e", "psp"] = "e4e"
-    warm_up_share: float = 0.2
+    warm_up_share: Share = 0.2
     weights: Weights = field(default_factory=lambda: Weights(w_adversarial=0.01))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
 from bench.core.errors import MissingError, UsageError
-from bench.core.schema import checked, differing, from_table, overlay, plain, read_toml
+from bench.core.schema import Bounds, checked, differing, from_table, overlay, plain, read_toml
 
 
 @dataclass(frozen=True)
@@ -92,3 +92,31 @@ def test_a_file_that_is_not_toml(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[x")
     with pytest.raises(UsageError, match="is not TOML"):
         read_toml(tmp_path / "bad.toml")
+
+
+@dataclass(frozen=True)
+class Bounded:
+    share: Annotated[float, Bounds(0, 1)] = 0.5
+    decays: tuple[Annotated[float, Bounds(0, below=1)], ...] = ()
+    rate: Annotated[float, Bounds(above=0)] | None = None
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"share": 1.5}, "here: share is 1.5, but must be at most 1"),
+        ({"share": -1}, "at least 0"),
+        ({"decays": [0.5, 1]}, "below 1"),
+        ({"rate": 0}, "more than 0"),
+        ({"rate": "x"}, "a finite number"),
+    ],
+)
+def test_a_number_beyond_its_bounds_is_refused(table: Mapping[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        from_table(Bounded, table, "here")
+    assert said in caught.value.what
+
+
+def test_the_bounds_themselves_are_within() -> None:
+    found = from_table(Bounded, {"share": 1, "decays": [0, 0.99], "rate": 1e-9}, "here")
+    assert (found.share, found.decays, found.rate) == (1.0, (0.0, 0.99), 1e-9)

@@ -19,10 +19,25 @@ from methods.training.task import choose_device
         ("step=5", "'step'"),
         ("wiring=row", "'row'"),
         ("steps=many", "whole number"),
-        ("steps=0", "more than 0"),
+        ("steps=0", "at least 1"),
+        ("seed=-1", "at least 0"),
+        ("seed=99999999999999999999", "at most"),
+        ("rate=0", "more than 0"),
+        ("betas=[0.9, 1.0]", "below 1"),
+        ("halve_at=[-1]", "at least 0"),
+        ("warm_up=-5", "at least 0"),
+        ("fall=2", "at most 1"),
+        ("warm_up_share=-0.5", "at least 0"),
+        ("weights.l2=-1", "weights.l2 is -1, but must be at least 0"),
+        ("seeds=[3, 3]", "3 twice"),
+        ("name=../../x", "name '..'"),
+        ("name=''", "is empty"),
+        ("output=../x.safetensors", "the file"),
+        ("output=/etc/x", "the file"),
+        ("output=log.jsonl", "means something else"),
         ("bfloat16=1", "true or false"),
         ("rate=nan", "finite"),
-        ("average=-1", "number of images"),
+        ("average=-1", "at least 0"),
         ("betas=[0.9]", "list of 2"),
         ("weights=3", "a table"),
         ("weights.l2.x=3", "is no table"),
@@ -32,6 +47,38 @@ from methods.training.task import choose_device
 def test_unknown_keys_and_wrong_values_are_refused(change: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_recipe("world/e4e", [change])
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("world/styleres", "edited=3", "at most 1"),
+        ("world/styleres", "r1_every=0", "at least 1"),
+        ("world/styleres", "alpha=[0.5, 0.4]", "is no range"),
+        ("world/styleres", "figures=0", "at least 4"),
+        ("world/generator", "mixing=2", "at most 1"),
+        ("world/teacher", "moving=-1", "at least 0"),
+        ("world/restyle", "iterations=0", "at least 1"),
+        ("world/hyperstyle", "iterations=-1", "at least 1"),
+        ("world/featurestyle", "scales=9", "at most 5"),
+        ("world/hfgi", "distorted_share=5", "at most 1"),
+        ("world/fit", "half_size_share=3", "at most 1"),
+        ("world/psp+warpres", "flow_rate_factor=0", "more than 0"),
+        ("own/e4e", "workers=0", "at least 1"),
+        ("own/e4e", "weights.perceptual=1", "no perceptual_network"),
+        ("own/styleres", "width=-1", "at least 1"),
+        ("own/styleres", "weights.flow=1", "model = styleres has no flow"),
+        ("faces/warpres", "width=0", "at least 1"),
+        ("faces/warpres", "adapter_warm_up=-5", "at least 0"),
+        ("faces/warpres", "clip=-1", "at least 0"),
+        ("faces/warpres", "edit_share=1.1", "at most 1"),
+        ("cars/styleres", "held_out=-1", "at least 0"),
+    ],
+)
+def test_every_task_refuses_numbers_that_mean_nothing(name: str, change: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_recipe(name, [change])
     assert said in str(caught.value)
 
 

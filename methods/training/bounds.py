@@ -1,0 +1,22 @@
+"""What numbers of a recipe may be, as the types of its fields; `bench.core.schema` holds values against them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from bench.core.errors import UsageError
+from bench.core.schema import Bounds
+
+Seed = Annotated[int, Bounds(0, 2**32 - 1)]
+Count = Annotated[int, Bounds(1, 10**9)]
+CountOrNone = Annotated[int, Bounds(0, 10**9)]
+Weight = Annotated[float, Bounds(0)]
+Share = Annotated[float, Bounds(0, 1)]
+Factor = Annotated[float, Bounds(above=0)]
+Decay = Annotated[float, Bounds(0, below=1)]
+
+
+def check_alpha(alpha: tuple[float, float]) -> None:
+    """Raise UsageError where the strengths of simulated edits are no range."""
+    if alpha[0] > alpha[1]:
+        raise UsageError(f"alpha = {list(alpha)} is no range", "alpha = [0.4, 0.5]")
