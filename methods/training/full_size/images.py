@@ -21,8 +21,8 @@ from torch import Tensor
 
 from bench.core.archives import read_member, zip_members
 from bench.core.errors import ImageError, MissingError
-from bench.data.folder import listing
 from bench.data.images import MAX_BYTES, SUFFIXES, decode_bytes, read_bytes
+from bench.data.listing import pictures_below
 from methods.training.processes import Processes
 
 AHEAD = 3  # steps
@@ -39,7 +39,7 @@ class Archive:
 def open_images(path: Path) -> Archive:
     """The images of a folder (everything below it) or a zip. Raises MissingError where there are none."""
     if path.is_dir():
-        found = {entry.name: entry.path for entry in listing(path, "all").entries if entry.path is not None}
+        found = pictures_below(path)
         archive = Archive(sorted(found), lambda name: read_bytes(found[name]))
     else:
         archive = _zip(path)
@@ -63,8 +63,14 @@ def _zip(path: Path) -> Archive:
         except zipfile.BadZipFile as error:
             raise ImageError(f"{name} of {path}: {error}") from None
 
-    names = (name for name in members if PurePosixPath(name).suffix.lower() in SUFFIXES)
-    return Archive(sorted(name for name in names if not PurePosixPath(name).name.startswith(".")), read)
+    return Archive(sorted(filter(_is_image, members)), read)
+
+
+def _is_image(member: str) -> bool:
+    """Whether a zip's member is called as an image, and is none of the system's notes beside one."""
+    path = PurePosixPath(member)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
 
 
 class TrainingImages:
@@ -74,7 +80,7 @@ class TrainingImages:
         path: Folder or zip.
         size: (height, width) of the batches' images.
         batch: Images a step, of all processes together.
-        held_out: Images kept from training, spread over the names; at most a tenth.
+        held_out: Images kept from training, spread over the names; at most a tenth, without those that cannot be read.
         workers: Threads.
     """
 
@@ -84,12 +90,14 @@ class TrainingImages:
         self.archive, self.size, self.batch, self.seed = open_images(path), size, batch, seed
         names = list(self.archive.names)
         count = min(held_out, len(names) // 10)
-        self.held_out = [names[index * len(names) // count] for index in range(count)]
-        kept = set(self.held_out)
-        self.names = [name for name in names if name not in kept]
-        self._threads = ThreadPoolExecutor(max(1, workers), "pictures")
+        kept = [names[index * len(names) // count] for index in range(count)]
+        self.names = sorted(set(names) - set(kept))
+        self._threads = ThreadPoolExecutor(workers, "pictures")
         self._ahead: dict[int, list[Future[np.ndarray]]] = {}
         self._told: set[str] = set()
+        # Looked at now: a check that finds one damaged would end a training of days.
+        readable = self._threads.map(self._is_readable, kept)
+        self.held_out = [name for name, good in zip(kept, readable, strict=True) if good]
 
     def step(self, step: int, processes: Processes) -> Tensor:
         """This process's images of a step, uint8 (n, 3, height, width)."""
@@ -119,16 +127,31 @@ class TrainingImages:
             try:
                 return self._decoded(name)
             except ImageError as error:
-                if name not in self._told:
-                    self._told.add(name)
-                    print(f"note: left out of training: {error.what}", file=sys.stderr)
+                self._tell(name, f"left out of training: {error.what}")
         raise MissingError("none of the training pictures can be read", "check --data")
+
+    def _is_readable(self, name: str) -> bool:
+        try:
+            self._decoded(name)
+        except ImageError as error:
+            self._tell(name, f"left out of the held-out pictures: {error.what}")
+            return False
+        return True
+
+    def _tell(self, about: str, text: str) -> None:
+        """Say something once."""
+        if about not in self._told:
+            self._told.add(about)
+            print(f"note: {text}", file=sys.stderr)
 
     def _decoded(self, name: str) -> np.ndarray:
         pixels = decode_bytes(self.archive.read(name), name)
         height, width = self.size
         if pixels.shape[:2] == (height, width):
             return pixels
+        if height == width and pixels.shape[0] != pixels.shape[1]:
+            shown = f"{pixels.shape[1]}x{pixels.shape[0]} pixels, and not the only one perhaps"
+            self._tell("squashed", f"pictures that are not square are squashed: {name} has {shown}")
         whole = pixels.shape[0] % height == 0 and pixels.shape[1] % width == 0
         # Means of whole blocks are what halving step by step gives; other sizes get an antialiased filter.
         filter_ = Image.Resampling.BOX if whole else Image.Resampling.BILINEAR

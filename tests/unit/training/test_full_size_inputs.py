@@ -118,7 +118,7 @@ CONFLICTS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "said"), CONFLICTS, ids=lambda value: value if isinstance(value, str) else "")
 def test_what_cannot_be_is_refused_by_name(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        Options(**{"domain": "faces", "model": "warpres"} | change)  # type: ignore[arg-type]
+        from_table(Options, {"domain": "faces", "model": "warpres"} | change, "here")
 
 
 TRAINABLE = [item for item in registry.entries().values() if item.training]
@@ -159,3 +159,33 @@ def test_the_cars_identity_network_reads_mocos_file(tmp_path: Path) -> None:
     torch.save({"state_dict": {"conv1.weight": torch.ones(1)}}, tmp_path / "moco.pt")
     with pytest.raises(MissingError, match=r"holds no module\.encoder_q"):
         load_identity(tmp_path / "moco.pt", "cars")
+
+
+def test_a_damaged_image_is_none_of_the_held_out_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photographs(tmp_path / "folder", 20)
+    (folder / "0.png").write_bytes(b"no picture")
+    images = TrainingImages(folder, (32, 32), 2, 0, held_out=2, workers=2)
+    assert "held-out pictures: 0.png" in capsys.readouterr().err
+    assert len(images.held_out) == 1 and "0.png" not in images.names
+    assert images.kept(0, 2).shape == (1, 3, 32, 32)
+
+
+def test_what_the_system_puts_beside_images_is_no_image(tmp_path: Path) -> None:
+    folder = photographs(tmp_path / "folder", 2)
+    (folder / "labels.csv").write_text("of something else\n")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, f"in/{path.name}")
+            archive.write(path, f"__MACOSX/in/{path.name}")
+            archive.write(path, f".trash/{path.name}")
+    for source in (folder, tmp_path / "all.zip"):
+        assert len(TrainingImages(source, (32, 32), 2, 0, held_out=0, workers=2).names) == 2
+
+
+def test_squashing_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        Image.new("RGB", (60, 40)).save(tmp_path / f"{name}.png")
+    TrainingImages(tmp_path, (32, 32), 4, 0, held_out=0, workers=1).step(0, Processes())
+    assert capsys.readouterr().err.count("squashed") == 1
+    TrainingImages(tmp_path, (24, 32), 4, 0, held_out=0, workers=1).step(0, Processes())
+    assert "squashed" not in capsys.readouterr().err
