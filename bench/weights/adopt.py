@@ -18,11 +18,12 @@ from torch import Tensor
 from bench.core.archives import tar_members, zip_members
 from bench.core.checkpoint import head_of, read_checkpoint
 from bench.core.errors import MissingError
+from bench.core.files import check_folder
 from bench.core.options import options_of
 from bench.core.signature import recognise
 from bench.core.small_files import read_tensors
 from bench.weights.fetch import pin
-from bench.weights.registry import Entry, entries, find, folder_of
+from bench.weights.registry import Entry, entries, find, folder_of, home
 from bench.weights.transfer import digest_of
 
 SUFFIXES = (".pt", ".pth", ".tar", ".npy", ".zip", ".gz", ".tgz", ".pkl", ".safetensors", ".ckpt", ".bin")
@@ -55,11 +56,16 @@ def adopt(folder: Path | str, *, copy: bool = False) -> list[Adoption]:
     A file is linked into `home()` (hard link where the disk allows, else a copy); `copy` always copies. Names do not
     matter, except between networks whose tensors are the same.
 
-    Returns one line a file that looks like weights. Raises MissingError when there is no such folder.
+    Returns one line a file that looks like weights.
+
+    Raises:
+        MissingError: No such folder.
+        UsageError: Nothing can be written into `home()`.
     """
     root = Path(folder)
     if not root.is_dir():
         raise MissingError(f"{root}: no such folder")
+    check_folder(home(), "WARPRES_BENCH_HOME")
     outcome = []
     for path in _candidates(root):
         try:

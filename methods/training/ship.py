@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.core.errors import ExitCode
+from bench.core.errors import BenchError, ExitCode, MissingError, unknown_name
+from bench.core.files import check_folder, write_atomic
 from bench.core.metadata import read_metadata
 from bench.world.networks import WEIGHTS
 from methods.training.chain_plan import Chain, Node
@@ -71,9 +71,13 @@ def _spread(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def ship(runs: Path, folder: Path, only: Sequence[str] = (), *, not_better: bool = False) -> dict[str, str]:
-    """Copy what may be shipped; what became of each file, by name."""
+    """Copy what may be shipped; what became of each file, by name. Raises UsageError for an unknown name in `only`."""
     found: dict[str, str] = {}
-    for node in Chain.of("world").nodes:
+    nodes = Chain.of("world").nodes
+    names = [node.name.removeprefix("world/") for node in nodes]
+    if unknown := sorted(set(only) - set(names)):
+        raise unknown_name("recipe", unknown[0], names)
+    for node in nodes:
         if node.content.intermediate or node.content.keep or (only and node.name.removeprefix("world/") not in only):
             continue
         made = [runs / node.name / name for name in node.files]
@@ -89,11 +93,9 @@ def ship(runs: Path, folder: Path, only: Sequence[str] = (), *, not_better: bool
 
 def _copy(node: Node, made: Sequence[Path], folder: Path, log: Path) -> None:
     for path in made:
-        shutil.copyfile(path, folder / path.name)
+        write_atomic(folder / path.name, path.read_bytes())
     if log.is_file():
-        place = folder / "logs" / f"{Path(node.output).stem}.jsonl"
-        place.parent.mkdir(exist_ok=True)
-        place.write_text("".join(f"{line}\n" for line in thinned(log)), encoding="utf-8")
+        write_atomic(folder / "logs" / f"{Path(node.output).stem}.jsonl", "".join(f"{line}\n" for line in thinned(log)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,11 +106,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=WEIGHTS, help="folder of weights (default: the shipped ones)")
     parser.add_argument("--not-better", action="store_true", help="also what reconstructs no better than its base")
     args = parser.parse_args(argv)
-    outcome = ship(args.runs, args.into, args.only, not_better=args.not_better)
+    try:
+        check_folder(args.into, "--into")
+        outcome = ship(args.runs, args.into, args.only, not_better=args.not_better)
+        if not outcome:
+            raise MissingError(
+                f"nothing to ship in {args.runs}", "python -m methods.training world --out RUNS trains it"
+            )
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
     for name, text in outcome.items():
         print(f"{name:40s} {text}")
-    refused = any(text != "shipped" for text in outcome.values())
-    return int(ExitCode.GATE if refused else ExitCode.OK) if outcome else int(ExitCode.MISSING)
+    return int(ExitCode.GATE if any(text != "shipped" for text in outcome.values()) else ExitCode.OK)
 
 
 if __name__ == "__main__":

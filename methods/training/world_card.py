@@ -1,11 +1,11 @@
 """The world's model card: what was shipped, how it was made and how good it is, measured when this runs.
 
-python -m methods.training.world_card [FOLDER]      prints the card; with a FOLDER also writes CARD.md and generator.png
-there
+python -m methods.training.world_card [FOLDER]      prints the card; with a FOLDER also writes it and its drawings there
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import statistics
 import sys
@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.core.files import read_json
+from bench.core.errors import BenchError, ExitCode
+from bench.core.files import check_folder, explain_write_errors, read_json
 from bench.core.metadata import read_metadata
 from bench.world.generator import load_shipped_generator, sample_images
 from bench.world.networks import WEIGHTS, WorldNetworks, load_world_networks
@@ -220,9 +221,27 @@ def write(folder: Path, text: str) -> None:
         draw_trade_off(read_json(folder / "sweep.json"), folder / TRADE_OFF)
 
 
-if __name__ == "__main__":
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code of the card."""
+    about = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m methods.training.world_card", description=about)
+    parser.add_argument("folder", type=Path, nargs="?", help="takes CARD.md and its drawings; left out: print alone")
+    folder = parser.parse_args(argv).folder
     torch.set_num_threads(1)
-    text = "\n".join(lines()) + "\n"
-    print(text)
-    if len(sys.argv) > 1:
-        write(Path(sys.argv[1]), text)
+    try:
+        if folder is not None:
+            check_folder(folder, "the card's")
+        text = "\n".join(lines()) + "\n"
+        print(text)
+        if folder is not None:
+            with explain_write_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                write(folder, text)
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    return int(ExitCode.OK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

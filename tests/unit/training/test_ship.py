@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from bench.core.checkpoint import write_safetensors
+from bench.core.errors import ExitCode
 from bench.core.metadata import read_metadata
+from methods.training import world_card
 from methods.training.card_figures import draw_trade_off, draw_training, held_out_curve, late_gain, loss_curve, records
 from methods.training.recipe import load_recipe
 from methods.training.ship import RECORDS, main, thinned
@@ -91,3 +93,29 @@ def test_the_trade_off_is_drawn(tmp_path: Path) -> None:
     ]
     draw_trade_off({"curves": curves}, tmp_path / "trade-off.png")
     assert (tmp_path / "trade-off.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--into", "FILE/x"], "is no folder"),
+        (["--only", "stylress"], "did you mean styleres"),
+        ([], "nothing to ship"),
+    ],
+)
+def test_what_cannot_be_shipped_is_said(
+    tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    words = [word.replace("FILE", str(tmp_path / "file")) for word in words]
+    assert main([str(tmp_path), *words]) in (ExitCode.USAGE, ExitCode.MISSING)
+    assert said in capsys.readouterr().err
+
+
+def test_the_card_s_folder_is_looked_at_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(world_card, "lines", pytest.fail)
+    (tmp_path / "file").touch()
+    assert world_card.main([str(tmp_path / "file")]) == ExitCode.USAGE
+    assert "is no folder" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.core.errors import MissingError
+from bench.core.errors import MissingError, UsageError
 from bench.weights.adopt import Contents, adopt, contents_of, identify, matching, value_digest
 from bench.weights.registry import Entry, entries, locate, read_pins
 
@@ -169,3 +169,10 @@ def test_the_real_direction_files_are_recognised(tmp_path: Path) -> None:
         copy.write_bytes(path.read_bytes())
         assert [item.name for item in identify(copy)] == [path.name]
         assert value_digest(path) == entries()[path.name].values
+
+
+def test_a_home_that_cannot_be_written_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WARPRES_BENCH_HOME", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="is no folder"):
+        adopt(tmp_path)
