@@ -23,9 +23,11 @@ import torch
 
 from bench.core.cores import cores
 from bench.core.errors import BenchError, ExitCode, UsageError
+from bench.core.files import explain_write_errors
 from methods.training.chain_plan import Chain, Node
 from methods.training.chain_report import report, standing
 from methods.training.checkpoints import newest_note
+from methods.training.guard import locked
 from methods.training.provenance import key
 from methods.training.recipe import Recipe
 from methods.training.task import Context
@@ -66,7 +68,8 @@ class Running:
 def run_chain(chain: Chain, wanted: Sequence[Node], settings: Settings) -> int:
     """Run the wanted steps (of `chain.to_make`); print a table at the end. Returns the exit code.
 
-    Raises UsageError where the system cannot end a step together with the processes it started.
+    Raises UsageError where the system cannot end a step together with the processes it started, or another chain runs
+    in the same folder.
     """
     if not hasattr(os, "killpg"):
         raise UsageError(
@@ -74,9 +77,12 @@ def run_chain(chain: Chain, wanted: Sequence[Node], settings: Settings) -> int:
             "on Windows, run the same command inside WSL; a single recipe (world/e4e) trains here too",
         )
     runner = _Runner(chain, wanted, settings)
-    with runner.listening():
-        runner.run()
-    print(report(chain.nodes, runner.outcomes, settings.runs))
+    with explain_write_errors(settings.runs):
+        settings.runs.mkdir(parents=True, exist_ok=True)
+        with locked(settings.runs / "chain.lock", f"another chain trains in {settings.runs}"), runner.listening():
+            runner.run()
+        table = report(chain.nodes, runner.outcomes, settings.runs)
+    print(table)
     if any(outcome.startswith(("failed", "not run")) for outcome in runner.outcomes.values()):
         return int(ExitCode.FAILED_CELLS)
     return int(ExitCode.INTERRUPTED if runner.stopping else ExitCode.OK)

@@ -14,6 +14,8 @@ from methods.training.provenance import chosen_recipe, inputs, made_of
 from methods.training.recipe import Recipe, load_recipe, shipped_recipes
 from methods.training.world import find
 
+GROUP = "world"  # the only one whose recipes make all that they start from
+
 
 @dataclass(frozen=True)
 class Program:
@@ -88,7 +90,7 @@ def _digest(name: str, runs: Path, made: Mapping[str, Any]) -> str | None:
         return inputs([name], runs)[name]
     except MissingError:
         then = made.get("input_recipes", {}).get(name)
-        nodes = (node for recipe in shipped_recipes() for node in _read(recipe))
+        nodes = (node for recipe in shipped_recipes() if recipe.startswith(f"{GROUP}/") for node in _read(recipe))
         maker = next((node for node in nodes if name in node.files), None)
         recipe = None if maker is None else maker.recipe(runs)
         same = recipe is None or recipe.digest == then
@@ -120,7 +122,12 @@ class Chain:
         """
         names = [name for name in shipped_recipes() if name.startswith(f"{group}/")]
         if not names:
-            raise unknown_name("group of recipes", group, sorted({name.split("/")[0] for name in shipped_recipes()}))
+            raise unknown_name("group of recipes", group, [GROUP])
+        if group != GROUP:
+            raise UsageError(
+                f"the recipes of {group} are no chain: they train on pictures of yours",
+                f"one at a time: python -m methods.training {names[0]} --data FOLDER_OR_ZIP",
+            )
         full = {_full(group, name): factor for name, factor in (budgets or {}).items()}
         if unknown := [name for name in full if name not in names]:
             raise unknown_name("recipe", unknown[0], names)

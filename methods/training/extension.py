@@ -53,8 +53,8 @@ def _images(path: Path) -> int:
     return int(made_of(path).get("pictures", 0))
 
 
-def extend(task: Task, path: Path, batch: int, folder: Path) -> tuple[int, list[dict[str, Any]]]:
-    """Load a shipped file into a task and go on with its log in the training's folder.
+def extend(task: Task, path: Path, batch: int) -> tuple[int, list[dict[str, Any]]]:
+    """Load a shipped file into a task.
 
     Args:
         batch: Of the recipe.
@@ -72,10 +72,15 @@ def extend(task: Task, path: Path, batch: int, folder: Path) -> tuple[int, list[
     tensors = state_dict_of(read_checkpoint(path))
     for prefix, module in parts.items():
         load_strict(module, take(tensors, prefix), f"{path.name} ({prefix}*)")
-    log = path.parent / "logs" / f"{path.stem}.jsonl"
-    if log.is_file():
-        records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        scaled = [{**record, "step": record["step"] * made["batch"] // batch} for record in records]
-        write_atomic(folder / "log.jsonl", "".join(f"{json.dumps(record)}\n" for record in scaled))
     legs = [{"batch": made["batch"], **leg} for leg in made["legs"]]  # legs did not always say their batch
     return made["pictures"] // batch, legs
+
+
+def go_on_with_log(path: Path, batch: int, folder: Path) -> None:
+    """Begin a training's log in `folder` with that of the shipped file it goes on from, in steps of `batch` images."""
+    log = path.parent / "logs" / f"{path.stem}.jsonl"
+    if log.is_file():
+        of_one = made_of(path)["batch"]
+        records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        scaled = [{**record, "step": record["step"] * of_one // batch} for record in records]
+        write_atomic(folder / "log.jsonl", "".join(f"{json.dumps(record)}\n" for record in scaled))

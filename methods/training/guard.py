@@ -1,4 +1,4 @@
-"""What ends a training before its last step: signals, a deadline, and losses that are no numbers any more."""
+"""What ends a training before its last step: signals, a deadline, losses that are no numbers, another process."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from bench.core.errors import BenchError, ExitCode
+from bench.core.errors import BenchError, ExitCode, UsageError
 
 EXPLOSION = 1000.0  # times the largest total of the first steps: far above what adversarial losses and R1 do
+FIRST_STEPS = 5  # whose totals say what is usual, until more have been looked at
 
 
 class DivergedError(BenchError):
@@ -64,6 +67,16 @@ class Stop:
         return heard
 
 
+def locked(path: Path, taken: str) -> FileLock:
+    """A lock that is held. Raises UsageError, saying `taken`, where another process has it."""
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(taken, "wait for it, or give another --out") from None
+    return lock
+
+
 class Losses:
     """The steps' losses, kept on their device until they are asked for, so that no step waits for them.
 
@@ -97,7 +110,8 @@ class Losses:
         values = iter(torch.cat([part for _, _, part in self._steps]).tolist() if self._steps else ())
         for step, names, _ in self._steps:
             numbers = {name: next(values) for name in names}
-            totals.append(self._total(step, numbers))
+            usual = max(totals) if self.bound is None and len(totals) >= FIRST_STEPS else self.bound
+            totals.append(_total(step, numbers, usual))
             for name, value in numbers.items():
                 sums.setdefault(name, []).append(value)
         self._steps = []
@@ -105,16 +119,16 @@ class Losses:
             self.bound = max(totals)
         return {name: sum(values) / len(values) for name, values in sums.items()}
 
-    def _total(self, step: int, numbers: Mapping[str, float]) -> float:
-        for name, value in numbers.items():
-            if not math.isfinite(value):
-                raise DivergedError(f"at step {step} the loss {name!r} was {value}")
-        total = sum(abs(value) for name, value in numbers.items() if "/" not in name)
-        if self.bound is not None and total > EXPLOSION * max(self.bound, 1e-6):
-            raise DivergedError(
-                f"at step {step} the losses had grown to {total:.3g}, from {self.bound:.3g} at the beginning"
-            )
-        return total
+
+def _total(step: int, numbers: Mapping[str, float], usual: float | None) -> float:
+    """Total of a step's losses. Raises DivergedError where one is no number, or it is far above the usual total."""
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"at step {step} the loss {name!r} was {value}")
+    total = sum(abs(value) for name, value in numbers.items() if "/" not in name)
+    if usual is not None and total > EXPLOSION * max(usual, 1e-6):
+        raise DivergedError(f"at step {step} the losses had grown to {total:.3g}, from {usual:.3g} at the beginning")
+    return total
 
 
 def check_weights(modules: Mapping[str, nn.Module], step: int) -> None:

@@ -90,7 +90,7 @@ class Journal:
     def _forget_after(self, step: int) -> None:
         if not self._log.is_file():
             return
-        lines = self._log.read_text(encoding="utf-8").splitlines()
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         kept = [line for line in lines if _step_of(line) <= step]
         if len(kept) < len(lines):
             write_atomic(self._log, "".join(f"{line}\n" for line in kept))
@@ -105,7 +105,7 @@ def _step_of(line: str) -> int:
     """Step of a record; of a torn line, one that no training reaches."""
     try:
         return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return sys.maxsize
 
 

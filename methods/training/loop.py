@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from bench.core.errors import UsageError
+from bench.core.files import explain_write_errors
 from methods.training.arithmetic import arithmetic_of
 from methods.training.averaging import Average
-from methods.training.checkpoints import forget_checkpoints, load_checkpoint, save_checkpoint
-from methods.training.extension import extend
-from methods.training.frozen.copies import load_optimiser
-from methods.training.guard import DivergedError, Losses, Stop, check_weights
+from methods.training.checkpoints import check_kind, forget_checkpoints, load_checkpoint, restore, save_checkpoint
+from methods.training.extension import extend, go_on_with_log
+from methods.training.guard import DivergedError, Losses, Stop, check_weights, locked
 from methods.training.journal import Journal, tell
 from methods.training.provenance import key, provenance
 from methods.training.recipe import Recipe
@@ -78,14 +77,17 @@ def train(
         fresh: Begin anew, whatever checkpoints there are.
 
     Raises:
-        UsageError: Another process trains in this folder, or what was finished there was of another recipe.
+        UsageError: Another process trains in this folder, its checkpoint is of other networks, or what was finished
+            there was of another recipe.
+        MissingError: The folder cannot be written, or the disk is full.
         DivergedError: A loss was no number or exploded; the last good checkpoint stays.
     """
     context = context or Context(folder.parent)
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(explain_write_errors(folder))
+        folder.mkdir(parents=True, exist_ok=True)
         if context.processes.rank == 0:
-            stack.enter_context(_locked(folder))
+            stack.enter_context(locked(folder / "lock", f"another process is training in {folder}"))
             if fresh:
                 forget_checkpoints(folder)
         context.processes.wait()
@@ -100,8 +102,8 @@ class _Run:
         self.task, self.recipe, self.folder, self.context, self.stop = task, recipe, folder, context, stop
         self.main = context.processes.rank == 0
         self.key = key(recipe, context)
-        state = _fitting(load_checkpoint(folder), recipe, folder, self.key)
-        self.progress = _restored(task, state) if state else _begun(task, recipe, folder, context)
+        state = _fitting(load_checkpoint(folder), task, recipe, folder, self.key)
+        self.progress = _restored(task, state, folder) if state else _begun(task, recipe, folder, context)
         context.processes.share_statistics(*task.modules.values())
         context.processes.broadcast(*task.modules.values())
         self.average = Average.of(task.modules, recipe.average, recipe.batch)
@@ -179,10 +181,14 @@ class _Run:
             means = self.losses.take()
         except DivergedError as error:
             broken = error
-        if processes.any(broken is not None, device):
-            found = broken or DivergedError(f"by step {self.progress.step} another process had a broken loss")
-            raise self._stopped_by(found) from None
+        self._stop_if(broken)
         return processes.mean(means, device)
+
+    def _stop_if(self, broken: DivergedError | None) -> None:
+        """End the training in all processes where it diverged in one of them."""
+        if self.context.processes.any(broken is not None, self.context.device):
+            found = broken or DivergedError(f"by step {self.progress.step} another process had diverged")
+            raise self._stopped_by(found) from None
 
     def _stopped_by(self, error: DivergedError) -> DivergedError:
         good = load_checkpoint(self.folder)
@@ -193,10 +199,12 @@ class _Run:
         )
 
     def _save(self) -> None:
+        broken: DivergedError | None = None
         try:
             check_weights(self.task.modules, self.progress.step)
         except DivergedError as error:
-            raise self._stopped_by(error) from None
+            broken = error
+        self._stop_if(broken)
         if self.main:
             save_checkpoint(self.folder, self._state())
         self.saved = time.monotonic()
@@ -265,7 +273,7 @@ class _Run:
                 self.task.export(path, provenance(recipe, self._legs(), self.context))
             tell(f"{recipe.name}: {path}")
         elif self.main:
-            why = "stopped" if step == last or self.stop.signalled else "out of time"
+            why = "out of time" if step < last and not self.stop.signalled else "stopped"
             tell(f"{recipe.name}: {why} at step {step} of {recipe.steps}; the same command carries on")
         self.context.processes.wait()
         return Ended(step, finished, self.stop.signalled)
@@ -274,14 +282,19 @@ class _Run:
 def _begun(task: Task, recipe: Recipe, folder: Path, context: Context) -> _Progress:
     if context.shipped is None:
         return _Progress()
-    last, legs = extend(task, context.shipped, recipe.batch, folder)
+    last, legs = extend(task, context.shipped, recipe.batch)
+    if context.processes.rank == 0:
+        go_on_with_log(context.shipped, recipe.batch, folder)
     tell(f"{recipe.name}: goes on from {context.shipped.name}, at step {last}")
     return _Progress(last, legs, since=last)
 
 
-def _fitting(state: dict[str, Any] | None, recipe: Recipe, folder: Path, now: str) -> dict[str, Any] | None:
+def _fitting(state: dict[str, Any] | None, task: Task, recipe: Recipe, folder: Path, now: str) -> dict[str, Any] | None:
     """A checkpoint's state, if there is one: told of where it is of another key than `now`, refused if finished."""
-    if state is not None and state["key"] != now:
+    if state is None:
+        return None
+    check_kind(state, task, folder)
+    if state["key"] != now:
         if state["step"] >= recipe.steps:
             raise UsageError(
                 f"the training in {folder} is finished, but was of other values or from other files than now",
@@ -291,21 +304,9 @@ def _fitting(state: dict[str, Any] | None, recipe: Recipe, folder: Path, now: st
     return state
 
 
-def _restored(task: Task, state: Mapping[str, Any]) -> _Progress:
-    for name, module in task.modules.items():
-        module.load_state_dict(state["modules"][name])
-    for name, optimiser in task.optimisers.items():
-        load_optimiser(optimiser, state["optimisers"][name])
+def _restored(task: Task, state: Mapping[str, Any], folder: Path) -> _Progress:
+    restore(task, state, folder)
     return _Progress(int(state["step"]), list(state["legs"]), state["bound"], state.get("since", 0))
-
-
-def _locked(folder: Path) -> FileLock:
-    lock = FileLock(folder / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UsageError(f"another process is training in {folder}", "wait for it, or give another --out") from None
-    return lock
 
 
 def _device_name(device: torch.device) -> str:

@@ -46,8 +46,10 @@ def find(name: str, runs: Path) -> Path:
 
 
 def maker_of(name: str) -> str:
-    """The shipped recipe that makes a file; the whole chain's name where none does."""
+    """The world's recipe that makes a file; the whole chain's name where none does."""
     for recipe, path in shipped_recipes().items():
+        if not recipe.startswith("world/"):
+            continue  # others have outputs of the same names
         content = read_toml(path)
         if name in (content.get("output"), *content.get("also", ())):
             return recipe

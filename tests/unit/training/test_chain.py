@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from bench.core.errors import ExitCode, UsageError
 from methods.training.chain import Settings, run_chain
@@ -197,3 +198,11 @@ def test_every_shipped_group_has_an_order() -> None:
     names = [node.name for node in chain.nodes]
     assert names.index("world/e4e") < names.index("world/residual-start") < names.index("world/warpres")
     assert {need for node in chain.nodes for need in node.content.needs} <= set(chain.makers)
+
+
+def test_a_folder_has_one_chain(desk: Desk) -> None:
+    desk.step("first")
+    desk.runs.mkdir()
+    with FileLock(desk.runs / "chain.lock"), pytest.raises(UsageError, match="another chain trains in"):
+        desk.run()
+    assert desk.run() == ExitCode.OK

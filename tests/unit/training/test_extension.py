@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,13 @@ import torch
 from bench.core.checkpoint import read_checkpoint, state_dict_of
 from bench.core.errors import ExitCode, UsageError
 from bench.world.networks import WEIGHTS
+from methods.training import loop
 from methods.training.__main__ import main
 from methods.training.extension import shipped_network
+from methods.training.processes import Processes
 from methods.training.provenance import made_of
 from methods.training.recipe import load_recipe
+from methods.training.task import Context
 
 NAME = "warpres-s43"  # what it started from is not shipped
 BATCH = 4
@@ -60,6 +65,17 @@ def test_its_log_goes_on(made: Path, last: int) -> None:
     steps = [json.loads(line)["step"] for line in (made / "log.jsonl").read_text().splitlines()]
     assert steps[0] < last < steps[-1] == last + 2
     assert steps == sorted(steps)
+
+
+def test_only_the_first_process_writes_the_log(tmp_path: Path) -> None:
+    recipe = load_recipe(f"world/{NAME}", [f"batch={BATCH}", "steps=100000"])
+    for rank in (1, 0):
+        assert not (tmp_path / "log.jsonl").exists()
+        context = Context(tmp_path, processes=Processes(rank, 2), shipped=shipped_network(recipe))
+        alone = replace(context, processes=Processes())
+        task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, alone)
+        loop._begun(task, recipe, tmp_path, context)
+    assert (tmp_path / "log.jsonl").is_file()
 
 
 def test_the_rate_rises_once_more() -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from filelock import FileLock
 from torch import Tensor
 
-from bench.core.errors import ExitCode, UsageError
-from methods.training import loop
+from bench.core.errors import ExitCode, MissingError, UsageError
+from methods.training import checkpoints, loop
 from methods.training.checkpoints import load_checkpoint, newest_note, save_checkpoint
 from methods.training.guard import DivergedError, Losses
 from methods.training.loop import train
@@ -57,6 +59,80 @@ def test_a_resumed_run_with_a_damaged_checkpoint_ends_at_the_same_weights(tmp_pa
     _damage(newest)
     train(again, RECIPE, tmp_path / "stopped")
     assert torch.equal(whole.line.weight, again.line.weight)
+
+
+def test_where_no_whole_checkpoint_is_left_it_begins_anew_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for until in (40, 80):
+        train(LineTask(), RECIPE, tmp_path, until=until)
+    for path in tmp_path.glob("*.pt"):
+        path.write_bytes(path.read_bytes()[:500])
+    assert train(LineTask(), RECIPE, tmp_path, until=30).step == 30
+    assert "the training begins anew" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("note", ['{"step": "x", "sha256": "0"}', '{"step": null}', "[1]", '{"step": 9, "key": 3}'])
+def test_a_note_of_other_things_counts_as_damaged(tmp_path: Path, note: str) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=20)
+    train(LineTask(), RECIPE, tmp_path, until=40)
+    next(path for path in tmp_path.glob("*.json") if '"step": 40' in path.read_text()).write_text(note)
+    assert newest_note(tmp_path).step == 20
+    assert train(LineTask(), RECIPE, tmp_path, until=30).step == 30
+
+
+def _renamed(state: dict[str, Any]) -> None:
+    state["modules"]["row"] = state["modules"].pop("line")
+
+
+def _reshaped(state: dict[str, Any]) -> None:
+    state["modules"]["line"]["weight"] = torch.zeros(2, 1)
+
+
+def _regrouped(state: dict[str, Any]) -> None:
+    state["optimisers"]["line"]["param_groups"][0]["params"] = [0]
+
+
+def _shortened(state: dict[str, Any]) -> None:
+    del state["legs"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_renamed, "it has none of the modules line and the modules row, which nothing here has"),
+        (_reshaped, "weight"),
+        (_regrouped, "parameter group"),
+        (_shortened, "it has no legs"),
+    ],
+)
+def test_a_checkpoint_of_other_networks_is_refused_and_kept(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=20)
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    change(state)
+    save_checkpoint(tmp_path, {**state, "step": 21})
+    with pytest.raises(UsageError, match="is of another training or of an earlier version") as caught:
+        train(LineTask(), RECIPE, tmp_path)
+    assert said in caught.value.what
+    assert "--fresh" in caught.value.next_step
+    assert newest_note(tmp_path).step == 21
+    assert train(LineTask(), RECIPE, tmp_path, fresh=True).finished
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_full_disk_is_told_as_that() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="space") as caught:
+        checkpoints._write({"weights": torch.zeros(1 << 20)}, full)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").mkdir()
+    with pytest.raises(MissingError, match="cannot write"):
+        train(LineTask(), RECIPE, tmp_path, until=5)
 
 
 class Breaking(LineTask):
@@ -154,8 +230,10 @@ def test_logged_means_are_right_after_a_resume(tmp_path: Path) -> None:
 
 def test_what_was_logged_beyond_the_checkpoint_is_dropped(tmp_path: Path) -> None:
     train(LineTask(), RECIPE, tmp_path, until=60)
-    with (tmp_path / "log.jsonl").open("a") as file:
-        file.write('{"step": 100, "losses": {"square": 1.0}}\n{"step": 1')
+    with (tmp_path / "log.jsonl").open("a") as text:
+        text.write('{"step": 100, "losses": {"square": 1.0}}\n{"step": Infinity}\n[1]\n{"step": 1')
+    with (tmp_path / "log.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe\n")
     train(LineTask(), RECIPE, tmp_path)
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     steps = [record["step"] for record in records if "losses" in record]
@@ -185,3 +263,19 @@ def test_lasting_growth_within_bounds_is_no_explosion() -> None:
     losses = Losses(bound=1.0)
     losses.add(5, {"large": torch.tensor(900.0), "gradient/l2": torch.tensor(1e9)})
     assert losses.take()["large"] == 900
+
+
+def test_an_explosion_among_the_first_steps_is_one() -> None:
+    losses = Losses()
+    for step, value in enumerate([1.0, 3.0, 2.0, 2.0, 1.0, 1.0, 1e20]):
+        losses.add(step, {"square": torch.tensor(value)})
+    with pytest.raises(DivergedError, match=r"at step 6 the losses had grown to 1e\+20, from 3"):
+        losses.take()
+
+
+def test_a_training_beyond_the_asked_step_was_not_out_of_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=20)
+    assert train(LineTask(), RECIPE, tmp_path, until=10).step == 20
+    assert "out of time" not in capsys.readouterr().err
