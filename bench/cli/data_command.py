@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from bench.cli.values import whole
+from bench.core.arguments import whole
 from bench.core.errors import ExitCode
 
 SOME_FACES = 100

@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints
-from bench.cli.values import whole
+from bench.core.arguments import whole
 from bench.core.domains import find_domain
 from bench.core.errors import ExitCode, ImageError, UsageError
 

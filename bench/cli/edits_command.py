@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli.plugin_option import add_plugin
 from bench.cli.printing import tell
-from bench.cli.values import number, seed, whole
+from bench.core.arguments import number, seed, whole
 from bench.core.device import choose_device
 from bench.core.errors import ExitCode, UsageError
 from bench.core.files import check_file, check_folder

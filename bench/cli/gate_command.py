@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.plugin_option import add_plugin, load_for_runs
-from bench.cli.values import number
+from bench.core.arguments import number
 from bench.core.errors import ExitCode
 from bench.core.text_table import aligned
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.cli.plugin_option import add_plugin, load_for_runs
 from bench.cli.printing import COLUMNS, tell
-from bench.cli.values import whole
+from bench.core.arguments import whole
 from bench.core.errors import ExitCode, MissingError, unknown_name
 from bench.core.files import check_folder
 

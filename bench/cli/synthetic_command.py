@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.cli.values import whole
+from bench.core.arguments import whole
 from bench.core.files import explain_write_errors
 
 

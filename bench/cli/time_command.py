@@ -14,7 +14,7 @@ from bench.cli.parser import LIST
 from bench.cli.plugin_option import add_plugin
 from bench.cli.printing import tell
 from bench.cli.run_command import checkpoints, names
-from bench.cli.values import whole
+from bench.core.arguments import whole
 from bench.core.device import choose_device
 from bench.core.domains import find_domain
 from bench.core.errors import ExitCode, unknown_name

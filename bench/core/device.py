@@ -31,3 +31,12 @@ def choose_device(name: str, local_rank: int = 0) -> str:
     if number and int(number) >= count:
         raise UsageError(f"there is no {name}: this machine has {count} GPUs", "count from cuda:0")
     return name if number else f"cuda:{local_rank % count}"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of the machine or of its GPU is used up; PyTorch has three ways to."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in ("not enough memory", "can't allocate memory"))

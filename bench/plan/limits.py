@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.core.arguments import LARGEST_SEED
 from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.core.files import check_folder
 from bench.core.folder_names import check_name
@@ -15,8 +16,6 @@ from bench.results.row import REAL, REAL_JPEG, TRUTH
 if TYPE_CHECKING:
     from bench.plan.config import Config
 
-# What every generator of random numbers here takes.
-LARGEST_SEED = 2**63 - 1
 MOST_STRENGTHS = 101
 _MILLION = 10**6
 # Smallest and largest value of each number; far above what a machine can do, and small enough to count with.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from bench.core.device import out_of_memory
 from bench.core.errors import BenchError, DeviceError, MissingError
 from bench.core.evaluator import Evaluator, Features, Scored
 from bench.core.observer import Observation
@@ -78,7 +79,7 @@ def stop_if_hopeless(error: Exception) -> None:
     """Errors that the next image would meet too end the run; everything done so far is kept."""
     if isinstance(error, MissingError | DeviceError):
         raise error
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
+    if out_of_memory(error):
         raise MissingError(
             "out of memory", "free some, use --device cpu, or set run.group = 1 in a --config file; the run carries on"
         ) from error

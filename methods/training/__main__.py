@@ -14,9 +14,11 @@ from pathlib import Path
 
 import torch
 
+from bench.core.arguments import number, whole
 from bench.core.cores import cores
+from bench.core.device import out_of_memory
 from bench.core.errors import BenchError, ExitCode, MissingError, UsageError
-from bench.core.files import check_folder
+from bench.core.files import check_folder, explain_write_errors
 from methods.nets.memory import keep_pages
 from methods.training.arithmetic import NAMES, settled
 from methods.training.chain import Settings, run_chain
@@ -29,6 +31,7 @@ from methods.training.provenance import chosen_recipe
 from methods.training.recipe import shipped_recipes
 from methods.training.task import Context, choose_device
 
+MOST_BUDGET = 1000
 EPILOG = """
 examples:
   python -m methods.training world/e4e --until 100              a first hundred steps; the next run carries on
@@ -50,11 +53,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         group = not args.recipe.endswith(".toml") and "/" not in args.recipe
         return _chain(args) if group else _train(args)
     except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+        return _told(error)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return _told(MissingError("out of memory", "a smaller batch needs less: --set batch=N"))
     except KeyboardInterrupt:
         print("stopped; run the same command to carry on from the last checkpoint", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
+
+
+def _told(error: BenchError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return int(error.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,9 +86,11 @@ def _parser() -> argparse.ArgumentParser:
         help="of recipes for bfloat16: auto (default) takes float32 on a CPU that is faster in it, and carries on in "
         "that of a checkpoint",
     )
-    parser.add_argument("--threads", type=int, default=1, help="threads of a process (default 1: a process a core)")
-    parser.add_argument("--until", type=int, metavar="STEP", help="stop after this step; the next run carries on")
-    parser.add_argument("--deadline", type=float, metavar="SECONDS", help="save and stop after so long")
+    parser.add_argument(
+        "--threads", type=whole(1, 1024), default=1, help="threads of a process (default 1: a process a core)"
+    )
+    parser.add_argument("--until", type=whole(1), metavar="STEP", help="stop after this step; the next run carries on")
+    parser.add_argument("--deadline", type=number(0, 1e9), metavar="SECONDS", help="save and stop after so long")
     parser.add_argument(
         "--budget", action="append", default=[], metavar="X", help="times the recipe's steps; of one in a group: NAME=X"
     )
@@ -93,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     group = parser.add_argument_group("of a group")
     group.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these, and what they need and is missing")
-    group.add_argument("--jobs", type=int, help="recipes at a time (default: one a core)")
+    group.add_argument("--jobs", type=whole(1, 1024), help="recipes at a time (default: one a core)")
     group.add_argument("--list", action="store_true", help="say what would be trained, and why; train nothing")
     return parser
 
@@ -108,9 +121,6 @@ def _chain(args: argparse.Namespace) -> int:
         print(plan(chain, wanted, args.out))
         return int(ExitCode.OK)
     jobs = len(cores()) if args.jobs is None else args.jobs
-    if jobs < 1:
-        raise UsageError(f"--jobs {jobs} is no number of recipes at a time", "1 or more; left out: one a core")
-    args.out.mkdir(parents=True, exist_ok=True)
     return run_chain(chain, wanted, Settings(args.out, choose_device(args.device), jobs, args.deadline))
 
 
@@ -123,16 +133,24 @@ def _budgets(texts: Sequence[str]) -> tuple[float, dict[str, float]]:
             factors[name] = float(value)
         except ValueError:
             factors[name] = 0.0
-        if not factors[name] > 0:
-            raise UsageError(f"--budget {text} is no number above 0", "for example --budget 0.5 or --budget teacher=2")
+        if not 0 < factors[name] <= MOST_BUDGET:
+            raise UsageError(
+                f"--budget {text} is no number above 0 and up to {MOST_BUDGET}",
+                "for example --budget 0.5 or --budget teacher=2",
+            )
     return factors.pop("", 1.0), factors
 
 
 def _train(args: argparse.Namespace) -> int:
     if args.only or args.jobs or args.list:
         raise UsageError("--only, --jobs and --list are for a group of recipes", "python -m methods.training world ...")
+    recipe = chosen_recipe(args.recipe, args.out, args.set)
     budget, budgets = _budgets(args.budget)
-    recipe = chosen_recipe(args.recipe, args.out, args.set).scaled(budgets.get(args.recipe, budget))
+    for name, factor in budgets.items():
+        if name not in (args.recipe, args.recipe.rpartition("/")[2]):
+            raise UsageError(f"--budget {name}=... is of another recipe than {args.recipe}", "--budget X")
+        budget = factor
+    recipe = recipe.scaled(budget)
     if args.data is not None and not args.data.exists():
         raise MissingError(f"no folder or archive {args.data}", "--data is where the training pictures lie")
     device = choose_device(args.device)
@@ -147,7 +165,8 @@ def _train(args: argparse.Namespace) -> int:
         processes.size_of_part(recipe.batch)
         recipe = settled(recipe, context, args.arithmetic, fresh=args.fresh)
         torch.manual_seed(recipe.seed)
-        task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, context)
+        with explain_write_errors(args.out):
+            task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, context)
         folder = args.out / recipe.name
         ended = train(task, recipe, folder, context, until=args.until, deadline=args.deadline, fresh=args.fresh)
     finally:

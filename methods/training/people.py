@@ -7,6 +7,7 @@ all processes; elsewhere they are resident on the device.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from bench.core.errors import MissingError
 from bench.world.render import IMAGE_SIZE, render
 from bench.world.scene import Scene
 from bench.world.splits import people
@@ -105,5 +107,9 @@ def _mapped(path: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file() or path.stat().st_size != images + count:
         with path.open("wb") as file:
             file.truncate(images + count)  # zeros that take no room on the disk until written
+    missing = path.stat().st_size - 512 * getattr(path.stat(), "st_blocks", 0)
+    if missing > shutil.disk_usage(path.parent).free:
+        # Writing to what is mapped would end the process without a word.
+        raise MissingError(f"the disk is full: {path} needs {missing / 1e6:.0f} MB more", "free some, or another --out")
     pixels = np.memmap(path, np.uint8, "r+", 0, (count, *SHAPE))
     return pixels, np.memmap(path, np.bool_, "r+", images, (count,))

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench.core.arguments import number, whole
 from bench.core.errors import BenchError, ExitCode, MissingError
 from bench.core.files import check_folder, read_json
 from bench.core.metadata import read_metadata
@@ -221,9 +222,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m methods.training.sweep", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("training-runs"), help="folder of all training runs")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trials at a time")
-    parser.add_argument("--budget", type=float, default=1.0, help=f"times the {STEPS} or {CONSISTENT_STEPS} steps")
-    parser.add_argument("--deadline", type=float, metavar="SECONDS", help="trials stop after so long")
+    parser.add_argument("--jobs", type=whole(1, 1024), default=os.cpu_count() or 1, help="trials at a time")
+    parser.add_argument(
+        "--budget", type=number(1e-9, 1000), default=1.0, help=f"times the {STEPS} or {CONSISTENT_STEPS} steps"
+    )
+    parser.add_argument("--deadline", type=number(0, 1e9), metavar="SECONDS", help="trials stop after so long")
     args = parser.parse_args(argv)
     end = None if args.deadline is None else time.monotonic() + args.deadline
     first, second = (max(1, round(count * args.budget)) for count in (STEPS, CONSISTENT_STEPS))

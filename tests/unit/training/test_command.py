@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.core.errors import ExitCode
 from methods.training.__main__ import main
 from methods.training.provenance import made_of
+from methods.training.world import maker_of
 
 SMALL = ["--set", "batch=4", "--set", "steps=3", "--set", "warm_up_share=0.4", "--device", "cpu"]
 
@@ -56,11 +58,14 @@ def test_a_group_takes_what_is_there(runs: Path, capsys: pytest.CaptureFixture[s
     [
         (["world/e4f"], ExitCode.USAGE, "did you mean world/e4e"),
         (["words"], ExitCode.USAGE, "unknown group of recipes"),
-        (["world", "--jobs", "0"], ExitCode.USAGE, "no number of recipes"),
+        (["faces"], ExitCode.USAGE, "python -m methods.training faces/pretrained-flow --data"),
         (["world/e4e", "--list"], ExitCode.USAGE, "for a group of recipes"),
         (["world", "--set", "batch=4"], ExitCode.USAGE, "for one recipe"),
         (["world", "--only", "e4f"], ExitCode.USAGE, "unknown recipe"),
         (["world", "--budget", "none"], ExitCode.USAGE, "no number above 0"),
+        (["world", "--budget", "inf"], ExitCode.USAGE, "no number above 0"),
+        (["world", "--budget", "e4e=1e9"], ExitCode.USAGE, "no number above 0"),
+        (["world/e4e", "--budget", "psp=2"], ExitCode.USAGE, "is of another recipe"),
         (["world", "--budget", "e4f=2"], ExitCode.USAGE, "unknown recipe"),
         (["world/e4e", "--budget", "0"], ExitCode.USAGE, "no number above 0"),
         (["world/e4e", "--device", "tpu"], ExitCode.USAGE, "unknown device"),
@@ -76,3 +81,44 @@ def test_what_cannot_be_done_is_refused_in_words(
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert said in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--until 0", "--until -5", "--threads 0", "--threads 100000", "--deadline -1", "--deadline nan", "--jobs 0"],
+)
+def test_numbers_beyond_what_they_may_be_are_wrong_usage(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["world/e4e", *words.split()])
+    assert caught.value.code == ExitCode.USAGE
+    assert f"argument {words.split()[0]}: must be" in capsys.readouterr().err
+
+
+def test_a_budget_goes_by_the_recipe_s_short_name_too(tmp_path: Path) -> None:
+    words = ["world/e4e", *SMALL, "--out", str(tmp_path), "--budget", "e4e=2", "--until", "1"]
+    assert main(words) == ExitCode.OK
+    assert (tmp_path / "world/e4e/log.jsonl").is_file()
+
+
+def test_memory_that_is_used_up_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes")
+
+    monkeypatch.setattr("methods.training.tasks.encoder.build", build)
+    assert main(["world/e4e", *SMALL, "--out", str(tmp_path)]) == ExitCode.MISSING
+    assert "--set batch" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_before_images_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    assert main(["world/e4e", *SMALL, "--out", str(tmp_path)]) == ExitCode.MISSING
+    assert "the disk is full" in capsys.readouterr().err
+
+
+def test_what_makes_a_part_of_the_world_is_a_recipe_of_the_world() -> None:
+    assert maker_of("e4e.safetensors") == "world/e4e"
+    assert maker_of("styleres.safetensors") == "world/styleres"

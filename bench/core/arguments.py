@@ -6,7 +6,8 @@ import math
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 
-from bench.plan.limits import LARGEST_SEED
+# What every generator of random numbers here takes.
+LARGEST_SEED = 2**63 - 1
 
 
 def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
