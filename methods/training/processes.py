@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.distributed.nn import functional as with_gradient
+from torch.nn import functional as F
 
 from bench.core.errors import UsageError
 
@@ -124,16 +126,52 @@ class SharedBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         processes = distributed.get_world_size()
-        wide = x.float()
-        moments = torch.stack([wide.mean((0, 2, 3)), wide.square().mean((0, 2, 3))])
-        mean, square = (with_gradient.all_reduce(moments) / processes).unbind(0)
-        variance = (square - mean.square()).clamp_min(0)
+        mean, variance = _shared_moments(x, processes)
         with torch.no_grad():
             count = x.numel() // x.shape[1] * processes
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / max(count - 1, 1), self.momentum)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        offset = self.bias - mean * scale
-        return (wide * scale[:, None, None] + offset[:, None, None]).to(x.dtype)
+        made: Tensor = _Normalised.apply(x, self.weight, self.bias, mean, variance, self.eps)
+        return made
+
+
+@torch.no_grad()
+def _shared_moments(x: Tensor, processes: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance, float32 (C,) each, over the rows (N, C, h, w) of all processes."""
+    wide = x.float()
+    moments = torch.stack([wide.mean((0, 2, 3)), wide.square().mean((0, 2, 3))])
+    distributed.all_reduce(moments)
+    mean, square = (moments / processes).unbind(0)
+    return mean, (square - mean.square()).clamp_min(0)
+
+
+class _Normalised(torch.autograd.Function):
+    """Normalise by moments of all processes' rows: one kernel each way, where written out it is a dozen passes."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.eps = eps  # type: ignore[attr-defined]
+        return F.batch_norm(x, mean, variance, weight, bias, eps=eps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, variance = ctx.saved_tensors  # type: ignore[attr-defined]
+        eps = ctx.eps  # type: ignore[attr-defined]
+        inverse = torch.rsqrt(variance + eps)
+        # As if the moments were constants ...
+        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight, mean, variance, mean, inverse, False, eps, [True, True, True]
+        )
+        # ... and what flows through them, of all processes' losses.
+        sums = torch.stack([of_weight, of_bias])
+        distributed.all_reduce(sums)
+        slope, offset = weight * inverse * sums / (x.numel() // x.shape[1] * distributed.get_world_size())
+        slope = slope * inverse
+        through = torch.addcmul((offset - slope * mean)[:, None, None], x, slope[:, None, None])
+        return of_x.sub_(through.to(of_x.dtype)), of_weight, of_bias, None, None, None
