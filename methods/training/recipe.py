@@ -21,6 +21,7 @@ from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.core.folder_names import check_name
 from bench.core.schema import differing, from_table, read_toml
 from methods.training.bounds import Count, CountOrNone, Decay, Factor, Seed, Share, Weight
+from methods.training.card_names import refuse
 
 RECIPES = Path(__file__).parent / "recipes"
 TASKS = Path(__file__).parent / "tasks"
@@ -170,6 +171,7 @@ def _checked_options(recipe: Recipe, where: str) -> object:
     if recipe.task not in known:
         raise unknown_name("task", recipe.task, known)
     task = import_module(f"methods.training.tasks.{recipe.task}")
+    refuse(recipe.options, [item.name for item in fields(task.Options)], where)
     return from_table(task.Options, recipe.options, where, _own_keys())
 
 

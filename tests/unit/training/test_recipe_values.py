@@ -91,6 +91,23 @@ def test_close_names_come_first() -> None:
     assert "warm_up" in caught.value.next_step.split("known:")[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("faces/warpres", "ema=0.999", "average, a half-life in images"),
+        ("faces/warpres", "cycle_id_weight=0.1", "cycle.identity"),
+        ("cars/styleres", "lambda_F=3", "weights.regulariser"),
+        ("world/e4e", "batch_size=4", "called batch"),
+        ("world/warpres", "path_choice=batch", "a choice of full-size trainings alone"),
+        ("world/styleres", "vgg_layers=['relu4_3']", "faces/..."),
+    ],
+)
+def test_names_of_the_cards_are_refused_by_name(name: str, change: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_recipe(name, [change])
+    assert said in str(caught.value)
+
+
 def test_the_digest_is_that_of_the_values(tmp_path: Path) -> None:
     shipped = load_recipe("world/e4e")
     changed = load_recipe("world/e4e", ["weights.l2=0.5", "rate=2e-3"])
