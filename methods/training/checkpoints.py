@@ -108,6 +108,12 @@ def forget_checkpoints(folder: Path) -> None:
             (folder / name).with_suffix(ending).unlink(missing_ok=True)
 
 
+def forget_halves(folder: Path) -> None:
+    """Remove what a kill left of checkpoints and results that were being written; the folder must be ours alone."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
 def newest_note(folder: Path) -> Note:
     """The note of the newest checkpoint, without reading that."""
     noted = (_noted(folder, name) for name in _NAMES)

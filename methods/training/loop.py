@@ -21,7 +21,14 @@ from bench.core.errors import UsageError
 from bench.core.files import explain_write_errors
 from methods.training.arithmetic import arithmetic_of
 from methods.training.averaging import Average
-from methods.training.checkpoints import check_kind, forget_checkpoints, load_checkpoint, restore, save_checkpoint
+from methods.training.checkpoints import (
+    check_kind,
+    forget_checkpoints,
+    forget_halves,
+    load_checkpoint,
+    restore,
+    save_checkpoint,
+)
 from methods.training.extension import extend, go_on_with_log
 from methods.training.guard import DivergedError, Losses, Stop, check_weights, locked
 from methods.training.journal import Journal, tell
@@ -88,6 +95,7 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
         if context.processes.rank == 0:
             stack.enter_context(locked(folder / "lock", f"another process is training in {folder}"))
+            forget_halves(folder)
             if fresh:
                 forget_checkpoints(folder)
         context.processes.wait()

@@ -17,6 +17,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from bench.core.errors import ExitCode, MissingError, UsageError
+from bench.core.files import part_of
 from methods.training import checkpoints, loop
 from methods.training.checkpoints import load_checkpoint, newest_note, save_checkpoint
 from methods.training.guard import DivergedError, Losses
@@ -120,6 +121,13 @@ def test_a_checkpoint_of_other_networks_is_refused_and_kept(
     assert "--fresh" in caught.value.next_step
     assert newest_note(tmp_path).step == 21
     assert train(LineTask(), RECIPE, tmp_path, fresh=True).finished
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=5)
+    part_of(tmp_path / "checkpoint-1.pt").write_bytes(b"half")
+    train(LineTask(), RECIPE, tmp_path, until=10)
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
