@@ -106,7 +106,7 @@ def _training_of(name: str) -> str:
     if not (WORLD_RECIPES / f"{stem}.toml").is_file():
         return f"give one that was trained on the world's generator: --checkpoint {name}=FILE"
     file = f"training-runs/world/{stem}/{stem}.safetensors"
-    return f"train it (python -m methods.training world/{stem}) and add --checkpoint {name}={file}"
+    return f"train it (python -m methods.training world --only {stem}) and add --checkpoint {name}={file}"
 
 
 def metadata(file: Path) -> dict[str, Any]:

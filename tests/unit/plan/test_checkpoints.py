@@ -69,7 +69,7 @@ def test_a_method_without_weights_names_its_training(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(kinds(), "synthetic", replace(kind_of("synthetic"), weights=tmp_path))
     with pytest.raises(AbsentError, match="no checkpoint of psp for the synthetic world") as caught:
         files_of("psp")
-    assert "python -m methods.training world/psp" in caught.value.next_step
+    assert "python -m methods.training world --only psp)" in caught.value.next_step
     assert "--checkpoint psp=training-runs/world/psp/psp.safetensors" in caught.value.next_step
     with pytest.raises(AbsentError) as caught:
         files_of("styleres+flow")

@@ -83,7 +83,7 @@ def test_places_say_where_a_method_is_ready_and_what_gets_it() -> None:
     assert not e4e["paper-cars"].ready
     assert "e4e-cars" in e4e["paper-cars"].next_step
     psp = {place.preset: place for place in places_of(find("psp"))}
-    assert "methods.training world/psp" in psp["synthetic"].next_step
+    assert "methods.training world --only psp)" in psp["synthetic"].next_step
     assert "paper-cars" not in psp
     # Nobody released it, nor does a recipe make it for the world.
     assert "synthetic" not in {place.preset for place in places_of(find("styleres+flow"))}
