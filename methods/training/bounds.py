@@ -20,3 +20,12 @@ def check_alpha(alpha: tuple[float, float]) -> None:
     """Raise UsageError where the strengths of simulated edits are no range."""
     if alpha[0] > alpha[1]:
         raise UsageError(f"alpha = {list(alpha)} is no range", "alpha = [0.4, 0.5]")
+
+
+def check_groups(images: int) -> None:
+    """Raise UsageError where a discriminator's minibatch deviation cannot take a process's images: in groups of 4."""
+    if images % min(images, 4):
+        raise UsageError(
+            f"the discriminator compares images in groups of 4, which a batch of {images} (in each process) has not",
+            "--set batch=N, a multiple of 4 in each process, or fewer than 4",
+        )

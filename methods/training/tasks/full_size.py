@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from bench.core.schema import from_table
 from methods.training import losses
+from methods.training.bounds import check_groups
 from methods.training.full_size import judging
 from methods.training.full_size.images import TrainingImages
 from methods.training.full_size.networks import Networks, find_files, load_networks
@@ -36,6 +37,7 @@ _NORMED_FROM = 8  # images a process, from which batch statistics are worth trai
 def build(recipe: Recipe, context: Context) -> FullSizeTask:
     """The task with everything loaded. Raises one MissingError that lists all files and images that are not here."""
     options = from_table(Options, recipe.options, recipe.name)
+    check_groups(context.processes.size_of_part(recipe.batch))
     files = find_files(options, context.data, f"python -m methods.training {recipe.name}")
     assert context.data is not None
     networks = load_networks(options, files, context.device)

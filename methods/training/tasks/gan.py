@@ -21,7 +21,7 @@ from bench.world.render import render
 from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Discriminator
 from methods.training import losses
-from methods.training.bounds import CountOrNone, Factor, Share, Weight
+from methods.training.bounds import CountOrNone, Factor, Share, Weight, check_groups
 from methods.training.frozen import FastDiscriminator
 from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
@@ -57,6 +57,7 @@ class Options:
 
 def build(recipe: Recipe, context: Context) -> GanTask:
     """The adversarial stage of the world's generator. Raises UsageError for an option that `Options` does not have."""
+    check_groups(context.processes.size_of_part(recipe.batch))
     return GanTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 

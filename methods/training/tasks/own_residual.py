@@ -23,7 +23,7 @@ from methods.nets.stylegan2 import Discriminator
 from methods.registry import Checkpoint, load_method
 from methods.styleres.adapter import Base
 from methods.styleres.pipeline import StyleRes
-from methods.training.bounds import Count, CountOrNone, Share, Weight
+from methods.training.bounds import Count, CountOrNone, Share, Weight, check_groups
 from methods.training.full_size.networks import Networks
 from methods.training.full_size.options import CycleWeights, Weights
 from methods.training.full_size.options import Options as FullSizeOptions
@@ -98,6 +98,7 @@ def build(recipe: Recipe, context: Context) -> OwnResidualTask:
 
     Raises UsageError for an option that `Options` does not have, MissingError without images or e4e.
     """
+    check_groups(context.processes.size_of_part(recipe.batch))
     return OwnResidualTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 

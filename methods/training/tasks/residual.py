@@ -23,6 +23,7 @@ from bench.world.networks import WEIGHTS
 from methods.nets.flow.glunet import Maps
 from methods.training import losses
 from methods.training.bases import parts_of
+from methods.training.bounds import check_groups
 from methods.training.edit_figures import EditFigures, Render
 from methods.training.frozen import FastDiscriminator, match_layout
 from methods.training.paths import Passes, as_targets, edited_codes, simulated_edit
@@ -92,6 +93,7 @@ class ResidualTask(Task):
         )
 
     def _add_discriminator(self) -> None:
+        check_groups(self.context.processes.size_of_part(self.recipe.batch))
         discriminator = load_discriminator(self.context)
         self.adversary = FastDiscriminator(discriminator, self.dtype)
         self.modules["discriminator"] = discriminator
