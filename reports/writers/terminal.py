@@ -49,7 +49,8 @@ def text(item: Table, width: int = 80) -> str:
     heads = ["", *(column.heading for column in columns)]
     cells = padded([heads, *(_row(row, columns) for row in item.rows)], right=range(1, len(heads)))
     names, *sizes = map(len, cells[0])
-    lines = [item.title, "=" * min(width, len(item.title))]
+    title = _wrapped(item.title, width)
+    lines = [*title, "=" * max(map(len, title))]
     for part in item.parts(width - names, [size + len(GAP) for size in sizes]):
         lines += [*_part(item, part, cells), ""]
     lines.extend(line for at, note in enumerate(item.notes, 1) for line in _wrapped(f"({at}) {note}", width))

@@ -87,6 +87,8 @@ def test_terminal_lines_fit(width: int) -> None:
     text = terminal.table(summaries(), passes(), manifest(missing={"columns": MISSING["columns"]}), width)
     assert max(map(len, text.splitlines())) <= width
     assert text.count("WarpRes ") >= 5
+    table = replace(_tables()[0], title="A long title of a table that follows one of the paper's, protocol synthetic-2")
+    assert max(map(len, terminal.text(table, width).splitlines())) <= width
 
 
 def test_terminal_shows_value_interval_mark_and_failures() -> None:
