@@ -96,12 +96,15 @@ def _keep(folder: Path, result: dict[str, Any]) -> None:
 def table(result: dict[str, Any]) -> str:
     """What `measure` found, with its hardware and torch version, as text."""
     peak = f"{result['peak_gmacs_fp32']:.0f}"
-    lines = [f"{result['hardware']}, {result['threads']} threads, torch {result['torch']}; peak {peak} GMAC/s fp32"]
+    threads = f"{result['threads']} thread{'s' if result['threads'] != 1 else ''}"
+    lines = [f"{result['hardware']}, {threads}, torch {result['torch']}; peak {peak} GMAC/s fp32"]
     if "peak_gmacs_bf16" in result:
         lines[0] += f", {result['peak_gmacs_bf16']:.0f} bf16"
-    heads = ("method", "median", "IQR", "2nd edit", "GMAC", "share", "memory")
-    head, *methods = aligned([heads, *map(_row, result["methods"].items())], right=range(1, len(heads)))
-    lines += ["", head]
+    rows = [("method", "median", "IQR", "2nd edit", "GMAC", "of peak", "memory"), *map(_row, result["methods"].items())]
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
+    head, *methods = aligned(rows, right=range(1, len(rows[0])))
+    lines += ["median, IQR: one image inverted and reconstructed; of peak: GMAC / median / peak", "", head]
     for line, found in zip(methods, result["methods"].values(), strict=True):
         lines += [line, *(f"    {more}" for more in _details(found))]
     return "\n".join(lines)
@@ -132,4 +135,4 @@ def _details(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _s(seconds: float) -> str:
-    return f"{seconds:.2f}s" if seconds >= 1 else f"{seconds * 1000:.1f}ms"
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
