@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from reports_fake_run import PROTOCOL, FakeCell, facts, manifest, passes, summaries
 
@@ -9,6 +11,7 @@ from bench.run.truth import _LEAST_ASKED
 from metrics.flow import MOVES
 from metrics.summary import Cell
 from reports.columns import metric
+from reports.figures.grids import Grid
 from reports.figures.plots import draw_all
 from reports.page.render import Content, render
 from reports.table import Table
@@ -86,6 +89,15 @@ def test_every_caption_says_how_many_images_and_every_axis_its_unit() -> None:
     assert "Achieved change (degrees)" in _axes("change-pose") and "Achieved change (its own unit)" in _axes(
         "change-smile"
     )
+
+
+def test_a_region_is_called_by_words_and_not_by_its_file() -> None:
+    drawings = draw_all(summaries(), passes(), facts())
+    grids = [Grid("pass-pose+", "Pose +: the input, and what each method makes of it.", b"", (1, 1))]
+    content = Content([], drawings, grids, None, [], [], None, facts(), manifest(), [], {grids[0].name: "data:,"})
+    labels = re.findall(r'role="region" aria-label="([^"]*)"', render(content))
+    assert len(labels) == len(drawings) + len(grids) and not any("@" in label or "-pose" in label for label in labels)
+    assert "Pose +: the input, and what each method makes of it." in labels and "Reconstruction" in labels
 
 
 def _axes(name: str) -> list[str]:
