@@ -174,7 +174,8 @@ def test_a_run_that_follows_a_table_of_the_paper_prints_it_first() -> None:
     cells = _paper_numbers("synthetic-1")
     manifest = {"paper_table": 1, "methods": [], "protocols": {}}
     lines = table(cells, [], manifest).splitlines()
-    assert lines[0].startswith("Ablation of the flow and of the base encoder (paper, Table 1), protocol synthetic-1")
+    title = "Ablation of the flow and of the base encoder (paper, Table 1), protocol synthetic-1"
+    assert " ".join(" ".join(lines[:2]).split()) == title and lines[2] == "=" * len(lines[0])
     rows = [line for line in lines if line.startswith(("Trained flow", "pSp+WarpRes", "e4e+StyleRes"))]
     assert rows[0].startswith("Trained flow w/o flow loss")
     assert not table(cells, [], {"methods": [], "protocols": {}}).startswith("Ablation")
