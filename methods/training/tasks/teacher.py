@@ -121,10 +121,7 @@ class TeacherTask(Task):
     def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
         self.recipe, self.options, self.context = recipe, options, context
         network = quicken(FlowNet(WORLD_FLOW, WORLD_PYRAMID))
-        # On a CPU bfloat16 convolutions in channels_last order give weights of few channels NaN for a gradient.
-        plain = context.device.type == "cpu" and recipe.bfloat16
-        self._order = torch.contiguous_format if plain else torch.channels_last
-        self.network = network.to(context.device).to(memory_format=self._order)
+        self.network = network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.modules: dict[str, nn.Module] = {"network": self.network}
         fused = context.device.type == "cuda"
         self.optimisers: dict[str, torch.optim.Optimizer] = {
@@ -174,7 +171,7 @@ class TeacherTask(Task):
 
     def _images(self, source: Scene, target: Scene) -> tuple[Tensor, Tensor]:
         images = normalise(render(Scene(torch.cat([target.values, source.values]))))
-        target_images, source_images = images.contiguous(memory_format=self._order).chunk(2)
+        target_images, source_images = images.contiguous(memory_format=torch.channels_last).chunk(2)
         return target_images, source_images
 
     @torch.no_grad()

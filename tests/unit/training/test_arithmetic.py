@@ -22,6 +22,9 @@ CASES = {
     "world/fit": (("batch=8", "half_size_share=0.0"), ("generator",)),
     "world/generator": (("batch=8", "discriminator_head_start=0"), ("generator", "discriminator")),
     "world/e4e": (("batch=16", "warm_up_share=0.0"), ("e4e",)),
+    "world/restyle": (("batch=8",), ("restyle",)),
+    "world/styletransformer": (("batch=16",), ("styletransformer",)),
+    "world/featurestyle": (("batch=8",), ("featurestyle",)),
 }
 # A file's prefix of a module, where it is another than the module's name.
 PREFIXES = {"generator": "decoder.", "average": "decoder."}

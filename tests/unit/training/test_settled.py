@@ -12,7 +12,7 @@ import torch
 
 from bench.core.errors import UsageError
 from methods.training import arithmetic
-from methods.training.arithmetic import arithmetic_of, settled
+from methods.training.arithmetic import BENT, arithmetic_of, settled
 from methods.training.loop import train
 from methods.training.processes import Processes
 from methods.training.task import Context
@@ -97,3 +97,15 @@ def test_other_processes_do_as_rank_0_found(exact: bool, tmp_path: Path, monkeyp
     monkeypatch.setattr(arithmetic, "seconds", _unmeasured)
     context = Context(tmp_path, processes=_Told(1, 2, exact))
     assert settled(HALF, context).bfloat16 is not exact
+
+
+@pytest.mark.parametrize("task", BENT)
+def test_what_bfloat16_bends_is_trained_in_float32_on_any_device(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arithmetic, "seconds", _unmeasured)
+    recipe = replace(HALF, task=task)
+    assert not settled(recipe, Context(tmp_path, torch.device("cuda"))).bfloat16
+    assert settled(recipe, Context(tmp_path)).digest == recipe.digest
+    with pytest.raises(UsageError, match="bends its gradients"):
+        settled(recipe, Context(tmp_path), "bfloat16")
