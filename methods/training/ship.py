@@ -25,7 +25,7 @@ from bench.world.networks import WEIGHTS
 from methods.training.chain_plan import Chain, Node
 from methods.training.recipe import Recipe
 
-LOWER_IS_BETTER = ("mse", "epe_px")
+LOWER_IS_BETTER, HIGHER_IS_BETTER = ("mse", "epe_px"), ("asked_psnr",)
 TOLERANCE = 0.01
 RECORDS = 40  # of losses, and as many of checks
 
@@ -51,8 +51,11 @@ def objections(node: Node, made: Path, before: Path, *, not_better: bool = False
     if not before.is_file():
         return
     earlier = read_metadata(before).get("held_out", {})
-    for name in LOWER_IS_BETTER:
-        if name in figures and name in earlier and figures[name] > earlier[name] * (1 + TOLERANCE):
+    for name in (*LOWER_IS_BETTER, *HIGHER_IS_BETTER):
+        if name not in figures or name not in earlier:
+            continue
+        ratio = figures[name] / earlier[name] if name in LOWER_IS_BETTER else earlier[name] / figures[name]
+        if ratio > 1 + TOLERANCE:
             yield f"{name} {figures[name]} is worse than the shipped file's {earlier[name]}"
 
 

@@ -54,6 +54,7 @@ def test_a_finished_training_is_shipped_with_a_thin_log(tmp_path: Path, capsys: 
         (STEPS - 1, {"mse": 0.01}, "stopped at step"),
         (STEPS, {"mse": float("nan")}, "mse is no number"),
         (STEPS, {"mse": 0.03}, "is worse than the shipped file's 0.02"),
+        (STEPS, {"mse": 0.02, "asked_psnr": 22.0}, "asked_psnr 22.0 is worse than the shipped file's 23.5"),
         (STEPS, {"mse": 0.01, "psnr": 19.0, "psnr_before": 19.5}, "is not better than the 19.5 of what it builds on"),
     ],
 )
@@ -63,10 +64,11 @@ def test_what_fails_a_check_stays_out(
     trained(tmp_path / "runs", steps, **figures)
     into = tmp_path / "into"
     into.mkdir()
-    write_safetensors(into / "styleres.safetensors", {"x": torch.zeros(1)}, {"held_out": {"mse": 0.02}})
+    before = {"mse": 0.02, "asked_psnr": 23.5}
+    write_safetensors(into / "styleres.safetensors", {"x": torch.zeros(1)}, {"held_out": before})
     assert main([str(tmp_path / "runs"), "--into", str(into)]) == 1
     assert why in capsys.readouterr().out
-    assert read_metadata(into / "styleres.safetensors")["held_out"] == {"mse": 0.02}
+    assert read_metadata(into / "styleres.safetensors")["held_out"] == before
     assert not (into / "logs").exists()
 
 
