@@ -167,28 +167,30 @@ def _steps(items: Sequence[MissingItem]) -> Iterator[str]:
         if item.command and not item.fetchable:
             # A file of the registry that has no address: its note says why, and how to take it over by hand.
             about = f"{item.reason if item.kind == 'direction' else item.name}: {item.command}"
-            # A command stays whole on its line, to be copied.
-            held = _COMMAND.sub(lambda found: found[0].replace(" ", _HELD), about)
-            for line in wrap(
-                held,
-                WIDTH,
-                initial_indent="  ",
-                subsequent_indent="    ",
-                break_on_hyphens=False,
-                break_long_words=False,
-            ):
-                yield line.replace(_HELD, " ")
+            yield from _advice(about)
     names = fetch_names(items)
     if names:
         yield f"  these {len(names)} files, about {human_bytes(_fetch_bytes(items))} together:"
-        yield from _command(names)
+        yield from _command(f"{FETCH} {' '.join(names)}")
 
 
-def _command(names: Sequence[str]) -> Iterator[str]:
+def _advice(text: str) -> Iterator[str]:
+    """A step over as many lines as it takes; a command in it begins no line later than it must, to be copied whole."""
+    held = _COMMAND.sub(lambda found: found[0].replace(" ", _HELD), text)
+    lines = wrap(
+        held, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
+    )
+    for line in lines:
+        words = line.replace(_HELD, " ")
+        yield from [words] if len(words) <= WIDTH or _HELD not in line else _command(words.strip(), "    ")
+
+
+def _command(words: str, indent: str = "  ") -> Iterator[str]:
     """One command over as many lines as it takes, ready for a shell."""
-    lines = wrap(f"{FETCH} {' '.join(names)}", WIDTH - 6, break_on_hyphens=False, break_long_words=False)
+    room = WIDTH - len(indent) - 4
+    lines = wrap(words, room, break_on_hyphens=False, break_long_words=False)
     for number, line in enumerate(lines):
-        yield ("  " if number == 0 else "    ") + line + (" \\" if number < len(lines) - 1 else "")
+        yield indent + ("  " if number else "") + line + (" \\" if number < len(lines) - 1 else "")
 
 
 def _fetch_bytes(items: Sequence[MissingItem]) -> int:

@@ -110,7 +110,7 @@ def test_compare_says_what_its_methods_lack(runs: Path, desk: Desk, capsys: pyte
     capsys.readouterr()
     assert desk.here("compare", str(runs / "cut"), "blocks", "dull") == 4
     said = capsys.readouterr()
-    assert said.out.startswith("!! Unfinished") and "reconstruction, plain-1, n = 3" in said.out
+    assert said.out.startswith("!! Unfinished") and "Reconstruction, plain-1, n = 3" in said.out
     assert "dull, reconstruction, plain-1: 3 of 10" in said.err
 
 
