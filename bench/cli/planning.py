@@ -175,7 +175,7 @@ def _steps(items: Sequence[MissingItem]) -> Iterator[str]:
 
 
 def _advice(text: str) -> Iterator[str]:
-    """A step over as many lines as it takes; a command in it begins no line later than it must, to be copied whole."""
+    """A step over as many lines as it takes; a command in it stays whole, or goes on after a backslash."""
     held = _COMMAND.sub(lambda found: found[0].replace(" ", _HELD), text)
     lines = wrap(
         held, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
