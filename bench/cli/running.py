@@ -205,7 +205,7 @@ def _forget(folder: Path, shard: Shard) -> None:
         raise UsageError(f"{folder} is not a run of ours: it has no manifest.json", "remove it yourself, or use --name")
     with store.ShardWriter(folder):  # another process may be writing there
         pass
-    with explain_write_errors(folder):
+    with explain_write_errors(folder, "--output"):
         for name in (".report.json", ".reports.json", "index.html", "results.json"):
             (folder / name).unlink(missing_ok=True)
         for name in ("tables", "plots", "grids", "figures", "rows", "pictures"):

@@ -16,8 +16,8 @@ from bench.core.errors import MissingError, UsageError
 
 
 @contextmanager
-def explain_write_errors(where: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into an error a user can act on."""
+def explain_write_errors(where: Path, option: str = "") -> Iterator[None]:
+    """Turn a full disk or a missing permission into an error a user can act on; `option` names another place."""
     try:
         yield
     except OSError as error:
@@ -26,7 +26,8 @@ def explain_write_errors(where: Path) -> Iterator[None]:
                 f"the disk is full: {where}", "free some space and run the same command again; it carries on"
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise MissingError(f"cannot write to {where}: {error.strerror}", "choose another folder") from None
+            elsewhere = f"choose another folder{f' with {option}' if option else ''}"
+            raise MissingError(f"cannot write to {where}: {error.strerror}", elsewhere) from None
         raise MissingError(f"cannot write to {where}: {error.strerror}", "check the disk, then run it again") from None
 
 

@@ -55,7 +55,7 @@ def _make_room(parts: Sequence[Part], folder: Path) -> None:
             known = None
         if not known:
             raise UsageError(f"{folder} is there and is no merge", "give another folder with --output")
-    with explain_write_errors(folder):
+    with explain_write_errors(folder, "--output"):
         for name in ("rows", "pictures"):
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / "timing.json").unlink(missing_ok=True)
@@ -79,7 +79,7 @@ def _link_images(part: Part, folder: Path) -> None:
         target = folder / "pictures" / part.names.get(method, method) / column / name
         if target.exists() or not path.is_file():
             continue
-        with explain_write_errors(target):
+        with explain_write_errors(target, "--output"):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 target.hardlink_to(path)

@@ -93,7 +93,7 @@ class ShardWriter:
     def __init__(self, run: Path, shard: str = "0") -> None:
         self.shard = shard
         self.folder = rows_folder(run)
-        with explain_write_errors(self.folder):
+        with explain_write_errors(self.folder, "--output"):
             self.folder.mkdir(parents=True, exist_ok=True)
             # Workers of a run that was just killed may take a moment to end.
             self._release = _lock_or_refuse(self.folder / f"{shard}.lock", run, patience=5.0)
@@ -120,7 +120,7 @@ class ShardWriter:
             return
         before = {self._lines: os.fstat(self._lines.fileno()).st_size}
         try:
-            with explain_write_errors(self.folder):
+            with explain_write_errors(self.folder, "--output"):
                 lines = [self._add_features(row, features, before).to_json() for row, features in fresh]
                 _write_all(self._lines, "".join(line + "\n" for line in lines).encode())
         except BaseException:
@@ -133,7 +133,7 @@ class ShardWriter:
     def adopt(self, rows: Sequence[Row]) -> None:
         """Append rows whose features lie in this shard's files already, see `bench.results.links`."""
         fresh = [replace(row, shard=self.shard) for row in rows if not self._says_nothing_new(row)]
-        with explain_write_errors(self.folder):
+        with explain_write_errors(self.folder, "--output"):
             _write_all(self._lines, "".join(row.to_json() + "\n" for row in fresh).encode())
         self.keys.update(row.key for row in fresh)
 
@@ -157,7 +157,7 @@ class ShardWriter:
 
     def sync(self) -> None:
         """Push everything to the disk itself, so that even a power cut keeps it."""
-        with explain_write_errors(self.folder):
+        with explain_write_errors(self.folder, "--output"):
             for stream in (*self._features.values(), self._lines):
                 os.fsync(stream.fileno())
 
@@ -199,7 +199,7 @@ def repair(run: Path) -> list[Damage]:
             release = hold(folder / f"{path.stem}.lock", say=lambda _: None)
         except Held:
             continue
-        with explain_write_errors(folder):
+        with explain_write_errors(folder, "--output"):
             try:
                 found += _repair(folder, path.stem).damage
             finally:

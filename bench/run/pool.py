@@ -121,7 +121,7 @@ def _take_samples(source: Path, target: Path, rows: Sequence[Row], work: Work) -
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    with explain_write_errors(target):
+    with explain_write_errors(target, "--output"):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         try:

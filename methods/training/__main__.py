@@ -165,7 +165,7 @@ def _train(args: argparse.Namespace) -> int:
         processes.size_of_part(recipe.batch)
         recipe = settled(recipe, context, args.arithmetic, fresh=args.fresh)
         torch.manual_seed(recipe.seed)
-        with explain_write_errors(args.out):
+        with explain_write_errors(args.out, "--out"):
             task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, context)
         folder = args.out / recipe.name
         ended = train(task, recipe, folder, context, until=args.until, deadline=args.deadline, fresh=args.fresh)

@@ -77,7 +77,7 @@ def run_chain(chain: Chain, wanted: Sequence[Node], settings: Settings) -> int:
             "on Windows, run the same command inside WSL; a single recipe (world/e4e) trains here too",
         )
     runner = _Runner(chain, wanted, settings)
-    with explain_write_errors(settings.runs):
+    with explain_write_errors(settings.runs, "--out"):
         settings.runs.mkdir(parents=True, exist_ok=True)
         with locked(settings.runs / "chain.lock", f"another chain trains in {settings.runs}"), runner.listening():
             runner.run()

@@ -91,7 +91,7 @@ def train(
     """
     context = context or Context(folder.parent)
     with ExitStack() as stack:
-        stack.enter_context(explain_write_errors(folder))
+        stack.enter_context(explain_write_errors(folder, "--out"))
         folder.mkdir(parents=True, exist_ok=True)
         if context.processes.rank == 0:
             stack.enter_context(locked(folder / "lock", f"another process is training in {folder}"))
