@@ -25,6 +25,7 @@ from methods.training.chain import Settings, run_chain
 from methods.training.chain_plan import Chain
 from methods.training.chain_report import plan
 from methods.training.extension import shipped_network
+from methods.training.journal import told
 from methods.training.loop import train
 from methods.training.processes import Processes
 from methods.training.provenance import chosen_recipe
@@ -53,19 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         group = not args.recipe.endswith(".toml") and "/" not in args.recipe
         return _chain(args) if group else _train(args)
     except BenchError as error:
-        return _told(error)
+        return told(error)
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        return _told(MissingError("out of memory", "a smaller batch needs less: --set batch=N"))
+        return told(MissingError("out of memory", "a smaller batch needs less: --set batch=N"))
     except KeyboardInterrupt:
         print("stopped; run the same command to carry on from the last checkpoint", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
-
-
-def _told(error: BenchError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return int(error.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from bench.core.errors import BenchError
 from bench.core.files import write_atomic
 from methods.training.recipe import Recipe
 
@@ -94,6 +95,12 @@ class Journal:
         kept = [line for line in lines if _step_of(line) <= step]
         if len(kept) < len(lines):
             write_atomic(self._log, "".join(f"{line}\n" for line in kept))
+
+
+def told(error: BenchError) -> int:
+    """Say on stderr what was wrong and what to do next; the program's exit code."""
+    tell(f"error: {error}")
+    return int(error.exit_code)
 
 
 def tell(text: str) -> None:

@@ -50,7 +50,8 @@ class Recipe:
         average: Half-life, in images, of a moving average of the weights, which is checked and exported in the place of
             the last step's; 0 for none.
         bfloat16: Run the steps in bfloat16 autocast (weights, optimiser and flows stay float32), unless a CPU is faster
-            in float32 (`methods.training.arithmetic`); the held-out check is float32 always.
+            in float32, or bfloat16 bends the task's gradients (`methods.training.arithmetic`); the held-out check is
+            float32 always.
         tf32: Let CUDA multiply float32 with ten bits of mantissa.
         also: Further files that the training writes beside its output.
         needs: Files of other recipes (their `output`) that this one starts from.

@@ -23,6 +23,7 @@ from bench.core.files import check_folder, write_atomic
 from bench.core.metadata import read_metadata
 from bench.world.networks import WEIGHTS
 from methods.training.chain_plan import Chain, Node
+from methods.training.journal import told
 from methods.training.recipe import Recipe
 
 LOWER_IS_BETTER, HIGHER_IS_BETTER = ("mse", "epe_px"), ("asked_psnr",)
@@ -117,8 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"nothing to ship in {args.runs}", "python -m methods.training world --out RUNS trains it"
             )
     except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+        return told(error)
     for name, text in outcome.items():
         print(f"{name:40s} {text}")
     return int(ExitCode.GATE if any(text != "shipped" for text in outcome.values()) else ExitCode.OK)

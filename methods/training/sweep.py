@@ -27,6 +27,7 @@ from bench.core.arguments import number, whole
 from bench.core.errors import BenchError, ExitCode, MissingError
 from bench.core.files import check_folder, read_json
 from bench.core.metadata import read_metadata
+from methods.training.journal import told
 from methods.training.provenance import inputs
 from methods.training.recipe import load_recipe, shipped_recipes
 
@@ -235,8 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_folder(args.out, "--out")
         path = write(*sweep(settings), settings)
     except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+        return told(error)
     print(path)
     return int(ExitCode.OK)
 

@@ -22,6 +22,7 @@ from bench.core.errors import BenchError, ExitCode, MissingError
 from bench.core.files import check_file, read_json, write_atomic
 from bench.core.metadata import read_metadata
 from methods.training.extension import shipped_images
+from methods.training.journal import told
 from methods.training.recipe import load_recipe
 from methods.training.sweep import METHODS, SCORE, Trial, below, best
 
@@ -90,8 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = [asdict(run(trial, args.out, args.device)) for trial in trials(content["curves"])]
         write_atomic(args.into, json.dumps(content | {"edges": found}, indent=1))
     except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+        return told(error)
     return int(ExitCode.OK)
 
 

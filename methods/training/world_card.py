@@ -36,6 +36,7 @@ from methods.training.card_figures import (
     records,
 )
 from methods.training.card_sweep import TRADE_OFF, sweep_lines
+from methods.training.journal import told
 from methods.training.sweep import SCORE
 from metrics.frechet import frechet_distance
 
@@ -230,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         if folder is not None:
-            check_folder(folder, "the card's")
+            check_folder(folder, "FOLDER")
         text = "\n".join(lines()) + "\n"
         print(text)
         if folder is not None:
@@ -238,8 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 folder.mkdir(parents=True, exist_ok=True)
                 write(folder, text)
     except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+        return told(error)
     return int(ExitCode.OK)
 
 
