@@ -9,16 +9,17 @@ import pytest
 
 from methods import registry
 
+BUILT_IN = dict(registry.entries())
+
 
 @pytest.fixture(autouse=True)
 def own_registry() -> Iterator[None]:
-    """Methods that a test's plug-ins register are gone after it: they would be part of the next test's "all"."""
-    before = dict(registry.entries())
+    """Methods that plug-ins of a test or of its module register are gone after it: they would be in the next "all"."""
     yield
     known = registry.entries()
     assert isinstance(known, dict)
     known.clear()
-    known.update(before)
+    known.update(BUILT_IN)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

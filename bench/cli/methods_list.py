@@ -39,7 +39,7 @@ def show_methods(rows: Rows) -> None:
         show([{**row, "what": _about(row)} for row in ready if tuple(row["ready"]) == presets], ("name", "what"))
     print("\nwhat gets them on the other presets")
     for row in rows:
-        if row["next"]:
+        if row["next"] or not row["ready"]:
             say("\n".join(_elsewhere(row)))
     print()
     _show_parity(rows)
@@ -56,6 +56,9 @@ def _elsewhere(row: Mapping[str, Any]) -> Iterator[str]:
         # A command stays whole on its line, to be copied.
         yield from _filled(presets, "  ")
         yield from (f"    {one}" for one in step.split("; "))
+    if not row["ready"] and not row["next"]:  # nobody released weights that are known here: a plug-in's
+        yield from _filled(f"files of your own: {', '.join(row['files'])}", "  ")
+        yield f"    python run_bench.py --methods {row['name']} --checkpoint {row['name']}=FILE"
     for licence in dict.fromkeys(row["licence"].values()):
         yield from _filled(f"licence: {licence}", "  ")
 

@@ -116,6 +116,16 @@ def test_methods_say_first_what_can_run_here_then_what_gets_the_rest_then_parity
     assert (cells[1], cells[2], cells[4]) == (f"{card['largest_deviation']:.1e}", "2e-04", card["date"])
 
 
+def test_a_plug_in_without_released_weights_is_listed_with_what_runs_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plugin = str(Path(__file__).parents[2] / "e2e" / "plugin.py")
+    assert main(["ls", "methods", "--plugin", plugin]) == 0
+    _, elsewhere, _ = capsys.readouterr().out.split("\n\n")
+    assert f"\nblocks: thumbnails (from {plugin})\n" in elsewhere
+    assert "\n    python run_bench.py --methods blocks --checkpoint blocks=FILE\n" in elsewhere
+
+
 def test_weights_verify_shows_each_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["weights", "verify"]) == 0
     assert str(Path("world/weights/warpres.safetensors")) in capsys.readouterr().out
