@@ -52,7 +52,7 @@ class SceneInversion(Inversion):
 
 
 class Goae(nn.Module):
-    """The method on given networks; images and pictures are 512 px."""
+    """The method on given networks; images are 512 px."""
 
     stages: tuple[str, ...] = ("encode", "planes", "render", "fill", "mask")
     input_filter = "lanczos"
@@ -95,7 +95,7 @@ class Goae(nn.Module):
         return SceneInversion(codes, cameras, front.x, filled, planes, completed)
 
     def edit(self, inversion: Inversion, delta: Tensor | None = None) -> Tensor:
-        """Picture (N, 3, 512, 512) from the image's own camera; an edit's planes are completed as in `view`."""
+        """Images (N, 3, 512, 512) from the image's own camera; an edit's planes are completed as in `view`."""
         assert isinstance(inversion, SceneInversion)
         if delta is None:
             return self._rendered(inversion.planes, inversion.cameras, inversion.codes)

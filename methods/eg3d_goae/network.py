@@ -26,7 +26,7 @@ class GoaeConfig:
         style_dim: D.
         rows: Code rows of the three groups (coarse, mid, fine); one more, the first, takes the base code alone.
         heads: Of cross attention.
-        afa: Backbone of the module that fills the feature (three IR-SE stages of the picture's difference).
+        afa: Backbone of the module that fills the feature (three IR-SE stages of the image's difference).
         mask_sigma: Of the blurs of the visibility mask; officially drawn from U(1, 2) at every call.
         mask_side: Side of that mask.
     """
@@ -133,7 +133,7 @@ class EqualConv(nn.Module):
 
 
 class Afa(IRSE):
-    """Fills the generator's 32 px feature with what the picture of the codes lacks."""
+    """Fills the generator's 32 px feature with what the image of the codes lacks."""
 
     def __init__(self, config: GoaeConfig | None = None) -> None:
         config = config or GoaeConfig()
@@ -144,7 +144,7 @@ class Afa(IRSE):
         self.cross_att_beta = CrossAttention(width, config.heads)
 
     def modulation(self, photo: Tensor, picture: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift (N, C, h, w) of features (N, C, h, w), from a photo and the picture of its codes."""
+        """Scale and shift (N, C, h, w) of features (N, C, h, w), from a photo and the image of its codes."""
         lacking = super().forward(picture - photo)
         found = self.output_layer["2"](fused_leaky_relu(self.output_layer["0"](lacking)))
         tokens = _normed(found.flatten(2).transpose(1, 2))

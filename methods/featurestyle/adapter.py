@@ -60,7 +60,7 @@ class FeatureStyle(LatentMethod):
         return FeatureStyleInversion(codes, features, own.x, own.rgb)
 
     def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
-        """Picture (N, 3, H, W); with `delta`, F' = F + G(codes + delta)'s map - G(codes)'s map takes F's place."""
+        """Images (N, 3, H, W); with `delta`, F' = F + G(codes + delta)'s map - G(codes)'s map takes F's place."""
         assert isinstance(inversion, FeatureStyleInversion)
         codes, features, rgb = inversion.codes, inversion.features, inversion.rgb
         if delta is not None or style_delta is not None:
@@ -73,7 +73,7 @@ class FeatureStyle(LatentMethod):
 
     @staticmethod
     def moved_features(inversion: FeatureStyleInversion, own: Tensor) -> Tensor:
-        """F' (N, C, s, s): F plus the change of the generator's own map from the picture's codes to edited ones."""
+        """F' (N, C, s, s): F plus the change of the generator's own map from the image's codes to edited ones."""
         return inversion.features + (own - inversion.own)
 
     def _own(self, codes: Tensor, style_delta: StyleDelta | None = None) -> State:

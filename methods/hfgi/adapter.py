@@ -63,7 +63,7 @@ class Hfgi(LatentMethod):
         return HfgiInversion(codes, residual, self._fused(prefix, residual, low), prefix.rgb)
 
     def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
-        """Picture (N, 3, H, W); with `delta` the residual of the unedited codes is aligned to G(codes + delta)."""
+        """Images (N, 3, H, W); with `delta` the residual of the unedited codes is aligned to G(codes + delta)."""
         assert isinstance(inversion, HfgiInversion)
         codes, features, rgb = inversion.codes, inversion.features, inversion.rgb
         if delta is not None or style_delta is not None:

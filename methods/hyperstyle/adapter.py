@@ -71,7 +71,7 @@ class HyperStyle(LatentMethod):
         return HyperInversion(codes, offsets)
 
     def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
-        """Picture (N, 3, H, W); the offsets stay as they are, only the codes change."""
+        """Images (N, 3, H, W); the offsets stay as they are, only the codes change."""
         assert isinstance(inversion, HyperInversion)
         with stage("synthesise"):
             return self._tuned(edited(inversion.codes, delta), inversion.offsets, style_delta)

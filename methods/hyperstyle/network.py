@@ -49,7 +49,7 @@ def layer_of(index: int) -> int:
 
 
 class WEncoder(IRSE):
-    """Pictures (N, 3, h, w) -> one w (N, D) without latent_avg."""
+    """Images (N, 3, h, w) -> one w (N, D) without latent_avg."""
 
     def __init__(self, config: IRSEConfig, style_dim: int) -> None:
         super().__init__(config)

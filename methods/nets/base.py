@@ -19,10 +19,10 @@ _TOO_BRIGHT = 10.0
 
 @dataclass(frozen=True)
 class Canvas:
-    """Picture sizes of a method.
+    """Image sizes of a method.
 
     Attributes:
-        domain: Its pictures may be the middle rows of the generator's square image (cars: 64..447 of 512).
+        domain: Its images may be the middle rows of the generator's square image (cars: 64..447 of 512).
         input_size: (height, width) the encoder takes.
         generator_size: Side of the generator's square image.
     """
@@ -43,7 +43,7 @@ class Canvas:
         return find_domain(self.domain).size(self.generator_size)
 
     def crop(self, image: Tensor) -> Tensor:
-        """The picture's rows of a square (N, C, s, s): all for faces, s/8 .. 7s/8 - 1 for cars."""
+        """The image's rows of a square (N, C, s, s): all for faces, s/8 .. 7s/8 - 1 for cars."""
         side = image.shape[-2]
         above = (side - find_domain(self.domain).size(side)[0]) // 2
         return image[:, :, above : side - above] if above else image
@@ -91,7 +91,7 @@ class LatentMethod(nn.Module):
         return self.canvas.crop(images)
 
     def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
-        """Picture (N, 3, H, W) of an inversion, with `delta` (L, D) or (N, L, D) added to its codes.
+        """Images (N, 3, H, W) of an inversion, with `delta` (L, D) or (N, L, D) added to its codes.
 
         `style_delta`: convolution layer -> (C,) or (N, C), added to that layer's style.
         """

@@ -101,7 +101,7 @@ class Encoded(NamedTuple):
 
 
 class PyramidEncoder(IRSE):
-    """Pictures (N, 3, h, w) in [-1, 1] -> codes (N, L, D) without latent_avg; e4e or pSp by `config.wiring`."""
+    """Images (N, 3, h, w) in [-1, 1] -> codes (N, L, D) without latent_avg; e4e or pSp by `config.wiring`."""
 
     def __init__(self, config: PyramidConfig | None = None) -> None:
         config = config or PyramidConfig()

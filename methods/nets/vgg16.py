@@ -31,7 +31,7 @@ LAYERS = _plan()
 
 
 class VGG16(nn.Module):
-    """Pictures to feature maps, each right after its ReLU and before any pool.
+    """Images to feature maps, each right after its ReLU and before any pool.
 
     Args:
         layers: Names of ReLU outputs ("relu4_3"), shallow to deep.

@@ -114,7 +114,7 @@ class Pti(Optimisation):
         )
 
     def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
-        """Picture (N, 3, H, W), each by its own tuned generator."""
+        """Images (N, 3, H, W), each by its own tuned generator."""
         assert isinstance(inversion, TunedInversion)
         codes = edited(inversion.codes, delta)
         pictures = []

@@ -55,7 +55,7 @@ def project(
 ) -> Projected:
     """Codes for an image, float32 (1, 3, H, W) in [-1, 1] of the generator's size after `crop`.
 
-    The noise maps are optimised beside the codes and then lost, as in PTI: the picture is made with the stored ones.
+    The noise maps are optimised beside the codes and then lost, as in PTI: the image is made with the stored ones.
     The last iterate is returned.
     """
     # On the CPU, so that every device draws the same.

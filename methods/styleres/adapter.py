@@ -101,7 +101,7 @@ class ResidualMethod(nn.Module):
         return ResidualInversion(codes, prepared.residual, state.x, state.rgb, prepared.source)
 
     def edit(self, inversion: Inversion, delta: Tensor | None = None, style_delta: StyleDelta | None = None) -> Tensor:
-        """Picture (N, 3, H, W), with `delta` (L, D) or (N, L, D) added to the codes, `style_delta` to the styles.
+        """Images (N, 3, H, W), with `delta` (L, D) or (N, L, D) added to the codes, `style_delta` to the styles.
 
         Features and flow of the unedited image stay those of its own styles (edits card, section 2.5).
         """

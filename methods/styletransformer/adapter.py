@@ -1,4 +1,4 @@
-"""StyleTransformer: one pass of queries over the picture's features gives the codes (style_transformer card)."""
+"""StyleTransformer: one pass of queries over the image's features gives the codes (style_transformer card)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from methods.training.loop import train
 from methods.training.processes import Processes
 from methods.training.provenance import chosen_recipe
 from methods.training.recipe import shipped_recipes
-from methods.training.task import Context, choose_device
+from methods.training.task import ON_REAL_IMAGES, Context, choose_device
 
 MOST_BUDGET = 1000
 EPILOG = """
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="go on from the shipped network, which saw fewer images than asked for",
     )
-    parser.add_argument("--data", type=Path, help="folder or archive of pictures, for recipes that train on real ones")
+    parser.add_argument("--data", type=Path, help="folder or archive of images, for recipes that train on real ones")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the recipe, e.g. batch=64"
     )
@@ -147,8 +147,10 @@ def _train(args: argparse.Namespace) -> int:
             raise UsageError(f"--budget {name}=... is of another recipe than {args.recipe}", "--budget X")
         budget = factor
     recipe = recipe.scaled(budget)
+    if args.data is not None and recipe.task not in ON_REAL_IMAGES:
+        raise UsageError(f"{recipe.name} draws its own images", "the same command without --data")
     if args.data is not None and not args.data.exists():
-        raise MissingError(f"no folder or archive {args.data}", "--data is where the training pictures lie")
+        raise MissingError(f"no folder or archive {args.data}", "--data is where the training images lie")
     device = choose_device(args.device)
     if device == torch.device("cuda") and "LOCAL_RANK" in os.environ:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())

@@ -114,7 +114,7 @@ class _Runner:
             time.sleep(0.1)
 
     def _weight(self, node: Node) -> float:
-        """Pictures from this step to the last that needs it: the longest path goes first."""
+        """Images from this step to the last that needs it: the longest path goes first."""
         recipe = node.content
         own = recipe.steps * recipe.batch * node.budget if isinstance(recipe, Recipe) else 0.0
         return own + max(

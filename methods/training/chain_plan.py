@@ -125,7 +125,7 @@ class Chain:
             raise unknown_name("group of recipes", group, [GROUP])
         if group != GROUP:
             raise UsageError(
-                f"the recipes of {group} are no chain: they train on pictures of yours",
+                f"the recipes of {group} are no chain: they train on images of yours",
                 f"one at a time: python -m methods.training {names[0]} --data FOLDER_OR_ZIP",
             )
         full = {_full(group, name): factor for name, factor in (budgets or {}).items()}

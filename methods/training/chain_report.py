@@ -29,7 +29,7 @@ def report(nodes: Sequence[Node], outcomes: Mapping[str, str], runs: Path) -> st
     """Every step with its outcome, size, speed and held-out figures; also written to `chain.json` in `runs`."""
     rows = [_row(node, outcomes, runs) for node in nodes]
     write_atomic(runs / "chain.json", json.dumps(rows, indent=1))
-    heads = ("recipe", "state", "steps", "pictures", "pictures/s", "seconds", "held-out figures")
+    heads = ("recipe", "state", "steps", "pictures", "images/s", "seconds", "held-out figures")
     return "\n".join(aligned([heads, *([str(row[head]) for head in heads] for row in rows)]))
 
 
@@ -39,7 +39,7 @@ def standing(folder: Path) -> str:
     if not losses:
         return ""
     figures = f"  {_figures(check.get('check', {}))}" if check else ""
-    return f"step {losses['step']}, {losses.get('pictures_per_s', 0):.0f} pictures/s{figures}"
+    return f"step {losses['step']}, {losses.get('pictures_per_s', 0):.0f} images/s{figures}"
 
 
 def _row(node: Node, outcomes: Mapping[str, str], runs: Path) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def _row(node: Node, outcomes: Mapping[str, str], runs: Path) -> dict[str, Any]:
         "state": state,
         "steps": step,
         "pictures": images,
-        "pictures/s": round(images / seconds, 1) if seconds and images else "-",
+        "images/s": round(images / seconds, 1) if seconds and images else "-",
         "seconds": seconds,
         "held-out figures": _figures(check.get("check", {})),
     }

@@ -175,7 +175,7 @@ class EditFigures:
 
 
 def full_size(flow: Tensor) -> Tensor:
-    """A flow (N, 2, h, w) in pixels on the picture's own grid."""
+    """A flow (N, 2, h, w) in pixels on the image's own grid."""
     return F.interpolate(flow.float(), size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", align_corners=False)
 
 

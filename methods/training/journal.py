@@ -45,7 +45,7 @@ class Journal:
         self._bar.update()
 
     def losses(self, step: int, means: Mapping[str, float], *, seconds: float, speed: float, rate: float) -> None:
-        """Mean losses since the last record, pictures/s and the learning rate."""
+        """Mean losses since the last record, images/s and the learning rate."""
         rounded = {name: _short(value) for name, value in means.items()}
         record = {"step": step, "seconds": round(seconds, 1), "pictures_per_s": round(speed, 1), "losses": rounded}
         self._append(record)
@@ -56,10 +56,10 @@ class Journal:
         text = " ".join(f"{name} {value:.3g}" for name, value in means.items() if "/" not in name)
         if self._bar.disable:
             left = (self.recipe.steps - step) * self.recipe.batch / max(speed, 1e-9)
-            spoken = f"{step}/{self.recipe.steps} {speed:.0f} pictures/s, {_time(left)} left  {text}"
+            spoken = f"{step}/{self.recipe.steps} {speed:.0f} images/s, {_time(left)} left  {text}"
             tell(f"{self.recipe.name} {spoken}")
         else:
-            self._bar.set_postfix_str(f"{speed:.0f} pictures/s {text}")
+            self._bar.set_postfix_str(f"{speed:.0f} images/s {text}")
 
     def check(self, step: int, figures: Mapping[str, float], samples: Mapping[str, Tensor]) -> None:
         """Held-out figures, and sample grids (3, H, W) in [0, 1] as PNG."""

@@ -84,7 +84,7 @@ def moving_flow_loss(cells: Tensor, target: Tensor, least: float = 0.15) -> tupl
 
 
 def w_consistency_loss(made: Tensor, wanted: Tensor, length: Tensor) -> Tensor:
-    """w-consistency: squared distance of an edited picture's codes E_0(x'_i) to those asked for, W + delta, in units of
+    """w-consistency: squared distance of an edited image's codes E_0(x'_i) to those asked for, W + delta, in units of
     `length`; per sample (N,). Not in the paper: it keeps E_2 from undoing edits.
 
     Args:

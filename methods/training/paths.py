@@ -143,7 +143,7 @@ class Passes:
         return tuple(self.model.pyramid(normalise(self.plain(stand))))
 
     def finish(self, stand: Stand, base: Tensor, edited: int, cells: Tensor | None) -> Rendered:
-        """Pictures of the targets, from the stand of N + `edited` codes and F_0 (N, B, h, w) in the copies' dtype."""
+        """Images of the targets, from the stand of N + `edited` codes and F_0 (N, B, h, w) in the copies' dtype."""
         count = len(base)
         residual = as_targets(self.extractor.net(base, stand.state.x[:count]), edited)
         moved = images_last(self.model.transport(residual, cells), self.dtype)
@@ -155,7 +155,7 @@ class Passes:
         return Rendered(image, addition, gate, cells)
 
     def run(self, codes: Tensor, base: Tensor, delta: Tensor, *, through: bool = False) -> Rendered:
-        """Pictures of the targets: first those without an edit, then the edited ones.
+        """Images of the targets: first those without an edit, then the edited ones.
 
         Args:
             codes: W+ (N, L, D) with the mean.

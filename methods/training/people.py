@@ -102,7 +102,7 @@ def _version(scenes: Scene) -> str:
 
 
 def _mapped(path: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (count, 3, 64, 64) and which are there (count,), both in one file that processes share."""
+    """Images (count, 3, 64, 64) and which are there (count,), both in one file that processes share."""
     images = count * int(np.prod(SHAPE))
     if not path.is_file() or path.stat().st_size != images + count:
         with path.open("wb") as file:

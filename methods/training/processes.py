@@ -42,12 +42,12 @@ class Processes:
         if self.count > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
 
-    def size_of_part(self, batch: int) -> int:
-        """This process's images of a global batch. Raises UsageError where it cannot be divided."""
+    def size_of_part(self, batch: int, of: str = "a batch") -> int:
+        """This process's images of a global batch, or of a part `of` it. Raises UsageError if it cannot be divided."""
         if batch % self.count:
             raise UsageError(
-                f"a batch of {batch} cannot be divided among {self.count} processes",
-                "take a number of processes that divides the recipe's batch, or --set batch=N",
+                f"{of} of {batch} cannot be divided among {self.count} processes",
+                "take a number of processes that divides it, or --set batch=N",
             )
         return batch // self.count
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from bench.core import device
 from methods.training.processes import Processes
 
+ON_REAL_IMAGES = ("full_size", "own_encoder", "own_residual")  # tasks that want `Context.data`
+
 
 @dataclass(frozen=True)
 class Context:

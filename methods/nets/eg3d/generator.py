@@ -50,7 +50,7 @@ class Eg3dConfig:
 
     @property
     def output(self) -> int:
-        """Side of the picture."""
+        """Side of the image."""
         return 4 * self.seen
 
 
@@ -114,7 +114,7 @@ class SuperResolution(nn.Module):
             before = width
 
     def forward(self, features: Tensor, w: Tensor) -> Tensor:
-        """Picture (N, 3, 4 s, 4 s), s = `seen`, of a feature image (N, C, r, r); its first 3 channels are colours."""
+        """Images (N, 3, 4 s, 4 s), s = `seen`, of a feature image (N, C, r, r); its first 3 channels are colours."""
         x, rgb = (self._resized(part) for part in (features, features[:, :3]))
         for block, to_rgb in enumerate(self.to_rgbs):
             for conv in self.convs[2 * block : 2 * block + 2]:

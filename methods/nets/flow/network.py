@@ -65,7 +65,7 @@ class FlowNet(nn.Module):
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Pictures (N, 3, h, w) in [-1, 1] by ImageNet's mean and deviation."""
+    """Images (N, 3, h, w) in [-1, 1] by ImageNet's mean and deviation."""
     mean, std = _statistics(images.device, images.dtype)
     return ((images + 1) / 2 - mean) / std
 

@@ -35,7 +35,7 @@ class GeneratorConfig:
         mapping_layers: Linear layers of the mapping network.
         channels: Channels of each resolution from 4 to `size`.
         clamp: Bound of every layer's output and of each to-RGB's own (256 in NVIDIA's networks); None: unbounded.
-        rgb: Channels of the picture (96 where it is three stacked planes, as in EG3D).
+        rgb: Channels of the image (96 where it is three stacked planes, as in EG3D).
     """
 
     size: int = 1024
@@ -234,7 +234,7 @@ class Generator(nn.Module):
         return State(x, rgb, stop)
 
     def forward(self, codes: Tensor, *, noise: Noise = "stored", style_delta: StyleDelta | None = None) -> Tensor:
-        """Picture (N, 3, size, size), unbounded, nominal range [-1, 1], of codes (N, L, D)."""
+        """Images (N, 3, size, size), unbounded, nominal range [-1, 1], of codes (N, L, D)."""
         rgb = self.advance(None, codes, noise=noise, style_delta=style_delta).rgb
         assert rgb is not None
         return rgb

@@ -140,7 +140,7 @@ class FastGenerator(nn.Module):
         return State(x, rgb, stop)
 
     def forward(self, codes: Tensor | Styles) -> Tensor:
-        """Pictures float32 (N, 3, size, size), nominal range [-1, 1], unbounded."""
+        """Images float32 (N, 3, size, size), nominal range [-1, 1], unbounded."""
         rgb = self.advance(None, codes).rgb
         assert rgb is not None
         return rgb

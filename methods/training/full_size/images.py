@@ -44,7 +44,7 @@ def open_images(path: Path) -> Archive:
     else:
         archive = _zip(path)
     if not archive.names:
-        raise MissingError(f"{path} holds no pictures", f"it should hold files like {', '.join(sorted(SUFFIXES)[:3])}")
+        raise MissingError(f"{path} holds no images", f"it should hold files like {', '.join(sorted(SUFFIXES)[:3])}")
     return archive
 
 
@@ -55,7 +55,7 @@ def _zip(path: Path) -> Archive:
         file = zipfile.ZipFile(path)
     except (MissingError, OSError) as error:
         what = getattr(error, "what", error)
-        raise MissingError(f"{path} is no folder and no zip of pictures ({what})", "--data FOLDER_OR_ZIP") from None
+        raise MissingError(f"{path} is no folder and no zip of images ({what})", "--data FOLDER_OR_ZIP") from None
 
     def read(name: str) -> bytes:
         try:
@@ -128,13 +128,13 @@ class TrainingImages:
                 return self._decoded(name)
             except ImageError as error:
                 self._tell(name, f"left out of training: {error.what}")
-        raise MissingError("none of the training pictures can be read", "check --data")
+        raise MissingError("none of the training images can be read", "check --data")
 
     def _is_readable(self, name: str) -> bool:
         try:
             self._decoded(name)
         except ImageError as error:
-            self._tell(name, f"left out of the held-out pictures: {error.what}")
+            self._tell(name, f"left out of the held-out images: {error.what}")
             return False
         return True
 

@@ -26,7 +26,7 @@ from methods.warpres.adapter import load_flow_net
 from methods.warpres.network import WarpRes, WarpResConfig
 
 _FLOW_FILES = {"warpc_glunet": "warpc-glunet", "warpc_semantic_glunet": "warpc-semantic-glunet"}
-_WHAT_DATA = {"faces": "FFHQ (70,000 pictures)", "cars": "Stanford Cars' train pictures"}
+_WHAT_DATA = {"faces": "FFHQ (70,000 images)", "cars": "Stanford Cars' train images"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def find_files(options: Options, data: Path | None, recipe: str) -> dict[str, Pa
     found, absent = dict[str, Path](), list[MissingError]()
     if data is None:
         what = _WHAT_DATA[options.domain]
-        absent.append(MissingError(f"no training pictures: {what}", f"add --data FOLDER_OR_ZIP to {recipe}"))
+        absent.append(MissingError(f"no training images: {what}", f"add --data FOLDER_OR_ZIP to {recipe}"))
     for part, name in needed_files(options).items():
         try:
             found[part] = locate(name)

@@ -59,16 +59,17 @@ class FeatureStyleTask(InversionTask):
     def __init__(self, recipe: Recipe, context: Context, options: Options) -> None:
         super().__init__(recipe, context, options.weights)
         self.options = options
+        self.real = recipe.batch // 2
+        context.processes.size_of_part(self.real, "half a batch")
         self.encoder = FeatureStyleEncoder(world_baselines.FEATURESTYLE)
         self.train_together(encoder=self.encoder)
 
     def step(self, step: int, random: torch.Generator) -> Mapping[str, Tensor]:
         """One step on half generated, half real images."""
         self.encoder.train()
-        half = self.recipe.batch // 2
         with torch.no_grad():
-            made_up = self.generate(self.plain.broadcast(self.draw_w(self.recipe.batch - half, random)))
-        images = torch.cat([made_up, self.draw(half, random)])
+            made_up = self.generate(self.plain.broadcast(self.draw_w(self.recipe.batch - self.real, random)))
+        images = torch.cat([made_up, self.draw(self.real, random)])
         rows, features = self.encoder(self.encoder.shrink(images))
         parts = self._losses(images, len(made_up), rows.float() + self.average, features, self.fade(step))
         return self.learn(parts)

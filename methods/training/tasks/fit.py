@@ -164,7 +164,7 @@ class FitTask(Task):
         return {"fit": grid(real, made)}
 
     def _drawn(self, count: int = 64) -> tuple[Tensor, Tensor]:
-        """Pictures of unseen z, and the scenes they stand for, (count, 3, 64, 64) each."""
+        """Images of unseen z, and the scenes they stand for, (count, 3, 64, 64) each."""
         scene, z = scene_of_latent(unseen_latents(count)), unseen_latents(count).to(self.context.device)
         made = self.average(self.average.broadcast(self.average.mapping(z)), noise="none")
         return made, render(scene.to(self.context.device))

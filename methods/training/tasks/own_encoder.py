@@ -85,7 +85,7 @@ class OwnEncoderTask(Task):
 
     def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
         if context.data is None:
-            raise MissingError("no training pictures", f"python -m methods.training {recipe.name} --data FOLDER_OR_ZIP")
+            raise MissingError("no training images", f"python -m methods.training {recipe.name} --data FOLDER_OR_ZIP")
         self.recipe, self.options, self.context, self.device = recipe, options, context, context.device
         self.generator, self.average = given_generator(options.generator, self.device, recipe.name)
         self.encoder = PyramidEncoder(encoder_config(self.generator.config, options.backbone, options.wiring))

@@ -45,7 +45,7 @@ class Options:
     Attributes:
         base_file: The e4e that `own/e4e` wrote; by default the one beside this training.
         width: Channels of E_1 and E_2.
-        perceptual_network, identity_network: "vgg16" and "moco", released for any picture, or "none".
+        perceptual_network, identity_network: "vgg16" and "moco", released for any image, or "none".
     """
 
     model: Literal["styleres", "warpres"]
@@ -107,7 +107,7 @@ class OwnResidualTask(FullSizeTask):
 
     def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
         if context.data is None:
-            raise MissingError("no training pictures", f"python -m methods.training {recipe.name} --data FOLDER_OR_ZIP")
+            raise MissingError("no training images", f"python -m methods.training {recipe.name} --data FOLDER_OR_ZIP")
         self.own = options
         self.base_file = Path(options.base_file or context.runs / "own" / "e4e" / "e4e.safetensors")
         if not self.base_file.is_file():

@@ -69,6 +69,8 @@ class ResidualTask(Task):
     def __init__(self, recipe: Recipe, context: Context) -> None:
         self.recipe, self.context = recipe, context
         self.options = from_table(Options, recipe.options, recipe.name)
+        self.edited = round(recipe.batch * self.options.edited)
+        context.processes.size_of_part(self.edited, "an edited part of the batch")
         self.dtype = torch.bfloat16 if recipe.bfloat16 else torch.float32
         self.networks = load_networks(self.options, context, self.dtype)
         self.model = new_model(self.options, context)
@@ -122,7 +124,7 @@ class ResidualTask(Task):
     def _edits(self, codes: Tensor, random: torch.Generator) -> Tensor:
         """Edits (E, L, D) of the first samples of this process's batch, drawn for the global one."""
         options, processes, device = self.options, self.context.processes, codes.device
-        count, low, high = round(self.recipe.batch * options.edited), *options.alpha
+        count, low, high = self.edited, *options.alpha
         noise = torch.randn(count, codes.shape[-1], generator=random)
         amount = low + (high - low) * torch.rand(count, generator=random)
         strength = options.smile_strength * (2 * torch.rand(count, generator=random) - 1)

@@ -104,7 +104,7 @@ def end_point_loss(flow: Tensor, true: Tensor, counted: Tensor, processes: Proce
     `counted` (N, 64, 64) at 64 px. Of several processes each gets its share of the global mean.
 
     A loss, not the column `flow_epe` (`metrics.flow.end_point_error`): the truth comes to each level's own grid, all
-    pictures' points count alike, and the gradient is finite where the flow is exact.
+    images' points count alike, and the gradient is finite where the flow is exact.
     """
     processes = processes or Processes()
     size = (flow.shape[-2], flow.shape[-1])

@@ -71,7 +71,7 @@ def test_halving_is_the_mean_of_blocks_and_damaged_images_are_passed_over(
     np.testing.assert_array_equal(found[0, 0].numpy(), expected)
     assert "b.png" in capsys.readouterr().err
     (tmp_path / "a.png").unlink()
-    with pytest.raises(MissingError, match="none of the training pictures"):
+    with pytest.raises(MissingError, match="none of the training images"):
         TrainingImages(tmp_path, (16, 16), 2, 0, held_out=0, workers=1).step(0, Processes())
 
 
@@ -165,7 +165,7 @@ def test_a_damaged_image_is_none_of_the_held_out_ones(tmp_path: Path, capsys: py
     folder = photographs(tmp_path / "folder", 20)
     (folder / "0.png").write_bytes(b"no picture")
     images = TrainingImages(folder, (32, 32), 2, 0, held_out=2, workers=2)
-    assert "held-out pictures: 0.png" in capsys.readouterr().err
+    assert "held-out images: 0.png" in capsys.readouterr().err
     assert len(images.held_out) == 1 and "0.png" not in images.names
     assert images.kept(0, 2).shape == (1, 3, 32, 32)
 

@@ -56,7 +56,7 @@ def test_networks_of_other_sizes_fit_together(size: int) -> None:
 def test_what_is_missing_is_named_before_anything_runs(tmp_path: Path) -> None:
     for name, module in (("own/e4e", own_encoder), ("own/styleres", own_residual)):
         build: Any = module.build
-        with pytest.raises(MissingError, match="no training pictures") as caught:
+        with pytest.raises(MissingError, match="no training images") as caught:
             build(load_recipe(name), Context(tmp_path))
         assert "--data" in caught.value.next_step
     with pytest.raises(MissingError, match="no generator is given"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ import torch
 from bench.core.errors import UsageError
 from methods.nets.stylegan2.discriminator import minibatch_deviation
 from methods.training.processes import Processes
+from methods.training.recipe import load_recipe
+from methods.training.task import Context
 from tests.unit.training.ranks import run_ranks
 from tests.unit.training.two_processes import share
+
+START = ('start="styleres.safetensors"', 'chosen_by=""')
 
 
 def _weights(folder: Path, count: int) -> dict[str, dict[str, torch.Tensor]]:
@@ -44,3 +49,19 @@ def test_a_batch_that_cannot_be_divided_is_refused() -> None:
     with pytest.raises(UsageError, match="batch of 9 cannot be divided among 2"):
         Processes(0, 2).size_of_part(9)
     assert Processes().size_of_part(9) == 9
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "says"),
+    [
+        ("world/styleres", (*START, "batch=16", "edited=0.2"), "an edited part of the batch of 3"),
+        ("world/featurestyle", ("batch=6",), "half a batch of 3"),
+    ],
+)
+def test_a_part_of_a_batch_that_cannot_be_divided_is_refused_before_the_first_step(
+    recipe: str, changes: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    loaded = load_recipe(recipe, list(changes))
+    build = import_module(f"methods.training.tasks.{loaded.task}").build
+    with pytest.raises(UsageError, match=says):
+        build(loaded, Context(tmp_path, processes=Processes(0, 2)))
