@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -73,10 +75,15 @@ def held_out_curve(log: Sequence[Mapping[str, Any]]) -> tuple[str, Curve]:
 
 
 def late_gain(log: Sequence[Mapping[str, Any]]) -> float | None:
-    """By which share the held-out error (`mse`) still fell over the last fifth of a training; None without figures."""
+    """By which share the held-out error (`mse`) still fell over the last fifth of a training; None without figures.
+
+    Where the last fifth began, the error is that on the line between the checks before and after.
+    """
     points = [(record["step"], record["check"]["mse"]) for record in log if "mse" in record.get("check", {})]
-    before = [error for step, error in points if step <= 0.8 * points[-1][0]]
-    return 1 - points[-1][1] / before[-1] if before else None
+    if not points or points[0][0] > 0.8 * points[-1][0]:
+        return None
+    steps, errors = zip(*points, strict=True)
+    return 1 - errors[-1] / float(np.interp(0.8 * steps[-1], steps, errors))
 
 
 def draw_training(logs: Sequence[Path], path: Path) -> None:

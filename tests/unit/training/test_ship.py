@@ -77,6 +77,7 @@ def test_the_gain_of_the_last_fifth() -> None:
         {"step": step, "check": {"mse": error}} for step, error in ((50, 0.04), (80, 0.02), (90, 0.018), (100, 0.015))
     ]
     assert late_gain(log) == pytest.approx(0.25)
+    assert late_gain([*log[:1], *log[2:]]) == pytest.approx(1 - 0.015 / 0.0235)  # on the line from 50 to 90
     assert late_gain([{"step": 100, "check": {"mse": 0.01}}]) is None
 
 
