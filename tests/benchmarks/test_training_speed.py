@@ -3,8 +3,9 @@
 `pytest tests/benchmarks/test_training_speed.py --benchmark-only -s` prints a table; skipped in ordinary runs, as all of
 this folder. Every step is of the recipe's own batch, as a training's. Steps run in processes of their own on one
 thread, and seconds of CPU are compared, so that a neighbour on the machine matters little; of two processes, wall
-seconds as well. The earlier checkout comes from the repository's history, and computes in bfloat16 where its recipes
-say so. What was wanted stands beside; nothing fails.
+seconds as well, and beside them what two trainings of half the batch reach that do not wait for each other. The
+earlier checkout comes from the repository's history, and computes in bfloat16 where its recipes say so. What was
+wanted stands beside; nothing fails.
 """
 
 from __future__ import annotations
@@ -91,40 +92,67 @@ def test_a_step_is_faster_than_the_first_trainers(
     _line(recipe, load_recipe(recipe).batch, *found.values(), ratio, wanted)
 
 
-def measured_together(recipe: str, changes: tuple[str, ...], count: int) -> dict[str, Any]:
-    """What `process_probe` prints of `count` processes that share every batch, a core each."""
+def measured(recipe: str, changes: tuple[str, ...], count: int, *, together: bool) -> dict[str, Any]:
+    """Images a second of `count` processes at once, a core each, by clock; and their arithmetic.
+
+    Args:
+        together: They share every batch, as a training's do; else each trains alone on as many images as its part
+            would be: what these cores give beside each other, whatever a training does.
+    """
+    there = [str(core) for core in cores()[:count]]
+    if together:
+        port = _free_port()
+        said = _said([([recipe, str(STEPS), ",".join(there), *changes], _rank(i, count, port)) for i in range(count)])
+    else:
+        part = f"batch={load_recipe(recipe, changes).batch // count}"
+        said = _said([([recipe, str(STEPS), core, *changes, part], {}) for core in there])
+    rates = {clock: sum(rate[f"images_per_{clock}_s"] for rate in said) for clock in ("wall", "cpu")}
+    return {**rates, "arithmetic": said[0]["arithmetic"]}
+
+
+def _rank(rank: int, count: int, port: str) -> dict[str, str]:
+    """The environment of one of several processes, as torchrun sets it."""
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+    return {**own, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+
+def _free_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    env = dict(os.environ, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, WORLD_SIZE=str(count), OMP_NUM_THREADS="1")
-    there = ",".join(str(core) for core in cores()[:count])
-    command = [sys.executable, "-m", "tests.benchmarks.process_probe", recipe, str(STEPS), there, *changes]
+        return str(free.getsockname()[1])
+
+
+def _said(starts: list[tuple[list[str], dict[str, str]]]) -> list[dict[str, Any]]:
+    """What each `process_probe` of words and an environment prints, all at once; of one training the first does."""
     started = [
         subprocess.Popen(
-            command, cwd=ROOT, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True,
+            [sys.executable, "-m", "tests.benchmarks.process_probe", *words], cwd=ROOT, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )
-        for rank in range(count)
+        for words, environment in starts
     ]  # fmt: skip
-    said = [process.communicate(timeout=600)[0] for process in started]
-    measured: dict[str, Any] = json.loads(said[0].splitlines()[-1])
-    return measured
+    lines = [process.communicate(timeout=600)[0].splitlines() for process in started]
+    return [json.loads(some[-1]) for some in lines if some]
 
 
 @pytest.mark.skipif(len(cores()) < 2, reason="there is one core here")
 def test_two_processes_are_faster_than_one(benchmark: Any) -> None:
     recipe, changes, wanted = TOGETHER
-    found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
+    found: dict[str, list[dict[str, Any]]] = {"one": [], "two processes": [], "two trainings": []}
 
     def in_turns() -> None:
-        for _ in range(ROUNDS):
-            for count, measured in found.items():
-                measured.append(measured_together(recipe, changes, count))
+        for _ in range(2 * ROUNDS):
+            found["one"].append(measured(recipe, changes, 1, together=True))
+            found["two processes"].append(measured(recipe, changes, 2, together=True))
+            found["two trainings"].append(measured(recipe, changes, 2, together=False))
 
     benchmark.pedantic(in_turns, rounds=1, iterations=1)
-    used = {measured["arithmetic"] for some in found.values() for measured in some}
+    batch, arithmetic = load_recipe(recipe, changes).batch, found["one"][0]["arithmetic"]
     for clock in ("wall", "cpu"):
-        one, two = (statistics.fmean(each[f"images_per_{clock}_s"] for each in some) for some in found.values())
-        benchmark.extra_info.update({f"one, {clock}": one, f"two, {clock}": two, f"ratio, {clock}": two / one})
-        columns = {name: two if name in used else 0.0 for name in ("bfloat16", "float32")}
-        _line(f"two processes, {clock}", load_recipe(recipe).batch, one, *columns.values(), two / one, wanted)
+        rates = {name: statistics.fmean(each[clock] for each in some) for name, some in found.items()}
+        benchmark.extra_info.update({f"{name}, {clock}": rate for name, rate in rates.items()})
+        one = rates.pop("one")
+        for name, rate in rates.items():
+            columns = [rate if arithmetic == column else 0.0 for column in ("bfloat16", "float32")]
+            _line(f"{name}, {clock}", batch, one, *columns, rate / one, wanted if name == "two processes" else 0.0)
