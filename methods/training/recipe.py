@@ -207,7 +207,11 @@ def _apply(data: dict[str, Any], change: str) -> None:
         place = place.setdefault(table, {})
         if not isinstance(place, dict):
             raise UsageError(f"--set {change}: {table} is no table")
-    place[last] = _toml_value(text.strip())
+    before, value = place.get(last), _toml_value(text.strip())
+    place[last] = value
+    needs = data.get("needs")
+    if isinstance(needs, list) and isinstance(value, str) and before in needs:  # another file takes its place
+        data["needs"] = list(dict.fromkeys(name for name in (value if n == before else n for n in needs) if name))
 
 
 def _toml_value(text: str) -> object:

@@ -137,3 +137,9 @@ def test_devices_are_named() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(MissingError, match="no cuda device"):
             choose_device("cuda")
+
+
+def test_a_file_that_another_takes_the_place_of_is_no_longer_needed() -> None:
+    as_shipped = load_recipe("world/styleres").needs
+    other = load_recipe("world/styleres", ['start="styleres.safetensors"', 'chosen_by=""']).needs
+    assert set(other) == set(as_shipped) - {"residual-start.safetensors", "sweep.json"} | {"styleres.safetensors"}
