@@ -48,6 +48,23 @@ class Standing:
             return found.differs
         return intervals_apart(own, theirs)
 
+    def ahead(self, column: Column, one: tuple[str, Entry], other: tuple[str, Entry]) -> bool:
+        """Whether the one can be told from the other and is better, over the images that both have where there are any:
+        a method that failed on hard images has the better mean without being better."""
+        if not self.apart(column, one, other):
+            return False
+        if (found := self.difference(column, other[0], one[0])) is not None:
+            return found.judged(column.metric.better).verdict == "better"
+        return ranking(dict((one, other)), column)[:1] == [one[0]]
+
+    def leaders(self, column: Column, entries: Mapping[str, Entry]) -> list[str]:
+        """Who has the best number, unless another is ahead of it, and who cannot be told from it, the best first."""
+        names = ranking(entries, column)
+        best = [(name, entries[name]) for name in names[:1]]
+        found = [name for name in names if not self.ahead(column, *best, (name, entries[name]))]
+        beaten = any(self.ahead(column, (name, entries[name]), *best) for name in found)
+        return found[1:] if beaten else found
+
 
 def ranking(entries: Mapping[str, Entry], column: Column) -> list[str]:
     """The names that have a number, the best first; none where neither way is better, or the run is unfinished."""

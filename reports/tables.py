@@ -252,13 +252,12 @@ def marked(rows: Sequence[Row], columns: Sequence[Column], standing: Standing) -
 
 
 def _column_marks(entries: Mapping[str, Entry], column: Column, standing: Standing) -> dict[str, Mark]:
-    names = ranking(entries, column)
-    places: tuple[Mark, ...] = ("best", "second") if len(names) > 2 else ("best",)
+    ranked = [(name, entries[name]) for name in ranking(entries, column)]
+    places: tuple[Mark, ...] = ("best", "second") if len(ranked) > 2 else ("best",)
     return {
         name: place
-        for name, place in zip(names, places, strict=False)
-        if len(names) > 1
-        and all(
-            standing.apart(column, (name, entries[name]), (other, entries[other])) for other in names if other != name
-        )
+        for at, ((name, _), place) in enumerate(zip(ranked, places, strict=False))
+        if len(ranked) > 1
+        and all(standing.ahead(column, better, ranked[at]) for better in ranked[:at])
+        and all(standing.ahead(column, ranked[at], worse) for worse in ranked[at + 1 :])
     }

@@ -79,7 +79,7 @@ def _sentence(methods: Sequence[Row], columns: Sequence[tuple[int, Column]], sta
         if entries[names[0]].n < standing.facts.smallest_marked(column.protocol):
             few.append(column.label)
             continue
-        leaders = [n for n in names if not standing.apart(column, (n, entries[n]), (names[0], entries[names[0]]))]
+        leaders = standing.leaders(column, entries)
         titles = tuple(row.title for row in methods if row.name in leaders)
         shared.setdefault(titles if len(leaders) < len(names) else (), []).append(column.label)
     open_ones = shared.pop((), [])

@@ -150,3 +150,25 @@ def test_a_direction_is_said_in_one_place() -> None:
             word = {"lower": "down", "higher": "up"}[column.better]
             assert facts(protocols={name: {}}).metric(column.metric, name).better == word
     assert facts().metric("asked_lpips", PROTOCOL).better == "down"
+
+
+def test_who_failed_on_hard_images_is_not_best_by_its_mean() -> None:
+    """WarpRes has the best mean, over the easier half; there StyleRes is better, image by image."""
+    hard = np.random.default_rng(0).normal(0.5, 0.2, 80)
+    easy = np.sort(np.argsort(hard)[40:])
+    values = {"e4e": hard, "styleres": hard + 0.02, "warpres": hard + 0.01}
+    rows = [
+        Row(f"{i}.jpg", "a", name, "b", "pose+", "c", 3.0, PROTOCOL, "d", values={"id": float(own[i])})
+        for name, own in values.items()
+        for i in (easy if name == "warpres" else range(80))
+    ]
+    pairs = Pairs(frame_of(rows), {PROTOCOL: load_protocol(PROTOCOL)})
+    means = {name: float(own[easy].mean() if name == "warpres" else own.mean()) for name, own in values.items()}
+    assert max(means, key=means.__getitem__) == "warpres"
+    cells = {
+        (name, "pose+"): {f"id@{PROTOCOL}": FakeCell(mean, mean - 0.05, mean + 0.05, 40 if name == "warpres" else 80)}
+        for name, mean in means.items()
+    }
+    table = build_tables(cells, [passes()[3]], facts(), pairs=pairs)[0]
+    assert "best" not in _marks(table).values()
+    assert table.verdicts == ("Pose: StyleRes is best in ID+.",)
