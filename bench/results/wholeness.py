@@ -139,21 +139,21 @@ def load_run(run: str | Path) -> pd.DataFrame:
 
     Its columns are those of `bench.results.frame.frame_of`. Its `attrs` have "run" (the folder), and how the rows stand
     to the plan in the run's manifest: "whole" (whether every planned result is there), "banner" (else how many are, in
-    a sentence) and "lacking" (a frame of method, pass, protocol, there and planned: a line where results lack). A run
-    that lacks results warns.
+    a sentence) and "lacking" (a list with method, pass, protocol, there and planned of each block where results lack).
+    All of them are plain, since pandas holds them against each other where frames are joined. A run that lacks results
+    warns.
 
     Raises:
         MissingError: There is no run, or its manifest is damaged.
     """
-    import pandas as pd
-
     results = load_results(Path(run))
-    lacking = [(*block, there, planned) for block, (there, planned) in results.lacking.items()]
+    names = ("method", "pass", "protocol", "there", "planned")
+    lacking = [dict(zip(names, (*block, *counts), strict=True)) for block, counts in results.lacking.items()]
     results.frame.attrs |= {
         "run": str(results.run),
         "whole": results.whole,
         "banner": results.banner,
-        "lacking": pd.DataFrame(lacking, columns=["method", "pass", "protocol", "there", "planned"]),
+        "lacking": lacking,
     }
     if not results.whole:
         warnings.warn(f"{run}: {results.banner}", stacklevel=2)

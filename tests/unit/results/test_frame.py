@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench.results.frame import ABOUT
@@ -33,6 +34,13 @@ def test_one_row_a_result_and_one_column_a_metric(run: Path) -> None:
     absent = frame[frame.failures.map(bool)]
     assert all(set(own) == {"id"} and "no face" in own["id"] for own in absent.failures)
     assert frame["id"].isna().sum() == len(absent) + len(failed)
+
+
+def test_frames_of_runs_can_be_joined(run: Path) -> None:
+    """Pandas asks whether what frames say of themselves is the same."""
+    both = pd.concat([load_run(run), load_run(run)])
+    assert len(both) == 2 * len(read_rows(run))
+    assert len(load_run(run).merge(load_run(run), on=["method", "pass", "image", "protocol"])) == len(read_rows(run))
 
 
 def test_an_unfinished_run_warns(run: Path) -> None:
