@@ -168,7 +168,7 @@ class Table:
         unfinished: The part of it that says that the run lacks results; for CSV, which has no head.
         smallest: Fewest images from which anything is marked.
         verdicts: Who leads in what, a sentence a block.
-        remarks: What must be known before its numbers are compared.
+        remarks: What must be known before its numbers are compared, each with the titles of the blocks it is about.
         compared: Whether its entries are differences to the best of their column.
     """
 
@@ -182,7 +182,7 @@ class Table:
     unfinished: str = ""
     smallest: int = 30
     verdicts: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     compared: bool = False
 
     @property

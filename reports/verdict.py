@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from reports.naming import listed
@@ -33,10 +33,12 @@ def verdicts(
     return tuple(f"{listed(titles)}: {sentence}" for sentence, titles in found.items())
 
 
-def unequal_changes(rows: Sequence[Row], columns: Sequence[Column], standing: Standing) -> tuple[str, ...]:
+def unequal_changes(
+    rows: Sequence[Row], columns: Sequence[Column], standing: Standing
+) -> Mapping[str, tuple[str, ...]]:
     """A warning for the blocks whose methods changed the attribute by different amounts: theirs is not one edit.
 
-    Before its colon stand the blocks it is about.
+    Returns the sentence with the titles of these blocks; nothing where there are none.
     """
     methods = [row for row in rows if row.kind == "method" and row.absent is None]
     found: dict[str, None] = {}
@@ -44,12 +46,8 @@ def unequal_changes(rows: Sequence[Row], columns: Sequence[Column], standing: St
         own = [(row.name, row.entries[at]) for row in methods]
         if column.metric.name == "share" and any(standing.apart(column, *both) for both in combinations(own, 2)):
             found[column.pass_name.block] = None
-    if not found:
-        return ()
-    return (
-        f"{listed([*found])}: the methods did different shares of what was asked (Share); --mode matched compares at "
-        "equal change.",
-    )
+    said = "the methods did different shares of what was asked (Share); --mode matched compares at equal change."
+    return {f"{listed([*found])}: {said}": tuple(found)} if found else {}
 
 
 def _unbeaten(

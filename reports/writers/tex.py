@@ -75,7 +75,7 @@ def _float(template: Template, table: Table, parts: Sequence[Part]) -> str:
             rows=rows,
             notes=[(order[number], table.notes[number - 1]) for number in numbers],
             order=order,
-            remarks=[remark for remark in table.remarks if edits & {*re.split(", | and ", remark.partition(":")[0])}],
+            remarks=[remark for remark, titles in table.remarks.items() if edits.intersection(titles)],
             units=units_text(column for part in parts for column in part.columns),
             failed=any(entry.failed for entry in entries),
             label="tab:" + re.sub(r"[^A-Za-z0-9]+", "-", f"{table.slug} {block.title}").strip("-").lower(),

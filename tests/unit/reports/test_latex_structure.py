@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from reports_fake_run import FakeCell, facts, manifest, passes, summaries
@@ -121,10 +122,14 @@ def test_a_float_has_a_label_of_its_own() -> None:
     assert len(found) == len({*found}) > 2 and all(re.fullmatch(r"tab:[a-z0-9-]+", label) for label in found)
 
 
-def test_a_warning_on_a_block_stands_in_its_float() -> None:
-    cells = summaries()
-    table = next(item for item in build_tables(cells, passes(), facts()) if item.remarks)
+@pytest.mark.parametrize("edit", ["pose", "lipstick_and_age"])
+def test_a_warning_on_a_block_stands_in_its_float(edit: str) -> None:
+    """Whatever an edit is called; a card of StyleCLIP's is called so."""
+    cells = {(method, name.replace("pose", edit)): own for (method, name), own in summaries().items()}
+    known = [replace(item, pass_name=item.pass_name.replace("pose", edit)) for item in passes()]
+    table = next(item for item in build_tables(cells, known, facts()) if item.remarks)
     floats = latex(table).split(r"\begin{table*}")[1:]
-    (remark,) = table.remarks
+    (titles,) = table.remarks.values()
+    assert edit.replace("_", " ").capitalize() in titles
     for block, text in zip(table.blocks, floats, strict=True):
-        assert text.count("did different shares") == (block.title in remark.partition(":")[0])
+        assert text.count("did different shares") == (block.title in titles)
