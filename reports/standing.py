@@ -59,11 +59,10 @@ class Standing:
 
     def leaders(self, column: Column, entries: Mapping[str, Entry]) -> list[str]:
         """Who has the best number, unless another is ahead of it, and who cannot be told from it, the best first."""
-        names = ranking(entries, column)
-        best = [(name, entries[name]) for name in names[:1]]
-        found = [name for name in names if not self.ahead(column, *best, (name, entries[name]))]
-        beaten = any(self.ahead(column, (name, entries[name]), *best) for name in found)
-        return found[1:] if beaten else found
+        cells = [(name, entries[name]) for name in ranking(entries, column)]
+        found = [cell for cell in cells if not self.ahead(column, cells[0], cell)]
+        beaten = any(self.ahead(column, cell, cells[0]) for cell in found)
+        return [name for name, _ in (found[1:] if beaten else found)]
 
 
 def ranking(entries: Mapping[str, Entry], column: Column) -> list[str]:
