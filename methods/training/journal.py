@@ -91,10 +91,10 @@ class Journal:
     def _forget_after(self, step: int) -> None:
         if not self._log.is_file():
             return
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        kept = [line for line in lines if _step_of(line) <= step]
-        if len(kept) < len(lines):
-            write_atomic(self._log, "".join(f"{line}\n" for line in kept))
+        text = self._log.read_text(encoding="utf-8", errors="replace")
+        kept = "".join(f"{line}\n" for line in text.splitlines() if _step_of(line) <= step)
+        if kept != text:
+            write_atomic(self._log, kept)
 
 
 def told(error: BenchError) -> int:
@@ -130,4 +130,4 @@ def _summary_writer(folder: Path, step: int) -> SummaryWriter | None:
     except ImportError:
         tell("note: no TensorBoard log; pip install 'warpres-bench[train]' (tensorboard) adds it")
         return None
-    return SummaryWriter(str(folder), purge_step=step or None)
+    return SummaryWriter(str(folder), purge_step=step + 1)  # what was logged at `step` itself stays

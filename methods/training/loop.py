@@ -110,8 +110,9 @@ class _Run:
         self.task, self.recipe, self.folder, self.context, self.stop = task, recipe, folder, context, stop
         self.main = context.processes.rank == 0
         self.key = key(recipe, context)
-        state = _fitting(load_checkpoint(folder), task, recipe, folder, self.key)
+        state = _fitting(load_checkpoint(folder), task, recipe, folder, context, self.key)
         self.progress = _restored(task, state, folder) if state else _begun(task, recipe, folder, context)
+        _check_together(self.progress.step, folder, context)
         context.processes.share_statistics(*task.modules.values())
         context.processes.broadcast(*task.modules.values())
         self.average = Average.of(task.modules, recipe.average, recipe.batch)
@@ -158,13 +159,14 @@ class _Run:
         if journal is not None:
             journal.tick()
         due = step % LOG_EVERY_STEPS == 0 or ending
-        saving = now - self.saved > SAVE_EVERY_SECONDS
+        saving = ending or now - self.saved > SAVE_EVERY_SECONDS
         if self.context.processes.count == 1:
             due = due or saving or now - self.logged > LOG_EVERY_SECONDS
         if not due:
             return
         self._log(journal)
-        if saving or ending:
+        # By one verdict: each process has its own clock, and to save they must all come.
+        if self.context.processes.any(saving, self.context.device):
             self._save()
         if self._check_due(ending) and journal is not None:
             self._check(journal)
@@ -297,11 +299,18 @@ def _begun(task: Task, recipe: Recipe, folder: Path, context: Context) -> _Progr
     return _Progress(last, legs, since=last)
 
 
-def _fitting(state: dict[str, Any] | None, task: Task, recipe: Recipe, folder: Path, now: str) -> dict[str, Any] | None:
+def _fitting(
+    state: dict[str, Any] | None, task: Task, recipe: Recipe, folder: Path, context: Context, now: str
+) -> dict[str, Any] | None:
     """A checkpoint's state, if there is one: told of where it is of another key than `now`, refused if finished."""
     if state is None:
         return None
     check_kind(state, task, folder)
+    if context.shipped is not None and not state.get("since"):
+        raise UsageError(
+            f"the training in {folder} did not begin with the shipped network",
+            "--extend --fresh begins anew from that; without --extend the training carries on",
+        )
     if state["key"] != now:
         if state["step"] >= recipe.steps:
             raise UsageError(
@@ -310,6 +319,16 @@ def _fitting(state: dict[str, Any] | None, task: Task, recipe: Recipe, folder: P
             )
         tell(f"note: {folder} was begun with other values or from other files; --fresh begins anew")
     return state
+
+
+def _check_together(step: int, folder: Path, context: Context) -> None:
+    """Raise UsageError where the processes stand at different steps."""
+    together = context.processes.total(torch.tensor(step, device=context.device))
+    if int(together) != step * context.processes.count:
+        raise UsageError(
+            f"process {context.processes.rank} stands at step {step} by {folder}, others at another one",
+            "--out must be a folder that all machines share",
+        )
 
 
 def _restored(task: Task, state: Mapping[str, Any], folder: Path) -> _Progress:

@@ -108,15 +108,17 @@ def match_layout(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load an optimiser's state from a checkpoint of any device.
+    """Load an optimiser's moments from a checkpoint of any device. Raises ValueError where the groups are others.
 
-    How it is computed (`fused`, `foreach`) stays as it is here, and moments take their parameters' memory order, for
-    the reason of `match_layout`: a checkpoint of a GPU would otherwise turn on fused steps that misread it on the CPU.
+    What the groups say stays as it is here: betas and factors of the rate are the recipe's of today, and how steps are
+    computed (`fused`, `foreach`) is this device's. Moments take their parameters' memory order, for the reason of
+    `match_layout`: a checkpoint of a GPU would otherwise turn on fused steps that misread it on the CPU.
     """
-    how = [{name: group.get(name) for name in ("fused", "foreach", "capturable")} for group in optimiser.param_groups]
-    optimiser.load_state_dict(state)
-    for group, own in zip(optimiser.param_groups, how, strict=True):
-        group.update({name: value for name, value in own.items() if name in group})
+    saved, own = state["param_groups"], optimiser.param_groups
+    if len(saved) != len(own):
+        raise ValueError(f"its optimiser has {len(saved)} parameter groups, not {len(own)}")
+    groups = [{**mine, "params": theirs["params"]} for mine, theirs in zip(own, saved, strict=True)]
+    optimiser.load_state_dict({**state, "param_groups": groups})
     for parameter, moments in optimiser.state.items():
         for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():

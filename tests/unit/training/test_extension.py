@@ -16,10 +16,12 @@ from bench.world.networks import WEIGHTS
 from methods.training import loop
 from methods.training.__main__ import main
 from methods.training.extension import shipped_network
+from methods.training.loop import train
 from methods.training.processes import Processes
 from methods.training.provenance import made_of
 from methods.training.recipe import load_recipe
 from methods.training.task import Context
+from tests.unit.training.test_loop import RECIPE, LineTask
 
 NAME = "warpres-s43"  # what it started from is not shipped
 BATCH = 4
@@ -65,6 +67,13 @@ def test_its_log_goes_on(made: Path, last: int) -> None:
     steps = [json.loads(line)["step"] for line in (made / "log.jsonl").read_text().splitlines()]
     assert steps[0] < last < steps[-1] == last + 2
     assert steps == sorted(steps)
+
+
+def test_a_training_that_began_otherwise_is_not_taken_for_an_extended_one(tmp_path: Path) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=3)
+    with pytest.raises(UsageError, match="did not begin with the shipped network") as caught:
+        train(LineTask(), RECIPE, tmp_path, Context(tmp_path, shipped=WEIGHTS / f"{NAME}.safetensors"))
+    assert "--fresh" in caught.value.next_step
 
 
 def test_only_the_first_process_writes_the_log(tmp_path: Path) -> None:

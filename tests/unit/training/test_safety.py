@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,8 @@ from methods.training import checkpoints, loop
 from methods.training.checkpoints import load_checkpoint, newest_note, save_checkpoint
 from methods.training.guard import DivergedError, Losses
 from methods.training.loop import train
+from methods.training.processes import Processes
+from methods.training.task import Context
 from tests.unit.training.test_loop import RECIPE, LineTask
 
 
@@ -94,6 +98,10 @@ def _regrouped(state: dict[str, Any]) -> None:
     state["optimisers"]["line"]["param_groups"][0]["params"] = [0]
 
 
+def _doubled(state: dict[str, Any]) -> None:
+    state["optimisers"]["line"]["param_groups"] *= 2
+
+
 def _shortened(state: dict[str, Any]) -> None:
     del state["legs"]
 
@@ -104,6 +112,7 @@ def _shortened(state: dict[str, Any]) -> None:
         (_renamed, "it has none of the modules line and the modules row, which nothing here has"),
         (_reshaped, "weight"),
         (_regrouped, "parameter group"),
+        (_doubled, "2 parameter groups, not 1"),
         (_shortened, "it has no legs"),
     ],
 )
@@ -279,6 +288,87 @@ def test_an_explosion_among_the_first_steps_is_one() -> None:
         losses.add(step, {"square": torch.tensor(value)})
     with pytest.raises(DivergedError, match=r"at step 6 the losses had grown to 1e\+20, from 3"):
         losses.take()
+
+
+@dataclass(frozen=True)
+class Agreeing(Processes):
+    """Two processes, of which the other one says what they agree on and stands `beyond` this one."""
+
+    count: int = 2
+    agreed: bool = False
+    beyond: int = 0
+
+    def any(self, flag: bool, device: torch.device) -> bool:
+        return self.agreed
+
+    def total(self, value: Tensor) -> Tensor:
+        return 2 * value + self.beyond
+
+    def broadcast(self, *modules: object) -> None: ...
+
+    def wait(self) -> None: ...
+
+    def share_statistics(self, *modules: object) -> None: ...
+
+
+def test_processes_save_by_one_verdict_and_not_by_their_own_clocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "LOG_EVERY_STEPS", 1)
+    train(LineTask(), RECIPE, tmp_path, Context(tmp_path, processes=Agreeing()), until=3)
+    assert load_checkpoint(tmp_path) is None
+
+
+def test_processes_that_see_other_checkpoints_are_told(tmp_path: Path) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=3)
+    with pytest.raises(UsageError, match="stands at step 3") as caught:
+        train(LineTask(), RECIPE, tmp_path, Context(tmp_path, processes=Agreeing(beyond=-3)))
+    assert "that all machines share" in caught.value.next_step
+
+
+def test_the_optimiser_goes_on_by_the_recipe_of_today(tmp_path: Path) -> None:
+    class Other(LineTask):
+        def __init__(self) -> None:
+            super().__init__()
+            self.optimisers["line"].param_groups[0] |= {"betas": (0.5, 0.9), "rate_factor": 0.0}
+
+    train(LineTask(), RECIPE, tmp_path, until=20)
+    slower = Other()
+    train(slower, RECIPE, tmp_path, until=21)
+    group = slower.optimisers["line"].param_groups[0]
+    assert (group["betas"], group["rate_factor"], group["lr"]) == ((0.5, 0.9), 0.0, 0.0)
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    assert state["optimisers"]["line"]["state"][0]["step"] == 21
+
+
+def test_tensorboard_keeps_what_was_logged_where_a_training_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purged: list[int] = []
+
+    class Writer:
+        def __init__(self, folder: str, purge_step: int) -> None:
+            purged.append(purge_step)
+
+        def add_scalar(self, *_: object) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    for until in (20, 30):
+        train(LineTask(), RECIPE, tmp_path, until=until)
+    train(LineTask(), RECIPE, tmp_path, until=5, fresh=True)
+    assert purged == [1, 21, 1]  # steps from these on are dropped
+
+
+def test_a_log_cut_before_the_end_of_its_last_line_goes_on_on_the_next(tmp_path: Path) -> None:
+    train(LineTask(), RECIPE, tmp_path, until=20)
+    log = tmp_path / "log.jsonl"
+    log.write_text(log.read_text().rstrip("\n"))
+    train(LineTask(), RECIPE, tmp_path, until=30)
+    assert {json.loads(line)["step"] for line in log.read_text().splitlines()} == {20, 30}
 
 
 def test_a_training_beyond_the_asked_step_was_not_out_of_time(
