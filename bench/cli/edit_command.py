@@ -20,6 +20,7 @@ from bench.cli.run_command import checkpoints
 from bench.core.arguments import whole
 from bench.core.domains import find_domain
 from bench.core.errors import ExitCode, ImageError, UsageError
+from bench.core.names import numbered
 
 if TYPE_CHECKING:
     from bench.core.contract import EditPass, Method
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     passes = _passes(config, method, single)
     swept = {name: _passes(config, method, [(name, strength) for strength in steps]) for name, steps in sweeps.items()}
     failed = 0
-    for path, name in zip(options.photographs, _folder_names(options.photographs), strict=True):
+    for path, name in zip(options.photographs, numbered([path.stem for path in options.photographs]), strict=True):
         try:
             folder = _edit_one(path, options.output / name, method, passes, swept, options, device)
         except ImageError as error:
@@ -157,15 +158,6 @@ def _passes(config: Config, method: Method, wanted: Sequence[tuple[str, float]])
             direction = load_direction(card, files, generator=generator, latent_rows=rows, method=method.name)
             loaded[name] = EditPass(name, direction, strength)
     return [replace(loaded[name], strength=strength) for name, strength in wanted]
-
-
-def _folder_names(paths: Sequence[Path]) -> list[str]:
-    """The photographs' names without suffix; one that is there already has its number behind it."""
-    names: list[str] = []
-    for path in paths:
-        taken = sum(other.stem == path.stem for other in paths[: len(names)])
-        names.append(f"{path.stem}-{taken + 1}" if taken else path.stem)
-    return names
 
 
 def _edit_one(

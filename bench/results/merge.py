@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from bench.core.errors import MissingError, UsageError
 from bench.core.machine import words
+from bench.core.names import numbered
 from bench.results.regression import check_comparable
 from bench.results.wholeness import Results
 
@@ -65,7 +66,7 @@ def parts_of(results: Sequence[Results], *, keep_both: bool = False, across: Col
             raise MissingError(fault, "run its command again: the manifest is written anew, results are kept")
     for other in results[1:]:
         _check_fit(results[0], other, across)
-    labels = _labels([str(own.manifest["run"]) for own in results])
+    labels = numbered([str(own.manifest["run"]) for own in results])
     parts = [
         Part(own, label, {name: name for name in own.manifest["methods"]})
         for own, label in zip(results, labels, strict=True)
@@ -173,11 +174,6 @@ def _check_labels(one: Manifest, two: Manifest) -> None:
             known = one["pictures"][image]["attributes"].get(label, value)
             if known != value:
                 raise UsageError(f"the label {label} of {image} is {known} and {value}", "use one table of labels")
-
-
-def _labels(names: Sequence[str]) -> list[str]:
-    """The names, numbered where one stands twice."""
-    return [name if names.count(name) == 1 else f"{name}-{names[:at].count(name) + 1}" for at, name in enumerate(names)]
 
 
 def _clash(parts: Sequence[Part], name: str) -> str:

@@ -22,7 +22,7 @@ from bench.results.features import FeatureFiles, rows_folder
 from bench.results.links import link_rows
 from bench.results.manifest import read_manifest
 from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Row, ShardWriter, scan
-from bench.run.sample_images import flow_path, sample_path
+from bench.run.sample_images import flow_path, sample_path, sampled
 
 _AT_A_TIME = 500
 
@@ -82,7 +82,7 @@ def _usable(neighbour: _Neighbour, work: Work, wanted: Collection[str]) -> list[
 
 def shown(work: Work, rows: Iterable[Row]) -> set[str]:
     """Keys of the rows whose images the grids show: the first protocol's, of the first images."""
-    images = {image.name for image in work.images[: work.grid_pictures]}
+    images = {work.images[at].name for at in sampled(work.images, work.grid_pictures)}
     first = work.evaluators[0].protocol
     return {row.key for row in rows if row.image in images and row.protocol == first and _is_kept(row)}
 

@@ -10,13 +10,19 @@ import numpy as np
 
 from bench.core.contract import EditPass, ImageRecord
 from bench.core.files import write_atomic
+from bench.core.names import kept_as
 from bench.core.observer import Observer
 from bench.results.store import TRUTH
 
 
 def sample_path(run: Path, method: str, pass_name: str, image: str) -> Path:
     """Where a run keeps an image that a method made in a pass: "pictures/warpres/smile+/2.png"."""
-    return run / "pictures" / method / pass_name / f"{Path(image.replace('/', '_')).stem}.png"
+    return run / "pictures" / method / pass_name / f"{kept_as(image)}.png"
+
+
+def sampled(images: Sequence[ImageRecord], count: int) -> frozenset[int]:
+    """Places of the first `count` images; of those that would have one name ("2.jpg" and "2.png") the first alone."""
+    return frozenset({kept_as(images[at].name): at for at in reversed(range(min(count, len(images))))}.values())
 
 
 def flow_path(image: Path) -> Path:
@@ -34,19 +40,19 @@ class SampleImages:
     def __init__(
         self, run: Path, images: Sequence[ImageRecord], count: int, observers: Sequence[Observer] = ()
     ) -> None:
-        self.run = run
-        self.images, self.count, self.observers = images, count, observers
+        self.run, self.images, self.observers = run, images, observers
+        self.sampled = sampled(images, count)
 
     def real(self, index: int, pixels: np.ndarray) -> None:
         """Keep a real image, uint8 (h, w, 3), where it is one of the first."""
-        if index < self.count:
+        if index in self.sampled:
             self._write(self._path("real", "original", index), pixels)
 
     def edited(
         self, index: int, method: str, edit: EditPass, pixels: np.ndarray, announced: Mapping[str, np.ndarray]
     ) -> None:
         """Keep an edited image, uint8 (h, w, 3), and an announced flow (2, h, w) beside it."""
-        if index >= self.count:
+        if index not in self.sampled:
             return
         path = self._path(method, edit.pass_name, index)
         self._write(path, pixels)
@@ -55,7 +61,7 @@ class SampleImages:
 
     def asked(self, index: int, edit: EditPass, pixels: np.ndarray) -> None:
         """The true edit as it was asked for, and its flow."""
-        if index >= self.count:
+        if index not in self.sampled:
             return
         path = self._path(TRUTH, edit.pass_name, index)
         self._write(path, pixels)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from bench.core.errors import ImageError, MissingError
+from bench.core.names import kept_as
 from bench.core.small_files import read_array
 from bench.data.images import decode
 
@@ -62,7 +63,7 @@ def read_images(run: Path, first: int, manifest: Mapping[str, Any] | None = None
 def _planned(path: Path, manifest: Mapping[str, Any]) -> bool:
     method, pass_name = path.parts[-3:-1]
     methods, passes = manifest.get("methods") or (), {edit["column"] for edit in manifest.get("passes") or ()}
-    names = {Path(name.replace("/", "_")).stem for name in manifest.get("pictures") or ()}
+    names = {kept_as(name) for name in manifest.get("pictures") or ()}
     if names and _name(path) not in names:
         return False
     if (method, pass_name) == INPUT:

@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from bench.core.names import kept_as
 from reports.checked import Checked
 from reports.claims import Finding
 from reports.failures import Failure
@@ -146,7 +147,14 @@ class _Shown:
 def _thumbnails(content: Content) -> Callable[[str], str]:
     """Image name -> data URI of its small copy, where the run kept it; else an empty text."""
     pictures = (content.explorer or {}).get("pictures", {})
-    return lambda name: pictures.get(f"input\t{Path(name).stem}", "")
+    # Of images that would be kept under one name, the first one was.
+    first = {kept_as(name): name for name in reversed([*(content.manifest.get("pictures") or ())])}
+
+    def thumbnail(name: str) -> str:
+        own = kept_as(name)
+        return str(pictures.get(f"input\t{own}", "")) if first.get(own, name) == name else ""
+
+    return thumbnail
 
 
 def _plot(png: bytes) -> str:

@@ -104,6 +104,22 @@ def test_failures_show_the_pictures_that_the_run_kept(tmp_path: Path) -> None:
     assert alts == [f"Input {IMAGES[0]}.jpg, where e4e failed"] and "elsewhere.jpg" in page
 
 
+def test_a_failure_shows_its_own_image_alone(tmp_path: Path) -> None:
+    """In a folder below, and where two images would be kept under one name: the first is."""
+    run = write_run(tmp_path)
+    explorer = explorer_data(read_images(run, 8), ["pose+"], facts())
+    assert explorer is not None
+    explorer["pictures"]["input\tanna_7"] = explorer["pictures"][f"input\t{IMAGES[0]}"]
+    names = [f"{IMAGES[0]}.jpg", f"{IMAGES[0]}.png", f"anna/{IMAGES[0]}.jpg", "anna/7.jpg"]
+    failed = [
+        Row(name, "a", "e4e", "b", "pose+", "c", 3.0, "p", "d", status="failed", reason="no face") for name in names
+    ]
+    known = manifest(pictures={name: {} for name in names})
+    page = render(Content([], [], [], explorer, [], collect(failed), None, facts(), known, []))
+    shown = re.findall(r'<img src="data:image/webp[^"]*" alt="Input ([^,]*),', page)
+    assert shown == [names[0], names[3]]
+
+
 def test_a_sweep_is_told_its_strengths(tmp_path: Path) -> None:
     known = facts(methods={"e4e": {"passes": {"pose+": {"strength": 2.5}, "pose-": {"strength": 2.5}}}})
     names = ["reconstruction", "pose+", "pose-", "smile-1.5"]
