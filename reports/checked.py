@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bench.results.paired import as_counted
 from bench.results.recorded import recorded_protocol
 from bench.results.store import ORIGINAL, REAL, load_features
 from bench.results.wholeness import Results, chosen
@@ -40,11 +41,12 @@ def check_rows(
         return []
     found = []
     for protocol in results.manifest.get("protocols") or {}:
-        own = results.frame[(results.frame.protocol == protocol) & (results.frame.status == "ok")]
-        if len(own):
-            numbers = recorded_protocol(results.manifest, protocol).numbers
-            claims = findings(own, facts, protocol, numbers, seconds)
-            ranked = agreements(own, passes, facts, protocol, numbers, _Features(results, own))
+        own = results.frame[results.frame.protocol == protocol]
+        if (own.status == "ok").any():
+            rules = recorded_protocol(results.manifest, protocol)
+            claims = findings(as_counted(own, {protocol: rules}), facts, protocol, rules.numbers, seconds)
+            made = own[own.status == "ok"]
+            ranked = agreements(made, passes, facts, protocol, rules.numbers, _Features(results, made))
             found.append(Checked(protocol, claims, ranked))
     return [item for item in found if item.claims or item.agreements]
 

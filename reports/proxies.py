@@ -105,7 +105,10 @@ def _of_pass(
     features: Features,
 ) -> list[Agreement]:
     methods = own.method.nunique()
-    people = sorted(image for image, count in own.image.value_counts().items() if count == methods)
+    # One face that was not found costs that person, and no proxy its place.
+    known = [name for name in (*_TRUTHS, *_PAIRS) if name in own and own.groupby("method")[name].count().all()]
+    counts = own.dropna(subset=known).image.value_counts()
+    people = sorted(counts.index[counts == methods])
     if not people:
         return []
     own = own[own.image.isin(people)].sort_values(["method", "image"])
@@ -140,7 +143,7 @@ def _of_pass(
 
 
 def _means(own: pd.DataFrame, metric: str, draws: np.ndarray) -> np.ndarray | None:
-    """(1 + resamples, methods): means over all people, then over each draw of them; None where a value is missing."""
+    """(1 + resamples, methods): means over all people, then each draw of them; None where a method has no values."""
     if metric not in own or own[metric].isna().any():
         return None
     values = own.pivot(index="method", columns="image", values=metric).to_numpy()

@@ -93,7 +93,7 @@ class Pairs:
 
     def __init__(self, frame: pd.DataFrame, rules: Mapping[str, ProtocolFile]) -> None:
         self.rules = rules
-        counted = _as_counted(frame[frame.protocol.isin(list(rules))], rules)
+        counted = as_counted(frame[frame.protocol.isin(list(rules))], rules)
         blocks = counted.set_index("image").sort_index().groupby(["pass", "protocol", "method"])[metrics_of(frame)]
         self._values = {(*block, metric): own[metric].dropna() for block, own in blocks for metric in own}
         self._found: dict[tuple[str, str, str, str], Difference | None] = {}
@@ -129,7 +129,7 @@ class Pairs:
                 yield found.judged(better(column))
 
 
-def _as_counted(frame: pd.DataFrame, rules: Mapping[str, ProtocolFile]) -> pd.DataFrame:
+def as_counted(frame: pd.DataFrame, rules: Mapping[str, ProtocolFile]) -> pd.DataFrame:
     """The frame with a 0 for each failure that its mean counts as one."""
     found = frame.copy()
     for name, protocol in rules.items():

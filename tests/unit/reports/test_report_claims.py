@@ -160,6 +160,19 @@ def test_a_proxy_that_ranks_as_the_truth_does_is_told_from_one_that_does_not(
     assert agreements(frame_of(few), [turn], facts(), PROTOCOL, NUMBERS, Without()) == []
 
 
+def test_a_face_that_was_not_found_costs_a_person_and_no_proxy() -> None:
+    turn = EditPass("pose+", None, 3.0)
+    own = _ranked((0.1, 0.2, 0.3, 0.4, 0.5), [turn])
+    lacking = next(at for at, item in enumerate(own) if item.method == "m2")
+    kept = {name: value for name, value in own[lacking].values.items() if name != "id"}
+    own[lacking] = replace(own[lacking], values=kept, failures={"id": "no face"})
+    (finding,) = agreements(frame_of(own), [turn], facts(), PROTOCOL, NUMBERS, Without())
+    assert (finding.people, finding.verdict) == (59, "tells the order")
+    # A method without any value takes the proxy with it.
+    none = [replace(item, values={"asked_lpips": 0.1}) if item.method == "m2" else item for item in own]
+    assert agreements(frame_of(none), [turn], facts(), PROTOCOL, NUMBERS, Without()) == []
+
+
 def test_a_frechet_distance_is_ranked_by_its_features() -> None:
     turn = EditPass("pose+", None, 3.0)
     random = np.random.default_rng(0)
@@ -195,3 +208,23 @@ def test_nothing_is_tested_on_filled_weights() -> None:
     run = results(Path("nowhere"), {"protocols": {PROTOCOL: {}}, "pictures": {}}, own)
     assert check_rows(run, [], FACTS, None)
     assert check_rows(run, [], Facts(filled=("all networks",)), None) == []
+
+
+def test_a_claim_counts_a_failure_as_its_protocol_does() -> None:
+    """Identity under standard-1 is 0 where no face was found: who fails on a third keeps identity worse."""
+
+    def own(method: str, lead: float, broken: int) -> list[Row]:
+        blank = Row("", "aa", method, "bb", "pose+", "cc", 3.0, "standard-1", "dd")
+        return [
+            replace(blank, image=f"{i}.jpg", status="failed", reason="no face")
+            if i < broken
+            else replace(blank, image=f"{i}.jpg", values={"id": 0.7 + lead + hard(i)})
+            for i in range(60)
+        ]
+
+    manifest = {"protocols": {"standard-1": {}}, "pictures": {}}
+    for broken, verdict in ((0, "holds"), (20, "does not hold")):
+        run = results(Path("nowhere"), manifest, [*own("styleres", 0, 0), *own("warpres", 0.01, broken)])
+        (checked,) = check_rows(run, [], facts(), None)
+        finding = said(checked.claims, "keeps identity better")
+        assert (finding.verdict, finding.n) == (verdict, 60)
