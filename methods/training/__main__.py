@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from time import monotonic
 
 import torch
 
@@ -46,13 +47,14 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of a training run."""
+    began = monotonic()
     args = _parser().parse_args(argv)
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(args.threads or 1)
     keep_pages()
     try:
         check_folder(args.out, "--out")
         group = not args.recipe.endswith(".toml") and "/" not in args.recipe
-        return _chain(args) if group else _train(args)
+        return _chain(args) if group else _train(args, began)
     except BenchError as error:
         return told(error)
     except (MemoryError, RuntimeError) as error:
@@ -83,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "that of a checkpoint",
     )
     parser.add_argument(
-        "--threads", type=whole(1, 1024), default=1, help="threads of a process (default 1: a process a core)"
+        "--threads", type=whole(1, 1024), help="threads of one recipe's process (default 1: a process a core)"
     )
     parser.add_argument("--until", type=whole(1), metavar="STEP", help="stop after this step; the next run carries on")
     parser.add_argument("--deadline", type=number(0, 1e9), metavar="SECONDS", help="save and stop after so long")
@@ -108,8 +110,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chain(args: argparse.Namespace) -> int:
-    if args.set or args.until or args.fresh or args.extend or args.data or args.arithmetic != "auto":
-        raise UsageError("--set, --until, --fresh, --extend, --data and --arithmetic are for one recipe, not a group")
+    if args.set or args.until or args.fresh or args.extend or args.data or args.threads or args.arithmetic != "auto":
+        raise UsageError(
+            "--set, --until, --fresh, --extend, --data, --threads and --arithmetic are for one recipe, not a group"
+        )
     budget, budgets = _budgets(args.budget)
     chain = Chain.of(args.recipe, budgets, budget)
     wanted = chain.to_make(args.out, args.only, args.recipe)
@@ -137,7 +141,7 @@ def _budgets(texts: Sequence[str]) -> tuple[float, dict[str, float]]:
     return factors.pop("", 1.0), factors
 
 
-def _train(args: argparse.Namespace) -> int:
+def _train(args: argparse.Namespace, began: float) -> int:
     if args.only or args.jobs or args.list:
         raise UsageError("--only, --jobs and --list are for a group of recipes", "python -m methods.training world ...")
     recipe = chosen_recipe(args.recipe, args.out, args.set)
@@ -166,7 +170,9 @@ def _train(args: argparse.Namespace) -> int:
         with explain_write_errors(args.out, "--out"):
             task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, context)
         folder = args.out / recipe.name
-        ended = train(task, recipe, folder, context, until=args.until, deadline=args.deadline, fresh=args.fresh)
+        # What was loaded and drawn for the first step has taken some of the time.
+        left = None if args.deadline is None else max(0.0, args.deadline - (monotonic() - began))
+        ended = train(task, recipe, folder, context, until=args.until, deadline=left, fresh=args.fresh)
     finally:
         processes.leave()
     return int(ExitCode.INTERRUPTED if ended.signalled and not ended.finished else ExitCode.OK)

@@ -29,3 +29,12 @@ def check_groups(images: int) -> None:
             f"the discriminator compares images in groups of 4, which a batch of {images} (in each process) has not",
             "--set batch=N, a multiple of 4 in each process, or fewer than 4",
         )
+
+
+def check_warm_up(name: str, first: int, steps: int) -> None:
+    """Raise UsageError where the first steps, which train something else (the option `name`), are all that there are.
+
+    `steps` may be few by `--budget`.
+    """
+    if first >= steps:
+        raise UsageError(f"{name} = {first} leaves nothing of {steps} steps", f"more steps, or --set {name}=N")

@@ -116,7 +116,7 @@ class InversionTask(Task, ABC):
     def learn(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One step down the sum of some losses, a scalar each; gives them back detached."""
         self.optimisers["model"].zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
+        losses.total(parts).backward()
         self.update()
         return {name: value.detach() for name, value in parts.items()}
 

@@ -5,13 +5,14 @@ Norms are means over all elements (squares for L2, absolute values for L1), as t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.core.errors import UsageError
 from bench.world.networks import WorldNet
 
 
@@ -29,6 +30,13 @@ class Critics:
     def embed(self, images: Tensor) -> Tensor:
         """Unit embeddings (N, E) of images float32 (N, 3, 64, 64) in [-1, 1]."""
         return F.normalize(self.embedder(images), dim=1)
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of a step's weighted losses, a scalar each. Raises UsageError where there is none."""
+    if not terms:
+        raise UsageError("in this step no loss has a weight", "--set weights.l2=1, or another one")
+    return torch.stack(list(terms.values())).sum()
 
 
 def pixel_loss(made: Tensor, real: Tensor) -> Tensor:

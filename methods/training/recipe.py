@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -27,6 +28,16 @@ RECIPES = Path(__file__).parent / "recipes"
 TASKS = Path(__file__).parent / "tasks"
 # What a recipe says about its place among others, not about the training itself.
 _PLACE = ("name", "output", "also", "needs", "chosen_by", "seeds", "keep", "intermediate", "options", "digest")
+
+# What a training keeps in its folder beside what it makes.
+_TRAININGS_OWN = (
+    "log.jsonl",
+    "output.log",
+    "lock",
+    "samples",
+    "tensorboard",
+    *(f"checkpoint-{which}.{ending}" for which in (0, 1) for ending in ("pt", "json")),
+)
 
 
 @dataclass(frozen=True)
@@ -97,10 +108,11 @@ class Recipe:
         return rate
 
     def with_seed(self, seed: int) -> Recipe:
-        """The same training with another seed, under its own name and output."""
-        stem, dot, ending = self.output.rpartition(".")
-        changed = replace(self, name=f"{self.name}-s{seed}", seed=seed, seeds=(), output=f"{stem}-s{seed}{dot}{ending}")
-        return _with_digest(changed)
+        """The same training with another seed, under its own name and with files of its own."""
+        output, *also = (f"{Path(file).stem}-s{seed}{Path(file).suffix}" for file in (self.output, *self.also))
+        return _with_digest(
+            replace(self, name=f"{self.name}-s{seed}", seed=seed, seeds=(), output=output, also=tuple(also))
+        )
 
     def scaled(self, budget: float) -> Recipe:
         """The same training with `budget` times the steps (at least one)."""
@@ -131,7 +143,11 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
         raise MissingError(f"no recipe file {path}", f"shipped recipes: {RECIPES}")
     data = read_toml(path)
     for change in changes:
+        if seed is not None and change.partition("=")[0].strip() == "seed":
+            raise UsageError(f"--set {change}: the seed of {name} is in its name", f"--set is for {path.stem} itself")
         _apply(data, change)
+    if seed is not None:
+        data["seed"] = seed  # held against its bounds with the others
     recipe = recipe_of(data, str(path))
     return recipe if seed is None else recipe.with_seed(seed)
 
@@ -157,7 +173,7 @@ def _check_names(recipe: Recipe, where: str) -> None:
     for part in recipe.name.split("/"):
         check_name(part, f"{where}: name")
     for file in (recipe.output, *recipe.also):
-        check_name(file, f"{where}: the file", ("log.jsonl", "output.log", "lock", "samples", "tensorboard"))
+        check_name(file, f"{where}: the file", _TRAININGS_OWN)
     if twice := sorted({seed for seed in recipe.seeds if recipe.seeds.count(seed) > 1}):
         raise UsageError(f"{where}: seeds has {twice[0]} twice")
 
@@ -188,9 +204,9 @@ def _find(name: str) -> tuple[Path, int | None]:
     if name.endswith(".toml"):
         return Path(name), None
     shipped = shipped_recipes()
-    stem, dash, seed = name.rpartition("-s")
-    if name not in shipped and dash and stem in shipped and seed.isdigit():
-        return shipped[stem], int(seed)
+    further = re.fullmatch(r"(.+)-s([0-9]{1,12})", name)
+    if name not in shipped and further and further[1] in shipped:
+        return shipped[further[1]], int(further[2])
     if name not in shipped:
         raise unknown_name("recipe", name, list(shipped))
     return shipped[name], None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from bench.core.errors import UsageError
 from bench.core.schema import Bounds
+from bench.world.splits import SPLITS
 from methods.training.bases import BaseName
 from methods.training.bounds import Count, Factor, Share, Weight, check_alpha
 
@@ -77,9 +79,21 @@ class Options:
     discriminator_rate_factor: Factor = 0.5
     flow_rate_factor: Factor = 1.0
     clip: Weight = 5.0
-    figures: Annotated[int, Bounds(4)] = 48
+    figures: Annotated[int, Bounds(4, SPLITS["val"][0])] = 48
     weights: Weights = field(default_factory=Weights)
     cycle: CycleWeights = field(default_factory=CycleWeights)
 
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
+        flow_loss = self.weights.flow > 0 or self.weights.flow_moving > 0
+        if self.model == "styleres" and (
+            flow_loss or self.flow_start or self.flow_source == "pictures" or self.train == "flow"
+        ):
+            raise UsageError("model = styleres has no flow", 'model = "warpres", or nothing that is of the flow')
+        if self.flow_source == "pictures" and (flow_loss or not self.flow_start or self.train == "flow"):
+            raise UsageError(
+                "flow_source = pictures takes a teacher's flow as it is: there is no flow loss",
+                'flow_start = "teacher.safetensors", weights.flow = 0 and weights.flow_moving = 0',
+            )
+        if self.train == "flow" and not flow_loss:
+            raise UsageError("train = flow learns by weights.flow and weights.flow_moving, and both are 0", "set one")

@@ -135,7 +135,7 @@ class FitTask(Task):
         with self.context.exactly():
             parts = self._losses(made, real, perceptual=step >= self.half_steps)
         self.optimisers["generator"].zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
+        losses.total(parts).backward()
         match_layout(self.generator.parameters())
         self.context.processes.average(self.generator)
         self.optimisers["generator"].step()

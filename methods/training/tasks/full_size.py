@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from bench.core.schema import from_table
 from methods.training import losses
-from methods.training.bounds import check_groups
+from methods.training.bounds import check_groups, check_warm_up
 from methods.training.full_size import judging
 from methods.training.full_size.images import TrainingImages
 from methods.training.full_size.networks import Networks, find_files, load_networks
@@ -38,6 +38,7 @@ def build(recipe: Recipe, context: Context) -> FullSizeTask:
     """The task with everything loaded. Raises one MissingError that lists all files and images that are not here."""
     options = from_table(Options, recipe.options, recipe.name)
     check_groups(context.processes.size_of_part(recipe.batch))
+    check_warm_up("adapter_warm_up", options.warm_up_steps, recipe.steps)
     files = find_files(options, context.data, f"python -m methods.training {recipe.name}")
     assert context.data is not None
     networks = load_networks(options, files, context.device)
@@ -199,7 +200,7 @@ class FullSizeTask(Task):
         """The adapters alone learn VGG's features: a released flow head makes nothing of random ones."""
         terms = self.passes.adapter_losses(codes, edit)
         self.optimisers["adapters"].zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        losses.total(terms).backward()
         self.context.processes.average(self.model)
         self.optimisers["adapters"].step()
         if self._settling(step):
@@ -254,7 +255,9 @@ class FullSizeTask(Task):
 
     def check(self) -> Mapping[str, float]:
         """Figures on the held-out images (`judging.figures`)."""
-        return judging.figures(self._passes_in_eval(), self.images, self.context.device, self.recipe.batch)
+        # No more images at once than a step has here.
+        part = self.context.processes.size_of_part(self.recipe.batch)
+        return judging.figures(self._passes_in_eval(), self.images, self.context.device, part)
 
     def samples(self) -> Mapping[str, Tensor]:
         """Grids of held-out images (`judging.samples`)."""

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, take
+from bench.core.errors import UsageError
 from bench.core.schema import from_table
 from bench.world.render import render
 from bench.world.scene import scene_of_latent
 from methods.nets.stylegan2 import Discriminator
 from methods.training import losses
-from methods.training.bounds import CountOrNone, Factor, Share, Weight, check_groups
+from methods.training.bounds import CountOrNone, Factor, Share, Weight, check_groups, check_warm_up
 from methods.training.frozen import FastDiscriminator
 from methods.training.frozen.copies import match_layout
 from methods.training.grids import grid
@@ -58,6 +59,8 @@ class Options:
 def build(recipe: Recipe, context: Context) -> GanTask:
     """The adversarial stage of the world's generator. Raises UsageError for an option that `Options` does not have."""
     check_groups(context.processes.size_of_part(recipe.batch))
+    if len(recipe.also) != 1:
+        raise UsageError(f"{recipe.name} writes one file beside its generator", 'also = ["discriminator.safetensors"]')
     return GanTask(recipe, from_table(Options, recipe.options, recipe.name), context)
 
 
@@ -66,6 +69,8 @@ class GanTask(Task):
 
     def __init__(self, recipe: Recipe, options: Options, context: Context) -> None:
         self.recipe, self.options, self.context = recipe, options, context
+        check_warm_up("discriminator_head_start", options.discriminator_head_start, recipe.steps)
+        self.anchored = context.processes.size_of_part(min(options.anchored, recipe.batch), "the anchored part")
         fitted = state_dict_of(read_checkpoint(find("generator-fit.safetensors", context.runs)))
         self.generator, self.average = (new_generator().to(context.device) for _ in range(2))
         for network in (self.generator, self.average):
@@ -132,7 +137,7 @@ class GanTask(Task):
         if step < options.discriminator_head_start:
             return shown
         parts = self._generator_losses(z, random)
-        self._update("generator", self.generator, torch.stack(list(parts.values())).sum())
+        self._update("generator", self.generator, losses.total(parts))
         follow(self.average, self.generator, 0.99)
         return shown | {name: value.detach() for name, value in parts.items()}
 
@@ -144,10 +149,11 @@ class GanTask(Task):
             adversarial = losses.generator_adversarial(self.fast_discriminator(made))
             self.discriminator.requires_grad_(True)
             parts["adversarial"] = options.adversarial * adversarial.mean()
-        if anchored := options.anchored // self.context.processes.count:
+        if self.anchored:
+            held = z[: self.anchored]
             with self.context.exactly():
-                codes = self.generator.broadcast(self.generator.mapping(z[:anchored].to(self.context.device)))
-            parts["fit"] = image_loss(draw(self.generator, codes), self._drawn(z[:anchored]))
+                codes = self.generator.broadcast(self.generator.mapping(held.to(self.context.device)))
+            parts["fit"] = image_loss(draw(self.generator, codes), self._drawn(held))
         return parts
 
     def _update(self, name: str, module: nn.Module, loss: Tensor) -> None:
@@ -179,7 +185,7 @@ class GanTask(Task):
         """Two files: the averaged generator with its mean w at `path`, beside it the discriminator."""
         tensors = prefixed({"decoder.": self.average}) | {"latent_avg": self.average.mean_latent(20_000)}
         write_part(path, "generator", self.average.config, tensors, provenance, self.check())
-        critic = path.with_name("discriminator.safetensors")
+        critic = path.with_name(self.recipe.also[0])
         write_part(
             critic, "discriminator", DISCRIMINATOR, prefixed({"discriminator.": self.discriminator}), provenance, {}
         )

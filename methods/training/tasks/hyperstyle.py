@@ -20,7 +20,7 @@ from bench.core.checkpoint import load_strict, read_checkpoint, state_dict_of, t
 from bench.core.schema import from_table
 from methods.hyperstyle.adapter import HyperStyle
 from methods.hyperstyle.network import HyperNet, OwnBlock, WEncoder
-from methods.training import world_baselines
+from methods.training import losses, world_baselines
 from methods.training.bounds import Count, Weight
 from methods.training.inversion import CANVAS, EncoderMethod, InversionTask, Weights
 from methods.training.recipe import Recipe
@@ -82,7 +82,7 @@ class HyperStyleTask(InversionTask):
             rgb = self.plain.advance(None, codes, offsets=offsets).rgb
             assert rgb is not None
             parts = self.reconstruction(rgb.float(), real)
-            torch.stack(list(parts.values())).sum().backward()
+            losses.total(parts).backward()
             offsets, image = {layer: offset.detach() for layer, offset in offsets.items()}, rgb.detach().float()
             for name, value in parts.items():
                 shown[name] = shown.get(name, 0) + value.detach() / self.options.iterations

@@ -21,6 +21,7 @@ from bench.world.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networ
 from bench.world.render import IMAGE_SIZE, render
 from bench.world.scene import DETAIL_FIELDS, FIELDS, SWITCHES, Scene, other_photo, sample_people
 from methods.training.frozen.copies import match_layout
+from methods.training.losses import total
 from methods.training.optimisers import fastest
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
@@ -129,7 +130,7 @@ class JudgesTask(Task):
         with self.context.exactly():
             losses = self._losses(found, scene)
         self.optimisers["all"].zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
+        total(losses).backward()
         for module in self.modules.values():
             match_layout(module.parameters())
         self.context.processes.average(*self.modules.values())

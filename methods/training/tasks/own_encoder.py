@@ -114,7 +114,7 @@ class OwnEncoderTask(Task):
         else:
             codes, parts = self._invert(self._real(step, mirrored))
         self.optimisers["encoder"].zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
+        losses.total(parts).backward()
         processes.average(self.encoder)
         self.optimisers["encoder"].step()
         shown = {name: value.detach() for name, value in parts.items()}

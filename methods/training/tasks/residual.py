@@ -194,7 +194,7 @@ class ResidualTask(Task):
     def _update(self, terms: Mapping[str, Tensor]) -> None:
         optimiser = self.optimisers["model"]
         optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        losses.total(terms).backward()
         if self.options.train == "all":
             self.passes.push()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]

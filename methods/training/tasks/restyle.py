@@ -21,7 +21,7 @@ from methods.nets.pyramid import Wiring
 from methods.psp.adapter import PyramidMethod
 from methods.restyle.adapter import Restyle
 from methods.restyle.network import restyle_encoder
-from methods.training import world_baselines
+from methods.training import losses, world_baselines
 from methods.training.bounds import Count, Share
 from methods.training.codes_critic import CodesCritic
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
@@ -87,7 +87,7 @@ class RestyleTask(InversionTask):
             codes = codes + self._joined(change, step)
             made = self.generate(codes)
             parts = self.reconstruction(made, real) | self._codes_losses(codes)
-            torch.stack(list(parts.values())).sum().backward()
+            losses.total(parts).backward()
             codes, image = codes.detach(), made.detach()
             for name, value in parts.items():
                 shown[name] = shown.get(name, 0) + value.detach() / self.options.iterations

@@ -18,11 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.core.errors import UsageError
 from bench.core.schema import from_table
 from bench.world.render import IMAGE_SIZE, View, render
 from bench.world.scene import FACE_FIELDS, Scene
 from bench.world.truth import STILL, TrueFlow, edited, layers, true_flow
 from methods.nets.flow.network import FlowNet, normalise
+from methods.training import losses
 from methods.training.bounds import Share, Weight
 from methods.training.edit_figures import LEAST_MOVE, flow_figures, full_size
 from methods.training.frozen import match_layout, quicken
@@ -58,6 +60,13 @@ class Options:
     both: Share = 0.15
     moving: Weight = 0.3
     least_move: Weight = 0.4
+
+    def __post_init__(self) -> None:
+        whole = sum(getattr(self, kind) for kind in KINDS)
+        if abs(whole - 1) > 1e-6:
+            raise UsageError(
+                f"{' + '.join(KINDS)} is {whole:g}, but they are shares of all pairs", "make them sum to 1"
+            )
 
     def counts(self, pairs: int) -> dict[str, int]:
         """How many of `pairs` are of which kind; what rounding leaves goes to the last."""
@@ -146,7 +155,7 @@ class TeacherTask(Task):
         smiles = self.context.processes.part(smiles).to(self.context.device)
         terms = self._terms(source, target, smiles)
         self.optimisers["network"].zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        losses.total(terms).backward()
         match_layout(self.network.parameters())
         self.context.processes.average(self.network)
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)

@@ -11,6 +11,7 @@ import pytest
 
 from bench.core.errors import ExitCode
 from methods.training.__main__ import main
+from methods.training.loop import Ended
 from methods.training.provenance import made_of
 from methods.training.world import maker_of
 
@@ -63,6 +64,10 @@ def test_a_group_takes_what_is_there(runs: Path, capsys: pytest.CaptureFixture[s
         (["faces"], ExitCode.USAGE, "python -m methods.training faces/pretrained-flow --data"),
         (["world/e4e", "--list"], ExitCode.USAGE, "for a group of recipes"),
         (["world", "--set", "batch=4"], ExitCode.USAGE, "for one recipe"),
+        (["world", "--threads", "2"], ExitCode.USAGE, "--threads and --arithmetic are for one recipe"),
+        (["world/generator", "--budget", "0.3"], ExitCode.USAGE, "discriminator_head_start = 80 leaves nothing of 60"),
+        (["world/generator", "--set", "also=[]"], ExitCode.USAGE, "one file beside its generator"),
+        (["faces/warpres", "--budget", "0.02", "--data", "."], ExitCode.USAGE, "adapter_warm_up = 1000 leaves nothing"),
         (["world", "--only", "e4f"], ExitCode.USAGE, "unknown recipe"),
         (["world", "--budget", "none"], ExitCode.USAGE, "no number above 0"),
         (["world", "--budget", "inf"], ExitCode.USAGE, "no number above 0"),
@@ -114,6 +119,21 @@ def test_memory_that_is_used_up_is_told(
     monkeypatch.setattr("methods.training.tasks.encoder.build", build)
     assert main(["world/e4e", *SMALL, "--out", str(tmp_path)]) == ExitCode.MISSING
     assert "--set batch" in capsys.readouterr().err
+
+
+def test_a_deadline_counts_from_the_start_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    clock = iter([100.0, 107.0])
+
+    def train(*_: object, deadline: float, **others: object) -> Ended:
+        given.append(deadline)
+        return Ended(0, finished=False)
+
+    monkeypatch.setattr("methods.training.__main__.monotonic", lambda: next(clock))
+    monkeypatch.setattr("methods.training.__main__.train", train)
+    monkeypatch.setattr("methods.training.tasks.encoder.build", lambda *_: None)
+    assert main(["world/e4e", *SMALL, "--out", str(tmp_path), "--deadline", "10"]) == ExitCode.OK
+    assert given == [3.0]
 
 
 def test_a_full_disk_is_told_before_images_are_drawn(

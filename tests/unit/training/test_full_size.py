@@ -119,6 +119,16 @@ def stepped(task: FullSizeTask, step: int = 0) -> dict[str, float]:
     return {name: float(v) for name, v in task.step(step, torch.Generator().manual_seed(step + SEED)).items()}
 
 
+def test_a_check_takes_no_more_images_at_once_than_a_step(
+    base: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr("methods.training.full_size.judging.figures", lambda *given: taken.append(given[-1]))
+    context = Context(tmp_path, data=photographs(tmp_path / "data"), processes=Processes(0, 2))
+    small_task(base, options("styleres"), recipe(), context).check()
+    assert taken == [2]  # of a batch of four
+
+
 @pytest.mark.parametrize("model", ["styleres", "warpres"])
 def test_gradients_reach_what_is_trained_and_nothing_else(model: str, make: Callable[..., FullSizeTask]) -> None:
     task = make(options(model))

@@ -56,6 +56,7 @@ def test_a_batch_that_cannot_be_divided_is_refused() -> None:
     [
         ("world/styleres", (*START, "batch=16", "edited=0.2"), "an edited part of the batch of 3"),
         ("world/featurestyle", ("batch=6",), "half a batch of 3"),
+        ("world/generator", ("anchored=5",), "the anchored part of 5"),
     ],
 )
 def test_a_part_of_a_batch_that_cannot_be_divided_is_refused_before_the_first_step(

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from bench.core.errors import MissingError, UsageError
+from methods.training.loop import train
 from methods.training.recipe import load_recipe
 from methods.training.task import choose_device
+from tests.unit.training.test_loop import RECIPE, LineTask
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,14 @@ def test_unknown_keys_and_wrong_values_are_refused(change: str, said: str) -> No
         ("world/styleres", "r1_every=0", "at least 1"),
         ("world/styleres", "alpha=[0.5, 0.4]", "is no range"),
         ("world/styleres", "figures=0", "at least 4"),
+        ("world/styleres", "figures=501", "at most 500"),
+        ("world/styleres", "weights.flow=1", "model = styleres has no flow"),
+        ("world/styleres", "train=flow", "model = styleres has no flow"),
+        ("world/styleres", "flow_start=teacher.safetensors", "model = styleres has no flow"),
+        ("world/warpres-pretrained-flow", "weights.flow=1", "there is no flow loss"),
+        ("world/warpres-pretrained-flow", "flow_start=''", "a teacher's flow as it is"),
+        ("world/warpres-without-flow-loss", "train=flow", "both are 0"),
+        ("world/teacher", "both=0.5", "is 1.35, but they are shares"),
         ("world/generator", "mixing=2", "at most 1"),
         ("world/teacher", "moving=-1", "at least 0"),
         ("world/restyle", "iterations=0", "at least 1"),
@@ -127,6 +137,32 @@ def test_the_digest_is_that_of_the_values(tmp_path: Path) -> None:
 def test_a_further_seed_has_its_own_name_and_output() -> None:
     recipe = load_recipe("world/e4e-s7")
     assert (recipe.seed, recipe.name, recipe.output) == (7, "world/e4e-s7", "e4e-s7.safetensors")
+
+
+@pytest.mark.parametrize("number", ["99999999999", "9" * 5000, "²"])
+def test_a_further_seed_is_a_number_that_a_seed_may_be(number: str) -> None:
+    with pytest.raises(UsageError, match=r"at most|unknown recipe"):
+        load_recipe(f"world/e4e-s{number}")
+
+
+def test_a_further_seed_is_given_by_the_name_alone() -> None:
+    with pytest.raises(UsageError, match="seed of world/e4e-s7 is in its name"):
+        load_recipe("world/e4e-s7", ["seed=8"])
+
+
+def test_a_further_seed_writes_none_of_the_first_one_s_files() -> None:
+    recipe = load_recipe("world/generator-s7")
+    assert (recipe.output, recipe.also) == ("generator-s7.safetensors", ("discriminator-s7.safetensors",))
+
+
+def test_no_output_takes_the_place_of_what_a_training_keeps(tmp_path: Path) -> None:
+    for until in (1, 2):
+        train(LineTask(), RECIPE, tmp_path, until=until)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert {"checkpoint-0.pt", "checkpoint-1.json", "log.jsonl", "lock"} <= kept
+    for name in kept:
+        with pytest.raises(UsageError, match="means something else"):
+            load_recipe("world/e4e", [f"output={name}"])
 
 
 def test_devices_are_named() -> None:

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from bench.core.checkpoint import read_checkpoint, state_dict_of
-from bench.core.errors import MissingError
+from bench.core.errors import MissingError, UsageError
 from bench.world.networks import WEIGHTS
 from methods.registry import load_method
 from methods.training.recipe import load_recipe
@@ -62,7 +62,7 @@ def test_the_start_sees_no_edit_and_no_critic_it_does_not_need(runs: Path) -> No
 
 @pytest.mark.parametrize("recipe", ["world/styleres", "world/warpres-paper"])
 def test_a_step_has_the_terms_of_its_recipe(runs: Path, recipe: str) -> None:
-    task = task_of(runs, recipe, 'flow_start="teacher.safetensors"')
+    task = task_of(runs, recipe, *(['flow_start="teacher.safetensors"'] if "warpres" in recipe else []))
     before = weights_of(task)
     first = {name for name in stepped(task, [0]) if "/" not in name}
     paper = {"l2", "perceptual", "identity", "regulariser", "adversarial", "cycle_perceptual", "cycle_identity"}
@@ -133,6 +133,12 @@ def test_half_precision_gradients_point_where_float32_points(runs: Path) -> None
         stepped(task)
         gradients.append(torch.cat([p.grad.flatten() for p in task.model.parameters() if p.grad is not None]))
     assert float(torch.nn.functional.cosine_similarity(*gradients, dim=0)) >= 0.995
+
+
+def test_a_step_without_any_loss_is_told(runs: Path) -> None:
+    zero = ("weights.l2=0", "weights.perceptual=0", "weights.regulariser=0")
+    with pytest.raises(UsageError, match="no loss has a weight"):
+        stepped(task_of(runs, "world/residual-start", *zero))
 
 
 def test_what_is_measured_and_written(runs: Path, tmp_path: Path) -> None:
