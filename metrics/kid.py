@@ -8,9 +8,11 @@ and subsets are rows and columns of it, which is exact and saves most of the tim
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+
+from bench.core.schema import Bounds
 
 from .columns import Estimate, Influences, Resources, Undefined, kind
 
@@ -104,9 +106,9 @@ class Kid:
 
     features: str
     kernel: Literal["cubic"] = "cubic"
-    subsets: int = 100
-    subset_size: int = 1000
-    seed: int = 2020
+    subsets: Annotated[int, Bounds(0, 10**5)] = 100
+    subset_size: Annotated[int, Bounds(2)] = 1000
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 2020
 
     def needs(self) -> tuple[str, ...]:
         """Nothing of its own: features are shared."""

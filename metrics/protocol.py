@@ -14,19 +14,22 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from bench.core.arguments import LARGEST_SEED
 from bench.core.contract import Domain
 from bench.core.domains import domains, find_domain
 from bench.core.errors import UsageError, unknown_name
-from bench.core.evaluator import InputSource
-from bench.core.schema import from_table, read_toml
+from bench.core.evaluator import ABOUT, InputSource
+from bench.core.schema import Bounds, from_table, read_toml
 
 from .columns import PairKind, SetKind, known_kinds
 
 FOLDER = Path(__file__).parent / "protocols"
 # Kinds of column that mean nothing where a domain has no identity.
 _IDENTITY = ("identity", "world_identity")
+# Of a kept image, in pixels.
+Side = Annotated[int, Bounds(1, 1 << 14)]
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,10 @@ class ImageRules:
 
     input: InputSource
     resize: Literal["pil_bicubic", "tensor_bilinear", "nearest"]
-    sizes: Mapping[Domain, tuple[int, int]]
+    sizes: Mapping[Domain, tuple[Side, Side]]
     storage: Literal["jpeg", "memory"]
     uint8: Literal["truncate", "round"]
-    jpeg_quality: int = 75
+    jpeg_quality: Annotated[int, Bounds(1, 100)] = 75
 
     def size(self, domain: Domain) -> tuple[int, int]:
         """(height, width) images of `domain` are kept at."""
@@ -86,12 +89,12 @@ class Bootstrap:
     """
 
     pictures: Literal["all"] = "all"
-    smallest_set: int = 2
-    smallest_unpaired_set: int = 2
-    smallest_marked: int = 30
-    confidence: float = 0.95
-    resamples: int = 2000
-    seed: int = 2020
+    smallest_set: Annotated[int, Bounds(2)] = 2
+    smallest_unpaired_set: Annotated[int, Bounds(2)] = 2
+    smallest_marked: Annotated[int, Bounds(2)] = 30
+    confidence: Annotated[float, Bounds(above=0, below=1)] = 0.95
+    resamples: Annotated[int, Bounds(1, 10**6)] = 2000
+    seed: Annotated[int, Bounds(0, LARGEST_SEED)] = 2020
 
 
 @dataclass(frozen=True)
@@ -287,6 +290,8 @@ def _check_columns(columns: tuple[Column, ...], file: str) -> None:
             raise UsageError(f"{file} has two columns called {metric!r}")
         if not metric.isidentifier():
             raise UsageError(f"{file}: {metric!r} cannot be a column's name", "letters, digits and _ only")
+        if metric in ABOUT:
+            raise UsageError(f"{file}: {metric!r} cannot be a column's name", "every result says something else by it")
     for name in (name for column in columns for name in column.domains if name not in domains()):
         raise unknown_name(f"domain in {file}", name, list(domains()))
     sources = {column.metric for column in columns if column.is_set and column.options.shares() is None}

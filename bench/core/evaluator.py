@@ -14,6 +14,8 @@ from bench.core.errors import MissingError
 
 # What a protocol feeds to methods: the data set's image, or the image as it stores it.
 InputSource = Literal["original", "stored"]
+# What every result says beside its metrics, as columns of a data frame; no metric is called so.
+ABOUT = ("method", "pass", "image", "protocol", "strength", "status", "reason", "failures")
 # What an evaluator saw in one image, by whatever it looked with; only that evaluator can read it.
 Features = Mapping[Hashable, object]
 

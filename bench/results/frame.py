@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.core.evaluator import ABOUT
 from bench.results.row import Row
-
-# What every row says beside its metrics.
-ABOUT = ("method", "pass", "image", "protocol", "strength", "status", "reason", "failures")
 
 
 def frame_of(rows: Sequence[Row]) -> pd.DataFrame:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bench.core.errors import UsageError
+from bench.core.schema import Bounds
 from metrics.columns import Batch, Extractor, NoFace, Pair, Resources, kind
 
 if TYPE_CHECKING:
@@ -43,8 +45,12 @@ class Identity:
     alignment: Literal["group_crop", "mtcnn", "insightface"]
     softmax: Literal["width", "channel"] = "width"
     fit: Literal["lineage", "umeyama"] = "lineage"
-    detector_size: int = 256
-    threshold: float = 0.5
+    detector_size: Annotated[int, Bounds(32, 4096)] = 256
+    threshold: Annotated[float, Bounds(0, 1)] = 0.5
+
+    def __post_init__(self) -> None:
+        if self.detector_size % 32:
+            raise UsageError(f"detector_size is {self.detector_size}, but must be a multiple of 32")
 
     def needs(self) -> tuple[str, ...]:
         """The embedding network, and the detector where one aligns."""

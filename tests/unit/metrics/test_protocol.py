@@ -114,6 +114,13 @@ def test_unknown_protocol_offers_close_names() -> None:
         ("[failures]", "[failure]", "failure"),
         ('recipe = "stargan2"', 'recipe = "clean_fid"', "clean_fid"),
         ('domains = ["faces"]', 'domains = ["dogs"]', "dogs"),
+        # A name that every result has for something else, and numbers that would fail after the last image.
+        ('stem = "lpips"', 'stem = "image"', "image"),
+        ("jpeg_quality = 75", "jpeg_quality = 101", "at most 100"),
+        ("faces = [256, 256]", "faces = [0, 256]", "at least 1"),
+        ("resamples = 2000", "resamples = 0", "at least 1"),
+        ("confidence = 0.95", "confidence = 95", "below 1"),
+        ("smallest_set = 2", "smallest_set = 1", "at least 2"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -126,6 +133,19 @@ def test_mistakes_are_named(tmp_path: Path, old: str, new: str, message: str) ->
 def test_features_of_a_column_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="kid"):
         load_protocol(changed(tmp_path, 'features = "fid"', 'features = "fidd"', "standard-1"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("detector_size = 256", "detector_size = 250"),
+        ("subsets = 100", "subsets = -1"),
+        ("subset_size =", "subset_size = 0 #"),
+    ],
+)
+def test_options_of_a_kind_have_bounds(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(UsageError, match=r"standard-1\.toml.* must be"):
+        load_protocol(changed(tmp_path, old, new, "standard-1"))
 
 
 def test_kinds_find_themselves() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.results.frame import ABOUT
+from bench.core.evaluator import ABOUT
 from bench.results.manifest import write_manifest
 from bench.results.store import read_rows
 from bench.results.wholeness import load_results, load_run
