@@ -26,9 +26,8 @@ from bench.core.errors import BenchError, ExitCode, UsageError
 from bench.core.files import explain_write_errors
 from methods.training.chain_plan import Chain, Node
 from methods.training.chain_report import report, standing
-from methods.training.checkpoints import newest_note
 from methods.training.guard import locked
-from methods.training.provenance import key
+from methods.training.provenance import begun_otherwise
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 
@@ -142,7 +141,7 @@ class _Runner:
         try:
             command = self._command(node, folder)
         except BenchError as error:
-            self.outcomes[node.name] = f"failed: {error.what}"
+            self._settle(node, f"failed: {error.what}")
             return
         slot = self.free.pop(0)
         log = (folder / "output.log").open("ab")
@@ -163,8 +162,7 @@ class _Runner:
             return [sys.executable, "-m", node.content.program, *common, "--jobs", str(settings.jobs), *left]
         recipe = node.recipe(settings.runs)
         assert recipe is not None
-        note = newest_note(folder)
-        fresh = ["--fresh"] if note.step and note.key != key(recipe, Context(settings.runs, settings.device)) else []
+        fresh = ["--fresh"] if begun_otherwise(folder, recipe, Context(settings.runs, settings.device)) else []
         return [sys.executable, "-m", "methods.training", node.name, *common, *fresh]
 
     def _left(self) -> float:

@@ -15,6 +15,7 @@ from bench.core.checkpoint import file_digest
 from bench.core.errors import MissingError
 from bench.core.files import read_json
 from bench.core.metadata import read_metadata
+from methods.training.checkpoints import newest_note
 from methods.training.recipe import Recipe, load_recipe
 from methods.training.task import Context
 from methods.training.world import find
@@ -32,6 +33,12 @@ def key(recipe: Recipe, context: Context) -> str:
     """
     content = json.dumps([recipe.digest, _inputs(recipe, context)[0]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def begun_otherwise(folder: Path, recipe: Recipe, context: Context) -> bool:
+    """Whether a folder's newest checkpoint is of other values, or from other files, than a recipe's of today."""
+    note = newest_note(folder)
+    return note.step > 0 and note.key != key(recipe, context)
 
 
 def _inputs(recipe: Recipe, context: Context) -> tuple[dict[str, str], dict[str, str]]:

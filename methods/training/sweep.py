@@ -7,7 +7,8 @@ reconstruction, pose +-3 and smile +-3. First every lambda_F under the paper's l
 every weight of w-consistency. All are short trials from the common start. A grid whose least weight does best gets one
 more, a third of it.
 The trainings that follow take what was chosen from `sweep.json` (`chosen_by` in their recipes), which also keeps all
-curves. A sweep that finds the first round of an earlier one, made from the same files, does the second alone.
+curves. A sweep that finds the first round of an earlier one, made from the same files, does the second alone. One that
+is stopped chooses nothing; the same command carries on with its trials.
 """
 
 from __future__ import annotations
@@ -15,21 +16,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bench.core.arguments import number, whole
 from bench.core.errors import BenchError, ExitCode, MissingError
-from bench.core.files import check_folder, read_json
+from bench.core.files import check_folder, explain_write_errors, read_json, write_atomic
 from bench.core.metadata import read_metadata
-from methods.training.journal import told
+from methods.training.journal import tell, told
 from methods.training.provenance import inputs
 from methods.training.recipe import load_recipe, shipped_recipes
+from methods.training.trials import Trial, train_all
 
 METHODS = ("styleres", "warpres")
 LAMBDAS = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -38,36 +38,7 @@ STEPS = 120  # of a trial under the paper's losses
 CONSISTENT_STEPS = 250  # of a trial with w-consistency
 RULE = "highest mean PSNR to the asked truth over reconstruction, pose+-3 and smile+-3, on validation people"
 SCORE = "asked_psnr"
-NAME, OUTPUT = "world/sweep", "sweep.json"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One short training.
-
-    Attributes:
-        method: "styleres" or "warpres".
-        regulariser: lambda_F.
-        w_consistency: Its weight; 0 under the paper's losses.
-        images: How many it saw, when it is done.
-        figures: What validation people say of it then.
-    """
-
-    method: str
-    regulariser: float
-    w_consistency: float = 0.0
-    images: int = 0
-    figures: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def recipe(self) -> str:
-        """The recipe that it shortens: the method's own, or the paper's where w-consistency is off."""
-        return f"world/{self.method}" if self.w_consistency else f"world/{self.method}-paper"
-
-    @property
-    def name(self) -> str:
-        """Of its folder below the runs; not below `world/`, where finished parts are looked for."""
-        return f"sweep/{self.method}-f{self.regulariser:g}-w{self.w_consistency:g}"
+NAME, OUTPUT, TRIAL_OUTPUT = "world/sweep", "sweep.json", "trial.safetensors"
 
 
 @dataclass(frozen=True)
@@ -83,57 +54,34 @@ class Settings:
 
     @property
     def left(self) -> float | None:
-        """Seconds that are left, at least 1; None: no end."""
-        return None if self.end is None else max(1.0, self.end - time.monotonic())
+        """Seconds that are left; None: no end."""
+        return None if self.end is None else self.end - time.monotonic()
+
+    def steps_of(self, trial: Trial) -> int:
+        """Steps of a trial, by the round that it is of."""
+        return self.consistent_steps if trial.w_consistency else self.steps
 
 
 def command(trial: Trial, settings: Settings) -> list[str]:
     """The command line that trains a trial."""
     needs = [name for name in load_recipe(trial.recipe).needs if name != OUTPUT]
-    values: dict[str, Any] = {
-        "name": trial.name,
-        "output": "trial.safetensors",
-        "needs": needs,
-        "chosen_by": "",
-        "seeds": [],
-        "weights.regulariser": trial.regulariser,
-        "weights.w_consistency": trial.w_consistency,
-        "steps": settings.consistent_steps if trial.w_consistency else settings.steps,
-    }
-    sets = [part for key, value in values.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    deadline = [] if settings.left is None else ["--deadline", f"{settings.left:.0f}"]
-    common = ["--out", str(settings.runs), "--device", settings.device]
-    return [sys.executable, "-m", "methods.training", trial.recipe, *common, *deadline, *sets]
+    values = {"output": TRIAL_OUTPUT, "needs": needs, "steps": settings.steps_of(trial)}
+    return trial.command(values, settings.runs, settings.device)
 
 
 def run(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
-    """Train trials side by side; those that came to their end, with their figures."""
-    waiting, running, done = list(trials), list[tuple[Trial, subprocess.Popen[bytes]]](), list[Trial]()
-    while waiting or running:
-        while waiting and len(running) < settings.jobs:
-            trial = waiting.pop(0)
-            folder = settings.runs / trial.name
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "output.log").open("ab") as log:
-                process = subprocess.Popen(command(trial, settings), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-            running.append((trial, process))
-        for trial, process in list(running):
-            if process.poll() is not None:
-                running.remove((trial, process))
-                done += _finished(trial, settings)
-        time.sleep(0.1)
-    return done
+    """Train trials side by side; with their figures, but without those that diverged. Raises what `train_all` does."""
+    of_folder = {settings.runs / trial.name: trial for trial in trials}
+    lines = {folder: command(trial, settings) for folder, trial in of_folder.items()}
+    ended = train_all(lines, settings.jobs, settings.left)
+    return [_measured(of_folder[folder], folder / TRIAL_OUTPUT) for folder in ended]
 
 
-def _finished(trial: Trial, settings: Settings) -> list[Trial]:
-    path = settings.runs / trial.name / "trial.safetensors"
-    if not path.is_file():
-        _tell(f"{trial.name} did not come to its end: see {path.with_name('output.log')}")
-        return []
+def _measured(trial: Trial, path: Path) -> Trial:
     metadata = read_metadata(path)
-    figures, made = metadata["held_out"], metadata["made"]
-    _tell(f"{trial.name}: {SCORE} {figures[SCORE]:.2f}, reconstruction {figures['psnr']:.2f} dB")
-    return [replace(trial, images=made["steps"] * made["batch"], figures=figures)]
+    figures = metadata["held_out"]
+    tell(f"{trial.name}: {SCORE} {figures[SCORE]:.2f}, reconstruction {figures['psnr']:.2f} dB")
+    return replace(trial, images=metadata["made"]["pictures"], figures=figures)
 
 
 def best(trials: Sequence[Trial], method: str) -> Trial | None:
@@ -159,14 +107,16 @@ def _round(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
 
 
 def earlier(settings: Settings) -> list[Trial]:
-    """The first round of the sweep that was made before from today's files; nothing if there was none."""
+    """The first round of a sweep that was made before from today's files, as long; nothing if there was none."""
     path = settings.runs / NAME / OUTPUT
     if not path.is_file():
         return []
     content = read_json(path)
     if content["inputs"] != inputs(content["inputs"], settings.runs):
         return []
-    return [Trial(**curve) for curve in content["curves"] if not curve["w_consistency"]]
+    found = [Trial(**curve) for curve in content["curves"] if not curve["w_consistency"]]
+    as_long = all(trial.images == settings.steps_of(trial) * load_recipe(trial.recipe).batch for trial in found)
+    return found if as_long else []
 
 
 def sweep(settings: Settings) -> tuple[list[Trial], list[Trial]]:
@@ -214,7 +164,7 @@ def write(paper: Sequence[Trial], consistent: Sequence[Trial], settings: Setting
     }
     path = settings.runs / NAME / OUTPUT
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    write_atomic(path, json.dumps(content, indent=1))
     return path
 
 
@@ -234,15 +184,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings(args.out, args.device, args.jobs, first, second, end)
     try:
         check_folder(args.out, "--out")
-        path = write(*sweep(settings), settings)
+        with explain_write_errors(args.out, "--out"):
+            path = write(*sweep(settings), settings)
     except BenchError as error:
         return told(error)
     print(path)
     return int(ExitCode.OK)
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

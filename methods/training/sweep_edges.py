@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bench.core.errors import BenchError, ExitCode, MissingError
-from bench.core.files import check_file, read_json, write_atomic
+from bench.core.errors import BenchError, ExitCode
+from bench.core.files import check_file, check_folder, read_json, write_atomic
 from bench.core.metadata import read_metadata
 from methods.training.extension import shipped_images
-from methods.training.journal import told
+from methods.training.journal import tell, told
 from methods.training.recipe import load_recipe
-from methods.training.sweep import METHODS, SCORE, Trial, below, best
+from methods.training.sweep import METHODS, SCORE, below, best
+from methods.training.trials import Trial, train_all
 
 IMAGES = 2400  # of a trial, beyond those that the shipped network saw
 
@@ -45,37 +45,23 @@ def command(trial: Trial, runs: Path, device: str) -> list[str]:
     """The command line that goes on from a trial's shipped network."""
     recipe = load_recipe(trial.recipe)
     images = shipped_images(recipe) + IMAGES
-    values = {
-        "name": _name(trial),
-        "chosen_by": "",
-        "seeds": [],
-        "weights.regulariser": trial.regulariser,
-        "weights.w_consistency": trial.w_consistency,
-        "steps": images // recipe.batch,
-        "fall": round(IMAGES / images, 4),  # from the full rate, which another weight needs to make itself felt
-    }
-    sets = [part for key, value in values.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    common = ["--out", str(runs), "--device", device]
-    return [sys.executable, "-m", "methods.training", trial.recipe, "--extend", *common, *sets]
+    # The rate falls from its full height, which another weight needs to make itself felt.
+    values = {"steps": images // recipe.batch, "fall": round(IMAGES / images, 4)}
+    return trial.command(values, runs, device, name=_name(trial), extend=True)
 
 
 def _name(trial: Trial) -> str:
     return trial.name.replace("sweep/", "sweep-edges/")
 
 
-def run(trial: Trial, runs: Path, device: str) -> Trial:
-    """A trial with its figures. Raises MissingError where its training failed."""
-    folder = runs / _name(trial)
-    folder.mkdir(parents=True, exist_ok=True)
-    output = folder / load_recipe(trial.recipe).output
-    with (folder / "output.log").open("ab") as log:
-        if not output.is_file():
-            subprocess.run(command(trial, runs, device), stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False)
-    if not output.is_file():
-        raise MissingError(f"{_name(trial)} did not come to its end", f"see {folder / 'output.log'}")
-    figures = read_metadata(output)["held_out"]
-    print(f"{_name(trial)}: {SCORE} {figures[SCORE]:.3f}, reconstruction {figures['psnr']:.2f} dB", file=sys.stderr)
-    return replace(trial, images=IMAGES, figures=figures)
+def run(tried: Iterable[Trial], runs: Path, device: str) -> Iterator[Trial]:
+    """Trials with their figures, one after another. Raises what `train_all` does."""
+    of_folder = {runs / _name(trial): trial for trial in tried}
+    for folder in train_all({folder: command(trial, runs, device) for folder, trial in of_folder.items()}, 1):
+        trial = of_folder[folder]
+        figures = read_metadata(folder / load_recipe(trial.recipe).output)["held_out"]
+        tell(f"{_name(trial)}: {SCORE} {figures[SCORE]:.3f}, reconstruction {figures['psnr']:.2f} dB")
+        yield replace(trial, images=IMAGES, figures=figures)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         check_file(args.into, "--into")
         content = read_json(args.into)
-        found = [asdict(run(trial, args.out, args.device)) for trial in trials(content["curves"])]
+        check_folder(args.out, "--out")
+        found = [asdict(trial) for trial in run(trials(content["curves"]), args.out, args.device)]
         write_atomic(args.into, json.dumps(content | {"edges": found}, indent=1))
     except BenchError as error:
         return told(error)

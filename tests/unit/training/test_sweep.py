@@ -12,10 +12,13 @@ import pytest
 
 from bench.core.errors import MissingError
 from methods.training import sweep, sweep_edges
+from methods.training.checkpoints import save_checkpoint
 from methods.training.extension import shipped_images
-from methods.training.provenance import chosen_recipe
+from methods.training.provenance import chosen_recipe, key
 from methods.training.recipe import load_recipe
-from methods.training.sweep import Settings, Trial
+from methods.training.sweep import Settings
+from methods.training.task import Context
+from methods.training.trials import Trial
 
 
 def settings(runs: Path) -> Settings:
@@ -26,7 +29,8 @@ def scored(trial: Trial) -> Trial:
     """StyleRes does best at lambda .1, WarpRes at .03; both at w-consistency .3."""
     wanted = {"styleres": 0.1, "warpres": 0.03}[trial.method]
     score = 20 - abs(trial.regulariser - wanted) + trial.w_consistency
-    return replace(trial, images=80, figures={"asked_psnr": score, "psnr": 25.0})
+    images = settings(Path()).steps_of(trial) * load_recipe(trial.recipe).batch
+    return replace(trial, images=images, figures={"asked_psnr": score, "psnr": 25.0})
 
 
 def test_a_trial_is_a_recipe_with_other_weights(tmp_path: Path) -> None:
@@ -70,6 +74,8 @@ def test_both_methods_get_every_weight_and_their_own_best(tmp_path: Path, monkey
     first = len(asked)
     sweep.write(*sweep.sweep(settings(tmp_path)), settings(tmp_path))
     assert all(trial.w_consistency for trial in asked[first:]), "the first round is there already"
+    assert sweep.earlier(settings(tmp_path))
+    assert not sweep.earlier(replace(settings(tmp_path), steps=6)), "it was shorter"
     recipe = chosen_recipe("world/warpres-s43", tmp_path)
     assert recipe.options["weights"]["w_consistency"] == 0.3
 
@@ -104,3 +110,18 @@ def test_the_edges_are_tried_from_the_shipped_networks(tmp_path: Path) -> None:
         assert sweep_edges.IMAGES - recipe.batch < more <= sweep_edges.IMAGES
         first = shipped_images(shipped) // recipe.batch
         assert recipe.rate_at(first + recipe.warm_up, first) > 0.6 * recipe.rate
+
+
+def test_a_trial_of_other_values_or_files_begins_anew(tmp_path: Path) -> None:
+    trial = Trial("styleres", 0.3)
+    start = tmp_path / "world" / "residual-start" / "residual-start.safetensors"
+    start.parent.mkdir(parents=True)
+    start.write_bytes(b"a start")
+    line = sweep.command(trial, settings(tmp_path))
+    assert "--fresh" not in line
+    recipe = load_recipe(trial.recipe, [line[k + 1] for k, part in enumerate(line) if part == "--set"])
+    save_checkpoint(tmp_path / trial.name, {"step": 5, "key": key(recipe, Context(tmp_path))})
+    assert "--fresh" not in sweep.command(trial, settings(tmp_path))
+    assert "--fresh" in sweep.command(trial, replace(settings(tmp_path), steps=6))
+    start.write_bytes(b"another")
+    assert "--fresh" in sweep.command(trial, settings(tmp_path))
