@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from time import monotonic
 
 import torch
@@ -20,6 +21,7 @@ from bench.core.cores import cores
 from bench.core.device import out_of_memory
 from bench.core.errors import BenchError, ExitCode, MissingError, UsageError
 from bench.core.files import check_folder, explain_write_errors
+from bench.core.text_table import WIDTH
 from methods.nets.memory import keep_pages
 from methods.training.arithmetic import NAMES, settled
 from methods.training.chain import Settings, run_chain
@@ -36,12 +38,18 @@ from methods.training.task import ON_REAL_IMAGES, Context, choose_device
 MOST_BUDGET = 1000
 EPILOG = """
 examples:
-  python -m methods.training world/e4e --until 100              a first hundred steps; the next run carries on
-  python -m methods.training world/styleres --set weights.regulariser=1.0 --out trials
-  python -m methods.training world/warpres --extend --set steps=4000   the shipped network, trained further
-  python -m methods.training world --list                       what the whole chain would train, and why
-  python -m methods.training world --only teacher warpres --budget 0.5 --budget teacher=1 --deadline 3600
-  torchrun --nproc-per-node 2 -m methods.training world/e4e     two processes share every batch
+  python -m methods.training world/e4e --until 100
+      a first hundred steps; the next run carries on
+  python -m methods.training world/styleres --set weights.regulariser=1.0
+      with another value
+  python -m methods.training world/warpres --extend --set steps=4000
+      the shipped network, trained further
+  python -m methods.training world --list
+      what the whole chain would train, and why
+  python -m methods.training world --only teacher warpres --deadline 3600
+      for an hour, in which warpres waits for the teacher
+  torchrun --nproc-per-node 2 -m methods.training world/e4e
+      two processes share every batch
 """
 
 
@@ -67,10 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    shipped = ", ".join(shipped_recipes())
+    about = (__doc__ or "", f"Shipped: {', '.join(shipped_recipes())}.")
     parser = argparse.ArgumentParser(
         prog="python -m methods.training",
-        description=f"{__doc__} Shipped: {shipped}.",
+        description="\n\n".join(fill(text, WIDTH, break_on_hyphens=False) for text in about),
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.core.errors import MissingError
 from bench.core.files import write_atomic
-from bench.core.text_table import aligned
+from bench.core.text_table import wrapped
 from methods.training.chain_plan import Chain, Node
 from methods.training.provenance import made_of
 from methods.training.recipe import Recipe
@@ -17,29 +17,28 @@ from methods.training.world import find
 
 
 def plan(chain: Chain, wanted: Sequence[Node], runs: Path) -> str:
-    """What would be done, a line a step."""
-    lines = [
-        [node.name, node.state(runs), "run" if node in wanted else "-", _size(node), " ".join(node.content.needs)]
-        for node in chain.nodes
-    ]
-    return "\n".join(aligned([["recipe", "state", "plan", "steps x batch", "needs"], *lines]))
+    """Which steps would be made, and why."""
+    states = {node: f"{'run: ' if node in wanted else ''}{node.state(runs)}" for node in chain.nodes}
+    lines = [[node.name, _size(node), state] for node, state in states.items()]
+    return "\n".join(wrapped([["recipe", "steps x batch", "state"], *lines]))
 
 
 def report(nodes: Sequence[Node], outcomes: Mapping[str, str], runs: Path) -> str:
-    """Every step with its outcome, size, speed and held-out figures; also written to `chain.json` in `runs`."""
+    """Every step with its size, speed, outcome and held-out figures; also written to `chain.json` in `runs`."""
     rows = [_row(node, outcomes, runs) for node in nodes]
     write_atomic(runs / "chain.json", json.dumps(rows, indent=1))
-    heads = ("recipe", "state", "steps", "pictures", "images/s", "seconds", "held-out figures")
-    return "\n".join(aligned([heads, *([str(row[head]) for head in heads] for row in rows)]))
+    heads = ("recipe", "steps", "pictures", "images/s", "seconds")
+    lines = [[*(str(row[head]) for head in heads), f"{row['state']}  {row['held-out figures']}"] for row in rows]
+    return "\n".join(wrapped([[*heads, "state and held-out figures"], *lines]))
 
 
 def standing(folder: Path) -> str:
-    """Where a step's log is: step, speed and the last check."""
+    """Where a step's log is: step, speed and the first figure of the last check."""
     losses, check = _last(folder / "log.jsonl")
     if not losses:
         return ""
-    figures = f"  {_figures(check.get('check', {}))}" if check else ""
-    return f"step {losses['step']}, {losses.get('pictures_per_s', 0):.0f} images/s{figures}"
+    figure = "".join(f", {each}" for each in _figures(check.get("check", {}))[:1])
+    return f"step {losses['step']}, {losses.get('pictures_per_s', 0):.0f} images/s{figure}"
 
 
 def _row(node: Node, outcomes: Mapping[str, str], runs: Path) -> dict[str, Any]:
@@ -56,7 +55,7 @@ def _row(node: Node, outcomes: Mapping[str, str], runs: Path) -> dict[str, Any]:
         "pictures": images,
         "images/s": round(images / seconds, 1) if seconds and images else "-",
         "seconds": seconds,
-        "held-out figures": _figures(check.get("check", {})),
+        "held-out figures": ", ".join(_figures(check.get("check", {}))),
     }
 
 
@@ -81,11 +80,12 @@ def _last(log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return losses, check
 
 
-def _figures(check: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in check.items())
+def _figures(check: Mapping[str, Any]) -> list[str]:
+    """Those of the whole; single edits' stand in the log."""
+    return [f"{name} {value:.4g}" for name, value in check.items() if "/" not in name]
 
 
 def _size(node: Node) -> str:
     if not isinstance(node.content, Recipe):
-        return f"({node.content.program})"
+        return "program"
     return f"{node.content.scaled(node.budget).steps} x {node.content.batch}"

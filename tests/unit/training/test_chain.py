@@ -18,9 +18,10 @@ import torch
 from filelock import FileLock
 
 from bench.core.errors import ExitCode, UsageError
+from bench.core.text_table import WIDTH
 from methods.training.chain import Settings, run_chain
 from methods.training.chain_plan import Chain
-from methods.training.chain_report import plan
+from methods.training.chain_report import plan, report, standing
 from methods.training.provenance import chosen, chosen_recipe
 
 PROGRAM = """
@@ -176,7 +177,20 @@ def test_the_plan_says_why(desk: Desk) -> None:
     desk.step("second", ["first"])
     chain = Chain.of("world")
     text = plan(chain, chain.to_make(desk.runs), desk.runs)
-    assert text.splitlines()[1].split() == ["world/first", "missing", "run", "(step_first)"]
+    assert text.splitlines()[1].split() == ["world/first", "program", "run:", "missing"]
+
+
+def test_what_is_told_fits_a_terminal(tmp_path: Path) -> None:
+    chain = Chain.of("world")
+    log = tmp_path / "world" / "warpres" / "log.jsonl"
+    log.parent.mkdir(parents=True)
+    figures = {name: 12.345678 for name in ("psnr", "mse", "id", "asked_psnr", "flow_without_edit", "pose+/kept")}
+    records = [{"step": 100, "seconds": 9.5, "pictures_per_s": 20.0, "losses": {}}, {"step": 100, "check": figures}]
+    log.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    told = report(chain.nodes, {"world/warpres": "failed: exit code 3, see its log"}, tmp_path)
+    assert "flow_without_edit 12.35" in " ".join(told.split()) and "pose+/kept" not in told
+    for text in (plan(chain, chain.to_make(tmp_path), tmp_path), told, f"[9999 s] {standing(log.parent)}"):
+        assert max(map(len, text.splitlines())) <= WIDTH
 
 
 def test_choices_of_another_step_are_taken(tmp_path: Path) -> None:

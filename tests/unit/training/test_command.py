@@ -104,6 +104,13 @@ def test_numbers_beyond_what_they_may_be_are_wrong_usage(words: str, capsys: pyt
     assert f"argument {words.split()[0]}: must be" in capsys.readouterr().err
 
 
+def test_help_fits_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_a_budget_goes_by_the_recipe_s_short_name_too(tmp_path: Path) -> None:
     words = ["world/e4e", *SMALL, "--out", str(tmp_path), "--budget", "e4e=2", "--until", "1"]
     assert main(words) == ExitCode.OK
