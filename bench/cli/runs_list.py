@@ -29,8 +29,9 @@ def _about(run: Path) -> dict[str, Any]:
         manifest = read_manifest(run)
         rows = read_rows(run, manifest)
         planned = sum(planned_rows(manifest).values())
+        row |= {"preset": manifest["preset"], "methods": list(manifest["methods"]), "what": _what(manifest)}
     except (BenchError, KeyError, TypeError, AttributeError, ValueError) as error:
-        return row | {"what": str(error)}
+        return row | {"what": str(error) if isinstance(error, BenchError) else f"of another version ({error!r})"}
     failed = sum(own.status == "failed" for own in rows)
     state = "whole" if len(rows) >= planned else f"{len(rows):,} of {planned:,}"
     return row | {
@@ -38,9 +39,6 @@ def _about(run: Path) -> dict[str, Any]:
         "results": len(rows),
         "planned": planned,
         "failed": failed,
-        "preset": manifest["preset"],
-        "methods": list(manifest["methods"]),
-        "what": _what(manifest),
     }
 
 

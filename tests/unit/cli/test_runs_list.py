@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.results.manifest import read_manifest, write_manifest
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +24,12 @@ def test_runs_say_how_far_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     Path("runs/broken").mkdir()
     Path("runs/broken/manifest.json").write_text("{")
+    older = {name: value for name, value in read_manifest(Path("runs/mine")).items() if name != "preset"}
+    write_manifest(Path("runs/older"), older)
     assert main(["ls", "runs"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "whole" in lines["mine"] and "e4e; 3 of synthetic-faces test; reconstruction" in lines["mine"]
-    assert "damaged" in lines["broken"]
+    assert "damaged" in lines["broken"] and "of another version" in lines["older"]
     (rows,) = Path("runs/mine/rows").glob("*.jsonl")
     rows.write_text("".join(rows.read_text(encoding="utf-8").splitlines(keepends=True)[:2]), encoding="utf-8")
     assert main(["ls", "runs", "--json", "--output", "runs"]) == 0
