@@ -25,6 +25,8 @@ def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:
 
 def read_manifest(run: Path) -> dict[str, Any]:
     """Raises MissingError where there is no run, or its manifest is not what was written."""
+    if run.is_file():
+        raise MissingError(f"{run} is a file, not a run", f"name the run's folder: {run.parent}")
     try:
         found = read_sealed(run / FILE)
         for name, (kind, inner) in _KINDS.items():

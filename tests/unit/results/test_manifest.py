@@ -30,3 +30,7 @@ def test_entries_of_other_kinds_are_damage(tmp_path: Path, other: dict[str, Any]
 def test_no_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no manifest"):
         read_manifest(tmp_path)
+    (tmp_path / "index.html").touch()
+    with pytest.raises(MissingError, match=r"index.html is a file, not a run") as error:
+        read_manifest(tmp_path / "index.html")
+    assert str(tmp_path) in error.value.next_step
