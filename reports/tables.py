@@ -205,11 +205,14 @@ def entry(summaries: Summaries, facts: Facts, method: str, column: Column, notes
         return _absent(unfit, method_title(method, facts.titles), notes)
     if (cell is None or not cell.n) and (why := facts.absent_methods.get(method) or facts.absent_columns.get(key)):
         return _absent(why, method_title(method, facts.titles) if method in facts.absent_methods else key, notes)
-    return Entry(n=cell.n if cell else 0, word=DASH, note=notes.number(_why_dash(cell, column)))
+    measured = any(key in found for found in summaries.values())
+    return Entry(n=cell.n if cell else 0, word=DASH, note=notes.number(_why_dash(cell, column, measured=measured)))
 
 
-def _why_dash(cell: Cell | None, column: Column) -> str:
+def _why_dash(cell: Cell | None, column: Column, *, measured: bool) -> str:
     label = column.metric.label
+    if not measured:
+        return f"{label}: not measured under {column.protocol}."
     if cell is not None and (needed := needed_count(cell)) is not None:
         return small_set_note(label, column.pass_name.block, cell.n, needed, column.protocol)
     if column.metric.name.startswith("flow_"):

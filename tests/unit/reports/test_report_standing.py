@@ -101,6 +101,18 @@ def test_a_single_image_explains_itself() -> None:
     assert entry.word == "–" and "needs more than one image" in paper.notes[entry.note - 1]
 
 
+def test_what_a_protocol_does_not_measure_is_said_to_be_so() -> None:
+    """The paper's layout has columns that a protocol of one's own lacks: that is no fault of a method's images."""
+    cells = {
+        block: {name: own for name, own in found.items() if "lpips" not in name} for block, found in summaries().items()
+    }
+    paper = paper_table(2, cells, facts(), PROTOCOL)
+    at = next(at for at, column in enumerate(paper.columns) if column.metric.name == "lpips")
+    assert {paper.notes[row.entries[at].note - 1] for row in paper.rows if row.kind == "method"} == {
+        f"LPIPS: not measured under {PROTOCOL}."
+    }
+
+
 class _Needy(FakeCell):
     """A cell of a set metric that its protocol gives no number."""
 
