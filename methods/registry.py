@@ -21,8 +21,8 @@ import torch
 from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
 from bench.core.contract import CODE_RULES, Domain, Method, Rule
 from bench.core.digest import code_of
-from bench.core.errors import MissingError, UsageError, unknown_name
-from bench.core.names import in_any_case
+from bench.core.errors import MissingError, UsageError
+from bench.core.names import known_name
 from methods.nets.memory import keep_pages
 
 # Every method over a StyleGAN2 generator.
@@ -207,10 +207,7 @@ def merged(files: Sequence[Checkpoint]) -> Checkpoint:
 def find(name: str) -> MethodEntry:
     """The entry of a name, in any case. Raises UsageError with close names."""
     known = entries()
-    name = in_any_case(name, known)
-    if name not in known:
-        raise unknown_name("method", name, list(known))
-    return known[name]
+    return known[known_name("method", name, known)]
 
 
 def method_names() -> list[str]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from bench.cli.plugin_option import add_plugin, load_for_runs
 from bench.cli.printing import show
-from bench.core.errors import ExitCode, MissingError, unknown_name
-from bench.core.names import in_any_case
+from bench.core.errors import ExitCode, MissingError
+from bench.core.names import known_name
 
 if TYPE_CHECKING:
     from bench.results.paired import Difference
@@ -41,24 +41,21 @@ def run(options: argparse.Namespace) -> int:
     results = load_results(options.run)
     manifest = results.manifest
     load_for_runs(options.plugin, [manifest])
-    options.first, options.second = (in_any_case(name, manifest["methods"]) for name in (options.first, options.second))
-    for name in (options.first, options.second):
-        if name not in manifest["methods"]:
-            raise unknown_name("method of this run", name, list(manifest["methods"]))
-    results = results.only((options.first, options.second))
+    first, second = (
+        known_name("method of this run", name, manifest["methods"]) for name in (options.first, options.second)
+    )
+    results = results.only((first, second))
     facts = gather_facts(manifest)
 
     def metric_of(item: Difference) -> Metric:
         return facts.metric(*split_column(item.column))
 
-    found = Pairs.of_run(results).all_differences(
-        options.first, options.second, lambda c: facts.metric(*split_column(c)).better
-    )
+    found = Pairs.of_run(results).all_differences(first, second, lambda c: facts.metric(*split_column(c)).better)
     order = {edit["column"]: place for place, edit in enumerate(manifest["passes"])}
     shown = [item for item in found if metric_of(item).shown_for(item.edit == "reconstruction")]
     if not shown:
         raise MissingError(
-            f"{options.run} has no image that both {options.first} and {options.second} made",
+            f"{options.run} has no image that both {first} and {second} made",
             f"python run_bench.py report {options.run} says what they lack",
         )
     shown.sort(key=lambda item: (order[item.edit], item.column.partition("@")[2], metric_of(item).place))
@@ -67,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         if results.banner:
             print(f"!! {results.banner}")
-        _print(shown, options.first, options.second, metric_of)
+        _print(shown, first, second, metric_of)
     tell_state(results)
     return int(ExitCode.OK if results.whole else ExitCode.FAILED_CELLS)
 

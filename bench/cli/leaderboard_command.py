@@ -87,7 +87,7 @@ def _page(folder: Path, options: argparse.Namespace) -> int:
     boards = read_folder(folder, options.protocol)
     write_atomic(target, render(boards, options.title, folder, target))
     count = len({entry.file for board in boards for entry in board.entries})
-    tell(f"{count} files, {len(boards)} boards")
+    tell(f"{count} file{'s' * (count > 1)}, {len(boards)} board{'s' * (len(boards) > 1)}")
     print(json.dumps({"file": str(target)}) if options.json else target)
     return int(ExitCode.OK)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from bench.cli.plugin_option import add_plugin, load_for_runs
 from bench.cli.printing import COLUMNS, tell
 from bench.core.arguments import whole
-from bench.core.errors import ExitCode, MissingError, unknown_name
+from bench.core.errors import ExitCode, MissingError
 from bench.core.files import check_folder
+from bench.core.names import known_name
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,10 +65,7 @@ def _merge(options: argparse.Namespace) -> Path:
     from bench.results.merged_run import write_merge
     from bench.results.wholeness import load_results
 
-    across = names(options.across, "--across") or []
-    for name in across:
-        if name not in ACROSS:
-            raise unknown_name("difference", name, list(ACROSS))
+    across = [known_name("difference", name, ACROSS) for name in names(options.across, "--across") or ()]
     if options.output:
         check_folder(options.output, "--output")
     parts = parts_of([load_results(run) for run in options.runs], keep_both=options.keep_both, across=across)

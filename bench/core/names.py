@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
 
+from bench.core.errors import unknown_name
+
 
 def in_any_case(name: str, known: Iterable[str]) -> str:
     """The known name that `name` is but for its case ("WarpRes": "warpres"); `name` as it is where there is none."""
@@ -14,6 +16,15 @@ def in_any_case(name: str, known: Iterable[str]) -> str:
         return name
     fitting = [own for own in names if own.casefold() == name.casefold()]
     return fitting[0] if len(fitting) == 1 else name
+
+
+def known_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The known name that `name` is, in any case. Raises UsageError with close names for one of no `kind`."""
+    names = list(known)
+    found = in_any_case(name, names)
+    if found not in names:
+        raise unknown_name(kind, name, names)
+    return found
 
 
 def kept_as(image: str) -> str:

@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.core.errors import unknown_name
-from bench.core.names import in_any_case
+from bench.core.names import known_name
 from bench.core.schema import overlay, read_toml
 from bench.plan.limits import check
 
@@ -223,9 +222,7 @@ def load_config(
     """
     layer = read_toml(file, "configuration") if file is not None else {}
     own = layer.pop("preset", None)
-    name = in_any_case(str(preset or own or DEFAULT_PRESET), preset_names())
-    if name not in preset_names():
-        raise unknown_name("preset", name, preset_names())
+    name = known_name("preset", str(preset or own or DEFAULT_PRESET), preset_names())
     config = overlay(Config(preset=name), read_toml(PRESETS / f"{name}.toml"), f"preset {name}")
     config = overlay(config, layer, str(file))
     config = overlay(config, dict(command_line or {}), "command line")

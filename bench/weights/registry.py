@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from platformdirs import user_cache_path
 
-from bench.core.errors import FETCH, MissingError, UsageError, all_missing, unknown_name
+from bench.core.errors import FETCH, MissingError, UsageError, all_missing
 from bench.core.files import read_object
 from bench.core.metadata import read_metadata
-from bench.core.names import in_any_case
+from bench.core.names import known_name
 from bench.core.schema import from_table, read_toml
 
 Kind = Literal["checkpoint", "part", "network", "direction"]
@@ -94,10 +94,7 @@ def entries() -> dict[str, Entry]:
 def entry(name: str) -> Entry:
     """The entry called `name`, in any case. Raises UsageError with close names."""
     known = entries()
-    name = in_any_case(name, known)
-    if name not in known:
-        raise unknown_name("weights", name, list(known))
-    return known[name]
+    return known[known_name("weights", name, known)]
 
 
 def short_name(method: str) -> str:

@@ -11,7 +11,8 @@ from functools import partial
 from textwrap import wrap
 from typing import Literal
 
-from bench.core.errors import UsageError, unknown_name
+from bench.core.errors import UsageError
+from bench.core.names import kept_as, known_name
 from bench.data.align.yaw import landmark_yaw
 from reports.figures.flow_view import full_length
 from reports.figures.grids import Field, Grid, compose
@@ -54,10 +55,8 @@ def select_images(images: Sequence[RunImage], count: int, rule: Rule = "first", 
     """
     known = [image.name for image in images]
     if asked:
-        for name in asked:
-            if name not in known:
-                raise unknown_name("image of this run", name, known)
-        return Selection(tuple(asked), "asked for by name")
+        stems = [name if name in known else kept_as(name) for name in asked]
+        return Selection(tuple(known_name("image of this run", name, known) for name in stems), "asked for by name")
     count = min(count, len(known))
     if rule == "first":
         return Selection(tuple(known[:count]), f"the first {count} of the {len(known)} the run kept")
@@ -91,10 +90,7 @@ def draw_figure(
     chosen = [image for name in selection.names for image in images if image.name == name]
     made = in_reading_order((method for image in chosen for method, _ in image.made), facts.places)
     made = [name for name in made if not is_reference(name, facts.references)]
-    shown = list(methods) or made
-    for name in shown:
-        if name not in made:
-            raise unknown_name("method with images in this run", name, made)
+    shown = [known_name("method with images in this run", name, made) for name in methods] or made
     if not shown:
         raise UsageError("the run kept no images to draw a figure of", "run it with run.grid_pictures above 0")
     if number in (1, 7):

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.core.errors import UsageError, unknown_name
+from bench.core.errors import UsageError
 from bench.core.files import write_atomic
+from bench.core.names import known_name
 from reports.results_file.check import problems, read_results
 from reports.results_file.record import NAME, results_text
 
@@ -22,10 +23,8 @@ def write_entries(run: Path, folder: Path, methods: Sequence[str] = (), protocol
         UsageError: An unknown method, or results that a leaderboard would refuse; nothing is written then.
     """
     record = read_results(run / NAME if run.is_dir() else run)
-    for name in methods:
-        if name not in record["methods"]:
-            raise unknown_name("method of this run", name, list(record["methods"]))
-    made = {folder / f"{_file_name(name)}.json": _alone(record, name) for name in methods or record["methods"]}
+    chosen = [known_name("method of this run", name, record["methods"]) for name in methods] or record["methods"]
+    made = {folder / f"{_file_name(name)}.json": _alone(record, name) for name in chosen}
     for path, content in made.items():
         if found := problems(content, protocols):
             raise UsageError("\n  ".join([f"{path.stem} cannot stand on a leaderboard:", *found]))

@@ -132,7 +132,7 @@ def test_a_leaderboard_of_results_files(desk: Desk, runs: Path, capsys: pytest.C
     assert not re.search(r"(?:src|@import|url\()\s*=?\s*[\"']?http", page)
     assert "run_bench.py run --preset paper-faces" in page
     # What a submission said of itself outlives new numbers.
-    assert desk.here("leaderboard", "add", str(runs / "both"), str(board), "--methods", "blocks", *own) == 0
+    assert desk.here("leaderboard", "add", str(runs / "both"), str(board), "--methods", "Blocks", *own) == 0
     assert _read(board / "blocks.json")["methods"]["blocks"]["about"]["paper"] == "On <blocks>"
     if BROWSER:
         assert _sorted_order(board / "index.html") == ["dull-blocks", "blocks"]

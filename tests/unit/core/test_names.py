@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.core.names import kept_as, numbered
+from bench.core.errors import UsageError
+from bench.core.names import kept_as, known_name, numbered
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,13 @@ from bench.core.names import kept_as, numbered
 )
 def test_names_are_told_apart_by_numbers(names: list[str], found: list[str]) -> None:
     assert numbered(names) == found and len({*found}) == len(names)
+
+
+def test_a_known_name_is_found_in_any_case() -> None:
+    assert known_name("method", "WarpRes", {"warpres": 1, "e4e": 2}) == "warpres"
+    with pytest.raises(UsageError, match="unknown method 'warprs'") as error:
+        known_name("method", "warprs", ["warpres"])
+    assert "did you mean warpres?" in error.value.next_step
 
 
 def test_an_image_is_kept_under_its_name_without_folders() -> None:

@@ -48,6 +48,8 @@ def test_images_are_chosen_by_rule_or_by_name() -> None:
     assert select_images(images(), 99).names == ("0", "1", "2", "3", "4")
     asked = select_images(images(), 2, asked=["3", "1"])
     assert asked.names == ("3", "1") and asked.why == "asked for by name"
+    # Whole names, as manifest and failures have them, are as good.
+    assert select_images(images(), 2, asked=["3.jpg", "1"]).names == ("3", "1")
     with pytest.raises(UsageError, match="unknown image of this run '9'"):
         select_images(images(), 2, asked=["9"])
 
