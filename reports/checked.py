@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bench.results.features import load_features
 from bench.results.paired import as_counted
 from bench.results.recorded import recorded_protocol
-from bench.results.store import ORIGINAL, REAL, load_features
+from bench.results.row import ORIGINAL, REAL
 from bench.results.wholeness import Results, chosen
 from reports.claims import Finding, claims_csv, findings
 from reports.inputs import Facts, Pass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.results.store import Row
+    from bench.results.row import Row
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.cli.printing import COLUMNS, tell
 from bench.core.sealed import DamagedError, read_sealed, write_sealed
-from bench.results.store import Row
+from bench.results.row import Row
 from bench.results.wholeness import Results
 from bench.timing.clock import read_timing, timing_is_damaged
 

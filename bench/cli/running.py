@@ -26,9 +26,11 @@ from bench.plan.manifest import dropped, manifest
 from bench.plan.missing import missing_items, next_steps
 from bench.plan.sources import terms_of
 from bench.plan.work import Work, disk_bytes
-from bench.results import store
 from bench.results.columns import record_columns
 from bench.results.manifest import read_manifest, write_manifest
+from bench.results.reading import read_rows
+from bench.results.row import Row
+from bench.results.store import ShardWriter, repair
 from bench.results.wholeness import load_results
 from bench.run.backends import check_backend, run_parts
 from bench.run.job import RemoteJob, do_part
@@ -64,10 +66,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
     record = manifest(config, assembly, options.words)
     _tell_other_machine(folder, record, shard)
     work = assembly.work
-    with store.ShardWriter(folder, shard.name) as writer:  # fails early where the folder is not ours to write
+    with ShardWriter(folder, shard.name) as writer:  # fails early where the folder is not ours to write
         write_manifest(folder, record)
         record_columns(folder, {work.protocol_digest(item): work.column_digests(item) for item in work.evaluators})
-    for damage in (*writer.damage, *store.repair(folder)):
+    for damage in (*writer.damage, *repair(folder)):
         tell(f"set aside: {damage}; it is made again")
     _compute(config, assembly, folder, shard, options)
     return _finish(folder, shard, options)
@@ -108,7 +110,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
     What other runs have is taken over, unless all is to be `fresh`.
     """
     work = assembly.work
-    there = store.read_rows(folder)
+    there = read_rows(folder)
     done = {row.key for row in there if row.final}
     own = {row.key: (i, row) for i, row in work.rows() if row.key not in done and shard.owns(i // work.group)}
     if own and not options.fresh:
@@ -149,7 +151,7 @@ def _compute(config: Config, assembly: Assembly, folder: Path, shard: Shard, opt
     _keep_timing(folder, spent, work)
 
 
-def _complete(folder: Path, shard: Shard, work: Work, known: Known, missing: Sequence[store.Row]) -> set[str]:
+def _complete(folder: Path, shard: Shard, work: Work, known: Known, missing: Sequence[Row]) -> set[str]:
     """Write what rows of other protocols know whole, and say what they know in part. Returns the keys written."""
     if not known:
         return set()
@@ -183,7 +185,7 @@ def _finish(folder: Path, shard: Shard, options: argparse.Namespace) -> int:
     return int(ExitCode.FAILED_CELLS if failed or not results.whole else ExitCode.OK)
 
 
-def _reasons(failed: Sequence[store.Row], most: int = 10) -> list[tuple[str, int]]:
+def _reasons(failed: Sequence[Row], most: int = 10) -> list[tuple[str, int]]:
     return Counter(
         f"{row.image if (row.reason or '').startswith('input') else row.method}: {row.reason}" for row in failed
     ).most_common(most)
@@ -203,7 +205,7 @@ def _forget(folder: Path, shard: Shard) -> None:
         return
     if not (folder / "manifest.json").is_file() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not a run of ours: it has no manifest.json", "remove it yourself, or use --name")
-    with store.ShardWriter(folder):  # another process may be writing there
+    with ShardWriter(folder):  # another process may be writing there
         pass
     with explain_write_errors(folder, "--output"):
         for name in (".report.json", ".reports.json", "index.html", "results.json"):

@@ -20,7 +20,7 @@ def runs_listed(folder: Path) -> list[dict[str, Any]]:
 
 def _about(run: Path) -> dict[str, Any]:
     from bench.results.manifest import read_manifest
-    from bench.results.store import read_rows
+    from bench.results.reading import read_rows
     from bench.results.wholeness import planned_rows
 
     changed = datetime.fromtimestamp((run / "manifest.json").stat().st_mtime).isoformat(" ", "minutes")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from bench.core.contract import EditPass
 from bench.core.evaluator import Evaluator
 from bench.plan.work import NOT_APPLICABLE, Work, row_bytes
-from bench.results.store import ORIGINAL, REAL, REAL_JPEG, read_rows
+from bench.results.reading import read_rows
+from bench.results.row import ORIGINAL, REAL, REAL_JPEG
 from bench.run.known import find_known
 from bench.run.pool import offered
 

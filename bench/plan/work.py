@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bench.core.errors import ImageError
 from bench.core.subset import belongs, label_of
-from bench.results.store import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, TRUTH, Row
+from bench.results.row import ORIGINAL, REAL, REAL_DIGESTS, REAL_JPEG, TRUTH, Row
 
 if TYPE_CHECKING:
     from bench.core.contract import Dataset, EditPass, ImageRecord, Method

@@ -19,7 +19,9 @@ from bench.core.files import explain_write_errors
 from bench.core.lock import Held, hold
 from bench.results.features import FROM, FeatureFiles, record_size, rows_folder
 from bench.results.manifest import read_manifest
-from bench.results.store import REAL_DIGESTS, Row, ShardWriter, repair, rewrite_lines, scan
+from bench.results.reading import scan
+from bench.results.row import REAL_DIGESTS, Row
+from bench.results.store import ShardWriter, repair, rewrite_lines
 
 _KEPT = "-kept-"
 _AT_A_TIME = 500

@@ -24,6 +24,8 @@ REAL, REAL_JPEG = "real", "real-jpeg"
 ORIGINAL = "original"
 # Where the true edit is known: it, as if a method had made it. The input as it is under an edit is a row of REAL.
 TRUTH = "truth"
+# Their stand-in for a method's digest. What such a row holds is decided by the code in its protocol's digest.
+REAL_DIGESTS: Mapping[str, str] = {REAL: "real 2", REAL_JPEG: "real-jpeg 1", TRUTH: "truth 1"}
 # Why a row failed that no second try can change: the image's own bytes are no image.
 INPUT = "input: "
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from bench.core.contract import Domain
 from bench.core.errors import MissingError
+from bench.results.features import load_features
 from bench.results.recorded import recorded_protocol
-from bench.results.store import ORIGINAL, REAL, REAL_JPEG, TRUTH, Row, load_features
+from bench.results.row import ORIGINAL, REAL, REAL_JPEG, TRUTH, Row
 from bench.results.wholeness import Results, chosen
 from metrics.floors import half_split
 from metrics.intervals import mean_interval

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench.core.errors import BenchError, ExitCode, MissingError
 from bench.core.subset import belongs
 from bench.results.manifest import read_manifest
-from bench.results.store import ORIGINAL, REAL, REAL_JPEG, TRUTH, Damage, Row, scan
+from bench.results.reading import Damage, scan
+from bench.results.row import ORIGINAL, REAL, REAL_JPEG, TRUTH, Row
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,8 @@ import torch
 
 from bench.core.evaluator import Evaluator
 from bench.plan.work import MethodSpec, Work
-from bench.results.store import Row, ShardWriter
+from bench.results.row import Row
+from bench.results.store import ShardWriter
 from bench.run.beside import Beside, ahead
 from bench.run.group import GroupRunner, Loaded, Task
 from bench.run.known import Known

@@ -11,8 +11,9 @@ from bench.core.errors import UsageError
 from bench.core.machine import words
 from bench.plan.config import Config
 from bench.plan.work import Work
-from bench.results import store
-from bench.results.store import Row
+from bench.results.reading import read_rows
+from bench.results.row import Row
+from bench.results.store import ShardWriter
 from bench.run.engine import Engine
 from bench.run.known import Known, find_known
 from bench.run.sample_images import SampleImages
@@ -27,8 +28,8 @@ def do_part(work: Work, folder: Path, shard: Shard, progress: Progress, known: K
 
     Under `PHASES` stands where the process's time went, phase -> seconds. `known` is what need not be measured again.
     """
-    done = {row.key for row in store.read_rows(folder) if row.final}
-    with store.ShardWriter(folder, shard.name) as writer:
+    done = {row.key for row in read_rows(folder) if row.final}
+    with ShardWriter(folder, shard.name) as writer:
         samples = SampleImages(folder, work.images, work.grid_pictures, work.observers)
         engine = Engine(work, writer, done, shard, samples, progress, known)
         engine.run()
@@ -46,7 +47,7 @@ def do_part(work: Work, folder: Path, shard: Shard, progress: Progress, known: K
 
 def missing_rows(work: Work, folder: Path, shard: Shard) -> list[Row]:
     """The shard's rows that are not there, empty."""
-    done = {row.key for row in store.read_rows(folder) if row.final}
+    done = {row.key for row in read_rows(folder) if row.final}
     return [row for index, row in work.rows() if row.key not in done and shard.owns(index // work.group)]
 
 

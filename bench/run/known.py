@@ -19,7 +19,9 @@ from bench.core.evaluator import Evaluator
 from bench.plan.work import Work
 from bench.results.columns import recorded_columns
 from bench.results.features import FeatureFiles, rows_folder
-from bench.results.store import Row, ShardWriter, read_rows
+from bench.results.reading import read_rows
+from bench.results.row import Row
+from bench.results.store import ShardWriter
 from bench.run.observed import ACHIEVED, ASKED
 from bench.run.pool import other_runs, shown
 from bench.run.rows import Entry, failed

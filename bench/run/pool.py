@@ -21,7 +21,9 @@ from bench.plan.work import Work
 from bench.results.features import FeatureFiles, rows_folder
 from bench.results.links import link_rows
 from bench.results.manifest import read_manifest
-from bench.results.store import ORIGINAL, REAL, REAL_JPEG, Row, ShardWriter, scan
+from bench.results.reading import scan
+from bench.results.row import ORIGINAL, REAL, REAL_JPEG, Row
+from bench.results.store import ShardWriter
 from bench.run.sample_images import flow_path, sample_path, sampled
 
 _AT_A_TIME = 500

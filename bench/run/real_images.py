@@ -12,8 +12,7 @@ import numpy as np
 from bench.core.errors import ImageError
 from bench.core.evaluator import Evaluator
 from bench.plan.work import Work
-from bench.results.row import INPUT
-from bench.results.store import REAL_JPEG, Row
+from bench.results.row import INPUT, REAL_JPEG, Row
 from bench.run.beside import Beside
 from bench.run.observed import GroupTruth
 from bench.run.rows import Entry, Seen, extract, failed, reason, scored_row, stop_if_hopeless

@@ -12,7 +12,7 @@ from bench.core.contract import EditPass
 from bench.core.evaluator import Evaluator, Scored
 from bench.core.observer import Output
 from bench.plan.work import Work
-from bench.results.store import TRUTH, Row
+from bench.results.row import TRUTH, Row
 from bench.run.observed import ASKED
 from bench.run.real_images import RealGroup
 from bench.run.rows import Entry, failed, scored_row

@@ -13,7 +13,7 @@ from bench.core.device import out_of_memory
 from bench.core.errors import BenchError, DeviceError, MissingError
 from bench.core.evaluator import Evaluator, Features, Scored
 from bench.core.observer import Observation
-from bench.results.store import Row
+from bench.results.row import Row
 
 
 class Entry(NamedTuple):

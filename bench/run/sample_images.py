@@ -12,7 +12,7 @@ from bench.core.contract import EditPass, ImageRecord
 from bench.core.files import write_atomic
 from bench.core.names import kept_as
 from bench.core.observer import Observer
-from bench.results.store import TRUTH
+from bench.results.row import TRUTH
 
 
 def sample_path(run: Path, method: str, pass_name: str, image: str) -> Path:

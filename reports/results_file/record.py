@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.results.merge import source_of
 from bench.results.recorded import recorded_protocol
-from bench.results.store import Row
+from bench.results.row import Row
 from bench.results.wholeness import chosen
 from reports.columns import Better, split_column
 from reports.failures import collect

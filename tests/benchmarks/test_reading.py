@@ -23,7 +23,7 @@ METRICS = ("lpips", "psnr", "ssim", "ms_ssim", "id_strict", "id_loose")
 READ = """
 import json, sys, time
 from pathlib import Path
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 began = time.perf_counter()
 rows = read_rows(Path(sys.argv[1]))
 seconds = time.perf_counter() - began

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 from tests.e2e.conftest import ROOT, Desk
 
 pytestmark = pytest.mark.slow

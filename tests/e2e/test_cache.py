@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.store import read_rows, scan
+from bench.results.reading import read_rows, scan
 from metrics.columns import known_kinds
 from tests.e2e.conftest import PROTOCOL, Desk
 from tests.e2e.survival import COLUMN, METRIC, tables

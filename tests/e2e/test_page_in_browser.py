@@ -18,7 +18,7 @@ from reports_fake_run import METHODS, PROTOCOL, manifest, passes, results, summa
 
 from bench.results.frame import frame_of
 from bench.results.paired import Pairs
-from bench.results.store import Row
+from bench.results.row import Row
 from metrics.protocol import load_protocol
 from reports import write_reports
 

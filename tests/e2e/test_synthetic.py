@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 from bench.world.networks import WEIGHTS
 from tests.unit.doubles import fingerprint
 

@@ -21,7 +21,8 @@ from bench.core.contract import Direction, EditPass, ImageRecord, Inversion, ann
 from bench.core.errors import ImageError, MissingError
 from bench.core.evaluator import Scored
 from bench.plan.work import MethodSpec, Work
-from bench.results.store import ShardWriter, read_rows
+from bench.results.reading import read_rows
+from bench.results.store import ShardWriter
 from bench.run.engine import Engine
 from bench.run.known import Known
 from bench.run.sample_images import SampleImages
@@ -193,7 +194,7 @@ def run_work(work: Work, folder: Path, environment: dict[str, str] | None = None
 
 def fingerprint(folder: Path) -> str:
     """SHA-256 over all rows and their features in table order: equal exactly when every byte that counts is."""
-    from bench.results.store import load_features
+    from bench.results.features import load_features
 
     whole = hashlib.sha256()
     for row in read_rows(folder):

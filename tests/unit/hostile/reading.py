@@ -35,7 +35,8 @@ from bench.edits.mapper_files import load_mapper
 from bench.edits.text_direction import convolution_deviations, read_frames
 from bench.plan.config import load_config
 from bench.results.manifest import read_manifest
-from bench.results.store import read_rows, repair
+from bench.results.reading import read_rows
+from bench.results.store import repair
 from bench.timing.clock import read_timing
 from bench.weights.adopt import identify
 from methods.training.checkpoints import load_checkpoint

@@ -11,7 +11,7 @@ import torch
 
 from bench.core.contract import EditPass, Method
 from bench.plan.work import MethodSpec, Work
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 from methods.psp.adapter import PyramidMethod
 from methods.registry import load_method
 from tests.unit.doubles import FewImages, MeanEvaluator, fingerprint, run_work

@@ -14,7 +14,7 @@ from bench.cli import main
 from bench.core import modules
 from bench.core.domains import domains
 from bench.data import kinds
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 from methods import registry
 
 PLUGIN = '''

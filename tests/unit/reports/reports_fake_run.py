@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bench.core.sealed import write_sealed
-from bench.results.store import Row
+from bench.results.row import Row
 from bench.results.wholeness import Results
 from metrics.summary import Cell as FakeCell
 from reports.facts import gather_facts

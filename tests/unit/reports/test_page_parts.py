@@ -12,7 +12,7 @@ from reports_fake_run import IMAGES, METHODS, PROTOCOL, facts, manifest, passes,
 
 from bench.results.frame import frame_of
 from bench.results.paired import Pairs
-from bench.results.store import Row
+from bench.results.row import Row
 from metrics.protocol import load_protocol
 from reports.failures import collect
 from reports.figures.run_images import read_images

@@ -13,7 +13,7 @@ from reports_fake_run import facts, results
 
 from bench.core.contract import EditPass
 from bench.results.frame import frame_of
-from bench.results.store import Row
+from bench.results.row import Row
 from metrics.protocol import Bootstrap
 from reports.checked import check_rows
 from reports.claims import Finding, all_claims, claims_csv, findings

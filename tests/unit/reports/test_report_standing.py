@@ -10,7 +10,7 @@ from reports_fake_run import METHODS, FakeCell, facts, passes, summaries
 
 from bench.results.frame import frame_of
 from bench.results.paired import Pairs
-from bench.results.store import Row
+from bench.results.row import Row
 from metrics.protocol import load_protocol, protocol_names
 from reports.columns import metric
 from reports.differences import difference_tables

@@ -19,7 +19,10 @@ import pytest
 from bench.core import lock
 from bench.core.errors import MissingError, UsageError
 from bench.core.sealed import DamagedError, read_sealed, write_sealed
-from bench.results.store import Row, ShardWriter, load_features, read_rows, repair, scan
+from bench.results.features import load_features
+from bench.results.reading import read_rows, scan
+from bench.results.row import Row
+from bench.results.store import ShardWriter, repair
 
 ROW = Row("2.jpg", "ab" * 32, "styleres", "cd" * 32, "smile+", "ef" * 32, 3.0, "paper-1", "01" * 32, values={"id": 0.5})
 COUNT = 12

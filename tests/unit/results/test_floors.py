@@ -12,8 +12,9 @@ import pytest
 from bench.cli.gate_command import cells_of
 from bench.core.errors import MissingError
 from bench.plan.work import Work, edit_digest
+from bench.results.features import load_features
 from bench.results.manifest import write_manifest
-from bench.results.store import load_features, read_rows
+from bench.results.reading import read_rows
 from bench.results.summaries import Summaries, summarise_run
 from bench.results.wholeness import load_results
 from bench.run.engine import Engine

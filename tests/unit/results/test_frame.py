@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.evaluator import ABOUT
 from bench.results.manifest import write_manifest
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 from bench.results.wholeness import load_results, load_run
 from tests.unit.doubles import FewImages, PoolingMethod, make_work, run_work
 from tests.unit.results.test_floors import _manifest

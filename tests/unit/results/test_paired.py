@@ -14,7 +14,8 @@ from bench.cli import main
 from bench.results.frame import frame_of
 from bench.results.manifest import write_manifest
 from bench.results.paired import Difference, Pairs
-from bench.results.store import Row, ShardWriter
+from bench.results.row import Row
+from bench.results.store import ShardWriter
 from metrics.intervals import mean_interval
 from metrics.protocol import Failures, load_protocol
 

@@ -13,16 +13,11 @@ import numpy as np
 import pytest
 
 from bench.core.errors import MissingError, UsageError
-from bench.results import store
+from bench.results.features import load_features
 from bench.results.manifest import read_manifest, write_manifest
-from bench.results.store import (
-    REAL_DIGESTS,
-    Row,
-    ShardWriter,
-    load_features,
-    read_rows,
-    row_key,
-)
+from bench.results.reading import read_rows
+from bench.results.row import FIELDS, IDENTITY, REAL_DIGESTS, Row, row_key
+from bench.results.store import ShardWriter
 
 ROW = Row("2.jpg", "ab" * 32, "styleres", "cd" * 32, "smile+", "ef" * 32, 3.0, "paper-1", "01" * 32, values={"id": 0.5})
 
@@ -48,9 +43,9 @@ def test_a_row_survives_the_disk(tmp_path: Path) -> None:
     assert (tmp_path / "rows" / "0.fid@paper-1-01010101.5.f32").stat().st_size == 20
 
 
-@pytest.mark.parametrize("name", [name for name in store.IDENTITY])
+@pytest.mark.parametrize("name", IDENTITY)
 def test_every_identity_field_makes_another_key(name: str) -> None:
-    field = store.FIELDS.get(name, name)
+    field = FIELDS.get(name, name)
     other = replace(ROW, **{field: 2.0 if name == "strength" else "other"})  # type: ignore[arg-type]
     assert other.key != ROW.key
 

@@ -12,7 +12,8 @@ import pytest
 from bench.core.contract import EditPass, ImageRecord
 from bench.core.errors import MissingError
 from bench.core.observer import Observation, Output
-from bench.results.store import load_features, read_rows
+from bench.results.features import load_features
+from bench.results.reading import read_rows
 from tests.unit.doubles import SIZE, FewImages, MeanEvaluator, PoolingMethod, fingerprint, make_work, run_work
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.core.contract import ImageRecord, Inversion
 from bench.core.errors import DeviceError, ExitCode
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 from tests.unit.doubles import FewImages, MeanEvaluator, PoolingMethod, fingerprint, make_work, run_work
 
 

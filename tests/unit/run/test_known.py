@@ -9,7 +9,7 @@ import pytest
 
 from bench.plan.work import Work
 from bench.results.columns import record_columns, recorded_columns
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 from bench.run.known import Known, complete_rows, find_known
 from tests.unit.doubles import FewImages, MeanEvaluator, PoolingMethod, fingerprint, make_work, run_work
 

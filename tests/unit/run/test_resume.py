@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.store import read_rows
+from bench.results.reading import read_rows
 from tests.unit.doubles import FewImages, PoolingMethod, fingerprint, make_work, run_work
 
 IMAGES = 30
