@@ -27,7 +27,7 @@ from methods.training.arithmetic import NAMES, settled
 from methods.training.chain import Settings, run_chain
 from methods.training.chain_plan import Chain
 from methods.training.chain_report import plan
-from methods.training.extension import shipped_network
+from methods.training.extension import of_shipped_length, shipped_network
 from methods.training.journal import told
 from methods.training.loop import train
 from methods.training.processes import Processes
@@ -69,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not out_of_memory(error):
             raise
         return told(MissingError("out of memory", "a smaller batch needs less: --set batch=N"))
+    except BrokenPipeError:
+        # The reader went away (`| head`); there is nobody left to tell.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return int(ExitCode.OK)
     except KeyboardInterrupt:
         print("stopped; run the same command to carry on from the last checkpoint", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
@@ -176,7 +180,8 @@ def _train(args: argparse.Namespace, began: float) -> int:
         recipe = settled(recipe, context, args.arithmetic, fresh=args.fresh)
         torch.manual_seed(recipe.seed)
         with explain_write_errors(args.out, "--out"):
-            task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, context)
+            built_of = of_shipped_length(recipe) if args.extend else recipe
+            task = import_module(f"methods.training.tasks.{recipe.task}").build(built_of, context)
         folder = args.out / recipe.name
         # What was loaded and drawn for the first step has taken some of the time.
         left = None if args.deadline is None else max(0.0, args.deadline - (monotonic() - began))

@@ -2,12 +2,14 @@
 
 It stands at the step where the recipe, by its batch of today, has seen as many images. The file holds what was trained,
 but neither the optimisers nor what learned beside it (a discriminator): those begin anew, and the rate rises over the
-recipe's warm-up once more. The legs of the training say where.
+recipe's warm-up once more. The legs of the training say where. Phases that are shares of the steps (regressing known
+codes first) are over: to the task the training is as long as the shipped one was.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from bench.core.files import write_atomic
 from bench.world.networks import WEIGHTS
 from methods.training.provenance import made_of
 from methods.training.recipe import Recipe
-from methods.training.task import Task
+from methods.training.task import ON_REAL_IMAGES, Task
 
 
 def shipped_network(recipe: Recipe) -> Path:
@@ -37,6 +39,11 @@ def shipped_network(recipe: Recipe) -> Path:
     return path
 
 
+def of_shipped_length(recipe: Recipe) -> Recipe:
+    """The recipe with as many steps as its shipped network has seen the images of."""
+    return replace(recipe, steps=shipped_images(recipe) // recipe.batch)
+
+
 def shipped_images(recipe: Recipe) -> int:
     """How many images the shipped network of a recipe saw. Raises MissingError where none is shipped."""
     return _images(_shipped(recipe))
@@ -44,7 +51,7 @@ def shipped_images(recipe: Recipe) -> int:
 
 def _shipped(recipe: Recipe) -> Path:
     path = WEIGHTS / recipe.output
-    if not path.is_file():
+    if not path.is_file() or recipe.task in ON_REAL_IMAGES:  # others' outputs have the same names
         raise MissingError(f"no network of {recipe.name} is shipped", "train it from its start, without --extend")
     return path
 

@@ -39,15 +39,11 @@ class Weights:
 
     Attributes:
         l2, perceptual, identity: Of the generated image against the input.
-        deltas: Of the mean square length of rows 1.. minus row 0 (e4e).
-        w_adversarial: Of fooling the discriminator of the generator's w (e4e).
     """
 
     l2: Weight = 1.0
     perceptual: Weight = 0.2
     identity: Weight = 0.1
-    deltas: Weight = 0.0
-    w_adversarial: Weight = 0.0
 
 
 class InversionTask(Task, ABC):

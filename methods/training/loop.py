@@ -295,7 +295,7 @@ def _begun(task: Task, recipe: Recipe, folder: Path, context: Context) -> _Progr
     last, legs = extend(task, context.shipped, recipe.batch)
     if context.processes.rank == 0:
         go_on_with_log(context.shipped, recipe.batch, folder)
-    tell(f"{recipe.name}: goes on from {context.shipped.name}, at step {last}")
+        tell(f"{recipe.name}: goes on from {context.shipped.name}, at step {last}")
     return _Progress(last, legs, since=last)
 
 
@@ -317,7 +317,8 @@ def _fitting(
                 f"the training in {folder} is finished, but was of other values or from other files than now",
                 "--fresh trains anew",
             )
-        tell(f"note: {folder} was begun with other values or from other files; --fresh begins anew")
+        if context.processes.rank == 0:
+            tell(f"note: {folder} was begun with other values or from other files; --fresh begins anew")
     return state
 
 

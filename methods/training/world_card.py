@@ -153,7 +153,7 @@ def _start_lines(folder: Path) -> Iterator[str]:
 
 def _tried(folder: Path, name: str, made: Mapping[str, Any]) -> str:
     """What was tried: images, and how far the figure still moved over the last third of the training."""
-    images = made.get("images", made["steps"] * made["batch"])
+    images = made.get("pictures", made["steps"] * made["batch"])
     _, (steps, values) = held_out_curve(records(folder / "logs" / f"{name}.jsonl"))
     late = next(value for step, value in zip(steps, values, strict=True) if step >= steps[-1] * 2 / 3)
     return f" after {images:,} images; it moved by {values[-1] - late:+.2f} dB over the last third of them"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.core.errors import MissingError
+from bench.core.errors import MissingError, UsageError
 from bench.weights.registry import locate
 from methods.generators import load_generator
 from methods.nets.stylegan2 import Generator
@@ -25,6 +25,14 @@ def given_generator(file: str, device: torch.device, recipe: str) -> tuple[Gener
         raise MissingError("no generator is given", f"python -m methods.training {recipe} --set generator=FILE")
     generator, average = load_generator(Path(file), device)
     return generator, average.mean(0)
+
+
+def check_used(name: Perceptual, weight: float) -> None:
+    """Raise UsageError where Phi is named and no loss weighs anything that asks it."""
+    if name != "none" and not weight:
+        raise UsageError(
+            f"perceptual_network = {name} has nothing to do: weights.perceptual is 0", "--set weights.perceptual=1e-3"
+        )
 
 
 def perceptual_network(name: Perceptual, device: torch.device) -> nn.Module:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.core.checkpoint import write_safetensors
+from bench.core.errors import UsageError
 from bench.core.schema import from_table
 from bench.world.networks import ATTRIBUTES, YAW_UNIT, WorldNetworks, new_networks
 from bench.world.render import IMAGE_SIZE, render
@@ -36,8 +37,10 @@ class Options:
 
 
 def build(recipe: Recipe, context: Context) -> JudgesTask:
-    """The three networks of a recipe's seed. Raises UsageError for any option: it has none."""
+    """The three networks of a recipe's seed. Raises UsageError for any option, and for other betas: it has none."""
     from_table(Options, recipe.options, recipe.name)
+    if recipe.betas != Recipe.betas:
+        raise UsageError(f"{recipe.name}: betas is not for judges, whose AdamW has PyTorch's own", "leave it out")
     return JudgesTask(recipe, context)
 
 

@@ -29,7 +29,7 @@ from methods.training.edit_figures import psnr
 from methods.training.full_size.images import TrainingImages
 from methods.training.grids import grid
 from methods.training.loss_networks import feature_loss
-from methods.training.own.networks import Perceptual, given_generator, perceptual_network
+from methods.training.own.networks import Perceptual, check_used, given_generator, perceptual_network
 from methods.training.own.sizes import BackboneName, encoder_config, input_size
 from methods.training.recipe import Recipe
 from methods.training.task import Context, Task
@@ -73,6 +73,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.weights.perceptual and self.perceptual_network == "none":
             raise UsageError("weights.perceptual is not 0, but there is no perceptual_network", "name one, or set 0")
+        check_used(self.perceptual_network, self.weights.perceptual)
 
 
 def build(recipe: Recipe, context: Context) -> OwnEncoderTask:

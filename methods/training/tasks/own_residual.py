@@ -28,7 +28,7 @@ from methods.training.full_size.networks import Networks
 from methods.training.full_size.options import CycleWeights, Weights
 from methods.training.full_size.options import Options as FullSizeOptions
 from methods.training.loss_networks import LossNetworks
-from methods.training.own.networks import Identity, Perceptual, identity_network, perceptual_network
+from methods.training.own.networks import Identity, Perceptual, check_used, identity_network, perceptual_network
 from methods.training.own.sizes import discriminator_config, flow_config, has_released_flow, residual_config
 from methods.training.recipe import Recipe
 from methods.training.task import Context
@@ -69,6 +69,7 @@ class Options:
             asked = getattr(self.weights, name) or getattr(self.cycle, name)
             if asked and getattr(self, f"{name}_network") == "none":
                 raise UsageError(f"weights.{name} is not 0, but there is no {name}_network", "name one, or set 0")
+        check_used(self.perceptual_network, self.weights.perceptual or self.cycle.perceptual)
         self.full_size()  # refuses what does not go together
 
     def full_size(self) -> FullSizeOptions:

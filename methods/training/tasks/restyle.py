@@ -22,12 +22,25 @@ from methods.psp.adapter import PyramidMethod
 from methods.restyle.adapter import Restyle
 from methods.restyle.network import restyle_encoder
 from methods.training import losses, world_baselines
-from methods.training.bounds import Count, Share
+from methods.training.bounds import Count, Share, Weight
 from methods.training.codes_critic import CodesCritic
 from methods.training.inversion import CANVAS, InversionTask, Weights, load_pyramid, start_from
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 from methods.training.world import prefixed, write_part
+
+
+@dataclass(frozen=True)
+class CodesWeights(Weights):
+    """Further ones, of what keeps codes near the generator's own.
+
+    Attributes:
+        deltas: Of the mean square length of rows 1.. minus row 0 (e4e).
+        w_adversarial: Of fooling the discriminator of the generator's w (e4e).
+    """
+
+    deltas: Weight = 0.0
+    w_adversarial: Weight = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class Options:
     iterations: Count = 5
     deltas_from: Share = 0.0
     deltas_every: Share = 0.0
-    weights: Weights = field(default_factory=Weights)
+    weights: CodesWeights = field(default_factory=CodesWeights)
 
 
 def build(recipe: Recipe, context: Context) -> RestyleTask:
@@ -112,7 +125,7 @@ class RestyleTask(InversionTask):
         return min(self.config.rows, 2 + int(later + 1e-6))
 
     def _codes_losses(self, codes: Tensor) -> dict[str, Tensor]:
-        weights, parts = self.weights, dict[str, Tensor]()
+        weights, parts = self.options.weights, dict[str, Tensor]()
         if weights.deltas:
             parts["deltas"] = weights.deltas * (codes[:, 1:] - codes[:, :1]).square().sum(2).mean()
         if self.critic is not None:

@@ -16,12 +16,19 @@ from torch import Tensor, nn
 
 from bench.core.schema import from_table
 from methods.hyperstyle.network import WEncoder
-from methods.training.bounds import Share
+from methods.training.bounds import Share, Weight
 from methods.training.codes_critic import CodesCritic
 from methods.training.inversion import EncoderMethod, InversionTask, Weights, load_pyramid, start_from
 from methods.training.recipe import Recipe
 from methods.training.task import Context
 from methods.training.world import BACKBONE, GENERATOR, prefixed, write_part
+
+
+@dataclass(frozen=True)
+class CodesWeights(Weights):
+    """And of fooling the discriminator of the generator's w."""
+
+    w_adversarial: Weight = 0.01
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Options:
 
     start: Literal["e4e", "psp"] = "e4e"
     warm_up_share: Share = 0.2
-    weights: Weights = field(default_factory=lambda: Weights(w_adversarial=0.01))
+    weights: CodesWeights = field(default_factory=CodesWeights)
 
 
 def build(recipe: Recipe, context: Context) -> WEncoderTask:
@@ -49,7 +56,7 @@ class WEncoderTask(InversionTask):
 
     def __init__(self, recipe: Recipe, context: Context, options: Options) -> None:
         super().__init__(recipe, context, options.weights)
-        self.warm_up_steps = int(options.warm_up_share * recipe.steps)
+        self.options, self.warm_up_steps = options, int(options.warm_up_share * recipe.steps)
         self.encoder = WEncoder(BACKBONE, GENERATOR.style_dim)
         start_from(self.encoder, load_pyramid(self, options.start).encoder)
         self.train_together(encoder=self.encoder)
@@ -79,7 +86,7 @@ class WEncoderTask(InversionTask):
         found = self._encode(real)
         parts = self.reconstruction(self.generate(self.plain.broadcast(found)), real)
         if self.critic is not None:
-            parts["w_adversarial"] = self.weights.w_adversarial * self.critic.fooled(found[:, None])
+            parts["w_adversarial"] = self.options.weights.w_adversarial * self.critic.fooled(found[:, None])
         return found, parts
 
     def method(self) -> EncoderMethod:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,6 +79,8 @@ def test_a_group_takes_what_is_there(runs: Path, capsys: pytest.CaptureFixture[s
         (["world/e4e", "--device", "tpu"], ExitCode.USAGE, "unknown device"),
         (["faces/styleres", "--data", "nowhere"], ExitCode.MISSING, "no folder or archive"),
         (["world/e4e", "--data", "."], ExitCode.USAGE, "world/e4e draws its own images"),
+        (["faces/styleres", "--extend", "--data", "."], ExitCode.MISSING, "no network of faces/styleres is shipped"),
+        (["world/critics", "--set", "betas=[0.5, 0.9]"], ExitCode.USAGE, "betas is not for judges"),
         (["mine.toml"], ExitCode.MISSING, "no recipe file"),
         (["world/sweep"], ExitCode.USAGE, "is no training"),
         (["world/styleres", *START, "--set", "batch=6"], ExitCode.USAGE, "in groups of 4"),
@@ -102,6 +105,15 @@ def test_numbers_beyond_what_they_may_be_are_wrong_usage(words: str, capsys: pyt
         main(["world/e4e", *words.split()])
     assert caught.value.code == ExitCode.USAGE
     assert f"argument {words.split()[0]}: must be" in capsys.readouterr().err
+
+
+def test_a_reader_that_went_away_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(*_: object) -> str:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("methods.training.__main__.plan", plan)
+    monkeypatch.setattr("sys.stdout", StringIO())
+    assert main(["world", "--list", "--out", str(tmp_path)]) == ExitCode.OK
 
 
 def test_help_fits_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

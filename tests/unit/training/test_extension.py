@@ -19,7 +19,7 @@ from methods.training.extension import shipped_network
 from methods.training.loop import train
 from methods.training.processes import Processes
 from methods.training.provenance import made_of
-from methods.training.recipe import load_recipe
+from methods.training.recipe import Recipe, load_recipe
 from methods.training.task import Context
 from tests.unit.training.test_loop import RECIPE, LineTask
 
@@ -85,6 +85,19 @@ def test_only_the_first_process_writes_the_log(tmp_path: Path) -> None:
         task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, alone)
         loop._begun(task, recipe, tmp_path, context)
     assert (tmp_path / "log.jsonl").is_file()
+
+
+def test_phases_that_are_shares_of_the_steps_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Recipe] = []
+
+    def build(recipe: Recipe, context: Context) -> None:
+        seen.append(recipe)
+        raise UsageError("seen")
+
+    monkeypatch.setattr("methods.training.tasks.encoder.build", build)
+    assert main(["world/e4e", "--extend", "--set", "steps=5000", "--out", str(tmp_path)]) == ExitCode.USAGE
+    recipe = load_recipe("world/e4e")
+    assert seen[0].steps == made_of(WEIGHTS / "e4e.safetensors")["pictures"] // recipe.batch < 5000
 
 
 def test_the_rate_rises_once_more() -> None:

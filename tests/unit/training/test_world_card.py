@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
 from bench.world.networks import WEIGHTS
+from methods.training import world_card
 from methods.training.card_figures import _pyplot, trade_off_figure
 from methods.training.card_sweep import at_edge
 from methods.training.world_card import file_line, images_of
@@ -79,3 +82,11 @@ def test_a_choice_at_the_edge_of_its_grid_is_told() -> None:
     ]
     assert not list(at_edge([trial(0.1, 24.1), trial(0.01, 24.5), trial(0.03, 24.6)]))
     assert not list(at_edge([trial(0.1, 24.1)]))
+
+
+def test_what_was_tried_counts_the_images_of_all_legs(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    checks = [{"step": step, "check": {"psnr": float(step)}} for step in (2, 8, 10)]
+    (tmp_path / "logs" / "hfgi.jsonl").write_text("".join(f"{json.dumps(check)}\n" for check in checks))
+    said = world_card._tried(tmp_path, "hfgi", {"steps": 10, "batch": 4, "pictures": 90})
+    assert said == " after 90 images; it moved by +2.00 dB over the last third of them"
