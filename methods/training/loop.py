@@ -228,6 +228,7 @@ class _Run:
             "bound": self.progress.bound,
             "since": self.progress.since,
             "key": self.key,
+            "given": dict(self.task.given),
             "arithmetic": arithmetic_of(self.recipe),
             "legs": self._legs(),
         }
@@ -280,7 +281,7 @@ class _Run:
         if finished and self.main:
             path = self.folder / recipe.output
             with self.average.used():
-                self.task.export(path, provenance(recipe, self._legs(), self.context))
+                self.task.export(path, provenance(recipe, self._legs(), self.context, self.task.given))
             tell(f"{recipe.name}: {path}")
         elif self.main:
             why = "out of time" if step < last and not self.stop.signalled else "stopped"
@@ -311,6 +312,9 @@ def _fitting(
             f"the training in {folder} did not begin with the shipped network",
             "--extend --fresh begins anew from that; without --extend the training carries on",
         )
+    given = task.given
+    if others := sorted(name for name, digest in state.get("given", {}).items() if given.get(name, digest) != digest):
+        tell(f"note: {folder} was begun with other {' and '.join(others)} than it goes on with")
     if state["key"] != now:
         if state["step"] >= recipe.steps:
             raise UsageError(

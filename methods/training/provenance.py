@@ -59,8 +59,10 @@ def _inputs(recipe: Recipe, context: Context) -> tuple[dict[str, str], dict[str,
     return digests, recipes
 
 
-def provenance(recipe: Recipe, legs: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
-    """How a file of weights was made: all legs of its training, and what it started from."""
+def provenance(
+    recipe: Recipe, legs: Sequence[Mapping[str, Any]], context: Context, given: Mapping[str, str]
+) -> dict[str, Any]:
+    """How a file of weights was made: all legs of its training, and what it started from (`Task.given` among it)."""
     digests, recipes = _inputs(recipe, context)
     return {
         "recipe": recipe.name,
@@ -73,7 +75,7 @@ def provenance(recipe: Recipe, legs: Sequence[Mapping[str, Any]], context: Conte
         "wall_time_s": round(sum(leg["seconds"] for leg in legs)),
         "torch": str(torch.__version__),
         "legs": [dict(leg) for leg in legs],
-        "inputs": digests,
+        "inputs": {**digests, **given},
         "input_recipes": recipes,
     }
 

@@ -65,7 +65,8 @@ class Recipe:
             float32 always.
         tf32: Let CUDA multiply float32 with ten bits of mantissa.
         also: Further files that the training writes beside its output.
-        needs: Files of other recipes (their `output`) that this one starts from.
+        needs: Files of other recipes (their `output`) that this one starts from; those that its options name among
+            them (`Options.files`).
         chosen_by: A file of other recipes' whose choices ("chosen": recipe -> dotted key -> value) this one takes.
         seeds: Further seeds to train with; each has its own name and output ("styleres-s43.safetensors").
         keep: Never made again once it is there: what the world is measured with hangs on it.
@@ -164,8 +165,9 @@ def recipe_of(data: Mapping[str, Any], where: str) -> Recipe:
     recipe = from_table(Recipe, plain, where)
     _check_names(recipe, where)
     recipe = replace(recipe, options=options)
-    _checked_options(recipe, where)
-    return _with_digest(recipe)
+    files: Sequence[str] = getattr(_checked_options(recipe, where), "files", ())
+    needs = dict.fromkeys((*recipe.needs, *(file for file in files if file)))
+    return _with_digest(replace(recipe, needs=tuple(needs)))
 
 
 def _check_names(recipe: Recipe, where: str) -> None:

@@ -46,8 +46,10 @@ class Task(Protocol):
     Attributes:
         modules: Everything that changes, by name: saved, restored, broadcast; `step` averages their gradients.
         optimisers: By name; their rate is set by the loop from the recipe (times a group's "rate_factor").
+        given: Digests of what was given to it beside its recipe's `needs` (files, images), by what it is.
     """
 
+    given: Mapping[str, str] = {}
     modules: dict[str, nn.Module]
     optimisers: dict[str, torch.optim.Optimizer]
 

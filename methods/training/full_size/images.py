@@ -6,6 +6,7 @@ resume, on every device and with any number of workers.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
@@ -98,6 +99,11 @@ class TrainingImages:
         # Looked at now: a check that finds one damaged would end a training of days.
         readable = self._threads.map(self._is_readable, kept)
         self.held_out = [name for name, good in zip(kept, readable, strict=True) if good]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the names of all images: with others, the batches are others."""
+        return hashlib.sha256("\n".join(self.archive.names).encode(errors="surrogateescape")).hexdigest()
 
     def step(self, step: int, processes: Processes) -> Tensor:
         """This process's images of a step, uint8 (n, 3, height, width)."""

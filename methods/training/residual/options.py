@@ -83,6 +83,11 @@ class Options:
     weights: Weights = field(default_factory=Weights)
     cycle: CycleWeights = field(default_factory=CycleWeights)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of other recipes that are named here."""
+        return f"{self.base}.safetensors", self.start, self.flow_start
+
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
         flow_loss = self.weights.flow > 0 or self.weights.flow_moving > 0

@@ -59,6 +59,7 @@ class FullSizeTask(Task):
             held_out=options.held_out,
             workers=options.workers,
         )
+        self.given = {"images": self.images.digest}
         self.model, self.discriminator = networks.model, networks.discriminator
         self.modules: dict[str, nn.Module] = {"model": self.model, "discriminator": self.discriminator}
         self.optimisers: dict[str, torch.optim.Optimizer] = {

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.core.checkpoint import write_safetensors
+from bench.core.checkpoint import file_digest, write_safetensors
 from bench.core.errors import MissingError, UsageError
 from bench.core.schema import from_table
 from methods.nets.base import Canvas
@@ -96,6 +96,7 @@ class OwnEncoderTask(Task):
         self.images = TrainingImages(
             context.data, (side, side), recipe.batch, recipe.seed, held_out=options.held_out, workers=options.workers
         )
+        self.given = {"images": self.images.digest, "generator": file_digest(Path(options.generator))}
         self.canvas = Canvas.of("faces", self.generator.config.size)
         self.modules: dict[str, nn.Module] = {"encoder": self.encoder}
         self.optimisers: dict[str, torch.optim.Optimizer] = {

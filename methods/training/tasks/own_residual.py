@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 import torch
 
-from bench.core.checkpoint import load_strict, read_checkpoint, write_safetensors
+from bench.core.checkpoint import file_digest, load_strict, read_checkpoint, write_safetensors
 from bench.core.errors import MissingError, UsageError
 from bench.core.schema import from_table
 from bench.weights.registry import locate
@@ -115,6 +115,7 @@ class OwnResidualTask(FullSizeTask):
             raise MissingError(f"no e4e at {self.base_file}", "train it first: python -m methods.training own/e4e")
         networks = _networks(options, self.base_file, context.device)
         super().__init__(recipe, options.full_size(), context, networks, context.data)
+        self.given = {**self.given, "e4e": file_digest(self.base_file)}
 
     def check(self) -> Mapping[str, float]:
         """As `FullSizeTask.check`, without the identity where no face network was given."""

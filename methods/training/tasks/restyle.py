@@ -63,6 +63,11 @@ class Options:
     deltas_every: Share = 0.0
     weights: CodesWeights = field(default_factory=CodesWeights)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of other recipes that are named here."""
+        return (f"{self.over}.safetensors",)
+
 
 def build(recipe: Recipe, context: Context) -> RestyleTask:
     """ReStyle on the world, over e4e or pSp. Raises UsageError for an option that `Options` does not have."""

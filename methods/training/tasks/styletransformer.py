@@ -41,6 +41,11 @@ class Options:
     warm_up_share: Share = 0.2
     weights: Weights = field(default_factory=Weights)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of other recipes that are named here."""
+        return (f"{self.start}.safetensors",)
+
 
 def build(recipe: Recipe, context: Context) -> StyleTransformerTask:
     """StyleTransformer on the world. Raises UsageError for an option that `Options` does not have."""

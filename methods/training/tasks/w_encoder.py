@@ -45,6 +45,11 @@ class Options:
     warm_up_share: Share = 0.2
     weights: CodesWeights = field(default_factory=CodesWeights)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of other recipes that are named here."""
+        return (f"{self.start}.safetensors",)
+
 
 def build(recipe: Recipe, context: Context) -> WEncoderTask:
     """HyperStyle's W encoder. Raises UsageError for an option that `Options` does not have."""

@@ -42,6 +42,13 @@ def test_each_image_comes_once_an_epoch_from_a_folder_as_from_a_zip(tmp_path: Pa
     assert torch.equal(*seen)
 
 
+def test_other_images_have_another_digest(tmp_path: Path) -> None:
+    def digest(count: int) -> str:
+        return TrainingImages(photographs(tmp_path / "all", count), (32, 32), 2, 0, held_out=0, workers=1).digest
+
+    assert digest(3) == digest(3) != digest(4)
+
+
 def test_a_resumed_training_and_two_processes_see_the_same_batches(tmp_path: Path) -> None:
     folder = photographs(tmp_path / "folder", 5)
 

@@ -184,3 +184,19 @@ def test_a_file_that_another_takes_the_place_of_is_no_longer_needed() -> None:
     as_shipped = load_recipe("world/styleres").needs
     other = load_recipe("world/styleres", ['start="styleres.safetensors"', 'chosen_by=""']).needs
     assert set(other) == set(as_shipped) - {"residual-start.safetensors", "sweep.json"} | {"styleres.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "file"),
+    [
+        ("world/styleres", "base=psp", "psp.safetensors"),
+        ("world/residual-start", "start=styleres.safetensors", "styleres.safetensors"),
+        ("world/w-encoder", "start=psp", "psp.safetensors"),
+        ("world/restyle", "over=psp", "psp.safetensors"),
+        ("world/styletransformer", "start=psp", "psp.safetensors"),
+    ],
+)
+def test_a_file_that_an_option_names_is_needed(name: str, change: str, file: str) -> None:
+    shipped = load_recipe(name)
+    assert file not in shipped.needs
+    assert set(load_recipe(name, [change]).needs) >= {file}

@@ -266,6 +266,18 @@ def test_provenance_adds_up_all_legs(tmp_path: Path) -> None:
     assert made["pictures"] == 300 * 8
 
 
+def test_what_was_given_is_told_in_the_file_and_where_it_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for images, until in (("1", 10), ("1", 20), ("2", None)):
+        task = LineTask()
+        task.given = {"images": images}
+        assert "other images" not in capsys.readouterr().err
+        train(task, RECIPE, tmp_path, until=until)
+    assert "was begun with other images than it goes on with" in capsys.readouterr().err
+    assert json.loads((tmp_path / "line.json").read_text())["inputs"] == {"images": "2"}
+
+
 def test_a_finished_training_of_other_values_is_not_exported_as_this_one(tmp_path: Path) -> None:
     other = replace(RECIPE, digest="other")
     train(LineTask(), RECIPE, tmp_path)
