@@ -67,14 +67,18 @@ class Stop:
         return heard
 
 
-def locked(path: Path, taken: str) -> FileLock:
-    """A lock that is held. Raises UsageError, saying `taken`, where another process has it."""
+@contextmanager
+def locked(path: Path, taken: str) -> Iterator[None]:
+    """Hold a lock inside. Raises UsageError, saying `taken`, where another process has it."""
     lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise UsageError(taken, "wait for it, or give another --out") from None
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Losses:

@@ -10,26 +10,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench.core.errors import UsageError
 from bench.core.files import explain_write_errors
 from methods.training.arithmetic import arithmetic_of
 from methods.training.averaging import Average
-from methods.training.checkpoints import (
-    check_kind,
-    forget_checkpoints,
-    forget_halves,
-    load_checkpoint,
-    restore,
-    save_checkpoint,
-)
-from methods.training.extension import extend, go_on_with_log
+from methods.training.beginning import begin
+from methods.training.checkpoints import forget_checkpoints, forget_halves, load_checkpoint, save_checkpoint
 from methods.training.guard import DivergedError, Losses, Stop, check_weights, locked
 from methods.training.journal import Journal, tell
 from methods.training.provenance import key, provenance
@@ -50,20 +42,6 @@ class Ended:
     step: int
     finished: bool
     signalled: bool = False
-
-
-@dataclass
-class _Progress:
-    """Where a training stands, what its legs were, and since which step its optimisers are the same."""
-
-    step: int = 0
-    legs: list[dict[str, Any]] = field(default_factory=list)
-    bound: float | None = None
-    since: int = 0
-
-    @property
-    def seconds(self) -> float:
-        return sum(leg["seconds"] for leg in self.legs)
 
 
 def train(
@@ -110,14 +88,11 @@ class _Run:
         self.task, self.recipe, self.folder, self.context, self.stop = task, recipe, folder, context, stop
         self.main = context.processes.rank == 0
         self.key = key(recipe, context)
-        state = _fitting(load_checkpoint(folder), task, recipe, folder, context, self.key)
-        self.progress = _restored(task, state, folder) if state else _begun(task, recipe, folder, context)
-        _check_together(self.progress.step, folder, context)
+        self.progress, average = begin(task, recipe, folder, context, self.key)
         context.processes.share_statistics(*task.modules.values())
         context.processes.broadcast(*task.modules.values())
         self.average = Average.of(task.modules, recipe.average, recipe.batch)
-        if state:
-            self.average.load_state_dict(state.get("average", {}))
+        self.average.load_state_dict(average)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
         self.losses = Losses(self.progress.bound)
         self.first = self.progress.step
@@ -288,57 +263,6 @@ class _Run:
             tell(f"{recipe.name}: {why} at step {step} of {recipe.steps}; the same command carries on")
         self.context.processes.wait()
         return Ended(step, finished, self.stop.signalled)
-
-
-def _begun(task: Task, recipe: Recipe, folder: Path, context: Context) -> _Progress:
-    if context.shipped is None:
-        return _Progress()
-    last, legs = extend(task, context.shipped, recipe.batch)
-    if context.processes.rank == 0:
-        go_on_with_log(context.shipped, recipe.batch, folder)
-        tell(f"{recipe.name}: goes on from {context.shipped.name}, at step {last}")
-    return _Progress(last, legs, since=last)
-
-
-def _fitting(
-    state: dict[str, Any] | None, task: Task, recipe: Recipe, folder: Path, context: Context, now: str
-) -> dict[str, Any] | None:
-    """A checkpoint's state, if there is one: told of where it is of another key than `now`, refused if finished."""
-    if state is None:
-        return None
-    check_kind(state, task, folder)
-    if context.shipped is not None and not state.get("since"):
-        raise UsageError(
-            f"the training in {folder} did not begin with the shipped network",
-            "--extend --fresh begins anew from that; without --extend the training carries on",
-        )
-    given = task.given
-    if others := sorted(name for name, digest in state.get("given", {}).items() if given.get(name, digest) != digest):
-        tell(f"note: {folder} was begun with other {' and '.join(others)} than it goes on with")
-    if state["key"] != now:
-        if state["step"] >= recipe.steps:
-            raise UsageError(
-                f"the training in {folder} is finished, but was of other values or from other files than now",
-                "--fresh trains anew",
-            )
-        if context.processes.rank == 0:
-            tell(f"note: {folder} was begun with other values or from other files; --fresh begins anew")
-    return state
-
-
-def _check_together(step: int, folder: Path, context: Context) -> None:
-    """Raise UsageError where the processes stand at different steps."""
-    together = context.processes.total(torch.tensor(step, device=context.device))
-    if int(together) != step * context.processes.count:
-        raise UsageError(
-            f"process {context.processes.rank} stands at step {step} by {folder}, others at another one",
-            "--out must be a folder that all machines share",
-        )
-
-
-def _restored(task: Task, state: Mapping[str, Any], folder: Path) -> _Progress:
-    restore(task, state, folder)
-    return _Progress(int(state["step"]), list(state["legs"]), state["bound"], state.get("since", 0))
 
 
 def _device_name(device: torch.device) -> str:

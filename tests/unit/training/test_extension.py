@@ -13,7 +13,7 @@ import torch
 from bench.core.checkpoint import read_checkpoint, state_dict_of
 from bench.core.errors import ExitCode, UsageError
 from bench.world.networks import WEIGHTS
-from methods.training import loop
+from methods.training import beginning
 from methods.training.__main__ import main
 from methods.training.extension import shipped_network
 from methods.training.loop import train
@@ -83,7 +83,7 @@ def test_only_the_first_process_writes_the_log(tmp_path: Path) -> None:
         context = Context(tmp_path, processes=Processes(rank, 2), shipped=shipped_network(recipe))
         alone = replace(context, processes=Processes())
         task = import_module(f"methods.training.tasks.{recipe.task}").build(recipe, alone)
-        loop._begun(task, recipe, tmp_path, context)
+        beginning._after_shipped(task, recipe, tmp_path, context)
     assert (tmp_path / "log.jsonl").is_file()
 
 

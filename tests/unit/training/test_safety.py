@@ -214,6 +214,18 @@ def test_a_deadline_saves_and_stops(tmp_path: Path) -> None:
     assert train(LineTask(), RECIPE, tmp_path, deadline=600.0).finished
 
 
+def test_a_lock_is_given_back_while_somebody_still_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[FileLock] = []
+
+    def kept(*given: Any, **named: Any) -> FileLock:
+        known.append(FileLock(*given, **named))
+        return known[-1]
+
+    monkeypatch.setattr("methods.training.guard.FileLock", kept)
+    train(LineTask(), RECIPE, tmp_path, until=1)
+    assert [lock.is_locked for lock in known] == [False]
+
+
 def test_a_folder_has_one_trainer(tmp_path: Path) -> None:
     with FileLock(tmp_path / "lock"), pytest.raises(UsageError, match="another process is training"):
         train(LineTask(), RECIPE, tmp_path)
