@@ -8,6 +8,11 @@ from pathlib import Path
 
 from bench.core.errors import unknown_name
 
+# Words that stand for several names, or for none; nothing is called so.
+WORDS = ("all", "ready", "none")
+# Rows of results and tables that are no methods: no method is called so.
+REFERENCES = ("real", "real-jpeg", "real-halves", "truth")
+
 
 def in_any_case(name: str, known: Iterable[str]) -> str:
     """The known name that `name` is but for its case ("WarpRes": "warpres"); `name` as it is where there is none."""

@@ -19,7 +19,7 @@ from bench.core.domains import domains, find_domain
 from bench.core.errors import NotApplicableError, UsageError, unknown_name
 from bench.core.files import read_text
 from bench.core.folder_names import check_name
-from bench.core.names import in_any_case
+from bench.core.names import WORDS, in_any_case
 from bench.core.schema import MOST_TOML, checked, from_table, parse_toml
 from bench.core.subset import ALL
 
@@ -198,7 +198,9 @@ def check_applies(card: Card, method: str, edits: Collection[Rule]) -> None:
 
 
 def _check(card: Card, where: str) -> None:
-    check_name(card.name, f"{where}: edit")
+    check_name(card.name, f"{where}: edit", WORDS)
+    if card.name[-1] in "+-":
+        raise UsageError(f"{where}: the edit {card.name!r} ends as columns do", f"call it {card.name[:-1]!r}")
     if card.domain not in domains():
         error = unknown_name("domain", card.domain, list(domains()))
         raise UsageError(f"{where}: {error.what}", error.next_step)
@@ -215,13 +217,15 @@ def _check(card: Card, where: str) -> None:
     if not card.columns:
         raise UsageError(f"{where}: no columns")
     for column in card.columns:
-        check_name(column.name, f"{where}: column")
+        check_name(column.name, f"{where}: column", ("original", "reconstruction"))
         check_strength(column.strength, f"{where}: the strength of {column.name}")
         _check_subsets(column, where)
     for strength in card.sweep:
         check_strength(strength, f"{where}: a strength of the sweep", zero=True)
     if twice := _twice([column.name for column in card.columns]):
         raise UsageError(f"{where}: two columns are called {twice!r}")
+    if twice := _twice([f"{strength:+g}" for strength in card.sweep]):
+        raise UsageError(f"{where}: the sweep has the strength {twice} twice")
 
 
 def _check_subsets(column: Column, where: str) -> None:

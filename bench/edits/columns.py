@@ -55,7 +55,12 @@ def plan_columns(
         check_applies(card, method or "this method", edits)
         own = card.for_method(method)
         for column in _columns(card, own, wanted, sweep, (strengths or {}).get(card.name)):
-            planned.setdefault(column.name, Planned(card, _pass(column, attributes, own.note)))
+            known = planned.setdefault(column.name, Planned(card, _pass(column, attributes, own.note))).card
+            if known is not None and known != card:
+                raise UsageError(
+                    f"the edits {known.name!r} and {card.name!r} both have a column {column.name!r}",
+                    "call a column of your card otherwise",
+                )
     return list(planned.values())
 
 

@@ -137,6 +137,13 @@ def test_cards_of_the_user(tmp_path: Path) -> None:
         (('file = "frown.pt"', 'file = "f"\nlayers = [5, 3]'), r"layers are \[5, 3\]"),
         (("strength = 2.0", "force = 2.0"), "columns: unknown key 'force'"),
         (('[[columns]]\nname = "frown"\nstrength = 2.0', "columns = []"), "no columns"),
+        (('[[columns]]\nname = "frown"', '[[columns]]\nname = "original"'), "'original' means something else"),
+            ('[[columns]]\nname = "frown"', '[[columns]]\nname = "reconstruction"'),
+            "'reconstruction' means something else",
+        ),
+        (('name = "frown"', 'name = "ready"'), "'ready' means something else"),
+        (('name = "frown"', 'name = "frown-"'), "'frown-' ends as columns do"),
+        (('file = "frown.pt"', 'file = "f"\nsweep = [1.0, 2.0, 1.0]'), r"sweep has the strength \+1 twice"),
     ],
 )
 def test_faults_of_cards_are_named(change: tuple[str, str], fault: str) -> None:
@@ -162,6 +169,16 @@ def test_fixed_passes() -> None:
     assert columns(plan("smile+", strengths={"smile": [1.5], "pose": [2.0]}))[1:] == [("smile+", 1.5)]
     with pytest.raises(UsageError, match="takes one strength above 0"):
         plan("smile", strengths={"smile": [1.0, 2.0]})
+
+
+def test_a_column_of_one_name_is_not_another_edits(tmp_path: Path) -> None:
+    """It was dropped without a word: the table showed the first edit under the second's name."""
+    path = tmp_path / "frown.toml"
+    path.write_text(TEXT.replace('[[columns]]\nname = "frown"', '[[columns]]\nname = "smile+"'))
+    assert columns(plan("frown", cards=[path]))[1:] == [("smile+", 2.0)]
+    for names in (("frown", "smile"), ("smile+", "frown")):
+        with pytest.raises(UsageError, match=r"both have a column 'smile\+'"):
+            plan(*names, cards=[path])
 
 
 def test_a_label_the_data_lacks_takes_all_images() -> None:
