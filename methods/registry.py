@@ -22,7 +22,8 @@ from bench.core.checkpoint import file_digest, read_checkpoint, state_dict_of
 from bench.core.contract import CODE_RULES, Domain, Method, Rule
 from bench.core.digest import code_of
 from bench.core.errors import MissingError, UsageError
-from bench.core.names import known_name
+from bench.core.folder_names import check_name
+from bench.core.names import REFERENCES, WORDS, known_name
 from methods.nets.memory import keep_pages
 
 # Every method over a StyleGAN2 generator.
@@ -235,7 +236,7 @@ def register(entry: MethodEntry, *, origin: str) -> None:
     """Add an entry in this process alone, as `--plugin` does; the same plug-in loaded again replaces its own.
 
     Raises:
-        UsageError: The name belongs to another origin.
+        UsageError: The name belongs to another origin, or cannot be a method's.
     """
     known = entries()
     assert isinstance(known, dict)
@@ -249,6 +250,7 @@ def _owned(entry: MethodEntry, origin: str) -> MethodEntry:
 
 
 def _add(found: dict[str, MethodEntry], entry: MethodEntry) -> None:
+    check_name(entry.name, f"{entry.origin}: method", (*REFERENCES, *WORDS))
     if entry.name in found:
         raise UsageError(
             f"method name {entry.name!r} is claimed by {found[entry.name].origin} and by {entry.origin}",

@@ -11,7 +11,7 @@ from bench.core.arguments import LARGEST_SEED
 from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.core.files import check_folder
 from bench.core.folder_names import check_name
-from bench.results.row import REAL, REAL_JPEG, TRUTH
+from bench.core.names import REFERENCES, WORDS
 
 if TYPE_CHECKING:
     from bench.plan.config import Config
@@ -30,8 +30,6 @@ _RANGES = {
     "parts": (0, _MILLION),
     "seed": (0, LARGEST_SEED),
 }
-# What a method cannot be called: rows of no method, and words that `--methods` knows.
-_TAKEN = (REAL, REAL_JPEG, "real-halves", TRUTH, "all", "ready", "none")
 _OPTIONS = ("batch", "steps", "parts", "seed")
 
 
@@ -95,7 +93,7 @@ def check_space(folder: Path, needed: int, results: int) -> None:
 
 def _check_variants(config: Config) -> None:
     for name in config.variants:
-        check_name(name, "variant", _TAKEN)
+        check_name(name, "variant", (*REFERENCES, *WORDS))
 
 
 def _check_strengths(edit: str, strengths: Sequence[float], *, sweep: bool) -> None:

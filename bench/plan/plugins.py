@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from bench.core.domains import DomainSpec, register_domain
 from bench.core.errors import UsageError
-from bench.core.folder_names import check_name
 from bench.core.modules import OFFERS, import_module, remember_plugin
 
 T = TypeVar("T")
@@ -36,7 +35,6 @@ def load_plugins(names: Sequence[str]) -> None:
         for kind in kinds:
             register_kind(kind)
         for entry in methods:
-            check_name(entry.name, f"plug-in {name}: method")
             registry.register(entry, origin=name)
         remember_plugin(name, module)
 

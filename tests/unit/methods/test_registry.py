@@ -76,6 +76,17 @@ def test_a_built_in_is_never_shadowed(plug_in: Any) -> None:
         method_names()
 
 
+@pytest.mark.parametrize("name", ["real", "truth", "all", "a/b"])
+def test_no_method_is_called_as_something_else_is(plug_in: Any, name: str) -> None:
+    """Rows of the real images, words that stand for several methods, and what is no folder's name."""
+    plug_in([MethodEntry(name, _build)])
+    with pytest.raises(UsageError, match=f"their-package: method '{name}'"):
+        method_names()
+    with pytest.raises(UsageError, match=f"mine.py: method '{name}'"):
+        plug_in([])
+        registry.register(MethodEntry(name, _build), origin="mine.py")
+
+
 def test_the_digest_follows_content_and_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_small(tmp_path, "e4e", "faces")
     entry = registry.find("e4e")
