@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -129,8 +130,11 @@ def new_figure(columns: int, width: float, height: float, rows: int, room: Margi
 def finish(figure: Figure, name: str, caption: str, seen: Sequence[str] = ()) -> Drawing:
     """The figure as bytes; `seen`: what each panel shows, in words."""
     png, pdf = io.BytesIO(), io.BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    figure.savefig(pdf, format="pdf", metadata={"Creator": None, "Producer": None, "CreationDate": None})
+    with warnings.catch_warnings():
+        # Boxes stand for letters that the font lacks; tables have the names as they are.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(png, format="png", metadata={"Software": None})
+        figure.savefig(pdf, format="pdf", metadata={"Creator": None, "Producer": None, "CreationDate": None})
     return Drawing(name, caption, png.getvalue(), pdf.getvalue(), figure.get_figwidth() > 5, " ".join([caption, *seen]))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 from reports_fake_run import IMAGES, METHODS, PROTOCOL, facts, manifest, passes, summaries, write_run
 
@@ -15,6 +17,7 @@ from bench.results.paired import Pairs
 from bench.results.row import Row
 from metrics.protocol import load_protocol
 from reports.failures import collect
+from reports.figures.canvas import finish
 from reports.figures.run_images import read_images
 from reports.page.distributions import spreads
 from reports.page.explorer import explorer_data
@@ -146,3 +149,11 @@ def test_large_images_travel_as_thumbnails(tmp_path: Path) -> None:
     data = explorer_data(read_images(tmp_path, 8), ["reconstruction"], facts())
     assert data is not None and len(data["pictures"]) == 4
     assert all(len(uri) < 25_000 for uri in data["pictures"].values())
+
+
+def test_letters_that_a_figures_font_lacks_cause_no_talk() -> None:
+    figure = Figure()
+    figure.text(0.5, 0.5, "微笑")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert finish(figure, "one", "A caption.").png.startswith(b"\x89PNG")
