@@ -26,6 +26,7 @@ from methods.training.bases import parts_of
 from methods.training.bounds import check_groups
 from methods.training.edit_figures import EditFigures, Render
 from methods.training.frozen import FastDiscriminator, match_layout
+from methods.training.optimisers import fastest
 from methods.training.paths import Passes, as_targets, edited_codes, simulated_edit
 from methods.training.people import People
 from methods.training.recipe import Recipe
@@ -89,10 +90,8 @@ class ResidualTask(Task):
         self._checked: Mapping[str, float] | None = None  # the figures, until the next step
 
     def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        fused = self.context.device.type == "cuda"
-        return torch.optim.Adam(
-            groups, lr=self.recipe.rate, betas=self.recipe.betas, fused=fused, foreach=None if fused else True
-        )
+        own = fastest(self.context.device)
+        return torch.optim.Adam(groups, lr=self.recipe.rate, betas=self.recipe.betas, **own)
 
     def _add_discriminator(self) -> None:
         check_groups(self.context.processes.size_of_part(self.recipe.batch))

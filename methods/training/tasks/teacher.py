@@ -29,6 +29,7 @@ from methods.training.bounds import Share, Weight
 from methods.training.edit_figures import LEAST_MOVE, flow_figures, full_size
 from methods.training.frozen import match_layout, quicken
 from methods.training.grids import grid
+from methods.training.optimisers import fastest
 from methods.training.processes import Processes
 from methods.training.recipe import Recipe
 from methods.training.sample_grids import flow_colours
@@ -132,15 +133,13 @@ class TeacherTask(Task):
         network = quicken(FlowNet(WORLD_FLOW, WORLD_PYRAMID))
         self.network = network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.modules: dict[str, nn.Module] = {"network": self.network}
-        fused = context.device.type == "cuda"
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "network": torch.optim.AdamW(
                 self.network.parameters(),
                 lr=recipe.rate,
                 betas=recipe.betas,
                 weight_decay=1e-4,
-                fused=fused,
-                foreach=None if fused else True,
+                **fastest(context.device),
             )
         }
 
