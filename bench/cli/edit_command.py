@@ -135,6 +135,8 @@ def _sweeps(items: Sequence[str]) -> dict[str, list[float]]:
             ends, number = (0.0, 0.0), 0
         if not name or not 2 <= number <= MOST_STEPS:
             raise UsageError(f"--sweep {item}: expected NAME=FROM:TO:STEPS, 2 to {MOST_STEPS} steps", "smile=-3:3:7")
+        if name in found:
+            raise UsageError(f"--sweep {item}: {name} is swept already", "one sweep an edit")
         for end in ends:
             check_strength(end, f"--sweep {item}: a strength", zero=True)
         found[name] = [float(step) for step in np.linspace(*ends, number)]

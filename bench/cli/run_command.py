@@ -179,6 +179,8 @@ def _is_file(path: str) -> bool:
 def _strengths(items: list[str]) -> dict[str, list[float]] | None:
     strengths: dict[str, list[float]] = {}
     for name, value in _pairs(items, "--strength smile=3"):
+        if name in strengths:
+            raise UsageError(f"--strength {name} is given twice", f"several by commas: --strength {name}=-3,3")
         try:
             strengths[name] = [float(part) for part in value.split(",")]
         except ValueError:

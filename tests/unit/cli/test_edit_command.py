@@ -48,6 +48,7 @@ def test_every_edit_a_strip_the_flow_and_a_sweep(photograph: Path, capsys: pytes
         (["--edit", "smle=2"], "did you mean smile"),
         (["--sweep", "smile=1:2"], "expected NAME=FROM:TO:STEPS"),
         (["--sweep", "smile=1:2:100000"], "expected NAME=FROM:TO:STEPS"),
+        (["--sweep", "smile=0:1:2", "--sweep", "smile=0:2:2"], "smile is swept already"),
         (["--domain", "cars"], "no synthetic weights for cars"),
     ],
 )

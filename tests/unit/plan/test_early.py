@@ -41,6 +41,7 @@ def dry(*words: str) -> int:
         (["--strength", "pose=1e30"], "strength of pose is 1e+30"),
         (["--strength", "pose=1e-30"], "strength of pose is 1e-30"),
         (["--mode", "sweep", "--strength", "pose=2,2"], "twice"),
+        (["--mode", "sweep", "--strength", "pose=-3", "--strength", "pose=3"], "--strength pose=-3,3"),
         (["--seed", "99999999999999999999"], "--seed must be at most"),
         (["--seed", "-1"], "--seed must be at least 0"),
         (["--limit", "99999999999999999999"], "--limit must be at most"),
