@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -92,67 +91,25 @@ def test_a_step_is_faster_than_the_first_trainers(
     _line(recipe, load_recipe(recipe).batch, *found.values(), ratio, wanted)
 
 
-def measured(recipe: str, changes: tuple[str, ...], count: int, *, together: bool) -> dict[str, Any]:
-    """Images a second of `count` processes at once, a core each, by clock; and their arithmetic.
-
-    Args:
-        together: They share every batch, as a training's do; else each trains alone on as many images as its part
-            would be: what these cores give beside each other, whatever a training does.
-    """
-    there = [str(core) for core in cores()[:count]]
-    if together:
-        port = _free_port()
-        said = _said([([recipe, str(STEPS), ",".join(there), *changes], _rank(i, count, port)) for i in range(count)])
-    else:
-        part = f"batch={load_recipe(recipe, changes).batch // count}"
-        said = _said([([recipe, str(STEPS), core, *changes, part], {}) for core in there])
-    rates = {clock: sum(rate[f"images_per_{clock}_s"] for rate in said) for clock in ("wall", "cpu")}
-    return {**rates, "arithmetic": said[0]["arithmetic"]}
-
-
-def _rank(rank: int, count: int, port: str) -> dict[str, str]:
-    """The environment of one of several processes, as torchrun sets it."""
-    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
-    return {**own, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-
-
-def _free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
-def _said(starts: list[tuple[list[str], dict[str, str]]]) -> list[dict[str, Any]]:
-    """What each `process_probe` of words and an environment prints, all at once; of one training the first does."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.process_probe", *words], cwd=ROOT, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )
-        for words, environment in starts
-    ]  # fmt: skip
-    lines = [process.communicate(timeout=600)[0].splitlines() for process in started]
-    return [json.loads(some[-1]) for some in lines if some]
-
-
 @pytest.mark.skipif(len(cores()) < 2, reason="there is one core here")
 def test_two_processes_are_faster_than_one(benchmark: Any) -> None:
     recipe, changes, wanted = TOGETHER
-    found: dict[str, list[dict[str, Any]]] = {"one": [], "two processes": [], "two trainings": []}
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "-m"]
+    words = [*launcher, "tests.benchmarks.process_probe", recipe, str(STEPS), str(4 * ROUNDS), *changes]
 
-    def in_turns() -> None:
-        for _ in range(2 * ROUNDS):
-            found["one"].append(measured(recipe, changes, 1, together=True))
-            found["two processes"].append(measured(recipe, changes, 2, together=True))
-            found["two trainings"].append(measured(recipe, changes, 2, together=False))
+    def in_turns() -> dict[str, Any]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", *words]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return said
 
-    benchmark.pedantic(in_turns, rounds=1, iterations=1)
-    batch, arithmetic = load_recipe(recipe, changes).batch, found["one"][0]["arithmetic"]
-    for clock in ("wall", "cpu"):
-        rates = {name: statistics.fmean(each[clock] for each in some) for name, some in found.items()}
-        benchmark.extra_info.update({f"{name}, {clock}": rate for name, rate in rates.items()})
-        one = rates.pop("one")
-        for name, rate in rates.items():
+    said = benchmark.pedantic(in_turns, rounds=1, iterations=1)
+    benchmark.extra_info.update(said)
+    batch, arithmetic = load_recipe(recipe, changes).batch, said.pop("arithmetic")
+    one = said.pop("one process")
+    for name, rates in said.items():
+        for clock, rate in rates.items():
             columns = [rate if arithmetic == column else 0.0 for column in ("bfloat16", "float32")]
-            _line(f"{name}, {clock}", batch, one, *columns, rate / one, wanted if name == "two processes" else 0.0)
+            ratio, aim = rate / one[clock], wanted if name == "processes" else 0.0
+            _line(f"two {name}, {clock}", batch, one[clock], *columns, ratio, aim)
