@@ -53,9 +53,8 @@ def figures() -> EditFigures:
 def test_a_step_runs_and_its_file_loads_beside_the_base(
     name: str, runs: Path, figures: EditFigures, tmp_path: Path
 ) -> None:
-    recipe = load_recipe(f"world/{name}", ["start=''", "flow_start='teacher.safetensors'"])
-    if "styleres" in name:
-        recipe = load_recipe(f"world/{name}", ["start=''"])
+    flow = ["flow_start='teacher.safetensors'"] if "warpres" in name else []
+    recipe = load_recipe(f"world/{name}", ["start=''", *flow])
     task: Any = residual.build(replace(recipe, batch=4), Context(runs))
     task._figures = figures
     shown = task.step(0, torch.Generator().manual_seed(0))
