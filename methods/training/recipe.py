@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from bench.core.errors import MissingError, UsageError, unknown_name
 from bench.core.folder_names import check_name
@@ -38,6 +38,16 @@ _TRAININGS_OWN = (
     "tensorboard",
     *(f"checkpoint-{which}.{ending}" for which in (0, 1) for ending in ("pt", "json")),
 )
+
+
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A task's `Options` of which some name files of other recipes, or nothing ("")."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """These files."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Recipe:
         tf32: Let CUDA multiply float32 with ten bits of mantissa.
         also: Further files that the training writes beside its output.
         needs: Files of other recipes (their `output`) that this one starts from; those that its options name among
-            them (`Options.files`).
+            them (`NamesFiles`).
         chosen_by: A file of other recipes' whose choices ("chosen": recipe -> dotted key -> value) this one takes.
         seeds: Further seeds to train with; each has its own name and output ("styleres-s43.safetensors").
         keep: Never made again once it is there: what the world is measured with hangs on it.
@@ -165,8 +175,9 @@ def recipe_of(data: Mapping[str, Any], where: str) -> Recipe:
     recipe = from_table(Recipe, plain, where)
     _check_names(recipe, where)
     recipe = replace(recipe, options=options)
-    files: Sequence[str] = getattr(_checked_options(recipe, where), "files", ())
-    needs = dict.fromkeys((*recipe.needs, *(file for file in files if file)))
+    checked = _checked_options(recipe, where)
+    named = checked.files if isinstance(checked, NamesFiles) else ()
+    needs = dict.fromkeys((*recipe.needs, *(file for file in named if file)))
     return _with_digest(replace(recipe, needs=tuple(needs)))
 
 
